@@ -1,0 +1,69 @@
+"""Diffusion models for super-resolution microscopy: train, generate, enhance.
+
+The public names are loaded when they are first used: importing the package loads neither torch nor Qt.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
+    from .diffusion import DiffusionModel
+    from .enhancer import Enhancer
+    from .images import Image, read_image, read_images, write_image
+    from .models import list_models, load_diffusion_model, load_enhancer
+    from .structures import simulate
+
+try:
+    __version__ = version("napari-smdiffusion")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+_ROOMS = {
+    "DiffusionModel": "diffusion",
+    "Enhancer": "enhancer",
+    "EnhanceConfig": "config",
+    "EnhancerConfig": "config",
+    "GenerateConfig": "config",
+    "Image": "images",
+    "MicroscopeConfig": "config",
+    "TrainConfig": "config",
+    "list_models": "models",
+    "load_diffusion_model": "models",
+    "load_enhancer": "models",
+    "read_image": "images",
+    "read_images": "images",
+    "simulate": "structures",
+    "write_image": "images",
+}
+
+__all__ = [
+    "DiffusionModel",
+    "EnhanceConfig",
+    "Enhancer",
+    "EnhancerConfig",
+    "GenerateConfig",
+    "Image",
+    "MicroscopeConfig",
+    "TrainConfig",
+    "__version__",
+    "list_models",
+    "load_diffusion_model",
+    "load_enhancer",
+    "read_image",
+    "read_images",
+    "simulate",
+    "write_image",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its room (PEP 562)."""
+    if name in _ROOMS:
+        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,297 @@
+"""What each command of `smdiffusion` does, from its parsed options. Input is checked before long work begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
+from .images import TIFF_SUFFIXES, Image, new_tiff, read_image, read_images, write_image, written_whole
+from .progress import Reporter, Steps, run, stop_on_interrupt
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from .enhancer import Enhancer, NewArray
+    from .images import Pixels
+    from .progress import Stop
+
+_Config = TypeVar("_Config")
+_Result = TypeVar("_Result")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _config(kind: type[_Config], options: Namespace, **others: Any) -> _Config:
+    """Make a config from the flags that bear its fields' names."""
+    names = [field.name for field in dataclasses.fields(kind) if hasattr(options, field.name)]  # type: ignore[arg-type]
+    values = {name: getattr(options, name) for name in names}
+    return kind(**{**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, **others})
+
+
+def _drained(steps: Callable[[Stop], Steps[_Result]]) -> _Result:
+    """Run with a progress bar; Ctrl-C stops and keeps what there is."""
+    with stop_on_interrupt() as stop, closing(Reporter()) as report:
+        return run(steps(stop), report)
+
+
+def _check_file(path: str | Path) -> Path:
+    """Return where a TIFF file will be written, or raise before any work is done."""
+    path = Path(path)
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        raise ValueError(f"--out {path} must end in .tif.")
+    # Try it, rather than guess from permissions.
+    existed = [parent for parent in path.parents if parent.exists()]
+    try:
+        with written_whole(path):
+            raise _TrialError
+    except _TrialError:
+        for parent in path.parents:
+            if parent not in existed:
+                parent.rmdir()
+    return path
+
+
+class _TrialError(Exception):
+    pass
+
+
+def demo(options: Namespace) -> None:
+    """Do the whole work in a few minutes."""
+    if not options.minutes > 0:
+        raise ValueError(f"--minutes must be more than 0, not {options.minutes}.")
+    from .demo import run_demo
+
+    out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file: name a folder.")
+    report = run_demo(_demo_input(options), out, options.minutes, options.seed)
+    for line in _summary(report):
+        _say(line)
+    _say(f"Look at {out / 'overview.png'}; the numbers are in {out / 'report.json'}.")
+    if options.napari:
+        _open_in_napari(out)
+
+
+def _demo_input(options: Namespace) -> Any:
+    from .demo import DemoInput
+    from .samples import simulated_pair, simulated_reference
+
+    if options.images is None:
+        if options.widefield is not None:
+            raise ValueError("--widefield needs --images: give super-resolution images to train on.")
+        images, widefield = simulated_pair()
+        factor = round((widefield.pixel_size or 0) / (images.pixel_size or 1))
+        if options.upscale not in (None, factor):
+            raise ValueError(f"--upscale must be {factor} for the bundled sample: leave it out, or give --images.")
+        return DemoInput([images], widefield, factor, simulated_reference())
+    images_read = read_images(options.images, options.pixel_size)
+    widefield_read = read_image(options.widefield) if options.widefield else None
+    return DemoInput(images_read, widefield_read, _factor(options, images_read[0], widefield_read))
+
+
+def _factor(options: Namespace, sharp: Image, widefield: Image | None) -> int:
+    if options.upscale is not None:
+        EnhancerConfig(upscale=options.upscale)
+        return int(options.upscale)
+    if widefield is None:
+        return 4
+    if sharp.pixel_size and widefield.pixel_size:
+        factor = round(widefield.pixel_size / sharp.pixel_size)
+        EnhancerConfig(upscale=factor)
+        return factor
+    raise ValueError(f"{widefield.name} has no pixel size: give --upscale, the fine pixels per widefield pixel.")
+
+
+def _summary(report: dict[str, Any]) -> list[str]:
+    lines = []
+    if "realism" in report:
+        lines.append(
+            f"Realism {report['realism']['score']:.3f}: 0 is as near to experimental patches as they are to each other, "
+            "1 as far as a mathematical model."
+        )
+    if "memorization" in report:
+        m = report["memorization"]
+        lines.append(
+            f"Nearest training patch: correlation {m['generated_median']:.2f} for generated patches, "
+            f"{m['held_out_median']:.2f} for experimental ones that were held out (higher would mean copying)."
+        )
+    if "enhancement" in report:
+        e = report["enhancement"]
+        lines.append(
+            f"Correlation with the super-resolution image (blurred by 2 px): {e['enhanced']['correlation_blurred']:.2f} "
+            f"enhanced, {e['interpolated']['correlation_blurred']:.2f} interpolated."
+        )
+    return lines
+
+
+def _open_in_napari(out: Path) -> None:
+    try:
+        import importlib
+
+        napari: Any = importlib.import_module("napari")
+    except ImportError as error:
+        raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.") from error
+    viewer = napari.Viewer()
+    for name in ("generated", "enhanced"):
+        image = read_image(out / f"{name}.tif")
+        step = image.pixel_size or 1.0
+        viewer.add_image(
+            image.pixels, name=f"{name} (synthetic)", scale=(1, step, step), metadata=dict(image.provenance)
+        )
+    napari.run()
+
+
+def train(options: Namespace) -> None:
+    """Train a diffusion model."""
+    config = _config(TrainConfig, options, previews=0)
+    images = read_images(options.images, options.pixel_size)
+    from .diffusion import train_steps
+    from .models import load_diffusion_model
+
+    start = None if options.start is None else load_diffusion_model(options.start)
+    out = Path(options.out)
+    _drained(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
+    _say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
+
+
+def generate(options: Namespace) -> None:
+    """Generate images."""
+    if len(options.size) > 2:
+        raise ValueError(f"--size takes a side, or a height and a width, not {len(options.size)} numbers.")
+    height, width = options.size[0], options.size[-1]
+    config = _config(GenerateConfig, options, height=height, width=width)
+    out = _check_file(options.out)
+    from .diffusion import generate_steps
+    from .models import load_diffusion_model
+
+    model = load_diffusion_model(options.model)
+    images = _drained(lambda stop: generate_steps(model, config, stop=stop))
+    write_image(out, images)
+    _say(f"{len(images)} synthetic images of {height} × {width} pixels are in {out}.")
+
+
+def compare(options: Namespace) -> None:
+    """Compare generated with experimental images."""
+    from .comparison import compare_images
+
+    experimental = read_images(options.experimental)
+    generated = read_image(options.generated)
+    training = read_images(options.training) if options.training else []
+    out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file: name a folder.")
+    report = compare_images(experimental, generated, training, out)
+    for line in _summary(report):
+        _say(line)
+    _say(f"Look at {out / 'comparison.png'}; the numbers are in {out / 'report.json'}.")
+
+
+def train_enhancer(options: Namespace) -> None:
+    """Train an enhancer."""
+    config = _config(EnhancerConfig, options, previews=0)
+    microscope = _config(MicroscopeConfig, options)
+    images = read_images(options.images, options.pixel_size)
+    coarse = [] if options.widefield is None else [read_image(path) for path in options.widefield]
+    if coarse and len(coarse) != len(images):
+        raise ValueError(f"--widefield names {len(coarse)} images for {len(images)} super-resolution images.")
+    from .enhancer_training import train_enhancer_steps
+
+    out = Path(options.out)
+    _drained(
+        lambda stop: train_enhancer_steps(
+            images,
+            config,
+            microscope,
+            weights=options.weights,
+            pairs=list(zip(coarse, images, strict=True)) if coarse else [],
+            out=out,
+            stop=stop,
+        )
+    )
+    _say(f"The enhancer is in {out}. Next: smdiffusion enhance {out} widefield.tif --out enhanced.tif")
+
+
+def enhance(options: Namespace) -> None:
+    """Enhance widefield images."""
+    config = _config(EnhanceConfig, options)
+    images = read_images(options.widefield, options.pixel_size)
+    targets = _targets(Path(options.out), images)
+    from .models import load_enhancer
+
+    enhancer = load_enhancer(options.model)
+    for image, target in zip(images, targets, strict=True):
+        _enhance_one(enhancer, image, config, target, options.error_map)
+        _say(f"{target} is {image.name} enhanced ×{enhancer.config.upscale}.")
+
+
+def _targets(out: Path, images: list[Image]) -> list[Path]:
+    """Return the file that each image's result is written to."""
+    if len(images) == 1 and out.suffix.lower() in TIFF_SUFFIXES:
+        return [_check_file(out)]
+    if out.suffix.lower() in TIFF_SUFFIXES or out.is_file():
+        raise ValueError(f"--out {out} must be a folder for {len(images)} images, or end in .tif for one.")
+    names = [f"{Path(image.name).stem}_enhanced.tif" for image in images]
+    if len(set(names)) < len(names):
+        raise ValueError("Two of the widefield images have the same file name: enhance them one after the other.")
+    return [_check_file(out / name) for name in names]
+
+
+def _enhance_one(enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, error_map: bool) -> None:
+    """Enhance straight into the files, so that the result may be larger than memory."""
+    from .enhancer import enhance_steps, enhanced_facts, enhanced_pixel_size
+
+    facts = enhanced_facts(enhancer, image, config)
+    pixel_size = enhanced_pixel_size(enhancer, image)
+    with ExitStack() as files:
+        paths = iter([target, _beside(target, "uncertainty")])
+
+        def new_array(shape: tuple[int, int, int]) -> Pixels:
+            path = next(paths)
+            kind = "enhanced" if path == target else "uncertainty of an enhanced image"
+            return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, {**facts, "kind": kind}))
+
+        make: NewArray = new_array
+        result = _drained(lambda stop: enhance_steps(enhancer, image, config, new_array=make, stop=stop))
+        if error_map:
+            _write_error_map(_beside(target, "error"), result.image, image, enhancer.config.upscale)
+
+
+def _beside(path: Path, word: str) -> Path:
+    return path.with_name(f"{path.stem}_{word}{path.suffix}")
+
+
+def _write_error_map(path: Path, enhanced: Image, widefield: Image, factor: int) -> None:
+    import numpy as np
+
+    from .assess import error_map
+
+    maps = [error_map(e, w, factor) for e, w in zip(enhanced.pixels, widefield.pixels, strict=True)]
+    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
+    pixels = np.stack([m.error for m in maps])
+    write_image(path, dataclasses.replace(widefield, pixels=pixels, provenance=facts))
+    _say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {np.mean(facts['rsp']):.3f}.")
+
+
+def simulate(options: Namespace) -> None:
+    """Simulate super-resolution images."""
+    from .structures import simulate as simulated
+
+    out = _check_file(options.out)
+    write_image(out, simulated(options.structure, options.count, options.size, options.pixel_size, options.seed))
+    _say(f"{options.count} simulated images of {options.structure} are in {out}.")
+
+
+def models(options: Namespace) -> None:
+    """List the models."""
+    from .models import list_models
+
+    for entry in list_models():
+        place = "bundled" if entry.bundled else str(entry.folder)
+        print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")

@@ -1,0 +1,77 @@
+"""The comparison of generated with experimental images: one picture and one report."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .assess import grid_patches, memorization, realism
+from .images import Image, common_pixel_size, written_whole
+from .pictures import draw_comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SIZES = (128, 96, 64)
+_ENOUGH = 8  # patches of each kind
+_LOOKED_UP = 40  # patches of each kind that are looked for in the training images
+
+
+def compare_images(
+    experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path
+) -> dict[str, Any]:
+    """Compare, and write `comparison.png` and `report.json` into `out`.
+
+    Parameters
+    ----------
+    experimental
+        Experimental images; for `memorization` to mean something, none that the model was trained on.
+    generated
+        Generated images, (N, Y, X).
+    training
+        Images that the model was trained on; without any, `memorization` is left out.
+    out
+        Folder; made if need be.
+
+    Returns
+    -------
+    What stands in `report.json`.
+    """
+    began = time.monotonic()
+    pixel_size = common_pixel_size([*experimental, generated, *training])
+    size, real, made = _patches(experimental, generated)
+    report: dict[str, Any] = {"realism": realism(made, real, pixel_size)}
+    planes = [plane for image in training for plane in image.pixels]
+    if planes:
+        spread = [patches[:: max(1, len(patches) // _LOOKED_UP)][:_LOOKED_UP] for patches in (made, real)]
+        report["memorization"] = memorization(spread[0], planes, spread[1])
+    out.mkdir(parents=True, exist_ok=True)
+    draw_comparison(out / "comparison.png", real, made, planes, pixel_size)
+    report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
+    report["provenance"] = {
+        "made_by": f"napari-smdiffusion {__version__}",
+        "experimental": [Path(image.name).name for image in experimental],
+        "generated": {"name": Path(generated.name).name, **generated.provenance},
+        "training": [Path(image.name).name for image in training],
+        "patch": size,
+        "patches": {"experimental": len(real), "generated": len(made)},
+    }
+    with written_whole(out / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
+    return report
+
+
+def _patches(experimental: Sequence[Image], generated: Image) -> tuple[int, Any, Any]:
+    """Cut both into the largest patches of which there are enough."""
+    planes = [plane for image in experimental for plane in image.pixels]
+    for size in _SIZES:
+        real, made = grid_patches(planes, size), grid_patches(list(generated.pixels), size)
+        if min(len(real), len(made)) >= _ENOUGH:
+            return size, real, made
+    raise ValueError(
+        f"There are {len(made)} generated and {len(real)} experimental patches of {size} pixels, and at least {_ENOUGH} "
+        "of each are needed: generate more or larger images, or give more experimental ones."
+    )

@@ -1,0 +1,162 @@
+"""One frozen dataclass per stage. Forms, command-line flags, JSON and the model folder are all made from these.
+
+Each field is declared with `setting`, which keeps its unit, limits and help text beside its default. (Annotations
+here stay real objects, because magicgui builds its forms from them.)
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+_Config = TypeVar("_Config")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    multiple_of: int | None = None,
+    choices: tuple[str, ...] | None = None,
+    unit: str = "",
+) -> Any:
+    """Declare a field: its default, what it means, its unit, and the values it may take.
+
+    `low` and `high` are inclusive limits, `above` an exclusive one.
+    """
+    rules = {"low": low, "high": high, "above": above, "multiple_of": multiple_of, "choices": choices}
+    return dataclasses.field(default=default, metadata={"help": help, "unit": unit, **rules})
+
+
+def _complaint(value: Any, rules: Mapping[str, Any]) -> str | None:
+    """Say which rule a single value breaks, or None."""
+    if rules["choices"] is not None:
+        return None if value in rules["choices"] else f"must be one of {', '.join(rules['choices'])}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    if rules["above"] is not None and not value > rules["above"]:
+        return f"must be more than {rules['above']:g}"
+    if rules["low"] is not None and value < rules["low"]:
+        return f"must be at least {rules['low']:g}"
+    if rules["high"] is not None and value > rules["high"]:
+        return f"must be at most {rules['high']:g}"
+    if rules["multiple_of"] is not None and value % rules["multiple_of"]:
+        return f"must be a multiple of {rules['multiple_of']}"
+    return None
+
+
+class _Checked:
+    """Check every field against the rules it was declared with, when the config is made."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            value = getattr(self, field.name)
+            if value is None or isinstance(value, bool):
+                continue
+            values = value if isinstance(value, tuple) else (value,)
+            for one in values:
+                if complaint := _complaint(one, field.metadata):
+                    raise ValueError(f"{field.name} {complaint}, not {one}.")
+            if field.name.endswith("_range") and values[0] > values[-1]:
+                raise ValueError(f"{field.name} must go from the smaller to the larger value, not {value}.")
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(_Checked):
+    """How a diffusion model is trained."""
+
+    minutes: float = setting(15.0, "how long to train", above=0, unit="min")
+    steps: int | None = setting(None, "number of steps, instead of minutes", low=1)
+    patch: int = setting(128, "side of the square training patches", low=32, multiple_of=16, unit="px")
+    batch: int = setting(16, "patches in one step", low=1, high=4096)
+    wide_fraction: float = setting(
+        0.3, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
+    )
+    learning_rate: float = setting(2e-3, "highest learning rate of the schedule", above=0, high=0.1)
+    channels: tuple[int, ...] = setting(
+        (48, 96, 128, 128), "width of the network at each of its resolutions", low=16, multiple_of=16
+    )
+    seed: int = setting(0, "seed of every random draw", low=0)
+    previews: int = setting(4, "sample images shown while training; 0 for none", low=0, high=16)
+    device: str = setting("auto", "where to compute", choices=DEVICES)
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerateConfig(_Checked):
+    """What a diffusion model generates."""
+
+    count: int = setting(16, "number of images", low=1)
+    height: int = setting(128, "height of an image", low=64, multiple_of=16, unit="px")
+    width: int = setting(128, "width of an image", low=64, multiple_of=16, unit="px")
+    seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0)
+    steps: int = setting(18, "steps of the solver", low=2, high=1000)
+    batch: int = setting(16, "images computed together", low=1)
+    device: str = setting("auto", "where to compute", choices=DEVICES)
+
+
+@dataclasses.dataclass(frozen=True)
+class MicroscopeConfig(_Checked):
+    """The widefield microscope that is simulated; each `_range` is drawn from anew for every image."""
+
+    na: float = setting(1.4, "numerical aperture of the objective", above=0, high=1.7)
+    wavelength: float = setting(670.0, "emission wavelength", above=100, high=2000, unit="nm")
+    width_range: tuple[float, float] = setting(
+        (0.85, 1.4), "width of the point spread function, relative to the in-focus one", above=0
+    )
+    haze_range: tuple[float, float] = setting((0.0, 0.6), "share of the light that is out of focus", low=0, high=0.95)
+    haze_width_range: tuple[float, float] = setting(
+        (300.0, 1200.0), "width (standard deviation) of the out-of-focus blur", above=0, unit="nm"
+    )
+    photons_range: tuple[float, float] = setting(
+        (50.0, 2000.0), "photons in a bright widefield pixel", above=0, unit="photons"
+    )
+    background_range: tuple[float, float] = setting((0.0, 0.2), "uniform background, relative to a bright pixel", low=0)
+    read_noise: float = setting(1.6, "read noise of the camera", low=0, unit="electrons")
+    gain: float = setting(1.0, "camera counts per photon", above=0)
+    offset: float = setting(0.0, "camera counts without light", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class EnhancerConfig(_Checked):
+    """How an enhancer is trained."""
+
+    upscale: int = setting(4, "how many times finer the enhanced pixels are", low=1, high=8)
+    minutes: float = setting(5.0, "how long to train", above=0, unit="min")
+    steps: int | None = setting(None, "number of steps, instead of minutes", low=1)
+    patch: int = setting(128, "side of the super-resolution patches", low=32, unit="px")
+    batch: int = setting(16, "patches in one step", low=1, high=4096)
+    learning_rate: float = setting(2e-3, "highest learning rate of the schedule", above=0, high=0.1)
+    channels: int = setting(48, "width of the network", low=8, multiple_of=8)
+    seed: int = setting(0, "seed of every random draw", low=0)
+    previews: int = setting(4, "example images shown while training; 0 for none", low=0, high=16)
+    device: str = setting("auto", "where to compute", choices=DEVICES)
+
+
+@dataclasses.dataclass(frozen=True)
+class EnhanceConfig(_Checked):
+    """How widefield images are enhanced."""
+
+    tile: int | None = setting(
+        None, "side of the widefield tiles; chosen automatically when not given", low=64, unit="px"
+    )
+    uncertainty: bool = setting(False, "also compute an uncertainty map from the 8 symmetries")
+    device: str = setting("auto", "where to compute", choices=DEVICES)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return a config as plain values that JSON can hold."""
+    values = dataclasses.asdict(config)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
+    """Make a config from `to_dict`'s values; names of other versions are ignored, missing ones take the default."""
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    kept = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in known}
+    return kind(**kept)

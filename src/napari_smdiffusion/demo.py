@@ -1,0 +1,282 @@
+"""The whole work in a few minutes: train, generate, train an enhancer, enhance, judge, and one picture of it all."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import __version__
+from .assess import correlation_map, grid_patches, memorization, realism, restoration
+from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
+from .diffusion import DiffusionModel, generate_steps, train_steps
+from .enhancer import enhance_steps
+from .enhancer_training import train_enhancer_steps
+from .images import Image, common_pixel_size, write_image, written_whole
+from .microscope import widefield as simulated_widefield
+from .model_folder import ModelFolderError
+from .models import load_diffusion_model
+from .pictures import draw_overview
+from .progress import Note, Reporter, Steps, Stop, never, run, stop_on_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_FIELDS, _FIELD = 8, 512  # generated
+_PATCH = 128
+_REGISTERED = 0.5  # correlation above which a super-resolution image is taken to lie in the widefield image
+_START = "microtubules"  # the bundled model that training starts from
+
+
+@dataclass(frozen=True)
+class DemoInput:
+    """What the demo works on.
+
+    Parameters
+    ----------
+    images
+        Super-resolution images with a pixel size.
+    widefield
+        What is enhanced; None: a part of the images that is held out, through the simulated microscope.
+    upscale
+        Fine pixels per side of a widefield pixel.
+    reference
+        The super-resolution image of exactly the field of `widefield`; None: it is looked for in `images`.
+    """
+
+    images: Sequence[Image]
+    widefield: Image | None
+    upscale: int
+    reference: Image | None = None
+
+
+@dataclass
+class _Timed:
+    """Seconds of each stage, for the report."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 2)
+
+
+def run_demo(work: DemoInput, out: Path, minutes: float = 4.0, seed: int = 0) -> dict[str, Any]:
+    """Run the demo with a progress bar and return its report; Ctrl-C ends the stage at hand early."""
+    with stop_on_interrupt() as stop, closing(Reporter()) as report:
+        return run(demo_steps(work, out, minutes, seed, stop=stop), report)
+
+
+def demo_steps(
+    work: DemoInput, out: Path, minutes: float = 4.0, seed: int = 0, *, stop: Stop = never
+) -> Steps[dict[str, Any]]:
+    """Do the whole work and write `generated.tif`, `enhanced.tif`, `overview.png`, `report.json` and both models.
+
+    The last quarter of each image's columns is held out from training, for judging.
+
+    Parameters
+    ----------
+    work
+        What to work on.
+    out
+        Folder for the results; made if need be.
+    minutes
+        For all training together; everything else takes about a minute.
+    seed
+        Of everything.
+    stop
+        Asked by every stage.
+
+    Returns
+    -------
+    What stands in `report.json`.
+    """
+    pixel_size = common_pixel_size(work.images)
+    if pixel_size is None:
+        raise ValueError(f"{work.images[0].name} has no pixel size: give it in nm with --pixel-size.")
+    out.mkdir(parents=True, exist_ok=True)
+    timed = _Timed()
+    train, held_out = zip(*(_split(image) for image in work.images), strict=True)
+    start = _bundled_start()
+    with timed.stage("train"):
+        settings = TrainConfig(minutes=0.55 * minutes, learning_rate=1e-3 if start else 2e-3, seed=seed, previews=0)
+        model = yield from train_steps(train, settings, start=start, out=out / "diffusion_model", stop=stop)
+    with timed.stage("generate"):
+        generate = GenerateConfig(count=_FIELDS, height=_FIELD, width=_FIELD, seed=seed)
+        generated = yield from generate_steps(model, generate, stop=stop)
+        write_image(out / "generated.tif", generated)
+    widefield, reference = _widefield(work, held_out[0], pixel_size, seed)
+    with timed.stage("train_enhancer"):
+        enhancer = yield from train_enhancer_steps(
+            [generated],
+            EnhancerConfig(upscale=work.upscale, minutes=0.45 * minutes, seed=seed, previews=0),
+            MicroscopeConfig(),
+            out=out / "enhancer",
+            stop=stop,
+        )
+    with timed.stage("enhance"):
+        enhanced = (yield from enhance_steps(enhancer, widefield, EnhanceConfig(), stop=stop)).image
+        write_image(out / "enhanced.tif", enhanced)
+    yield Note("Judging the images and drawing the overview.")
+    with timed.stage("judge"):
+        report = _judged(generated, [i.pixels for i in train], [i.pixels for i in held_out], pixel_size)
+        place = _Placed(widefield, enhanced, reference, work.upscale)
+        if reference is not None:
+            report["enhancement"] = place.figures(_held_out_columns(work, reference))
+        _draw(out / "overview.png", train[0], generated, place, _held_out_columns(work, reference))
+    report["seconds"] = timed.seconds
+    report["provenance"] = _provenance(work, model, seed)
+    with written_whole(out / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
+    return report
+
+
+def _bundled_start() -> DiffusionModel | None:
+    try:
+        return load_diffusion_model(_START)
+    except ModelFolderError:
+        return None
+
+
+def _split(image: Image) -> tuple[Image, Image]:
+    """Hold out the last quarter of an image's columns, at least a patch."""
+    cut = min(image.size[1] * 3 // 4, image.size[1] - _PATCH)
+    if cut < _PATCH or image.size[0] < _PATCH:
+        raise ValueError(
+            f"{image.name} is {image.size[0]} × {image.size[1]} pixels: give one of at least {_PATCH} × {2 * _PATCH}, "
+            "a part to train on and a part to judge with."
+        )
+    return image.crop(slice(None), slice(0, cut)), image.crop(slice(None), slice(cut, None))
+
+
+def _widefield(work: DemoInput, held_out: Image, pixel_size: float, seed: int) -> tuple[Image, Image | None]:
+    """Return the widefield image with the pixel size of its pixels, and its super-resolution image if it is known."""
+    coarse = pixel_size * work.upscale
+    if work.widefield is not None:
+        widefield = replace(work.widefield, pixel_size=work.widefield.pixel_size or coarse)
+        if work.reference is not None:
+            return widefield, work.reference
+        return _registered(widefield, work.images[0], work.upscale)
+    return _simulated(held_out, work.upscale, pixel_size, seed)
+
+
+def _simulated(held_out: Image, factor: int, pixel_size: float, seed: int) -> tuple[Image, Image]:
+    import torch
+
+    from .compute import generator
+
+    rows, columns = (length // factor * factor for length in held_out.size)
+    reference = held_out.crop(slice(0, rows), slice(0, columns))
+    plane = torch.from_numpy(reference.pixels[:1].copy())[:, None]
+    bright = max(float(np.percentile(plane.numpy(), 99.8)), 1e-6)
+    camera = simulated_widefield(plane / bright, MicroscopeConfig(), pixel_size, factor, generator(seed, 6))
+    image = Image(camera[:, 0].numpy(), pixel_size * factor, reference.origin, "simulated widefield")
+    return image, reference
+
+
+def _registered(widefield: Image, sharp: Image, factor: int) -> tuple[Image, Image | None]:
+    """Look for a super-resolution image in a widefield image of the same size or larger, to whole widefield pixels.
+
+    Returns
+    -------
+    The part of the widefield image that it covers, and the super-resolution image; the whole widefield image and None
+    where it does not lie in it.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    rows, columns = (length // factor for length in sharp.size)
+    if rows > widefield.size[0] or columns > widefield.size[1]:
+        return widefield, None
+    sharp = sharp.crop(slice(0, rows * factor), slice(0, columns * factor))
+    gathered = sharp.pixels[0].reshape(rows, factor, columns, factor).mean((1, 3))
+    fits = correlation_map(widefield.pixels[0], gaussian_filter(gathered, 1.2))
+    y, x = (int(i) for i in np.unravel_index(int(fits.argmax()), fits.shape))
+    if fits[y, x] < _REGISTERED:
+        return widefield, None
+    return widefield.crop(slice(y, y + rows), slice(x, x + columns)), sharp
+
+
+def _held_out_columns(work: DemoInput, reference: Image | None) -> slice:
+    """Return the fine columns of the reference that no training saw."""
+    seen = reference is not None and work.widefield is not None and work.reference is None
+    return slice(_split(work.images[0])[0].size[1], None) if seen else slice(None)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Widefield, enhanced and reference of one field."""
+
+    widefield: Image
+    enhanced: Image
+    reference: Image | None
+    factor: int
+
+    def figures(self, columns: slice) -> dict[str, Any]:
+        """Compare with the reference in `columns`, and say what plain interpolation would have reached there."""
+        from scipy.ndimage import zoom
+
+        assert self.reference is not None
+        truth = self.reference.pixels[0][:, columns]
+        plain = zoom(self.widefield.pixels[0], self.factor, order=3, grid_mode=True, mode="nearest")[:, columns]
+        return {
+            "enhanced": restoration(self.enhanced.pixels[0][:, columns], truth),
+            "interpolated": restoration(plain, truth),
+            "columns": [columns.start or 0, columns.stop or self.reference.size[1]],
+        }
+
+    def window(self, columns: slice) -> _Placed:
+        """Return the part of 64 widefield pixels, within `columns`, that has most to show."""
+        from scipy.ndimage import uniform_filter
+
+        f, side = self.factor, min(64, *self.widefield.size)
+        plane = np.asarray(self.widefield.pixels[0], np.float64)
+        detail = np.abs(plane - uniform_filter(plane, 9))
+        sums = uniform_filter(detail, side, mode="constant")
+        half = side // 2
+        first = -(-(columns.start or 0) // f)
+        allowed = sums[half : plane.shape[0] - side + half + 1, first + half : plane.shape[1] - side + half + 1]
+        if not allowed.size:
+            allowed, first = sums[half : plane.shape[0] - side + half + 1, half : plane.shape[1] - side + half + 1], 0
+        y, x = (int(i) for i in np.unravel_index(int(allowed.argmax()), allowed.shape))
+        coarse = slice(y, y + side), slice(x + first, x + first + side)
+        fine = slice(y * f, (y + side) * f), slice((x + first) * f, (x + first + side) * f)
+        reference = None if self.reference is None else self.reference.crop(*fine)
+        return _Placed(self.widefield.crop(*coarse), self.enhanced.crop(*fine), reference, f)
+
+
+def _draw(path: Path, experimental: Image, generated: Image, place: _Placed, columns: slice) -> None:
+    part = place.window(columns)
+    draw_overview(path, experimental, generated, part.widefield, part.enhanced, part.reference)
+
+
+def _judged(generated: Image, training: Sequence[Any], held_out: Sequence[Any], pixel_size: float) -> dict[str, Any]:
+    made = grid_patches(list(generated.pixels), _PATCH)
+    train_planes = [plane for stack in training for plane in stack]
+    held_patches = grid_patches([plane for stack in held_out for plane in stack], _PATCH)
+    train_patches = grid_patches(train_planes, _PATCH)
+    report: dict[str, Any] = {}
+    if len(train_patches) >= 8:
+        report["realism"] = realism(made, train_patches, pixel_size)
+    # A score of copying needs no more than a few patches of each kind, spread over all fields.
+    report["memorization"] = memorization(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
+    return report
+
+
+def _provenance(work: DemoInput, model: DiffusionModel, seed: int) -> dict[str, Any]:
+    return {
+        "made_by": f"napari-smdiffusion {__version__}",
+        "images": [Path(image.name).name for image in work.images],
+        "widefield": None if work.widefield is None else Path(work.widefield.name).name,
+        "started_from": model.facts.get("started_from"),
+        "steps": model.facts.get("steps"),
+        "seed": seed,
+        "versions": model.facts.get("versions"),
+        "note": "Generated and enhanced images are synthetic, not measured.",
+    }

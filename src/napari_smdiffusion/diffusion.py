@@ -1,0 +1,399 @@
+"""The diffusion model: training on super-resolution images, generation of new ones, saving and loading."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from diffusers import UNet2DModel
+
+from . import __version__
+from .compute import generator, is_out_of_memory, moved, pick_device, release_memory
+from .config import GenerateConfig, TrainConfig, from_dict, to_dict
+from .denoiser import (
+    denoising_loss,
+    draw_sigmas,
+    field_multiple,
+    make_unet,
+    solve,
+    start_noise,
+    to_numpy,
+)
+from .images import Image, Scaling, as_image, common_pixel_size
+from .model_folder import STATE, WEIGHTS, Kind, check_place, damage_named, read_facts, save_folder
+from .patches import check_patch, draw_patches
+from .progress import (
+    Countdown,
+    Generated,
+    Note,
+    Preview,
+    Progress,
+    Reporter,
+    Steps,
+    Stop,
+    never,
+    run,
+    stop_on_interrupt,
+)
+from .training import Batch, Budget, TrainingState
+from .training import train_steps as _train_network
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+KIND: Kind = "diffusion"
+_PREVIEW_SEED = 2**31  # far from the seeds people choose, so that a preview is never the image they generate
+
+
+@dataclass(frozen=True)
+class DiffusionModel:
+    """A trained diffusion model and all that is known of it.
+
+    Parameters
+    ----------
+    unet
+        The network, on the CPU, in float32.
+    scaling
+        From intensities to network units, as fitted on the training images.
+    pixel_size
+        Of the training images, and so of the generated ones, in nm; None where it was not known.
+    config
+        How it was trained.
+    facts
+        Training data, loss curve, versions and date, as they stand in model.json.
+    """
+
+    unet: UNet2DModel
+    scaling: Scaling
+    pixel_size: float | None
+    config: TrainConfig
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return str(self.facts.get("name", "unnamed"))
+
+    @classmethod
+    def train(cls, images: Sequence[Image | npt.ArrayLike], **settings: Any) -> DiffusionModel:
+        """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
+
+        `settings` are the fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
+        """
+        with stop_on_interrupt() as stop, closing(Reporter()) as report:
+            return run(train_steps(images, TrainConfig(**settings), stop=stop), report)
+
+    def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
+        """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.
+
+        Other `settings` are the fields of `GenerateConfig`.
+
+        Returns
+        -------
+        Image of (count, height, width) float32, in the units of the training images.
+        """
+        height, width = (size, size) if isinstance(size, int) else size
+        config = GenerateConfig(count=count, height=height, width=width, **settings)
+        with stop_on_interrupt() as stop, closing(Reporter()) as report:
+            return run(generate_steps(self, config, stop=stop), report)
+
+    def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
+        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits."""
+        save_model(self, Path(folder), half=half)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> DiffusionModel:
+        """Load a model folder; raises ModelFolderError, which names what is wrong with it."""
+        folder = Path(folder)
+        facts = read_facts(folder, KIND)
+        with damage_named(folder):
+            unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False).float()
+            unet = unet.to(memory_format=torch.channels_last).eval()
+            config = from_dict(TrainConfig, facts["config"])
+            return cls(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
+
+
+@dataclass(frozen=True)
+class _Denoising:
+    """The task of a diffusion model: patches, noise levels and noise, drawn anew at every step."""
+
+    planes: Sequence[npt.NDArray[np.float32]]
+    config: TrainConfig
+    scaling: Scaling
+    stage: str = "training"
+
+    def draw(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.config.seed, 0, step])
+        random = generator(self.config.seed, 1, step)
+        size, count = self.config.patch, self.config.batch
+        wide = min(min(plane.shape) for plane in self.planes) >= 2 * size and count >= 4
+        if wide and rng.random() < self.config.wide_fraction:
+            size, count = 2 * size, count // 4
+        clean = torch.from_numpy(draw_patches(self.planes, size, count, rng))[:, None]
+        sigma, quartile = draw_sigmas(count, random)
+        return Batch((clean, sigma, torch.randn(clean.shape, generator=random)), quartile)
+
+    def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        clean, sigma, noise = tensors
+        return denoising_loss(network, clean, sigma, noise)
+
+    def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
+        if not self.config.previews:
+            return None
+        size = (self.config.patch, self.config.patch)
+        noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
+        *_, last = solve(network, noise, 12)
+        return _intensities(to_numpy(last), self.scaling)
+
+
+def _intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
+    """Network units → intensities within the range of the training images, whole numbers where theirs are."""
+    pixels = np.clip(scaling.unscale(values), scaling.low, scaling.high)
+    return np.round(pixels) if scaling.integer else pixels
+
+
+def train_steps(
+    images: Sequence[Image | npt.ArrayLike],
+    config: TrainConfig,
+    *,
+    start: DiffusionModel | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    name: str | None = None,
+    stop: Stop = never,
+) -> Steps[DiffusionModel]:
+    """Train a diffusion model.
+
+    Parameters
+    ----------
+    images
+        One or more super-resolution images of one pixel size; stacks count plane by plane.
+    config
+        Settings.
+    start
+        Begin from this model's weights instead of from nothing.
+    out
+        Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
+    resume
+        Continue the run that was cut in `out`; settings and images must be the same.
+    name
+        What to call the model; by default the name of the folder.
+    stop
+        Asked at every step.
+
+    Yields
+    ------
+    Progress, Preview and Note events.
+
+    Returns
+    -------
+    The model as it is when the budget is used up or `stop` says so.
+
+    Raises
+    ------
+    ValueError
+        For images that cannot be trained on, or a run that cannot be resumed.
+    """
+    sources = [as_image(image, f"image {i + 1}") for i, image in enumerate(images)]
+    pixel_size = common_pixel_size(sources)
+    check_patch(sources, config.patch)
+    if out is not None:
+        check_place(out)
+    device = pick_device(config.device)
+    torch.manual_seed(config.seed)
+    unet = make_unet(config.channels) if start is None else make_unet(start.config.channels)
+    if start is not None:
+        config = replace(config, channels=start.config.channels)
+        unet.load_state_dict(start.unet.state_dict())
+    if config.patch % field_multiple(unet):
+        raise ValueError(
+            f"patch must be a multiple of {field_multiple(unet)} for a network of {len(config.channels)} resolutions, "
+            f"not {config.patch}."
+        )
+    scaling = Scaling.fit(sources)
+    facts = _facts(sources, name or (out.name if out is not None else "unnamed"), start)
+    state = TrainingState(unet.to(device), config.learning_rate)
+    if resume:
+        _resume(state, out, config, facts)
+    task = _Denoising([scaling.scale(plane) for s in sources for plane in s.pixels], config, scaling)
+
+    def model(state: TrainingState) -> DiffusionModel:
+        known = {**facts, "curve": state.curve, "steps": state.step, "total_steps": state.total}
+        return DiffusionModel(unet, scaling, pixel_size, config, known)
+
+    def checkpoint(state: TrainingState) -> None:
+        if out is not None:
+            save_model(model(state), out, state=state)
+
+    yield from _train_network(
+        state,
+        task,
+        Budget(config.minutes, config.steps),
+        stop=stop,
+        checkpoint=None if out is None else checkpoint,
+        device=device,
+    )
+    unet.to("cpu")
+    if device.type != "cpu":
+        release_memory()
+    return model(state)
+
+
+def _facts(images: Sequence[Image], name: str, start: DiffusionModel | None) -> dict[str, Any]:
+    data = [{"name": Path(i.name).name, "shape": list(i.pixels.shape), "sha256": i.digest} for i in images]
+    return {
+        "name": name,
+        "training_data": data,
+        "started_from": None if start is None else start.name,
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "napari-smdiffusion": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _resume(state: TrainingState, out: Path | None, config: TrainConfig, facts: dict[str, Any]) -> None:
+    """Load the state of the run that was cut, after checking that it is the same run."""
+    if out is None or not (out / STATE).exists():
+        raise ValueError(f"There is no training to resume in {out}: leave out --resume to start one.")
+    before = read_facts(out, KIND)
+    if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
+        raise ValueError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
+    for key, value in to_dict(config).items():
+        # Time and steps may be given anew; the number of steps is part of the state that is resumed.
+        if key not in ("minutes", "steps", "device", "previews") and before["config"].get(key) != value:
+            raise ValueError(
+                f"{out} was trained with {key} {before['config'].get(key)}, not {value}: resume with the same settings."
+            )
+    with damage_named(out):
+        state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
+
+
+def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:
+    """Write the model folder, with the state of a running training when there is one."""
+    from .cards import write_diffusion_card
+
+    weights = {key: value.detach().cpu() for key, value in model.unet.state_dict().items()}
+    if state is not None:
+        for (key, _), value in zip(model.unet.named_parameters(), state.average.shadow_params, strict=True):
+            weights[key] = value.detach().cpu()
+
+    def write_weights(path: Path) -> None:
+        copy = UNet2DModel.from_config(model.unet.config)
+        copy.load_state_dict(weights)
+        (copy.to(torch.float16) if half else copy).save_pretrained(path)
+
+    def write_state(path: Path) -> None:
+        if state is not None:
+            torch.save(state.state_dict(), path / STATE)
+
+    facts = {
+        **model.facts,
+        "kind": KIND,
+        "config": to_dict(model.config),
+        "pixel_size_nm": model.pixel_size,
+        "scaling": vars(model.scaling),
+    }
+    save_folder(folder, facts, write_weights, write_state, lambda path: write_diffusion_card(path, facts))
+
+
+def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop = never) -> Steps[Image]:
+    """Generate images, a few at a time.
+
+    Image k depends on (`config.seed`, k) and its size alone, not on how many are asked for or computed together.
+
+    Yields
+    ------
+    Progress after every solver step, Preview of the denoising, and Generated as each image is ready.
+
+    Returns
+    -------
+    All images that were finished, (N, height, width); `stop` is asked at every solver step.
+
+    Raises
+    ------
+    ValueError
+        If the size does not suit the network.
+    InterruptedError
+        If it was stopped before the first image was finished.
+    """
+    multiple = field_multiple(model.unet)
+    for side, length in (("height", config.height), ("width", config.width)):
+        if length % multiple:
+            raise ValueError(f"{side} must be a multiple of {multiple} for this model, not {length}.")
+    device = pick_device(config.device)
+    done: list[npt.NDArray[np.float32]] = []
+    together = min(config.batch, _fitting(config))
+    with moved(model.unet, device) as unet:
+        countdown = Countdown(0, config.count * config.steps)
+        while len(done) < config.count and not stop():
+            indices = range(len(done), min(len(done) + together, config.count))
+            try:
+                images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if together == 1:
+                    raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
+                together = max(1, together // 2)
+                release_memory()
+                yield Note(f"Memory ran out: going on with {together} images at a time.")
+                continue
+            for index, image in zip(indices, images, strict=False):
+                done.append(image)
+                yield Generated(image, index, config.seed)
+    if not done:
+        raise InterruptedError("Stopped before the first image was finished: nothing was generated.")
+    return Image(
+        np.stack(done),
+        model.pixel_size,
+        name=f"{model.name} (synthetic)",
+        provenance=_provenance(model, config),
+    )
+
+
+def _fitting(config: GenerateConfig) -> int:
+    """Return how many images of this size are computed together: about as many pixels as one field of 1024²."""
+    return max(1, 1024**2 // (config.height * config.width))
+
+
+def _generate_batch(
+    unet: torch.nn.Module,
+    model: DiffusionModel,
+    config: GenerateConfig,
+    indices: range,
+    countdown: Countdown,
+    stop: Stop,
+) -> Steps[npt.NDArray[np.float32]]:
+    """Return images `indices` of the run, or none of them if it was stopped."""
+    noise = start_noise(config.seed, indices, (config.height, config.width))
+    total = config.count * config.steps
+    for step, guess in enumerate(solve(unet, noise, config.steps), start=1):
+        if stop():
+            return np.empty((0, config.height, config.width), np.float32)
+        done = indices.start * config.steps + step * len(indices)
+        yield Progress("generating", done, total, countdown.left(done))
+        if step % 4 == 0:
+            yield Preview("generating", step, _intensities(to_numpy(guess[:1]), model.scaling))
+    return _intensities(to_numpy(guess), model.scaling)
+
+
+def _provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:
+    return {
+        "kind": "synthetic",
+        "made_by": f"napari-smdiffusion {__version__}",
+        "model": model.name,
+        "training_data": model.facts.get("training_data", []),
+        "settings": to_dict(config),
+    }

@@ -1,0 +1,335 @@
+"""The enhancer (single-image super-resolution): training through the simulated microscope, and tiled prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+
+from . import __version__
+from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
+from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
+from .enhancer_network import ALIGN, REACH, EnhancerNetwork
+from .images import Image, as_image
+from .model_folder import WEIGHTS, Kind, damage_named, read_facts, save_folder
+from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
+from .progress import (
+    Countdown,
+    Note,
+    Progress,
+    Reporter,
+    Steps,
+    Stop,
+    TileDone,
+    never,
+    run,
+    stop_on_interrupt,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+Pixels = npt.NDArray[np.float32]
+NewArray = Callable[[tuple[int, int, int]], Pixels]
+
+KIND: Kind = "enhancer"
+_TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
+_WEIGHTS_FILE = "enhancer.safetensors"
+# Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
+# bright structure. They are robust, and the same whether an image is enhanced at once or in tiles.
+DARK, BRIGHT = 1.0, 99.5
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A linear map of intensities onto 0 (dark) to 1 (bright)."""
+
+    dark: float
+    bright: float
+
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Intensities → network units."""
+        return ((pixels - self.dark) / (self.bright - self.dark)).astype(np.float32)
+
+    def unscale(self, values: Pixels) -> Pixels:
+        """Network units → intensities."""
+        return (values * (self.bright - self.dark) + self.dark).astype(np.float32)
+
+
+def widefield_levels(image: Image) -> Levels:
+    """Return the levels of a widefield image, or raise a ValueError if it is constant."""
+    dark, bright = (float(v) for v in np.percentile(image.pixels, (DARK, BRIGHT)))
+    if not dark < bright:
+        dark, bright = float(image.pixels.min()), float(image.pixels.max())
+    if not dark < bright:
+        raise ValueError(f"All pixels of {image.name} have the value {dark:g}: give an image with something in it.")
+    return Levels(dark, bright)
+
+
+@dataclass(frozen=True)
+class Enhancement:
+    """An enhanced image, and the standard deviation over the 8 symmetries where it was asked for."""
+
+    image: Image
+    uncertainty: Image | None = None
+
+
+@dataclass(frozen=True)
+class Enhancer:
+    """A trained enhancer and all that is known of it.
+
+    Parameters
+    ----------
+    network
+        On the CPU, in float32.
+    levels
+        Of the super-resolution images it was trained on, and so of its results.
+    pixel_size
+        Of its results when the widefield image is like the simulated ones, in nm; None where it was not known.
+    config, microscope
+        How it was trained.
+    facts
+        Training data, loss curve, versions and date, as they stand in model.json.
+    """
+
+    network: EnhancerNetwork
+    levels: Levels
+    pixel_size: float | None
+    config: EnhancerConfig
+    microscope: MicroscopeConfig
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return str(self.facts.get("name", "unnamed"))
+
+    @classmethod
+    def train(
+        cls,
+        images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
+        *,
+        weights: Sequence[float] | None = None,
+        microscope: MicroscopeConfig | None = None,
+        pixel_size: float | None = None,
+        **settings: Any,
+    ) -> Enhancer:
+        """Train on super-resolution images with a progress bar; Ctrl-C stops and keeps the enhancer.
+
+        `settings` are the fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=5)`. See
+        `enhancer_training.train_enhancer_steps` for the others.
+        """
+        from .enhancer_training import train_enhancer_steps
+
+        several = images if isinstance(images, (list, tuple)) else [images]
+        sources = [as_image(image, f"image {i + 1}", pixel_size) for i, image in enumerate(several)]
+        with stop_on_interrupt() as stop, closing(Reporter()) as report:
+            steps = train_enhancer_steps(
+                sources,
+                EnhancerConfig(**settings),
+                microscope or MicroscopeConfig(),
+                weights=weights,
+                stop=stop,
+            )
+            return run(steps, report)
+
+    def enhance(self, image: Image | npt.ArrayLike, **settings: Any) -> Image:
+        """Enhance a widefield image or stack with a progress bar; `settings` are the fields of `EnhanceConfig`.
+
+        Returns
+        -------
+        Image of (N, Y·upscale, X·upscale) float32 whose field is that of `image`.
+        """
+        return self.enhance_with_uncertainty(image, **{**settings, "uncertainty": False}).image
+
+    def enhance_with_uncertainty(self, image: Image | npt.ArrayLike, **settings: Any) -> Enhancement:
+        """Enhance, and map how much the 8 symmetries of the input disagree (standard deviation)."""
+        config = EnhanceConfig(**{"uncertainty": True, **settings})
+        with stop_on_interrupt() as stop, closing(Reporter()) as report:
+            return run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
+
+    def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
+        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits."""
+        from .cards import write_enhancer_card
+
+        kind = torch.float16 if half else torch.float32
+        weights = {k: v.detach().cpu().to(kind).contiguous() for k, v in self.network.state_dict().items()}
+        facts = {
+            **self.facts,
+            "kind": KIND,
+            "config": to_dict(self.config),
+            "microscope": to_dict(self.microscope),
+            "pixel_size_nm": self.pixel_size,
+            "levels": vars(self.levels),
+        }
+        save_folder(
+            Path(folder),
+            facts,
+            lambda path: save_file(weights, path / _WEIGHTS_FILE),
+            lambda path: write_enhancer_card(path, facts),
+        )
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Enhancer:
+        """Load a model folder; raises ModelFolderError, which names what is wrong with it."""
+        folder = Path(folder)
+        facts = read_facts(folder, KIND)
+        with damage_named(folder):
+            config = from_dict(EnhancerConfig, facts["config"])
+            network = EnhancerNetwork(config.upscale, config.channels)
+            weights = load_file(folder / WEIGHTS / _WEIGHTS_FILE)
+            network.load_state_dict({key: value.float() for key, value in weights.items()})
+            microscope = from_dict(MicroscopeConfig, facts["microscope"])
+            levels = Levels(**facts["levels"])
+            return cls(network.eval(), levels, facts["pixel_size_nm"], config, microscope, facts)
+
+
+def enhance_steps(
+    enhancer: Enhancer,
+    image: Image,
+    config: EnhanceConfig,
+    *,
+    new_array: NewArray | None = None,
+    stop: Stop = never,
+) -> Steps[Enhancement]:
+    """Enhance a widefield image or stack, tile by tile.
+
+    Parameters
+    ----------
+    enhancer
+        A trained enhancer.
+    image
+        Widefield, (N, Y, X) in any units.
+    config
+        Settings.
+    new_array
+        Makes the arrays (N, Y·upscale, X·upscale) that the results are written into, for results larger than memory.
+    stop
+        Asked at every tile.
+
+    Yields
+    ------
+    Progress and TileDone at every tile, Note when memory ran out or the pixel size is not the one of the training.
+
+    Returns
+    -------
+    The enhanced image with its provenance; its pixel size is that of `image` divided by the factor, and its corner
+    that of `image`. Tiles that were not reached when it was stopped are 0.
+    """
+    factor = enhancer.config.upscale
+    levels = widefield_levels(image)
+    if note := _pixel_size_note(enhancer, image):
+        yield Note(note)
+    make = new_array or _zeros
+    shape = (len(image), image.size[0] * factor, image.size[1] * factor)
+    sharp = make(shape)
+    spread = make(shape) if config.uncertainty else None
+    device = pick_device(config.device)
+    with moved(enhancer.network, device) as network:
+        work = _Tiles(network, device, enhancer, levels)
+        yield from _enhance_planes(work, image, config, sharp, spread, stop)
+    facts = enhanced_facts(enhancer, image, config)
+    pixel_size = enhanced_pixel_size(enhancer, image)
+    result = replace(image, pixels=sharp, pixel_size=pixel_size, name=f"{image.name} (enhanced)", provenance=facts)
+    if spread is None:
+        return Enhancement(result)
+    facts = {**facts, "kind": "uncertainty of an enhanced image"}
+    return Enhancement(result, replace(result, pixels=spread, name=f"{image.name} (uncertainty)", provenance=facts))
+
+
+def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
+    """Return the provenance of what `enhancer` makes of `image`."""
+    return {
+        "kind": "enhanced",
+        "made_by": f"napari-smdiffusion {__version__}",
+        "model": enhancer.name,
+        "source": Path(image.name).name,
+        "settings": to_dict(config),
+    }
+
+
+def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:
+    """Return the pixel size in nm of what `enhancer` makes of `image`; that of its training if the image has none."""
+    return image.pixel_size / enhancer.config.upscale if image.pixel_size else enhancer.pixel_size
+
+
+def _zeros(shape: tuple[int, int, int]) -> Pixels:
+    return np.zeros(shape, np.float32)
+
+
+def _pixel_size_note(enhancer: Enhancer, image: Image) -> str | None:
+    if not (image.pixel_size and enhancer.pixel_size):
+        return None
+    expected = enhancer.pixel_size * enhancer.config.upscale
+    if abs(image.pixel_size / expected - 1) < 0.15:
+        return None
+    return (
+        f"{image.name} has pixels of {image.pixel_size:.4g} nm, but {enhancer.name} was trained for {expected:.4g} nm: "
+        "train an enhancer for this pixel size, or take the result with care."
+    )
+
+
+@dataclass(frozen=True)
+class _Tiles:
+    """What it takes to enhance one tile."""
+
+    network: torch.nn.Module
+    device: torch.device
+    enhancer: Enhancer
+    levels: Levels
+
+    @torch.no_grad()
+    def enhanced(self, plane: Pixels, tile: Tile, k: int = 0) -> Pixels:
+        """Return the core of a tile, seen in symmetry k, in the units of the result."""
+        window = self.levels.scale(plane[tile.window])
+        # Whole blocks of the coarsest grid, so that a turned window meets the grid where the plane does.
+        window = np.pad(window, [(0, -length % ALIGN) for length in window.shape], mode="edge")
+        window = symmetry(window, k)
+        batch = torch.from_numpy(np.ascontiguousarray(window))[None, None].to(self.device)
+        with autocast(self.device):
+            output = self.network(batch)
+        values = inverse_symmetry(output[0, 0].float().cpu().numpy(), k)
+        core = values[tile.core_in_window(self.enhancer.config.upscale)]
+        # Fluorescence is never negative; the units are those of the super-resolution training images.
+        return self.enhancer.levels.unscale(np.maximum(core, 0))
+
+
+def _enhance_planes(
+    work: _Tiles, image: Image, config: EnhanceConfig, sharp: Pixels, spread: Pixels | None, stop: Stop
+) -> Steps[None]:
+    side = -(-(config.tile or _TILE) // ALIGN) * ALIGN
+    factor = work.enhancer.config.upscale
+    todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, REACH, ALIGN)]
+    countdown, done, total = Countdown(0, len(todo)), 0, len(todo)
+    while todo and not stop():
+        n, tile = todo[0]
+        try:
+            views = [work.enhanced(image.pixels[n], tile, k) for k in (SYMMETRIES if spread is not None else (0,))]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if side <= ALIGN * 4:
+                raise MemoryError("Memory ran out with the smallest tile: close other programs.") from error
+            side = side // 2 // ALIGN * ALIGN
+            release_memory()
+            yield Note(f"Memory ran out: going on with tiles of {side} pixels.")
+            todo = [(m, part) for m, old in todo for part in tiles(image.size, side, REACH, ALIGN, old.core)]
+            total = done + len(todo)
+            countdown = Countdown(done, total)
+            continue
+        place = (n, *tile.core_in_plane(factor))
+        sharp[place] = views[0]
+        if spread is not None:
+            spread[place] = np.std(views, axis=0)
+        todo.pop(0)
+        done += 1
+        yield TileDone(n, place[1].start, place[2].start, views[0])
+        yield Progress("enhancing", done, total, countdown.left(done))

@@ -1,0 +1,366 @@
+"""Images with a pixel size: TIFF in and out, and the intensity scaling a model is trained in.
+
+Axes are (N, Y, X) everywhere: N single planes of one kind, Y down, X to the right. Lengths are in nanometres,
+intensities in the units of the file they came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .localizations import TABLE_SUFFIXES, read_table, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+Pixels = npt.NDArray[np.float32]
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+_FACTS = "napari_smdiffusion"  # key of our own metadata in a TIFF file
+_SMALLEST = 16  # px; below this there is nothing to learn from and nothing to enhance
+_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
+
+
+@dataclass(frozen=True)
+class Image:
+    """One or more planes of equal size with their pixel size.
+
+    Parameters
+    ----------
+    pixels
+        (Y, X) or (N, Y, X), any real number type; kept as (N, Y, X) float32, which holds 16-bit counts exactly.
+    pixel_size
+        Side of a pixel in nm, or None where it is not known.
+    origin
+        (y, x) of the upper left corner of the first pixel, in nm. Two images lie on each other when their corners do,
+        whatever their pixel sizes.
+    name
+        What a person calls it.
+    provenance
+        Where it came from: for generated and enhanced images the model, seed, settings and version.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are not one or more finite, real, gray planes of at least 16 × 16 pixels.
+    """
+
+    pixels: Pixels
+    pixel_size: float | None = None
+    origin: tuple[float, float] = (0.0, 0.0)
+    name: str = "image"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", _planes(self.pixels, self.name))
+        if self.pixel_size is not None and not (np.isfinite(self.pixel_size) and self.pixel_size > 0):
+            raise ValueError(f"{self.name}: the pixel size must be a positive number of nm, not {self.pixel_size}.")
+
+    def __len__(self) -> int:
+        """Return the number of planes."""
+        return len(self.pixels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a plane in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the pixels, by which a model's training data can be recognised."""
+        return hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+
+    def crop(self, y: slice, x: slice) -> Image:
+        """Return the part of the field in pixel rows `y` and columns `x`, at its place in nm."""
+        rows, columns = range(*y.indices(self.size[0])), range(*x.indices(self.size[1]))
+        if not rows or not columns or rows.step != 1 or columns.step != 1:
+            raise ValueError(f"{self.name}: rows {y} and columns {x} do not name a part of its {self.size} pixels.")
+        step = self.pixel_size or 0.0
+        corner = (self.origin[0] + rows[0] * step, self.origin[1] + columns[0] * step)
+        pixels = self.pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return replace(self, pixels=pixels, origin=corner)
+
+
+def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
+    """Return `pixels` as (N, Y, X) float32, or say in a sentence why they are no such image."""
+    array = np.asarray(pixels)
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: give an image with pixels in it.")
+    if np.iscomplexobj(array):
+        raise ValueError(f"{name} has complex pixels: give its magnitude or its real part.")
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name} holds {array.dtype} values, not numbers: give a grayscale image.")
+    if array.ndim >= 3 and array.shape[-1] in (3, 4) and array.shape[-2] > 4:
+        raise ValueError(f"{name} is a color (RGB) image of shape {array.shape}: convert it to grayscale first.")
+    if array.ndim == 2:
+        array = array[np.newaxis]
+    if array.ndim != 3:
+        raise ValueError(
+            f"{name} has {array.ndim} axes, shape {array.shape}: give a 2-D image or a stack (planes, Y, X)."
+        )
+    if min(array.shape[1:]) < _SMALLEST:
+        raise ValueError(
+            f"{name} is {array.shape[1]} × {array.shape[2]} pixels: give one of at least {_SMALLEST} × {_SMALLEST}."
+        )
+    # float64 beyond the float32 range becomes infinite here and is refused below.
+    with np.errstate(over="ignore"):
+        planes = np.asarray(array, dtype=np.float32)
+    if not np.isfinite(planes).all():
+        raise ValueError(f"{name} has NaN or infinite pixels: replace them (by 0, say) first.")
+    return planes
+
+
+def as_image(source: Image | npt.ArrayLike, name: str = "image", pixel_size: float | None = None) -> Image:
+    """Return `source` as an `Image`; a pixel size that is given replaces the image's own."""
+    image = source if isinstance(source, Image) else Image(np.asarray(source), name=name)
+    return image if pixel_size is None else replace(image, pixel_size=pixel_size)
+
+
+def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) -> Image:
+    """Read a TIFF file or a localization table.
+
+    Parameters
+    ----------
+    path
+        TIFF (8-, 16-, 32-bit or float; one plane or a stack), or a localization table (.csv, .hdf5), which is rendered.
+    pixel_size
+        In nm; replaces the one in the file. A localization table is rendered at it (default 20 nm).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read as a gray image; the sentence names the file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        step = pixel_size or 20.0
+        return Image(render(read_table(path), step), step, name=path.name)
+    return _read_tiff(path, pixel_size)
+
+
+def _read_tiff(path: Path, pixel_size: float | None) -> Image:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            if "S" in series.axes and series.shape[series.axes.index("S")] > 1:
+                raise ValueError(f"{path} is a color (RGB) image: convert it to grayscale first.")
+            pixels = series.asarray()
+            found = _tiff_pixel_size(tiff)
+            facts = _read_facts(tiff)
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path} cannot be read as a TIFF image ({error}).") from error
+    # tifffile and its codecs raise many kinds of errors on damaged files; to a person they are all the same.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a TIFF image ({error}).") from error
+    singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
+    pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
+    origin = facts.get("origin_nm", (0.0, 0.0))
+    size = pixel_size or facts.get("pixel_size_nm") or found
+    return Image(pixels, size, (origin[0], origin[1]), str(path), facts.get("provenance", {}))
+
+
+def _read_facts(tiff: Any) -> dict[str, Any]:
+    """Return what `new_tiff` put into the file, or nothing."""
+    with suppress(ValueError, TypeError, KeyError):
+        text = tiff.imagej_metadata[_FACTS] if tiff.is_imagej else tiff.pages[0].description
+        facts = json.loads(text)
+        return facts if isinstance(facts, dict) else {}
+    return {}
+
+
+def _tiff_pixel_size(tiff: Any) -> float | None:
+    """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags, or None."""
+    if tiff.is_ome:
+        from xml.etree import ElementTree
+
+        with suppress(ElementTree.ParseError, ValueError, KeyError):
+            for element in ElementTree.fromstring(tiff.ome_metadata).iter():
+                if element.tag.endswith("}Pixels") and "PhysicalSizeX" in element.attrib:
+                    unit = element.attrib.get("PhysicalSizeXUnit", "µm")
+                    return float(element.attrib["PhysicalSizeX"]) * _NM[unit]
+        return None
+    tags = tiff.pages[0].tags
+    if "XResolution" not in tags:
+        return None
+    numerator, denominator = tags["XResolution"].value
+    if not numerator or not denominator:
+        return None
+    if tiff.is_imagej:
+        unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
+        return _NM[unit] * denominator / numerator if unit in _NM else None
+    # Inches are a printer's setting (72 dpi), not a microscope's; centimetres are what microscopes write.
+    return 1e7 * denominator / numerator if tags["ResolutionUnit"].value == 3 else None
+
+
+def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None) -> list[Image]:
+    """Read files and all TIFF files and localization tables of folders, in the order given, then by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist, or a folder holds no image.
+    ValueError
+        If no path was given, a file cannot be read, or two images have different pixel sizes.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in TIFF_SUFFIXES + TABLE_SUFFIXES)
+            if not inside:
+                raise FileNotFoundError(f"The folder {path} holds no TIFF file and no localization table.")
+            files += inside
+        else:
+            files.append(path)
+    images = [read_image(path, pixel_size) for path in files]
+    common_pixel_size(images)
+    return images
+
+
+def common_pixel_size(images: Iterable[Image]) -> float | None:
+    """Return the one pixel size of `images` in nm, None where none has one.
+
+    Raises
+    ------
+    ValueError
+        If there is no image, or the pixel sizes differ by more than 2 %.
+    """
+    images = list(images)
+    if not images:
+        raise ValueError("No image was given: name at least one.")
+    known = [image for image in images if image.pixel_size]
+    sizes = [image.pixel_size or 0.0 for image in known]
+    if sizes and max(sizes) > 1.02 * min(sizes):
+        low, high = known[sizes.index(min(sizes))], known[sizes.index(max(sizes))]
+        raise ValueError(
+            f"{low.name} has pixels of {low.pixel_size:.4g} nm and {high.name} of {high.pixel_size:.4g} nm: "
+            "train on images of one pixel size."
+        )
+    return sizes[0] if sizes else None
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give the name of a temporary file beside `path` that takes its place only when everything went well."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file to write.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner can read.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_tiff(
+    path: Path,
+    shape: tuple[int, int, int],
+    pixel_size: float | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
+    provenance: Mapping[str, Any] | None = None,
+) -> Iterator[Pixels]:
+    """Give a float32 array (N, Y, X) that is a TIFF file, for images larger than memory.
+
+    The file has the pixel size as ImageJ reads it, and place and provenance; it appears when the block ends well.
+    """
+    import tifffile
+
+    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
+    text = json.dumps(facts)
+    options: dict[str, Any]
+    if 4 * math.prod(shape) > 3.9e9:  # ImageJ's own form ends at 4 GB
+        options = {"bigtiff": True, "description": text, "metadata": None}
+    else:
+        unit = {"unit": "um"} if pixel_size else {}
+        options = {"imagej": True, "metadata": {_FACTS: text, "axes": "TYX", **unit}}
+    if pixel_size:
+        options |= {"resolution": (1e7 / pixel_size, 1e7 / pixel_size), "resolutionunit": "CENTIMETER"}
+        if "imagej" in options:
+            options |= {"resolution": (1e3 / pixel_size, 1e3 / pixel_size), "resolutionunit": "NONE"}
+    with written_whole(path) as temporary:
+        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=np.float32, **options)
+        yield pixels
+        pixels.flush()
+        # Windows does not rename a file that is still mapped.
+        pixels._mmap.close()
+
+
+def write_image(path: str | os.PathLike[str], image: Image) -> None:
+    """Write an image as a float32 TIFF (N, Y, X) with its pixel size, place and provenance, whole or not at all.
+
+    Raises OSError if it cannot be written.
+    """
+    shape = (len(image), *image.size)
+    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance) as pixels:
+        pixels[...] = image.pixels
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """An invertible map from intensities to what a network sees: (I - mean) / std * spread.
+
+    It is fitted once on a whole data set, never on a patch, so that bright stays brighter than dim.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    spread: float = 0.5
+    integer: bool = False
+
+    @classmethod
+    def fit(cls, images: Iterable[Image]) -> Scaling:
+        """Fit mean, deviation and range on all pixels of `images`.
+
+        Raises
+        ------
+        ValueError
+            If all pixels have the same value.
+        """
+        planes = [plane for image in images for plane in image.pixels]
+        count = sum(plane.size for plane in planes)
+        mean = sum(float(plane.sum(dtype=np.float64)) for plane in planes) / count
+        variance = sum(float(np.square(plane - mean, dtype=np.float64).sum()) for plane in planes) / count
+        low, high = min(float(p.min()) for p in planes), max(float(p.max()) for p in planes)
+        if not low < high:
+            raise ValueError(f"All pixels have the value {low:g}: give images with something in them.")
+        integer = all(bool((plane == np.round(plane)).all()) for plane in planes)
+        return cls(mean, float(np.sqrt(variance)), low, high, integer=integer)
+
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Intensities → network units."""
+        return ((pixels - self.mean) * (self.spread / self.std)).astype(np.float32)
+
+    def unscale(self, values: Pixels) -> Pixels:
+        """Network units → intensities."""
+        return (values * (self.std / self.spread) + self.mean).astype(np.float32)

@@ -1,0 +1,97 @@
+"""Models by name: those that ship with the package, and the user's own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .model_folder import Kind, ModelFolderError, read_facts
+
+if TYPE_CHECKING:
+    from .diffusion import DiffusionModel
+    from .enhancer import Enhancer
+
+KINDS: tuple[Kind, ...] = ("diffusion", "enhancer")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that can be called by its name."""
+
+    name: str
+    kind: Kind
+    folder: Path
+    bundled: bool
+    description: str
+
+
+def user_folder() -> Path:
+    """Return where the user's models lie: $SMDIFFUSION_HOME, or the usual place of the system."""
+    if home := os.environ.get("SMDIFFUSION_HOME"):
+        return Path(home)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("napari-smdiffusion", appauthor=False)) / "models"
+
+
+def bundled_folder() -> Path:
+    """Return where the models of the package lie."""
+    return Path(__file__).parent / "bundled"
+
+
+def list_models(kind: Kind | None = None) -> list[ModelEntry]:
+    """Return the user's and the bundled models, those that are damaged left out."""
+    entries = []
+    for one in KINDS if kind is None else (kind,):
+        for base, bundled in ((user_folder(), False), (bundled_folder(), True)):
+            folders = sorted((base / one).iterdir()) if (base / one).is_dir() else []
+            entries += [entry for folder in folders if (entry := _entry(folder, one, bundled)) is not None]
+    return entries
+
+
+def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
+    if folder.name.startswith("."):
+        return None
+    try:
+        facts = read_facts(folder, kind)
+    except ModelFolderError:
+        return None
+    pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts.get("pixel_size_nm") else "pixel size unknown"
+    factor = f"×{facts['config']['upscale']}, " if kind == "enhancer" else ""
+    return ModelEntry(folder.name, kind, folder, bundled, f"{factor}{pixel}, {facts.get('steps', 0)} steps")
+
+
+def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
+    """Return the folder of a model given by its folder or its name; the user's come before the bundled.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is none, with the names that there are.
+    """
+    if Path(model).exists():
+        return Path(model)
+    for base in (user_folder(), bundled_folder()):
+        # A name is one folder: nothing outside the base can be reached by it.
+        if Path(model).name == str(model) and (base / kind / model).is_dir():
+            return base / kind / model
+    names = ", ".join(entry.name for entry in list_models(kind)) or "none yet"
+    raise ModelFolderError(
+        f"There is no {kind} model {os.fspath(model)!r}: give its folder, or one of these names: {names}."
+    )
+
+
+def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
+    """Load a diffusion model by its folder or name."""
+    from .diffusion import DiffusionModel
+
+    return DiffusionModel.load(find_model(model, "diffusion"))
+
+
+def load_enhancer(model: str | os.PathLike[str]) -> Enhancer:
+    """Load an enhancer by its folder or name."""
+    from .enhancer import Enhancer
+
+    return Enhancer.load(find_model(model, "enhancer"))

@@ -1,0 +1,193 @@
+"""Pictures for reports: fields side by side with scale bars. No pyplot, so that no display is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .assess import halved, nearest_matches, radial_spectrum
+from .images import Image, written_whole
+from .patches import symmetry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Pixels = npt.NDArray[np.float32]
+
+_COLORS = "inferno"
+_INK = "#1b1b1f"
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def contrast(images: Sequence[Pixels], high: float = 99.7) -> tuple[float, float]:
+    """Return the intensities shown as black and white, common to all `images`."""
+    pixels = np.concatenate([np.ravel(image) for image in images])
+    low, top = (float(v) for v in np.percentile(pixels, (1.0, high)))
+    return low, top if top > low else low + 1
+
+
+def show(axes: Axes, plane: Pixels, limits: tuple[float, float], title: str, pixel_size: float | None) -> None:
+    """Show a plane with a gentle gamma, which lets dim filaments be seen, its title, and a scale bar."""
+    low, high = limits
+    shown = np.clip((plane - low) / (high - low), 0, 1) ** 0.7
+    axes.imshow(shown, cmap=_COLORS, vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(title, fontsize=11, loc="left", color=_INK)
+    axes.set_axis_off()
+    if pixel_size:
+        _scale_bar(axes, plane.shape, pixel_size)
+
+
+def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float) -> None:
+    """Draw a bar of a round length, about a fifth of the width."""
+    target = shape[1] * pixel_size / 5
+    length = max(v for v in (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000) if v <= max(target, 100))
+    width, margin = length / pixel_size, shape[1] * 0.04
+    label = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
+    y, x = shape[0] - margin, shape[1] - margin - width
+    axes.plot([x, x + width], [y, y], color="white", lw=3, solid_capstyle="butt")
+    axes.text(x + width / 2, y - margin * 0.4, label, color="white", fontsize=9, ha="center", va="bottom")
+
+
+def contact_sheet(patches: Pixels, columns: int, gap: int = 2, fill: float | None = None) -> Pixels:
+    """Lay (N, Y, X) patches out in rows of `columns`, with gaps of `gap` pixels of the brightest value."""
+    rows = -(-len(patches) // columns)
+    height, width = patches.shape[1] + gap, patches.shape[2] + gap
+    sheet = np.full((rows * height - gap, columns * width - gap), patches.max() if fill is None else fill, np.float32)
+    for i, patch in enumerate(patches):
+        y, x = divmod(i, columns)
+        sheet[y * height : y * height + patch.shape[0], x * width : x * width + patch.shape[1]] = patch
+    return sheet
+
+
+def draw_overview(
+    path: Path,
+    experimental: Image,
+    generated: Image,
+    widefield: Image,
+    enhanced: Image,
+    reference: Image | None,
+) -> None:
+    """Write the one picture of the whole work: experimental and generated fields, widefield, enhanced, reference.
+
+    Parameters
+    ----------
+    path
+        PNG file.
+    experimental, generated
+        The first plane of each is shown, cut to the same size.
+    widefield, enhanced, reference
+        One field; the reference is the super-resolution image of it, where there is one.
+    """
+    side = min(*experimental.size, *generated.size)
+    pair = [_best_window(experimental.pixels[0], side), generated.pixels[0][:side, :side]]
+    limits = contrast(pair)
+    columns = 3 if reference is not None else 2
+    figure = _figure(4.6 * columns, 9.9)
+    parts: Any = figure.subfigures(2, 1)
+    top, bottom = parts
+    for axes, plane, title in zip(
+        top.subplots(1, 2), pair, ("Experimental, seen in training", "Generated: no microscope saw this"), strict=True
+    ):
+        show(axes, plane, limits, title, generated.pixel_size)
+    lower = np.atleast_1d(bottom.subplots(1, columns))
+    show(lower[0], widefield.pixels[0], contrast([widefield.pixels[0]], 99.9), "Widefield", widefield.pixel_size)
+    factor = enhanced.size[0] // widefield.size[0]
+    plane = enhanced.pixels[0]
+    show(lower[1], plane, contrast([plane]), f"Enhanced ×{factor}", enhanced.pixel_size)
+    if reference is not None:
+        plane = reference.pixels[0]
+        show(lower[2], plane, contrast([plane]), "Super-resolution image of the same field", reference.pixel_size)
+    _save(figure, path)
+
+
+def _best_window(plane: Pixels, side: int) -> Pixels:
+    """Return the middle window of a plane."""
+    y, x = ((length - side) // 2 for length in plane.shape)
+    return plane[y : y + side, x : x + side]
+
+
+def draw_comparison(
+    path: Path, experimental: Pixels, generated: Pixels, training: Sequence[Pixels], pixel_size: float | None
+) -> None:
+    """Write a picture of patches side by side, intensity histograms, radial spectra, and the nearest training patches.
+
+    Parameters
+    ----------
+    path
+        PNG file.
+    experimental, generated
+        (N, Y, X) patches.
+    training
+        Planes to look for copies in; the nearest pairs are left out when there are none.
+    pixel_size
+        In nm.
+    """
+    limits = contrast([experimental, generated])
+    figure = _figure(13, 12.5 if training else 9)
+    parts: Any = figure.subfigures(3 if training else 2, 1, height_ratios=[1.25, 1, 0.8] if training else [1.3, 1])
+    for axes, patches, title in zip(
+        parts[0].subplots(1, 2), (experimental, generated), ("Experimental", "Generated"), strict=True
+    ):
+        sheet = contact_sheet(patches[:: max(1, len(patches) // 12)][:12], 4, fill=limits[1])
+        show(axes, sheet, limits, title, pixel_size)
+    _draw_statistics(parts[1], experimental, generated, pixel_size)
+    if training:
+        _draw_nearest(parts[2], generated, training, limits)
+    _save(figure, path)
+
+
+def _draw_statistics(figure: Any, experimental: Pixels, generated: Pixels, pixel_size: float | None) -> None:
+    histogram, spectrum = figure.subplots(1, 2)
+    edges = np.linspace(*contrast([experimental, generated], 99.95), 80)
+    rings = generated.shape[-1] // 4
+    frequency = (np.arange(rings) + 0.5) / rings * 0.5
+    unit = "cycles per pixel"
+    if pixel_size:
+        frequency, unit = frequency / pixel_size * 1000, "cycles per µm"
+    for patches, name, color in ((experimental, "experimental", "#1f77b4"), (generated, "generated", "#d62728")):
+        counts, _ = np.histogram(patches, edges, density=True)
+        histogram.stairs(counts, edges, label=name, color=color)
+        power = np.array([radial_spectrum(patch, rings) for patch in patches])
+        low, middle, high = np.percentile(power, (25, 50, 75), axis=0)
+        spectrum.plot(frequency, middle, label=name, color=color)
+        spectrum.fill_between(frequency, low, high, color=color, alpha=0.2, lw=0)
+    histogram.set(yscale="log", xlabel="intensity", ylabel="density", title="Intensities")
+    spectrum.set(yscale="log", xlabel=unit, ylabel="power", title="Radial power spectrum (middle half of the patches)")
+    histogram.legend()
+    spectrum.legend()
+
+
+def _draw_nearest(figure: Any, generated: Pixels, training: Sequence[Pixels], limits: tuple[float, float]) -> None:
+    """Show the generated patches that resemble a training image most, each over the window it resembles."""
+    coarse = [halved(plane[np.newaxis])[0] for plane in training]
+    candidates = generated[:24]
+    matches = nearest_matches(halved(candidates), coarse)
+    order = sorted(range(len(matches)), key=lambda i: -matches[i].correlation)[:6]
+    figure.suptitle("Generated patches (top) and the training windows they resemble most", fontsize=11)
+    grid = figure.subplots(2, 6, squeeze=False)
+    for column in range(6):
+        for axes in grid[:, column]:
+            axes.set_axis_off()
+        if column >= len(order):
+            continue
+        match, patch = matches[order[column]], candidates[order[column]]
+        height, width = patch.shape
+        window = training[match.plane][2 * match.y : 2 * match.y + height, 2 * match.x : 2 * match.x + width]
+        show(grid[0, column], symmetry(patch, match.symmetry), limits, f"r = {match.correlation:.2f}", None)
+        show(grid[1, column], window, limits, "", None)

@@ -1,0 +1,305 @@
+"""The one training loop: time budget, schedule, averaging, checkpoints, stop, resume, and less memory when it runs out.
+
+What is trained is told by a `Task`. Step k's data depend on (seed, k) alone, and the whole state is one object that is
+saved whole, so that a run that was cut continues as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from diffusers.training_utils import EMAModel
+
+from .compute import is_out_of_memory, release_memory
+from .progress import Countdown, Note, Preview, Progress, Steps, Stop, never
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+
+_WARM_UP = 100  # steps; at most a tenth of the run
+_MEASURED = 20  # steps whose time fixes the number of steps
+_CURVE_EVERY = 20  # steps per point of the loss curve
+_CHECKPOINT_SECONDS = 40.0
+_PREVIEWS = 10  # per run
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of equal length along their first axis, and the noise quartile (0 to 3) of each example if it has one."""
+
+    tensors: tuple[torch.Tensor, ...]
+    quartile: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.tensors[0].shape[0]
+
+
+class Task(Protocol):
+    """What is trained."""
+
+    @property
+    def stage(self) -> str:
+        """What progress is reported as."""
+
+    def draw(self, step: int) -> Batch:
+        """Return the examples of a step, which depend on the seed and the step alone."""
+
+    def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Return the loss of each example, (B,)."""
+
+    def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
+        """Return images that show how far the training is, or None."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: minutes, or steps where they are given."""
+
+    minutes: float
+    steps: int | None = None
+
+
+@dataclass
+class TrainingState:
+    """Everything that a training run is, apart from its data; the only object that changes while it runs."""
+
+    network: torch.nn.Module
+    learning_rate: float
+    step: int = 0
+    total: int | None = None
+    curve: list[list[float]] = field(default_factory=list)
+    window: list[float] = field(default_factory=lambda: [0.0] * 10)
+
+    def __post_init__(self) -> None:
+        self.average = EMAModel(self.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
+        self._matrices, self.optimizers = _optimizers(self.network, self.learning_rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain values, which torch.load reads with weights_only=True."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "total": self.total,
+            "curve": self.curve,
+            "window": self.window,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from `state_dict`'s values."""
+        self.network.load_state_dict(saved["network"])
+        self.average.load_state_dict(saved["average"])
+        for optimizer, values in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+        self.step, self.total = saved["step"], saved["total"]
+        self.curve, self.window = saved["curve"], saved["window"]
+
+    def update(self) -> None:
+        """Take one optimizer step with the gradients at hand, and average the weights."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        for parameter, matrix in self._matrices:
+            matrix.grad = None if parameter.grad is None else _as_matrix(parameter.grad, matrix.shape)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate * _schedule(self.step, self.total)
+            optimizer.step()
+        self.network.zero_grad(set_to_none=True)
+        self.average.step(self.network.parameters())
+        self.step += 1
+
+    def note_loss(self, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
+        """Add a step's losses (B,) to the curve: rows of (step, mean, quartile means)."""
+        self.window[0] += float(losses.mean())
+        self.window[1] += 1
+        for q in range(4) if quartile is not None else ():
+            chosen = losses[quartile == q]
+            self.window[2 + q] += float(chosen.sum())
+            self.window[6 + q] += len(chosen)
+        if self.window[1] == _CURVE_EVERY:
+            sums, counts = [self.window[0], *self.window[2:6]], [self.window[1], *self.window[6:10]]
+            means = [s / c for s, c in zip(sums, counts, strict=True) if c]
+            self.curve.append([float(self.step + 1), *means])
+            self.window = [0.0] * 10
+
+
+def _optimizers(
+    network: torch.nn.Module, learning_rate: float
+) -> tuple[list[tuple[torch.nn.Parameter, torch.Tensor]], list[torch.optim.Optimizer]]:
+    """Return one AdamW for all weights."""
+    adam = torch.optim.AdamW(
+        network.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=_fused(network)
+    )
+    return [], [adam]
+
+
+def _fused(network: torch.nn.Module) -> bool:
+    return next(network.parameters()).device.type in ("cpu", "cuda")
+
+
+def _as_matrix(gradient: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    return gradient.permute(0, 2, 3, 1).reshape(shape) if gradient.ndim == 4 else gradient
+
+
+def _schedule(step: int, total: int | None) -> float:
+    """Learning rate relative to its highest: a short warm-up, then linearly to zero at the end of the run."""
+    if total is None:
+        return min(1.0, (step + 1) / _WARM_UP)
+    warm_up = min(_WARM_UP, max(1, total // 10))
+    return min(1.0, (step + 1) / warm_up) * (1 - step / total)
+
+
+@contextmanager
+def averaged(state: TrainingState) -> Iterator[torch.nn.Module]:
+    """Put the averaged weights into the network for a while."""
+    state.average.store(state.network.parameters())
+    state.average.copy_to(state.network.parameters())
+    state.network.eval()
+    try:
+        yield state.network
+    finally:
+        state.network.train()
+        state.average.restore(state.network.parameters())
+
+
+def train_steps(
+    state: TrainingState,
+    task: Task,
+    budget: Budget,
+    *,
+    stop: Stop = never,
+    checkpoint: Callable[[TrainingState], None] | None = None,
+    device: torch.device,
+) -> Steps[None]:
+    """Train `state` until its budget is used up or `stop` says so; the averaged weights are then in the network.
+
+    Yields
+    ------
+    Progress at every step, Preview a few times, Note when memory ran out and the batch was cut.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If the loss becomes infinite or NaN.
+    MemoryError
+        If not even one example at a time fits.
+    """
+    state.network.train()
+    if state.total is None:
+        state.total = budget.steps
+    accumulate = _Accumulated(task, device)
+    clock = _BudgetClock(budget.minutes)
+    saved = time.monotonic()
+    countdown: Countdown | None = None
+    while (state.total is None or state.step < state.total) and not stop():
+        batch = task.draw(state.step)
+        yield from accumulate(state.network, batch)
+        losses = accumulate.losses
+        if not bool(torch.isfinite(losses).all()):
+            raise TrainingDivergedError(
+                f"The loss became {float(losses.mean())} at step {state.step}: train again with a lower learning rate."
+            )
+        state.note_loss(losses, batch.quartile)
+        state.update()
+        if state.total is None:
+            state.total = clock.total(state.step)
+        countdown = countdown or (Countdown(state.step, state.total) if state.total else None)
+        left = countdown.left(state.step) if countdown else budget.minutes * 60
+        yield _progress(task.stage, state, losses, left)
+        if _preview_due(state) and not stop() and (images := _previewed(state, task)) is not None:
+            yield Preview(task.stage, state.step, images)
+        if checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            checkpoint(state)
+            saved = time.monotonic()
+    if checkpoint is not None:
+        checkpoint(state)
+    state.average.copy_to(state.network.parameters())
+    state.network.eval()
+
+
+def _progress(stage: str, state: TrainingState, losses: torch.Tensor, left: float) -> Progress:
+    quartiles = tuple(state.curve[-1][2:]) if state.curve else ()
+    return Progress(stage, state.step, state.total or 0, left, float(losses.mean()), quartiles)
+
+
+def _preview_due(state: TrainingState) -> bool:
+    return bool(state.total) and state.step % max(1, (state.total or 1) // _PREVIEWS) == 0
+
+
+def _previewed(state: TrainingState, task: Task) -> npt.NDArray[np.float32] | None:
+    with averaged(state) as network:
+        return task.preview(network)
+
+
+class _BudgetClock:
+    """Turn minutes into a number of steps, from the time of the first ones."""
+
+    def __init__(self, minutes: float) -> None:
+        self._budget = minutes * 60
+        self._began = time.monotonic()
+        self._after_first: float | None = None
+
+    def total(self, done: int) -> int | None:
+        """Return the number of steps that fills the budget, or None while too few were timed."""
+        now = time.monotonic()
+        if self._after_first is None:
+            # The first step also makes buffers and chooses algorithms.
+            self._after_first = now
+            return None if now - self._began < self._budget else done
+        enough = done > _MEASURED or now - self._began > self._budget / 10
+        if not enough:
+            return None
+        per_step = (now - self._after_first) / (done - 1)
+        return done + max(0, math.floor((self._budget - (now - self._began)) / per_step))
+
+
+class _Accumulated:
+    """Gradients of a whole batch, computed in parts that fit into memory; the losses are kept in `losses`."""
+
+    def __init__(self, task: Task, device: torch.device) -> None:
+        self._task = task
+        self._device = device
+        self._most_values: int | None = None
+        self.losses = torch.empty(0)
+
+    def __call__(self, network: torch.nn.Module, batch: Batch) -> Steps[None]:
+        """Run forward and backward over `batch`; when memory runs out, halve the part and start the batch again."""
+        values = batch.tensors[0][0].numel()
+        part = len(batch) if self._most_values is None else max(1, min(len(batch), self._most_values // values))
+        while True:
+            try:
+                self.losses = self._parts(network, batch, part)
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if part == 1:
+                    raise MemoryError(
+                        "Memory ran out with a single patch: choose a smaller patch, or close other programs."
+                    ) from error
+            network.zero_grad(set_to_none=True)
+            release_memory()
+            part = max(1, part // 2)
+            self._most_values = part * values
+            yield Note(f"Memory ran out: going on with {part} patches at a time (the batch stays {len(batch)}).")
+
+    def _parts(self, network: torch.nn.Module, batch: Batch, part: int) -> torch.Tensor:
+        losses = []
+        for start in range(0, len(batch), part):
+            tensors = tuple(t[start : start + part].to(self._device) for t in batch.tensors)
+            loss = self._task.loss(network, tensors)
+            torch.autograd.backward(loss.sum() / len(batch))
+            losses.append(loss.detach().float().cpu())
+        return torch.cat(losses)
