@@ -113,8 +113,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
     lines = []
     if "realism" in report:
         lines.append(
-            f"Realism {report['realism']['score']:.3f}: 0 is as near to experimental patches as they are to each other, "
-            "1 as far as a mathematical model."
+            f"Realism {report['realism']['score']:.3f}: 0 is as near to experimental patches as they are to each "
+            "other, 1 as far as a mathematical model."
         )
     if "memorization" in report:
         m = report["memorization"]
@@ -125,8 +125,9 @@ def _summary(report: dict[str, Any]) -> list[str]:
     if "enhancement" in report:
         e = report["enhancement"]
         lines.append(
-            f"Correlation with the super-resolution image (blurred by 2 px): {e['enhanced']['correlation_blurred']:.2f} "
-            f"enhanced, {e['interpolated']['correlation_blurred']:.2f} interpolated."
+            "Correlation with the super-resolution image (blurred by 2 px): "
+            f"{e['enhanced']['correlation_blurred']:.2f} enhanced, "
+            f"{e['interpolated']['correlation_blurred']:.2f} interpolated."
         )
     return lines
 
@@ -273,10 +274,11 @@ def _write_error_map(path: Path, enhanced: Image, widefield: Image, factor: int)
     from .assess import error_map
 
     maps = [error_map(e, w, factor) for e, w in zip(enhanced.pixels, widefield.pixels, strict=True)]
-    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
+    rsp = [m.rsp for m in maps]
+    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": rsp}
     pixels = np.stack([m.error for m in maps])
     write_image(path, dataclasses.replace(widefield, pixels=pixels, provenance=facts))
-    _say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {np.mean(facts['rsp']):.3f}.")
+    _say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {np.mean(rsp):.3f}.")
 
 
 def simulate(options: Namespace) -> None:

@@ -72,6 +72,6 @@ def _patches(experimental: Sequence[Image], generated: Image) -> tuple[int, Any,
         if min(len(real), len(made)) >= _ENOUGH:
             return size, real, made
     raise ValueError(
-        f"There are {len(made)} generated and {len(real)} experimental patches of {size} pixels, and at least {_ENOUGH} "
-        "of each are needed: generate more or larger images, or give more experimental ones."
+        f"There are {len(made)} generated and {len(real)} experimental patches of {size} pixels, and at least "
+        f"{_ENOUGH} of each are needed: generate more or larger images, or give more experimental ones."
     )

@@ -1,0 +1,70 @@
+"""Shared by all tests: tiny images, tiny models, and the real data where they are at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture(autouse=True)
+def _own_models(tmp_path, monkeypatch):
+    """Keep every test away from the user's own models."""
+    monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def storm():
+    """Return a simulated super-resolution image, 192² pixels of 20 nm."""
+    from napari_smdiffusion import simulate
+
+    return simulate("microtubules", size=192, pixel_size=20.0, seed=3)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(storm):
+    """Return a diffusion model after a few steps."""
+    from napari_smdiffusion import DiffusionModel
+
+    return DiffusionModel.train([storm], steps=6, patch=64, batch=4, channels=(16, 32), previews=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_enhancer(storm):
+    """Return an enhancer ×4 whose weights are random everywhere, so that every layer matters."""
+    import torch
+
+    from napari_smdiffusion import Enhancer
+
+    enhancer = Enhancer.train(storm, upscale=4, steps=2, batch=4, channels=16, previews=0)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in enhancer.network.parameters():
+            weights += 0.05 * torch.randn(weights.shape, generator=random)
+    return enhancer
+
+
+@pytest.fixture
+def widefield():
+    """Return a widefield image of odd size, 150 × 131 pixels of 80 nm."""
+    from scipy.ndimage import gaussian_filter
+
+    from napari_smdiffusion import Image
+
+    noise = np.random.default_rng(0).gamma(0.5, 100, (150, 131))
+    return Image(gaussian_filter(noise, 1.5) + 100, 80.0, origin=(1000.0, 500.0), name="cell")
+
+
+def _shared(name: str) -> Path:
+    return Path(__file__).parents[2] / "shared" / name
+
+
+@pytest.fixture(scope="session")
+def sfsrm() -> Path:
+    """Return the folder of the real STORM and widefield pairs."""
+    folder = _shared("data") / "sfsrm"
+    if not folder.exists():
+        pytest.skip(f"the real images are not at hand: put the SFSRM pairs into {folder}")
+    return folder

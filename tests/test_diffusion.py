@@ -1,0 +1,204 @@
+"""The diffusion model: it learns real images, keeps what it learned, and image k is image k."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from napari_smdiffusion import DiffusionModel, Image, TrainConfig, read_image
+from napari_smdiffusion.config import GenerateConfig
+from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, start_noise
+from napari_smdiffusion.diffusion import generate_steps, train_steps
+from napari_smdiffusion.model_folder import STATE, ModelFolderError
+from napari_smdiffusion.progress import Generated, Note, Preview, run
+
+TINY = {"patch": 64, "batch": 4, "channels": (16, 32), "previews": 0}
+
+
+def _after(steps):
+    """Return a stop that says yes at its `steps`-th question."""
+    count = itertools.count()
+    return lambda: next(count) >= steps
+
+
+def _weights(model):
+    return torch.cat([value.flatten() for value in model.unet.state_dict().values()])
+
+
+def test_resume_continues_bit_for_bit(storm, tmp_path):
+    config = TrainConfig(steps=12, **TINY)
+    whole = run(train_steps([storm], config))
+    run(train_steps([storm], config, out=tmp_path / "m", stop=_after(5)))
+    resumed = run(train_steps([storm], config, out=tmp_path / "m", resume=True))
+    assert torch.equal(_weights(resumed), _weights(whole))
+    assert resumed.facts["steps"] == 12
+    assert torch.equal(_weights(DiffusionModel.load(tmp_path / "m")), _weights(whole))
+
+
+def test_resume_of_another_run_is_refused(storm, tmp_path):
+    config = TrainConfig(steps=2, **TINY)
+    with pytest.raises(ValueError, match="no training to resume"):
+        run(train_steps([storm], config, out=tmp_path / "m", resume=True))
+    run(train_steps([storm], config, out=tmp_path / "m"))
+    with pytest.raises(ValueError, match="trained on other images"):
+        run(train_steps([Image(storm.pixels[:, ::-1])], config, out=tmp_path / "m", resume=True))
+    with pytest.raises(ValueError, match="seed 0, not 1"):
+        run(train_steps([storm], TrainConfig(steps=2, seed=1, **TINY), out=tmp_path / "m", resume=True))
+    (tmp_path / "m" / STATE).write_bytes(b"broken")
+    with pytest.raises(ModelFolderError, match="is damaged"):
+        run(train_steps([storm], config, out=tmp_path / "m", resume=True))
+
+
+def test_stop_keeps_a_usable_model(storm, tmp_path):
+    model = run(train_steps([storm], TrainConfig(minutes=60, **TINY), out=tmp_path / "m", stop=_after(3)))
+    assert model.facts["steps"] == 3
+    assert DiffusionModel.load(tmp_path / "m").generate(1, size=64, steps=2).size == (64, 64)
+
+
+def test_image_k_depends_on_seed_and_k_alone(tiny_model):
+    many = tiny_model.generate(5, size=(64, 96), seed=3, batch=5, steps=4).pixels
+    single = tiny_model.generate(5, size=(64, 96), seed=3, batch=1, steps=4).pixels
+    fewer = tiny_model.generate(3, size=(64, 96), seed=3, batch=2, steps=4).pixels
+    span = np.ptp(many)
+    np.testing.assert_allclose(single, many, atol=1e-2 * span)
+    np.testing.assert_allclose(fewer, many[:3], atol=1e-2 * span)
+    other = tiny_model.generate(1, size=(64, 96), seed=4, steps=4).pixels
+    assert np.abs(other - many[:1]).max() > 0.1 * span
+
+
+def test_generated_images_say_what_they_are(tiny_model, storm):
+    image = tiny_model.generate(2, size=64, steps=2)
+    assert image.pixel_size == storm.pixel_size
+    assert image.provenance["kind"] == "synthetic"
+    assert image.provenance["settings"]["seed"] == 0
+    assert storm.pixels.min() <= image.pixels.min()
+    assert image.pixels.max() <= storm.pixels.max()
+
+
+def test_large_and_oblong_fields(tiny_model):
+    assert tiny_model.generate(1, size=(64, 1024), steps=2).size == (64, 1024)
+
+
+def test_stop_while_generating_keeps_what_is_finished(tiny_model):
+    config = GenerateConfig(count=4, height=64, width=64, steps=3, batch=1)
+    images = run(generate_steps(tiny_model, config, stop=_after(9)))
+    assert 1 <= len(images) < 4
+    with pytest.raises(InterruptedError, match="nothing was generated"):
+        run(generate_steps(tiny_model, config, stop=lambda: True))
+
+
+def test_events_of_generation(tiny_model):
+    events = []
+    run(generate_steps(tiny_model, GenerateConfig(count=3, height=64, width=64, steps=4, batch=2)), events.append)
+    assert [event.index for event in events if isinstance(event, Generated)] == [0, 1, 2]
+    assert any(isinstance(event, Preview) for event in events)
+
+
+def test_memory_that_runs_out_while_generating_halves_the_batch(tiny_model, monkeypatch):
+    whole = tiny_model.generate(4, size=64, steps=2).pixels
+    real = type(tiny_model.unet).forward
+
+    def crowded(self, sample, *rest, **others):
+        if len(sample) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(self, sample, *rest, **others)
+
+    monkeypatch.setattr(type(tiny_model.unet), "forward", crowded)
+    events = []
+    config = GenerateConfig(count=4, height=64, width=64, steps=2, batch=4)
+    images = run(generate_steps(tiny_model, config), events.append)
+    assert sum(isinstance(event, Note) for event in events) == 2
+    np.testing.assert_allclose(images.pixels, whole, atol=1e-2 * np.ptp(whole))
+
+
+def test_previews_come_from_the_same_noise(storm):
+    events = []
+    run(train_steps([storm], TrainConfig(steps=20, **{**TINY, "previews": 2})), events.append)
+    previews = [event.images for event in events if isinstance(event, Preview)]
+    assert len(previews) == 10
+    assert previews[0].shape == (2, 64, 64)
+    # The same noise and nearly the same weights: what differs is what was learned.
+    assert np.corrcoef(previews[-1].ravel(), previews[-2].ravel())[0, 1] > 0.9
+
+
+def test_saved_models_are_diffusers_models_and_come_back(tiny_model, tmp_path):
+    from diffusers import UNet2DModel
+
+    tiny_model.save(tmp_path / "m")
+    loaded = DiffusionModel.load(tmp_path / "m")
+    assert torch.equal(_weights(loaded), _weights(tiny_model))
+    assert loaded.scaling == tiny_model.scaling
+    assert (loaded.pixel_size, loaded.config) == (tiny_model.pixel_size, tiny_model.config)
+    unet = UNet2DModel.from_pretrained(tmp_path / "m" / "weights", low_cpu_mem_usage=False)
+    assert sum(p.numel() for p in unet.parameters()) == _weights(tiny_model).numel()
+    assert "synthetic" in (tmp_path / "m" / "README.md").read_text()
+
+
+def test_half_precision_is_half_as_large(tiny_model, tmp_path):
+    tiny_model.save(tmp_path / "full")
+    tiny_model.save(tmp_path / "half", half=True)
+    sizes = [sum(f.stat().st_size for f in (tmp_path / n / "weights").glob("*.safetensors")) for n in ("full", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    a, b = (DiffusionModel.load(tmp_path / n).generate(1, size=64, steps=3).pixels for n in ("full", "half"))
+    assert np.abs(a - b).mean() < 0.05 * a.std() + 1e-3
+
+
+def test_damaged_weights_are_named(tiny_model, tmp_path):
+    tiny_model.save(tmp_path / "m")
+    for file in (tmp_path / "m" / "weights").glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ModelFolderError, match="m is damaged"):
+        DiffusionModel.load(tmp_path / "m")
+
+
+def test_start_from_another_model(storm, tiny_model):
+    model = run(train_steps([storm], TrainConfig(steps=1, learning_rate=1e-9, **TINY), start=tiny_model))
+    torch.testing.assert_close(_weights(model), _weights(tiny_model), atol=1e-6, rtol=1e-4)
+    assert model.facts["started_from"] == tiny_model.name
+
+
+@pytest.mark.parametrize(
+    ("images", "settings", "message"),
+    [
+        ([], {}, "No image was given"),
+        ([np.zeros((64, 64))], {}, "All pixels have the value 0"),
+        ([np.eye(50)], {}, "smaller than a patch of 64"),
+        ([np.eye(128)], {"patch": 48, "channels": (16, 32, 32, 32)}, "patch must be a multiple of 32"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(images, settings, message):
+    with pytest.raises(ValueError, match=message):
+        DiffusionModel.train(images, steps=1, **{**TINY, **settings})
+
+
+def test_sizes_that_do_not_suit_the_network_are_refused(storm):
+    model = DiffusionModel.train([storm], steps=1, **{**TINY, "channels": (16, 32, 32, 32)})
+    with pytest.raises(ValueError, match="width must be a multiple of 32 for this model, not 80"):
+        model.generate(1, size=(64, 80))
+
+
+def test_integer_images_give_integer_images(storm):
+    counts = Image(np.round(storm.pixels * 20), 20.0)
+    generated = DiffusionModel.train([counts], steps=3, **TINY).generate(2, size=64, steps=3).pixels
+    np.testing.assert_array_equal(generated, np.round(generated))
+
+
+def test_noise_levels_are_spread_evenly():
+    sigma, quartile = draw_sigmas(16, torch.Generator().manual_seed(0))
+    assert sorted(quartile.tolist()) == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert sigma[quartile == 0].max() < sigma[quartile == 3].min()
+
+
+def test_training_on_a_real_image_really_gets_better(sfsrm):
+    """The held-out loss after half a minute is far below that of an untrained model, and of guessing the mean."""
+    storm = read_image(sfsrm / "microtubule_STORM.tif")
+    train, held_out = storm.crop(slice(None), slice(0, 960)), storm.crop(slice(None), slice(960, None))
+    model = DiffusionModel.train([train], steps=120, batch=8, channels=(32, 64, 64), wide_fraction=0.0, previews=0)
+    clean = torch.from_numpy(model.scaling.scale(held_out.pixels[0, 200:328, :128]))[None, None].repeat(16, 1, 1, 1)
+    sigma, _ = draw_sigmas(16, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        loss = float(denoising_loss(model.unet.eval(), clean, sigma, start_noise(0, range(16), (128, 128))).mean())
+    # An untrained network outputs 0, whose loss is 1 by construction of the preconditioning.
+    assert loss < 0.6
+    assert model.facts["curve"][-1][1] < 0.7 * model.facts["curve"][0][1]

@@ -1,0 +1,173 @@
+"""The enhancer: tiles without seams, pixels where they belong, and a result better than interpolation."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import zoom
+
+from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, simulate
+from napari_smdiffusion.assess import restoration
+from napari_smdiffusion.compute import generator
+from napari_smdiffusion.config import EnhanceConfig
+from napari_smdiffusion.enhancer import enhance_steps
+from napari_smdiffusion.enhancer_network import REACH, EnhancerNetwork
+from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.microscope import widefield as imaged
+from napari_smdiffusion.model_folder import ModelFolderError
+from napari_smdiffusion.progress import Note, Progress, TileDone, run
+
+
+@pytest.mark.parametrize("tile", [64, 68, 100])
+def test_tiles_give_the_untiled_result(tiny_enhancer, widefield, tile):
+    whole = tiny_enhancer.enhance(widefield, tile=512)
+    tiled = tiny_enhancer.enhance(widefield, tile=tile)
+    assert np.abs(whole.pixels - tiled.pixels).max() <= 1e-3 * np.ptp(whole.pixels)
+
+
+def test_the_network_reaches_no_further_than_it_says():
+    torch.manual_seed(0)
+    network = EnhancerNetwork(2, 16)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights += 0.1 * torch.randn(weights.shape)
+        image = torch.rand(1, 1, 128, 128)
+        changed = image.clone()
+        changed[..., 0, 0] += 10
+        moved = (network(image) - network(changed)).abs()[0, 0].amax(1).nonzero().max()
+    assert int(moved) // 2 < REACH
+
+
+def test_results_lie_exactly_over_their_input(tiny_enhancer, widefield):
+    sharp = tiny_enhancer.enhance(widefield)
+    assert sharp.size == (600, 524)
+    assert sharp.pixel_size == 20.0
+    assert sharp.origin == widefield.origin
+    assert sharp.provenance["kind"] == "enhanced"
+    unknown = tiny_enhancer.enhance(Image(widefield.pixels))
+    assert unknown.pixel_size == tiny_enhancer.pixel_size
+
+
+def test_stacks_are_enhanced_plane_by_plane_with_levels_of_the_whole(tiny_enhancer, widefield):
+    stack = Image(np.concatenate([widefield.pixels, 0.3 * widefield.pixels]), 80.0)
+    events = []
+    result = run(enhance_steps(tiny_enhancer, stack, EnhanceConfig(tile=64)), events.append)
+    assert result.image.pixels.shape == (2, 600, 524)
+    assert result.image.pixels[0].mean() > result.image.pixels[1].mean()
+    assert {event.plane for event in events if isinstance(event, TileDone)} == {0, 1}
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert progress[-1].step == progress[-1].total == len(progress)
+
+
+def test_uncertainty(tiny_enhancer, widefield):
+    both = tiny_enhancer.enhance_with_uncertainty(widefield, tile=64)
+    np.testing.assert_array_equal(both.image.pixels, tiny_enhancer.enhance(widefield, tile=64).pixels)
+    assert both.uncertainty.pixels.shape == both.image.pixels.shape
+    assert both.uncertainty.pixels.min() >= 0
+    assert both.uncertainty.pixels.max() > 0
+    assert both.uncertainty.provenance["kind"].startswith("uncertainty")
+    whole = tiny_enhancer.enhance_with_uncertainty(widefield, tile=512).uncertainty.pixels
+    assert np.abs(whole - both.uncertainty.pixels).max() <= 2e-3 * np.ptp(both.image.pixels)
+
+
+def test_another_pixel_size_is_pointed_out(tiny_enhancer, widefield):
+    events = []
+    run(enhance_steps(tiny_enhancer, Image(widefield.pixels, 160.0, name="cell"), EnhanceConfig()), events.append)
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert "cell has pixels of 160 nm" in notes[0]
+
+
+def test_memory_that_runs_out_halves_the_tile(tiny_enhancer, widefield, monkeypatch):
+    whole = tiny_enhancer.enhance(widefield).pixels
+    real = EnhancerNetwork.forward
+
+    def crowded(self, x):
+        if x.shape[-1] > 130:
+            raise RuntimeError("CUDA out of memory")
+        return real(self, x)
+
+    monkeypatch.setattr(EnhancerNetwork, "forward", crowded)
+    events = []
+    result = run(enhance_steps(tiny_enhancer, widefield, EnhanceConfig(tile=132)), events.append)
+    assert any(isinstance(event, Note) and "tiles of" in event.message for event in events)
+    assert np.abs(result.image.pixels - whole).max() <= 1e-3 * np.ptp(whole)
+
+
+def test_stop_keeps_the_tiles_that_are_done(tiny_enhancer, widefield):
+    count = itertools.count()
+    steps = enhance_steps(tiny_enhancer, widefield, EnhanceConfig(tile=64), stop=lambda: next(count) >= 2)
+    pixels = run(steps).image.pixels[0]
+    assert pixels[:256, :256].any()
+    assert not pixels[256:].any()
+
+
+def test_saved_enhancers_come_back(tiny_enhancer, widefield, tmp_path):
+    tiny_enhancer.save(tmp_path / "e")
+    back = Enhancer.load(tmp_path / "e")
+    np.testing.assert_array_equal(back.enhance(widefield).pixels, tiny_enhancer.enhance(widefield).pixels)
+    assert (back.config, back.microscope, back.levels) == (
+        tiny_enhancer.config,
+        tiny_enhancer.microscope,
+        tiny_enhancer.levels,
+    )
+    (tmp_path / "e" / "weights" / "enhancer.safetensors").write_bytes(b"no")
+    with pytest.raises(ModelFolderError, match="e is damaged"):
+        Enhancer.load(tmp_path / "e")
+
+
+@pytest.mark.parametrize("upscale", [1, 2, 3, 8])
+def test_every_factor(storm, upscale, tmp_path):
+    enhancer = Enhancer.train(storm, upscale=upscale, steps=1, batch=2, channels=8, previews=0)
+    assert enhancer.enhance(np.random.default_rng(0).random((40, 30))).size == (40 * upscale, 30 * upscale)
+
+
+def test_no_grid_before_training():
+    torch.manual_seed(0)
+    flat = EnhancerNetwork(5, 16)(torch.full((1, 1, 40, 40), 0.5))[0, 0, 60:-60, 60:-60]
+    assert float(flat.std()) < 1e-3 * float(flat.abs().mean()) + 1e-6
+
+
+def test_training_beats_interpolation():
+    sharp = simulate("microtubules", count=2, size=512, pixel_size=20.0, seed=1)
+    enhancer = Enhancer.train(sharp, upscale=4, steps=150, batch=8, channels=16, previews=0)
+    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=9).pixels
+    plane = torch.from_numpy(truth / np.percentile(truth, 99.8))[:, None]
+    camera = imaged(plane, MicroscopeConfig(), 20.0, 4, generator(0))[0, 0].numpy()
+    enhanced = restoration(enhancer.enhance(camera).pixels[0], truth[0])
+    plain = restoration(zoom(camera, 4, order=3, grid_mode=True, mode="nearest"), truth[0])
+    assert enhanced["correlation"] > plain["correlation"] + 0.05
+
+
+def test_training_on_registered_pairs(widefield):
+    fine = Image(zoom(widefield.pixels[0], 2, order=1, grid_mode=True, mode="nearest"), 40.0, name="fine")
+    config = EnhancerConfig(upscale=2, steps=60, batch=4, channels=16, patch=64, previews=0)
+    enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(widefield, fine)]))
+    assert enhancer.facts["trained_on"] == "registered pairs"
+    result = enhancer.enhance(widefield).pixels[0]
+    assert np.corrcoef(result.ravel(), fine.pixels.ravel())[0, 1] > 0.9
+    with pytest.raises(ValueError, match="crop the two to the same field"):
+        run(train_enhancer_steps([], EnhancerConfig(upscale=3), MicroscopeConfig(), pairs=[(widefield, fine)]))
+
+
+def test_weights_mix_sources(storm):
+    other = simulate("mitochondria", size=192, seed=0)
+    enhancer = Enhancer.train([storm, other], weights=[3, 1], upscale=4, steps=1, batch=2, channels=8, previews=0)
+    assert enhancer.facts["weights"] == [3, 1]
+    with pytest.raises(ValueError, match="one number of at least 0 for each of 2"):
+        Enhancer.train([storm, other], weights=[1], upscale=4, steps=1)
+
+
+def test_images_without_a_pixel_size_are_refused(storm):
+    with pytest.raises(ValueError, match="has no pixel size"):
+        Enhancer.train(Image(storm.pixels), steps=1)
+
+
+def test_too_small_images_are_refused(storm):
+    with pytest.raises(ValueError, match="fewer than 16 widefield pixels"):
+        Enhancer.train(storm.crop(slice(0, 64), slice(0, 64)), upscale=8, steps=1)
+
+
+def test_constant_widefield_is_refused(tiny_enhancer):
+    with pytest.raises(ValueError, match="All pixels of flat have the value 3"):
+        tiny_enhancer.enhance(Image(np.full((40, 40), 3), name="flat"))

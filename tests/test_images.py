@@ -1,0 +1,162 @@
+"""Images: reading, writing, pixel sizes, scaling, and everything that is no image."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_smdiffusion import Image, read_image, read_images, write_image
+from napari_smdiffusion.images import Scaling, common_pixel_size, new_tiff
+
+PLANE = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 130
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float32", "float64", "float16"])
+def test_every_depth_is_read_exactly(tmp_path, dtype):
+    pixels = (PLANE % 120).astype(dtype) if dtype in ("uint8", "float16") else (PLANE // 4).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    image = read_image(tmp_path / "a.tif")
+    assert image.pixels.dtype == np.float32
+    np.testing.assert_array_equal(image.pixels[0], pixels)
+
+
+def test_sixteen_bits_stay_sixteen_bits_deep(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", PLANE)
+    image = read_image(tmp_path / "a.tif")
+    scaling = Scaling.fit([image])
+    back = scaling.unscale(scaling.scale(image.pixels))
+    assert len(np.unique(PLANE)) == PLANE.size
+    np.testing.assert_array_equal(np.round(back[0]).astype(np.uint16), PLANE)
+    assert scaling.integer
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"imagej": True, "resolution": (1 / 0.02, 1 / 0.02), "metadata": {"unit": "um"}}, 20.0),
+        ({"imagej": True, "resolution": (1 / 0.02, 1 / 0.02), "metadata": {"unit": "\\u00B5m"}}, 20.0),
+        ({"imagej": True, "resolution": (1 / 19.36, 1 / 19.36), "metadata": {"unit": "nm"}}, 19.36),
+        ({"imagej": True, "metadata": {"axes": "YX"}}, None),
+        ({"metadata": {"axes": "YX", "PhysicalSizeX": 0.05, "PhysicalSizeXUnit": "µm"}, "ome": True}, 50.0),
+        ({"resolution": (1e7 / 97, 1e7 / 97), "resolutionunit": "CENTIMETER"}, 97.0),
+        ({"resolution": (72, 72), "resolutionunit": "INCH"}, None),
+        ({}, None),
+    ],
+)
+def test_pixel_sizes(tmp_path, options, expected):
+    tifffile.imwrite(tmp_path / "a.tif", PLANE, **options)
+    size = read_image(tmp_path / "a.tif").pixel_size
+    assert size == (expected if expected is None else pytest.approx(expected, rel=1e-5))
+    assert read_image(tmp_path / "a.tif", pixel_size=33.0).pixel_size == 33.0
+
+
+@pytest.mark.parametrize("shape", [(3, 24, 20), (1, 24, 20), (1, 3, 1, 24, 20)])
+def test_stacks(tmp_path, shape):
+    tifffile.imwrite(tmp_path / "a.tif", np.broadcast_to(PLANE, shape), photometric="minisblack")
+    assert read_image(tmp_path / "a.tif").pixels.shape == (max(shape[:-2]), 24, 20)
+
+
+def test_written_images_come_back_with_all_they_had(tmp_path):
+    image = Image(np.random.default_rng(0).random((3, 24, 20)), 19.36, (100.0, 50.0), "a", {"kind": "synthetic"})
+    write_image(tmp_path / "new" / "a.tif", image)
+    back = read_image(tmp_path / "new" / "a.tif")
+    np.testing.assert_array_equal(back.pixels, image.pixels)
+    assert (back.pixel_size, back.origin) == (19.36, (100.0, 50.0))
+    assert back.provenance == {"kind": "synthetic"}
+    with tifffile.TiffFile(tmp_path / "new" / "a.tif") as tiff:
+        assert tiff.is_imagej
+        assert tiff.series[0].axes == "TYX"
+
+
+def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
+    with pytest.raises(RuntimeError, match="halfway"), new_tiff(tmp_path / "a.tif", (1, 32, 32)):
+        raise RuntimeError("halfway")
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_are_read_in_order_of_names(tmp_path):
+    for name in ("b.tif", "a.tiff", "notes.txt"):
+        tifffile.imwrite(tmp_path / name, PLANE)
+    assert [image.name[-6:] for image in read_images([tmp_path])] == ["a.tiff", "/b.tif"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="holds no TIFF"):
+        read_images([tmp_path / "empty"])
+
+
+def test_pixel_sizes_of_a_data_set_must_agree():
+    images = [Image(PLANE, 20.0, name="a"), Image(PLANE, 25.0, name="b"), Image(PLANE, name="c")]
+    with pytest.raises(ValueError, match=r"a has pixels of 20 nm and b of 25 nm"):
+        common_pixel_size(images)
+    assert common_pixel_size(images[::2]) == 20.0
+    with pytest.raises(ValueError, match="No image was given"):
+        common_pixel_size([])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((0, 20)), "is empty"),
+        (np.zeros(500), "has 1 axes"),
+        (np.zeros((2, 2, 20, 20)), "has 4 axes"),
+        (np.zeros((30, 20, 3)), "is a color"),
+        (np.zeros((8, 20)), "at least 16 × 16"),
+        (np.full((20, 20), np.nan), "NaN or infinite"),
+        (np.full((20, 20), 1e300), "NaN or infinite"),
+        (np.zeros((20, 20), complex), "complex pixels"),
+        (np.full((20, 20), "a"), "not numbers"),
+    ],
+)
+def test_what_is_no_image_is_refused(pixels, message):
+    with pytest.raises(ValueError, match=message):
+        Image(pixels, name="x")
+
+
+def test_bad_pixel_sizes_are_refused():
+    with pytest.raises(ValueError, match="positive number of nm"):
+        Image(PLANE, pixel_size=-1.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\x00 this is no TIFF file", b"hello"])
+def test_damaged_files_are_named(tmp_path, content):
+    (tmp_path / "bad.tif").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.tif cannot be read"):
+        read_image(tmp_path / "bad.tif")
+
+
+def test_truncated_files_are_named(tmp_path):
+    tifffile.imwrite(tmp_path / "whole.tif", np.zeros((256, 256), np.float32))
+    (tmp_path / "bad.tif").write_bytes((tmp_path / "whole.tif").read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r"bad\.tif"):
+        read_image(tmp_path / "bad.tif")
+
+
+def test_color_files_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    with pytest.raises(ValueError, match="color"):
+        read_image(tmp_path / "rgb.tif")
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        read_image(tmp_path / "none.tif")
+
+
+def test_constant_images_cannot_be_scaled():
+    with pytest.raises(ValueError, match="All pixels have the value 3"):
+        Scaling.fit([Image(np.full((20, 20), 3))])
+
+
+def test_scaling_is_fitted_on_the_whole_data_set():
+    dim, bright = Image(PLANE * 0.1), Image(PLANE * 1.0)
+    scaling = Scaling.fit([dim, bright])
+    values = np.concatenate([scaling.scale(dim.pixels), scaling.scale(bright.pixels)])
+    assert values.mean() == pytest.approx(0, abs=1e-5)
+    assert values.std() == pytest.approx(0.5, abs=1e-5)
+    assert scaling.scale(bright.pixels).mean() > scaling.scale(dim.pixels).mean()
+
+
+def test_crop_stays_where_it_was():
+    part = Image(PLANE, 20.0, origin=(100.0, 0.0)).crop(slice(4, 22), slice(2, 19))
+    assert part.size == (18, 17)
+    assert part.origin == (180.0, 40.0)
+    with pytest.raises(ValueError, match="do not name a part"):
+        Image(PLANE).crop(slice(30, 40), slice(None))

@@ -1,0 +1,73 @@
+"""Model folders: whole or not at all, and a sentence for everything that is none."""
+
+import json
+
+import pytest
+
+from napari_smdiffusion.model_folder import ModelFolderError, check_place, read_facts, save_folder
+
+
+def _write_weights(path):
+    (path / "a.safetensors").write_bytes(b"1")
+
+
+def _save(folder, **facts):
+    save_folder(folder, {"kind": "diffusion", **facts}, _write_weights)
+
+
+def test_what_was_saved_is_read(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    _save(tmp_path / "m", seed=4)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_failed_save_leaves_the_former_model(tmp_path):
+    _save(tmp_path / "m", seed=3)
+
+    def fail(path):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        save_folder(tmp_path / "m", {"kind": "diffusion", "seed": 4}, _write_weights, fail)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_run_killed_between_two_renames_is_mended(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    folder = tmp_path / "m"
+    with pytest.raises(ModelFolderError, match="There is no model folder"):
+        read_facts(folder, "diffusion")
+    folder.mkdir()
+    with pytest.raises(ModelFolderError, match=r"has no model\.json"):
+        read_facts(folder, "diffusion")
+    for content in ("{", "[]", '{"kind": "diffusion"}', "\x00"):
+        (folder / "model.json").write_text(content)
+        with pytest.raises(ModelFolderError, match="is damaged"):
+            read_facts(folder, "diffusion")
+    (folder / "model.json").write_text(json.dumps({"format_version": 99, "kind": "diffusion"}))
+    with pytest.raises(ModelFolderError, match="newer napari-smdiffusion"):
+        read_facts(folder, "diffusion")
+    (folder / "model.json").write_text(json.dumps({"format_version": 1, "kind": "enhancer"}))
+    with pytest.raises(ModelFolderError, match="a diffusion model is needed"):
+        read_facts(folder, "diffusion")
+    with pytest.raises(ModelFolderError, match="has no weights"):
+        read_facts(folder, "enhancer")
+
+
+def test_nothing_of_others_is_overwritten(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
+    with pytest.raises(OSError, match="holds other files"):
+        _save(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="is a file"):
+        check_place(tmp_path / "file")

@@ -1,0 +1,67 @@
+"""The order of the rooms, and what importing them loads."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import napari_smdiffusion
+
+SOURCE = Path(napari_smdiffusion.__file__).parent
+
+# Data flows down this list: each file imports only from files above it.
+ROOMS = (
+    "config", "progress", "localizations", "images", "patches", "structures", "samples", "microscope", "compute",
+    "cards", "model_folder", "training", "denoiser", "diffusion", "enhancer_network", "enhancer", "enhancer_training",
+    "assess", "models", "pictures", "comparison", "demo", "commands", "cli",
+)  # fmt: skip
+
+
+def _imported_rooms(path: Path) -> set[str]:
+    """Return the rooms imported at run time when the module is loaded, or anywhere within it."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            rooms |= {node.module} if node.module else {alias.name for alias in node.names}
+    return rooms - {"__version__"}
+
+
+def test_every_room_has_its_place():
+    assert {path.stem for path in SOURCE.glob("*.py")} - {"__init__"} == set(ROOMS)
+
+
+def test_imports_go_one_way():
+    for place, room in enumerate(ROOMS):
+        # The classes' `train` methods are doors to the rooms that do it; nothing else looks down.
+        doors = {"enhancer": {"enhancer_training"}}.get(room, set())
+        below = _imported_rooms(SOURCE / f"{room}.py") - set(ROOMS[:place]) - doors
+        assert not below, f"{room} imports {below}"
+
+
+def _loaded(code: str) -> set[str]:
+    """Return the top-level modules that are loaded after running `code` in a fresh process."""
+    program = f"import sys\n{code}\nprint(' '.join({{name.split('.')[0] for name in sys.modules}}))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not _loaded("import napari_smdiffusion") & {"torch", "numpy", "scipy", "diffusers", "qtpy", "napari"}
+
+
+def test_command_line_help_loads_nothing_heavy():
+    loaded = _loaded("from napari_smdiffusion.cli import _parser; _parser()")
+    assert not loaded & {"torch", "numpy", "diffusers", "matplotlib"}
+
+
+def test_core_is_free_of_qt():
+    imports = "\n".join(f"import napari_smdiffusion.{room}" for room in ROOMS)
+    loaded = _loaded(imports)
+    assert "torch" in loaded
+    assert not loaded & {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "napari", "magicgui", "superqt", "pyqtgraph"}
+
+
+def test_public_names_exist():
+    for name in napari_smdiffusion.__all__:
+        assert getattr(napari_smdiffusion, name) is not None
+    assert set(dir(napari_smdiffusion)) == set(napari_smdiffusion.__all__)

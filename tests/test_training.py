@@ -1,0 +1,113 @@
+"""The training loop, with a task so small that its loss is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from napari_smdiffusion.compute import generator
+from napari_smdiffusion.progress import Note, Preview, Progress, run
+from napari_smdiffusion.training import Batch, Budget, TrainingDivergedError, TrainingState, train_steps
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Line:
+    """Learn y = 2 x + 1."""
+
+    stage: str = "fitting"
+    fits: int = 1000  # examples that fit into memory
+    factor: float = 2.0
+
+    def draw(self, step):
+        x = torch.randn(8, 1, generator=generator(0, step))
+        return Batch((x, self.factor * x + 1), torch.arange(8) // 2)
+
+    def loss(self, network, tensors):
+        x, y = tensors
+        if len(x) > self.fits:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return (network(x) - y).square().mean(1)
+
+    def preview(self, network):
+        return network(torch.ones(1, 1)).detach().numpy()
+
+
+def _state(rate=0.05):
+    torch.manual_seed(0)
+    return TrainingState(torch.nn.Linear(1, 1), rate)
+
+
+def test_it_learns_and_reports():
+    state, events = _state(), []
+    run(train_steps(state, Line(), Budget(1, 300), device=CPU), events.append)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.step for event in progress] == list(range(1, 301))
+    assert progress[-1].loss < 1e-2 < progress[0].loss
+    assert len(progress[-1].quartiles) == 4
+    assert len([event for event in events if isinstance(event, Preview)]) == 10
+    assert float(state.network.weight.detach()) == pytest.approx(2, abs=0.05)
+    assert state.curve[0][0] == 20
+    assert state.curve[-1][1] < state.curve[0][1]
+
+
+def test_minutes_become_steps_and_end_the_run_in_time():
+    state = _state()
+    run(train_steps(state, Line(), Budget(0.02), device=CPU))
+    assert state.step == state.total
+    assert state.step > 50
+
+
+def test_a_run_that_was_cut_continues_bit_for_bit():
+    whole = _state()
+    run(train_steps(whole, Line(), Budget(1, 90), device=CPU))
+    cut, saved = _state(), {}
+    steps = iter(range(1000))
+    run(
+        train_steps(
+            cut,
+            Line(),
+            Budget(1, 90),
+            stop=lambda: next(steps) >= 37,
+            checkpoint=lambda state: saved.update(state.state_dict()),
+            device=CPU,
+        )
+    )
+    assert saved["step"] == 37
+    resumed = _state()
+    resumed.load_state_dict(saved)
+    run(train_steps(resumed, Line(), Budget(1, 90), device=CPU))
+    assert torch.equal(resumed.network.weight, whole.network.weight)
+    assert resumed.curve == whole.curve
+
+
+def test_memory_that_runs_out_halves_the_part_and_changes_nothing():
+    whole, cut, events = _state(), _state(), []
+    run(train_steps(whole, Line(), Budget(1, 30), device=CPU))
+    run(train_steps(cut, Line(fits=3), Budget(1, 30), device=CPU), events.append)
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert [note.split(":")[0] for note in notes] == ["Memory ran out"] * 2
+    assert "2 patches at a time" in notes[1]
+    assert cut.step == 30
+    np.testing.assert_allclose(cut.network.weight.detach(), whole.network.weight.detach(), rtol=1e-5)
+
+
+def test_memory_for_not_even_one_is_said():
+    with pytest.raises(MemoryError, match="choose a smaller patch"):
+        run(train_steps(_state(), Line(fits=0), Budget(1, 30), device=CPU))
+
+
+def test_other_errors_are_not_taken_for_memory():
+    class Broken(Line):
+        def loss(self, network, tensors):
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        run(train_steps(_state(), Broken(), Budget(1, 30), device=CPU))
+
+
+def test_a_loss_that_is_no_number_is_said():
+    with pytest.raises(TrainingDivergedError, match="lower learning rate"):
+        run(train_steps(_state(), Line(factor=float("inf")), Budget(1, 30), device=CPU))
