@@ -1,0 +1,102 @@
+"""The judge sees what people see."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from napari_smdiffusion import simulate
+from napari_smdiffusion.assess import (
+    correlation_map,
+    error_map,
+    grid_patches,
+    linear_fit,
+    memorization,
+    nearest_matches,
+    realism,
+    restoration,
+)
+from napari_smdiffusion.patches import symmetry
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Return simulated mitochondria: (4, 256, 256)."""
+    return simulate("mitochondria", count=4, size=256, seed=0).pixels
+
+
+def test_grid_patches_do_not_overlap(fields):
+    patches = grid_patches([fields[0]], 100)
+    assert patches.shape == (4, 100, 100)
+    np.testing.assert_array_equal(patches[3], fields[0, 100:200, 100:200])
+
+
+def test_realism_grows_with_the_damage(fields):
+    experimental = grid_patches(list(fields), 64)
+    fresh = grid_patches(list(simulate("mitochondria", count=4, size=256, seed=1).pixels), 64)
+    scores = [realism(patches, experimental)["score"] for patches in (fresh, gaussian_filter(fresh, (0, 1, 1)))]
+    scores.append(realism(gaussian_filter(fresh, (0, 3, 3)), experimental)["score"])
+    assert scores == sorted(scores)
+    # The experimental images are a mathematical model here, and so are as far from it as from themselves.
+    assert scores[0] < scores[1] / 3
+
+
+def test_realism_needs_enough_patches(fields):
+    with pytest.raises(ValueError, match="at least 8 patches"):
+        realism(fields[:3], fields)
+
+
+def test_correlation_map_agrees_with_its_definition(fields):
+    plane, patch = fields[0, :40, :44].astype(np.float64), fields[1, :16, :12]
+    found = correlation_map(plane, patch)
+    assert found.shape == (25, 33)
+    for y, x in ((0, 0), (24, 32), (11, 7)):
+        expected = np.corrcoef(plane[y : y + 16, x : x + 12].ravel(), patch.ravel())[0, 1]
+        assert found[y, x] == pytest.approx(expected, abs=1e-4)
+
+
+def test_planted_copies_are_found(fields):
+    rng = np.random.default_rng(0)
+    copies = [0.3 * symmetry(fields[1][40:104, 90:154], k) + rng.normal(0, 0.1, (64, 64)) for k in (0, 3, 6)]
+    for match, k in zip(nearest_matches(np.stack(copies), list(fields[:2])), (0, 3, 6), strict=True):
+        assert match.plane == 1
+        assert match.correlation > 0.8
+        # Turning the copy back by the symmetry that was found gives the window it came from.
+        found = symmetry(copies[(0, 3, 6).index(k)], match.symmetry)
+        window = fields[match.plane][match.y : match.y + 64, match.x : match.x + 64]
+        assert np.corrcoef(found.ravel(), window.ravel())[0, 1] == pytest.approx(match.correlation, abs=1e-3)
+
+
+def test_memorization_tells_copies_from_new_images(fields):
+    training, held_out = list(fields[:2]), grid_patches(list(fields[2:]), 64)
+    new = grid_patches(list(simulate("mitochondria", count=1, size=256, seed=5).pixels), 64)
+    copies = np.stack([symmetry(f[20:84, 30:94], k) for f in training for k in (1, 5)])
+    assert memorization(new, training, held_out)["fraction_above_held_out_99"] < 0.3
+    report = memorization(copies, training, held_out)
+    assert report["fraction_above_held_out_99"] == 1.0
+    assert report["generated_median"] > report["held_out_median"] + 0.2
+
+
+def test_restoration_ignores_scale_and_offset(fields):
+    truth = fields[0]
+    report = restoration(3 * truth + 7, truth)
+    assert report["correlation"] == pytest.approx(1)
+    assert report["psnr"] > 60
+    worse = restoration(gaussian_filter(truth, 3), truth)
+    assert worse["psnr"] < 40
+    assert worse["correlation_blurred"] > worse["correlation"]
+    np.testing.assert_allclose(linear_fit(2 * truth + 1, truth), truth, atol=1e-4)
+
+
+def test_the_error_map_is_hottest_where_something_was_made_up(fields):
+    truth = fields[0][:200, :200]
+    widefield = gaussian_filter(truth.reshape(50, 4, 50, 4).mean((1, 3)), 1.2) * 50 + 10
+    honest = error_map(truth, widefield, 4)
+    forged = truth.copy()
+    forged[120:124, 20:80] += 3 * truth.max()
+    report = error_map(forged, widefield, 4)
+    assert honest.rsp > 0.99
+    assert report.rsp < honest.rsp
+    assert report.rse > 3 * honest.rse
+    y, x = np.unravel_index(report.error.argmax(), report.error.shape)
+    assert abs(y - 30) <= 2
+    assert 4 <= x <= 20

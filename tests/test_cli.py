@@ -1,0 +1,184 @@
+"""The command line: every command does its work, and bad input gets one sentence and exit code 2."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_smdiffusion import read_image, write_image
+from napari_smdiffusion.cli import main
+
+TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]
+
+
+def _run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def folder(tmp_path, storm, widefield, tiny_model, tiny_enhancer):
+    """Return a folder with images and models in it."""
+    write_image(tmp_path / "storm.tif", storm)
+    write_image(tmp_path / "cell.tif", widefield)
+    tiny_model.save(tmp_path / "model")
+    tiny_enhancer.save(tmp_path / "enhancer")
+    return tmp_path
+
+
+def test_simulate_train_generate_and_pixel_sizes_through_the_chain(tmp_path):
+    assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 128, "--pixel-size", 25) == 0
+    assert _run("train", tmp_path / "s.tif", "--out", tmp_path / "m", "--channels", 16, 32, *TINY) == 0
+    assert _run("generate", tmp_path / "m", "--out", tmp_path / "g.tif", "--count", 2, "--size", 128, "--steps", 2) == 0
+    arguments = ["--out", tmp_path / "e", "--upscale", 4, "--steps", 2, "--batch", 2, "--channels", 8]
+    assert _run("train-enhancer", tmp_path / "g.tif", *arguments) == 0
+    write = {"imagej": True, "resolution": (10.0, 10.0), "metadata": {"unit": "um"}}
+    tifffile.imwrite(tmp_path / "w.tif", np.random.default_rng(0).integers(0, 900, (40, 60), np.uint16), **write)
+    assert _run("enhance", tmp_path / "e", tmp_path / "w.tif", "--out", tmp_path / "x.tif") == 0
+    sizes = {name: read_image(tmp_path / f"{name}.tif").pixel_size for name in "sgwx"}
+    assert sizes == {"s": 25, "g": 25, "w": pytest.approx(100), "x": pytest.approx(25)}
+    generated = read_image(tmp_path / "g.tif")
+    assert generated.pixels.shape == (2, 128, 128)
+    assert generated.provenance["kind"] == "synthetic"
+
+
+def test_resume(folder):
+    arguments = ["train", folder / "storm.tif", "--out", folder / "m", "--channels", 16, 32, *TINY]
+    assert _run(*arguments) == 0
+    assert _run(*arguments, "--resume") == 0
+
+
+def test_enhance_with_all_maps(folder):
+    arguments = ["--uncertainty", "--error-map", "--tile", 64, "--out", folder / "x.tif"]
+    assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 0
+    assert read_image(folder / "x.tif").size == (600, 524)
+    assert read_image(folder / "x.tif").origin == (1000.0, 500.0)
+    assert read_image(folder / "x_uncertainty.tif").provenance["kind"].startswith("uncertainty")
+    error = read_image(folder / "x_error.tif")
+    assert error.size == (150, 131)
+    assert len(error.provenance["rsp"]) == 1
+
+
+def test_enhance_several_into_a_folder(folder, widefield):
+    write_image(folder / "many" / "a.tif", widefield)
+    write_image(folder / "many" / "b.tif", widefield)
+    assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 0
+    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
+
+
+def test_compare(folder):
+    write_image(folder / "g.tif", read_image(folder / "storm.tif"))
+    arguments = ["--generated", folder / "g.tif", "--training", folder / "storm.tif", "--out", folder / "c"]
+    assert _run("compare", folder / "storm.tif", *arguments) == 0
+    report = json.loads((folder / "c" / "report.json").read_text())
+    assert set(report["memorization"]) == {"generated_median", "held_out_median", "fraction_above_held_out_99"}
+    assert report["memorization"]["generated_median"] == pytest.approx(1, abs=1e-3)
+    assert report["realism"]["score"] <= 0.1
+    assert (folder / "c" / "comparison.png").stat().st_size > 10_000
+
+
+def test_models(folder, capsys):
+    assert _run("models") == 0
+    assert "microtubules" in capsys.readouterr().out
+
+
+BAD = [
+    ("train {none.tif} --out {m}", "There is no file"),
+    ("train {storm.tif} --out {m} --minutes 0", "--minutes must be more than 0"),
+    ("train {storm.tif} --out {m} --minutes -3", "--minutes must be more than 0"),
+    ("train {storm.tif} --out {m} --patch 100", "--patch must be a multiple of 16"),
+    ("train {storm.tif} --out {m} --patch 512", "smaller than a patch of 512"),
+    ("train {storm.tif} --out {notes.txt}", "notes.txt is a file"),
+    ("train {storm.tif} --out {others}", "holds other files"),
+    ("train {storm.tif} --out {m} --resume --patch 64", "no training to resume"),
+    ("train {empty.tif} --out {m}", "empty.tif cannot be read"),
+    ("train {constant.tif} --out {m} --patch 32", "All pixels have the value 7"),
+    ("train {nan.tif} --out {m} --patch 32", "nan.tif has NaN or infinite pixels"),
+    ("train {rgb.tif} --out {m} --patch 32", "rgb.tif is a color (RGB) image"),
+    ("train {flat.tif} --out {m} --patch 32", "flat.tif has 4 axes"),
+    ("train {tiny.tif} --out {m} --patch 32", "tiny.tif is 8 × 9 pixels"),
+    ("generate {nothing} --out {g.tif}", "There is no diffusion model"),
+    ("generate {enhancer} --out {g.tif}", "a diffusion model is needed here"),
+    ("generate {others} --out {g.tif}", "has no model.json"),
+    ("generate {model} --out {g.png}", "must end in .tif"),
+    ("generate {model} --out {g.tif} --count 0", "--count must be at least 1"),
+    ("generate {model} --out {g.tif} --size 100", "--height must be a multiple of 16"),
+    ("generate {model} --out {g.tif} --size 64 64 64", "--size takes a side"),
+    ("generate {model} --out {notes.txt/g.tif}", "cannot be written"),
+    ("enhance {enhancer} {constant.tif} --out {x.tif}", "All pixels of"),
+    ("enhance {enhancer} {cell.tif} --out {notes.txt}", "must be a folder"),
+    ("enhance {enhancer} {cell.tif} {storm.tif} --out {x.tif}", "must be a folder for 2 images"),
+    ("train-enhancer {bare.tif} --out {m}", "has no pixel size"),
+    ("train-enhancer {storm.tif} --out {m} --upscale 12", "--upscale must be at most 8"),
+    ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
+    ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
+    ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),
+    ("demo --images {bare.tif} --out {d}", "has no pixel size"),
+    ("demo --minutes 0 --out {d}", "--minutes must be more than 0"),
+    ("demo --widefield {cell.tif} --out {d}", "--widefield needs --images"),
+]
+
+
+@pytest.mark.parametrize(("command", "message"), BAD, ids=[message for _, message in BAD])
+def test_bad_input_gets_one_sentence(folder, capsys, command, message):
+    (folder / "notes.txt").write_text("precious")
+    (folder / "others").mkdir()
+    (folder / "others" / "thesis.txt").write_text("precious")
+    (folder / "empty.tif").write_bytes(b"")
+    ramp = np.arange(200 * 300, dtype=np.float32).reshape(200, 300)
+    planes = {
+        "constant": np.full((40, 40), 7),
+        "nan": np.where(ramp > 5, np.nan, ramp),
+        "bare": ramp,
+        "tiny": ramp[:8, :9],
+    }
+    for name, plane in planes.items():
+        tifffile.imwrite(folder / f"{name}.tif", plane.astype(np.float32))
+    tifffile.imwrite(folder / "rgb.tif", np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(folder / "flat.tif", np.zeros((2, 3, 40, 40), np.uint8), photometric="minisblack")
+    before = sorted(folder.rglob("*"))
+    arguments = [a.replace("{", f"{folder}/").replace("}", "") for a in command.split()]
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert lines[0].startswith(f"smdiffusion {arguments[0]}: ")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_unknown_flags_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["train", "--nonsense"])
+    assert exit_info.value.code == 2
+
+
+COMMANDS = ("demo", "train", "generate", "compare", "train-enhancer", "enhance", "simulate", "models")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, "--help"])
+    assert exit_info.value.code == 0
+    assert f"example:\n  smdiffusion {command}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
+def test_interrupt_keeps_the_model(folder):
+    import signal
+
+    command = [sys.executable, "-m", "napari_smdiffusion.cli", "train", folder / "storm.tif", "--out", folder / "m"]
+    process = subprocess.Popen(
+        [*map(str, command), "--patch", "64", "--minutes", "20"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("training:"):
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    process.stderr.close()
+    assert json.loads((folder / "m" / "model.json").read_text())["steps"] >= 1

@@ -1,0 +1,44 @@
+"""The whole work, as short as it can be."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_smdiffusion import Image, read_image, simulate
+from napari_smdiffusion.demo import DemoInput, run_demo
+
+RESULTS = ("generated.tif", "enhanced.tif", "overview.png", "report.json")
+
+
+def _check(folder, report):
+    assert all((folder / name).stat().st_size > 1000 for name in RESULTS)
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert set(report) >= {"realism", "memorization", "seconds", "provenance"}
+    assert set(report["seconds"]) == {"train", "generate", "train_enhancer", "enhance", "judge"}
+
+
+@pytest.mark.slow
+def test_demo_with_the_bundled_sample(tmp_path):
+    from napari_smdiffusion.cli import main
+
+    assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    _check(tmp_path, report)
+    assert set(report["enhancement"]) == {"enhanced", "interpolated", "columns"}
+    assert read_image(tmp_path / "generated.tif").pixels.shape == (8, 512, 512)
+
+
+def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):
+    """A widefield image of a larger field: the part that lies under the super-resolution image is found and judged."""
+    from scipy.ndimage import gaussian_filter
+
+    whole = simulate("microtubules", size=640, pixel_size=20.0, seed=2)
+    blurred = gaussian_filter(whole.pixels[0], 6).reshape(160, 4, 160, 4).mean((1, 3)) * 100
+    widefield = Image(blurred + np.random.default_rng(0).normal(0, 0.5, blurred.shape), 80.0)
+    sharp = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
+    report = run_demo(DemoInput([sharp], widefield, 4), tmp_path, minutes=0.03)
+    _check(tmp_path, report)
+    assert report["enhancement"]["columns"] == [420, 560]
+    assert report["enhancement"]["interpolated"]["correlation_blurred"] > 0.4
+    assert read_image(tmp_path / "enhanced.tif").size == (512, 560)

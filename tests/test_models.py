@@ -1,0 +1,59 @@
+"""Models by name, and those that ship with the package."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_smdiffusion import list_models, load_diffusion_model, load_enhancer, read_image
+from napari_smdiffusion.model_folder import ModelFolderError
+from napari_smdiffusion.models import bundled_folder, find_model, user_folder
+
+
+def test_models_are_found_by_folder_and_by_name(tiny_model, tmp_path):
+    tiny_model.save(user_folder() / "diffusion" / "mine")
+    tiny_model.save(tmp_path / "elsewhere")
+    assert find_model("mine", "diffusion") == user_folder() / "diffusion" / "mine"
+    assert find_model(tmp_path / "elsewhere", "diffusion") == tmp_path / "elsewhere"
+    assert {"mine", "microtubules"} <= {entry.name for entry in list_models("diffusion")}
+    with pytest.raises(ModelFolderError, match="mine, microtubules"):
+        find_model("nothing", "diffusion")
+    with pytest.raises(ModelFolderError, match="There is no diffusion model"):
+        find_model("../enhancer", "diffusion")
+
+
+def test_damaged_models_are_not_listed():
+    (user_folder() / "diffusion" / "broken").mkdir(parents=True)
+    assert "broken" not in {entry.name for entry in list_models()}
+
+
+def test_bundled_models_are_small_marked_and_work():
+    for kind, most in (("diffusion", 10e6), ("enhancer", 2e6)):
+        folder = bundled_folder() / kind / "microtubules"
+        assert sum(file.stat().st_size for file in folder.glob("weights/*.safetensors")) <= most
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert "SFSRM" in card
+        assert "BSD-3-Clause" in card
+    fields = load_diffusion_model("microtubules").generate(2, size=128, seed=0)
+    assert fields.pixel_size == pytest.approx(19.36, abs=0.01)
+    assert 0 < fields.pixels.mean() < 30
+    assert load_enhancer("microtubules").config.upscale == 5
+
+
+def test_bundled_models_do_on_real_images_what_their_cards_say(sfsrm):
+    from napari_smdiffusion.assess import restoration
+
+    widefield = read_image(sfsrm / "microtubule_widefield.tif").crop(slice(50, 306), slice(48, 304))
+    truth = read_image(sfsrm / "microtubule_STORM.tif").pixels[0][:, 960:]
+    sharp = load_enhancer("microtubules").enhance(widefield).pixels[0][:, 960:]
+    assert restoration(sharp, truth)["correlation_blurred"] > 0.55
+    assert np.isfinite(sharp).all()
+
+
+def test_the_sample_works_offline():
+    from napari_smdiffusion.samples import simulated_pair, simulated_reference
+
+    sharp, widefield = simulated_pair()
+    assert widefield.pixel_size == pytest.approx(5 * sharp.pixel_size)
+    assert simulated_reference().size == tuple(5 * n for n in widefield.size)
+    assert all(Path(image.name).exists() for image in (sharp, widefield))
