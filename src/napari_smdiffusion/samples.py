@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .images import read_image
 
@@ -24,3 +24,21 @@ def simulated_pair() -> tuple[Image, Image]:
 def simulated_reference() -> Image:
     """Return the super-resolution image of the widefield sample's field, to compare an enhanced image with."""
     return read_image(Path(__file__).parent / "bundled" / "sample_reference.tif")
+
+
+def simulated_pair_layers() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return the sample as napari layers, with scale and units, so that lengths in the viewer are nanometres."""
+    layers = []
+    for image, name in zip(simulated_pair(), ("super-resolution (simulated)", "widefield (simulated)"), strict=True):
+        step = image.pixel_size or 1.0
+        # napari places the middle of the first pixel, an image its corner.
+        place = [corner + step / 2 for corner in image.origin]
+        options = {
+            "name": name,
+            "scale": (step, step),
+            "translate": place,
+            "units": ("nm", "nm"),
+            "colormap": "inferno",
+        }
+        layers.append((image.pixels[0], {**options, "metadata": dict(image.provenance)}, "image"))
+    return layers

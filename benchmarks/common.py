@@ -1,0 +1,54 @@
+"""What every benchmark shares: the real data and their split, the machine, and where results go."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from napari_smdiffusion import Image, read_image
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PICTURES = ROOT / "docs" / "images"
+# Clone https://github.com/crrayna/SFSRM and set SMDIFFUSION_DATA to the folder that holds its images in `sfsrm/`.
+DATA = Path(os.environ.get("SMDIFFUSION_DATA", ROOT.parent / "shared" / "data"))
+TRAIN_COLUMNS = 960  # of the 1280 of the microtubule image; the rest is for testing
+FACTOR = 5
+
+
+def microtubules() -> tuple[Image, Image, Image]:
+    """Return the microtubule STORM image, its training columns, and the widefield image that lies exactly over it."""
+    storm = read_image(DATA / "sfsrm" / "microtubule_STORM.tif")
+    widefield = read_image(DATA / "sfsrm" / "microtubule_widefield.tif", (storm.pixel_size or 0) * FACTOR)
+    return storm, storm.crop(slice(None), slice(0, TRAIN_COLUMNS)), widefield.crop(slice(50, 306), slice(48, 304))
+
+
+def machine() -> dict[str, Any]:
+    """Return what a figure depends on besides the code."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("napari-smdiffusion", "torch", "diffusers", "numpy")},
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Write a result as JSON beside the scripts, with the machine it was measured on, and print it."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({**result, "machine": machine()}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
