@@ -90,7 +90,7 @@ def enhancer(minutes: float) -> None:
 
 
 def measured(trained: Enhancer) -> dict[str, Any]:
-    """Compare the enhanced real widefield image with the STORM image, in columns that no training saw, and in the others."""
+    """Compare the enhanced real widefield image with the STORM image, in test and in training columns."""
     storm, _, widefield = microtubules()
     sharp = trained.enhance(widefield).pixels[0]
     plain = zoom(widefield.pixels[0], FACTOR, order=3, grid_mode=True, mode="nearest")

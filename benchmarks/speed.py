@@ -1,0 +1,114 @@
+"""Speed and memory of every stage, each in a process of its own.
+
+    python benchmarks/speed.py [STAGE ...]
+
+Nothing else should run. Memory is the highest resident set of the process, torch included.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+
+from common import save
+
+STAGES = {
+    "import the package": "import napari_smdiffusion",
+    "training, patches of 128² per second": """
+from napari_smdiffusion import simulate, TrainConfig
+from napari_smdiffusion.diffusion import train_steps
+image = simulate("microtubules", size=1280, seed=0)
+marks = []
+for event in train_steps([image], TrainConfig(steps=120, previews=0)):
+    marks.append(time.monotonic())
+value = 16 * (len(marks) - 21) / (marks[-1] - marks[20])
+""",
+    "generation, seconds for 16 images of 128²": """
+from napari_smdiffusion import load_diffusion_model
+model = load_diffusion_model("microtubules")
+model.generate(1, size=128)
+began = time.monotonic(); model.generate(16, size=128); value = time.monotonic() - began
+""",
+    "generation, seconds for one field of 1024²": """
+from napari_smdiffusion import load_diffusion_model
+model = load_diffusion_model("microtubules")
+model.generate(1, size=128)
+began = time.monotonic(); model.generate(1, size=1024); value = time.monotonic() - began
+""",
+    "enhancer training, patches of 128² per second": """
+from napari_smdiffusion import simulate, EnhancerConfig, MicroscopeConfig
+from napari_smdiffusion.enhancer_training import train_enhancer_steps
+image = simulate("microtubules", size=1280, seed=0)
+marks = []
+steps = train_enhancer_steps([image], EnhancerConfig(upscale=5, steps=120, previews=0), MicroscopeConfig())
+for event in steps:
+    marks.append(time.monotonic())
+value = 16 * (len(marks) - 21) / (marks[-1] - marks[20])
+""",
+    "enhancing, seconds for 256² to 1280²": """
+import numpy as np
+from napari_smdiffusion import load_enhancer
+enhancer = load_enhancer("microtubules")
+image = np.random.default_rng(0).random((256, 256), np.float32)
+enhancer.enhance(image)
+began = time.monotonic(); enhancer.enhance(image); value = time.monotonic() - began
+""",
+    "enhancing, seconds for 4096² to 16384² from file to file": """
+import numpy as np, os, subprocess, sys
+import napari_smdiffusion as smd
+from napari_smdiffusion.cli import main
+smd.Enhancer.train(smd.simulate("microtubules", size=256), upscale=4, steps=1, previews=0).save("e")
+smd.write_image("w.tif", smd.Image(np.random.default_rng(0).random((4096, 4096), np.float32)))
+began = time.monotonic(); assert main(["enhance", "e", "w.tif", "--out", "x.tif"]) == 0
+value = time.monotonic() - began
+""",
+    "smdiffusion --help, seconds": """
+import subprocess
+began = time.monotonic(); subprocess.run(["smdiffusion", "--help"], stdout=subprocess.DEVNULL, check=True)
+value = time.monotonic() - began
+""",
+    "first generated image from a cold command line, seconds": """
+import subprocess
+command = ["smdiffusion", "generate", "microtubules", "--out", "g.tif", "--count", "1"]
+began = time.monotonic(); subprocess.run(command, check=True); value = time.monotonic() - began
+""",
+}
+
+PROGRAM = """
+import json, resource, time
+began = time.monotonic()
+value = None
+{code}
+value = time.monotonic() - began if value is None else value
+# kilobytes on Linux, bytes on macOS
+print(json.dumps({{"value": round(value, 4), "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}}))
+"""
+
+
+def measure(code: str) -> dict[str, float]:
+    """Run a stage in a fresh process and an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", PROGRAM.format(code=code)]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(result.stderr)
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Measure the stages named on the command line, or all."""
+    wanted = sys.argv[1:]
+    result = {}
+    for name, code in STAGES.items():
+        if not wanted or any(word in name for word in wanted):
+            result[name] = measure(code)
+            print(name, result[name], file=sys.stderr, flush=True)
+            time.sleep(1)
+    save("speed", result)
+
+
+if __name__ == "__main__":
+    main()
