@@ -109,9 +109,9 @@ class MicroscopeConfig(_Checked):
     width_range: tuple[float, float] = setting(
         (0.85, 1.4), "width of the point spread function, relative to the in-focus one", above=0
     )
-    haze_range: tuple[float, float] = setting((0.0, 0.6), "share of the light that is out of focus", low=0, high=0.95)
+    haze_range: tuple[float, float] = setting((0.2, 0.85), "share of the light that is out of focus", low=0, high=0.95)
     haze_width_range: tuple[float, float] = setting(
-        (300.0, 1200.0), "width (standard deviation) of the out-of-focus blur", above=0, unit="nm"
+        (200.0, 600.0), "width (standard deviation) of the out-of-focus blur", above=0, unit="nm"
     )
     photons_range: tuple[float, float] = setting(
         (50.0, 2000.0), "photons in a bright widefield pixel", above=0, unit="photons"
@@ -129,8 +129,10 @@ class EnhancerConfig(_Checked):
     upscale: int = setting(4, "how many times finer the enhanced pixels are", low=1, high=8)
     minutes: float = setting(5.0, "how long to train", above=0, unit="min")
     steps: int | None = setting(None, "number of steps, instead of minutes", low=1)
-    patch: int = setting(128, "side of the super-resolution patches", low=32, unit="px")
-    batch: int = setting(16, "patches in one step", low=1, high=4096)
+    patch: int = setting(
+        256, "side of the super-resolution patches; smaller images are put together", low=32, unit="px"
+    )
+    batch: int = setting(4, "patches in one step", low=1, high=4096)
     learning_rate: float = setting(2e-3, "highest learning rate of the schedule", above=0, high=0.1)
     channels: int = setting(48, "width of the network", low=8, multiple_of=8)
     seed: int = setting(0, "seed of every random draw", low=0)

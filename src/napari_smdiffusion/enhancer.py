@@ -41,6 +41,7 @@ Pixels = npt.NDArray[np.float32]
 NewArray = Callable[[tuple[int, int, int]], Pixels]
 
 KIND: Kind = "enhancer"
+_BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
 _TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
 _WEIGHTS_FILE = "enhancer.safetensors"
 # Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
@@ -289,17 +290,32 @@ class _Tiles:
     @torch.no_grad()
     def enhanced(self, plane: Pixels, tile: Tile, k: int = 0) -> Pixels:
         """Return the core of a tile, seen in symmetry k, in the units of the result."""
+        factor = self.enhancer.config.upscale
         window = self.levels.scale(plane[tile.window])
-        # Whole blocks of the coarsest grid, so that a turned window meets the grid where the plane does.
-        window = np.pad(window, [(0, -length % ALIGN) for length in window.shape], mode="edge")
-        window = symmetry(window, k)
-        batch = torch.from_numpy(np.ascontiguousarray(window))[None, None].to(self.device)
+        margins = _margins(tile, plane.shape)
+        window = np.pad(window, margins, mode="symmetric")
+        batch = torch.from_numpy(np.ascontiguousarray(symmetry(window, k)))[None, None].to(self.device)
         with autocast(self.device):
             output = self.network(batch)
         values = inverse_symmetry(output[0, 0].float().cpu().numpy(), k)
-        core = values[tile.core_in_window(self.enhancer.config.upscale)]
+        (top, _), (left, _) = margins
+        core = values[top * factor :, left * factor :][tile.core_in_window(factor)]
         # Fluorescence is never negative; the units are those of the super-resolution training images.
         return self.enhancer.levels.unscale(np.maximum(core, 0))
+
+
+def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return how many pixels to mirror (before, after) a window on each axis.
+
+    At the border of a plane the network would see zeros where there is light; and windows become whole blocks of its
+    coarsest grid, so that a turned window meets that grid where the plane does.
+    """
+    margins = []
+    for window, length in zip(tile.window, shape, strict=True):
+        before = _BORDER if window.start == 0 else 0
+        after = _BORDER if window.stop == length else 0
+        margins.append((before, after + -(window.stop - window.start + before + after) % ALIGN))
+    return margins
 
 
 def _enhance_planes(

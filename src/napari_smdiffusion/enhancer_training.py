@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .config import EnhancerConfig, MicroscopeConfig
 
 _BRIGHT_SHARP = 99.8  # percentile that counts as bright in a super-resolution image, where structure is sparse
-_SIMULATED = 256  # patches from which the levels of the simulated widefield are taken
+_SIMULATED = 64  # patches from which the levels of the simulated widefield are taken
 _PREVIEW_STEP = 2**31  # its examples are never trained on
 
 
@@ -179,7 +179,7 @@ def _simulation_task(
 
 
 def _whole_patch(planes: Sequence[Pixels], config: EnhancerConfig) -> int:
-    """Return the largest patch, at most `config.patch`, that is made of whole widefield pixels."""
+    """Return the largest patch, at most `config.patch`, that fits all planes and is made of whole widefield pixels."""
     largest = min(config.patch, *(min(plane.shape) for plane in planes))
     size: int = largest // config.upscale * config.upscale
     if size < 16 * config.upscale:
@@ -208,7 +208,9 @@ class _Simulation:
         self, count: int, rng: np.random.Generator, random: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw patches (B, 1, Y, X), and their widefield images (B, 1, Y/f, X/f) in the patches' brightness."""
-        sharp = torch.from_numpy(draw_patches(self.planes, self.size, count, rng, self.chances))[:, None]
+        side = max(1, self.config.patch // self.size)
+        drawn = draw_patches(self.planes, self.size, count * side**2, rng, self.chances)
+        sharp = torch.from_numpy(_mosaics(drawn, side))[:, None]
         optics = draw_optics(self.microscope, count, self.pixel_size, self.config.upscale, random)
         mean = mean_widefield(sharp.clamp(min=0), optics, self.config.upscale)
         counts = photographed(mean, optics, self.microscope, random)
@@ -226,6 +228,16 @@ class _Simulation:
 
     def preview(self, network: torch.nn.Module) -> Pixels | None:
         return _preview(network, self.draw(_PREVIEW_STEP), self.config.previews, self.sharp_levels)
+
+
+def _mosaics(patches: Pixels, side: int) -> Pixels:
+    """Put each `side`² of (N, Y, X) patches together to one, (N / side², Y·side, X·side).
+
+    Small patches alone would teach the network that a border is always near; put together, their light also falls onto
+    each other, as that of neighbouring structure does.
+    """
+    n, y, x = len(patches) // side**2, *patches.shape[1:]
+    return patches.reshape(n, side, side, y, x).transpose(0, 1, 3, 2, 4).reshape(n, side * y, side * x)
 
 
 def _jittered(camera: torch.Tensor, levels: Levels, rng: np.random.Generator) -> torch.Tensor:
