@@ -33,7 +33,7 @@ from napari_smdiffusion.assess import restoration
 from napari_smdiffusion.diffusion import generate_steps, train_steps
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.models import bundled_folder
-from napari_smdiffusion.pictures import _figure, _save, contact_sheet, contrast, show
+from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
 from napari_smdiffusion.progress import Reporter, run
 
 ATTRIBUTION = """
@@ -125,17 +125,17 @@ def pictures() -> None:
     PICTURES.mkdir(exist_ok=True)
     for name, pair, columns in (("patches", (real, made), 8), ("fields", (windows, fields), 2)):
         limits = contrast(pair)
-        figure = _figure(12, 6.6 * 2)
+        figure = new_figure(12, 6.6 * 2)
         for axes, planes, title in zip(figure.subplots(2, 1), pair, ("Experimental", "Generated"), strict=True):
             show(axes, contact_sheet(planes, columns, fill=limits[1]), limits, title, step)
-        _save(figure, PICTURES / f"microtubules_{name}.png")
+        save_figure(figure, PICTURES / f"microtubules_{name}.png")
     _enhanced_picture(storm, widefield, trained)
 
 
 def _enhanced_picture(storm: Image, widefield: Image, trained: Enhancer) -> None:
     sharp = trained.enhance(widefield).pixels[0]
     rows, coarse_rows = slice(300, 620), slice(60, 124)
-    figure = _figure(15, 5.6)
+    figure = new_figure(15, 5.6)
     parts = (
         (widefield.pixels[0][coarse_rows, 192:], "Real widefield", (storm.pixel_size or 0) * FACTOR),
         (sharp[rows, TRAIN_COLUMNS:], "Enhanced ×5", storm.pixel_size),
@@ -143,7 +143,7 @@ def _enhanced_picture(storm: Image, widefield: Image, trained: Enhancer) -> None
     )
     for axes, (plane, title, pixel) in zip(figure.subplots(1, 3), parts, strict=True):
         show(axes, plane, contrast([plane], 99.7), title, pixel)
-    _save(figure, PICTURES / "microtubules_enhanced.png")
+    save_figure(figure, PICTURES / "microtubules_enhanced.png")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,12 @@ def test_pixel_sizes(tmp_path, options, expected):
     assert read_image(tmp_path / "a.tif", pixel_size=33.0).pixel_size == 33.0
 
 
+@pytest.mark.parametrize("compression", ["zlib", "lzw"])
+def test_compressed_files(tmp_path, compression):
+    tifffile.imwrite(tmp_path / "a.tif", PLANE, compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels[0], PLANE)
+
+
 @pytest.mark.parametrize("shape", [(3, 24, 20), (1, 24, 20), (1, 3, 1, 24, 20)])
 def test_stacks(tmp_path, shape):
     tifffile.imwrite(tmp_path / "a.tif", np.broadcast_to(PLANE, shape), photometric="minisblack")

@@ -106,7 +106,7 @@ def demo_steps(
     train, held_out = zip(*(_split(image) for image in work.images), strict=True)
     start = _bundled_start()
     with timed.stage("train"):
-        settings = TrainConfig(minutes=0.55 * minutes, learning_rate=1e-3 if start else 2e-3, seed=seed, previews=0)
+        settings = TrainConfig(minutes=0.55 * minutes, learning_rate=6e-4 if start else 1.2e-3, seed=seed, previews=0)
         model = yield from train_steps(train, settings, start=start, out=out / "diffusion_model", stop=stop)
     with timed.stage("generate"):
         generate = GenerateConfig(count=_FIELDS, height=_FIELD, width=_FIELD, seed=seed)

@@ -26,7 +26,7 @@ BLOCK = 4  # pixels of a side that become channels
 SIGMA_DATA = 0.5
 # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
 # seen through more noise, and it is there that their course is decided.
-LOG_SIGMA = (-0.8, 1.2)
+LOG_SIGMA = (-0.5, 1.4)
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 
 
@@ -40,7 +40,7 @@ def make_unet(channels: Sequence[int]) -> UNet2DModel:
         layers_per_block=1,
         down_block_types=("DownBlock2D",) * deeper + ("AttnDownBlock2D",),
         up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * deeper,
-        attention_head_dim=32,
+        attention_head_dim=16,
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift",
     )

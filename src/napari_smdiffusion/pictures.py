@@ -24,13 +24,15 @@ _COLORS = "inferno"
 _INK = "#1b1b1f"
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return a figure of this size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
 
@@ -98,7 +100,7 @@ def draw_overview(
     pair = [_best_window(experimental.pixels[0], side), generated.pixels[0][:side, :side]]
     limits = contrast(pair)
     columns = 3 if reference is not None else 2
-    figure = _figure(4.6 * columns, 9.9)
+    figure = new_figure(4.6 * columns, 9.9)
     parts: Any = figure.subfigures(2, 1)
     top, bottom = parts
     for axes, plane, title in zip(
@@ -113,7 +115,7 @@ def draw_overview(
     if reference is not None:
         plane = reference.pixels[0]
         show(lower[2], plane, contrast([plane]), "Super-resolution image of the same field", reference.pixel_size)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _best_window(plane: Pixels, side: int) -> Pixels:
@@ -139,7 +141,7 @@ def draw_comparison(
         In nm.
     """
     limits = contrast([experimental, generated])
-    figure = _figure(13, 12.5 if training else 9)
+    figure = new_figure(13, 12.5 if training else 9)
     parts: Any = figure.subfigures(3 if training else 2, 1, height_ratios=[1.25, 1, 0.8] if training else [1.3, 1])
     for axes, patches, title in zip(
         parts[0].subplots(1, 2), (experimental, generated), ("Experimental", "Generated"), strict=True
@@ -149,7 +151,7 @@ def draw_comparison(
     _draw_statistics(parts[1], experimental, generated, pixel_size)
     if training:
         _draw_nearest(parts[2], generated, training, limits)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_statistics(figure: Any, experimental: Pixels, generated: Pixels, pixel_size: float | None) -> None:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of `total` is done; `loss` and its noise `quartiles` (lowest noise first) while training."""
+    """One step of `total` is done; `loss` and its noise `quartiles` (lowest noise first) while training.
+
+    `total` is 0 while the number of steps is not yet known.
+    """
 
     stage: str
     step: int
@@ -181,15 +184,16 @@ class Reporter:
         elif time.monotonic() - self._last >= self._every or event.step == event.total:
             self._last = time.monotonic()
             left = "" if event.step == event.total else f"  {_clock(event.seconds_left)} left"
-            self._write(f"{event.stage}: {event.step}/{event.total}{loss}{left}")
+            total = f"/{event.total}" if event.total else ""
+            self._write(f"{event.stage}: {event.step}{total}{loss}{left}")
 
     def _draw(self, event: Progress, loss: str) -> None:
         from tqdm import tqdm
 
         if self._bar is None:
-            self._bar = tqdm(total=event.total, bar_format="{desc} {bar} {n_fmt}/{total_fmt}{postfix}")
+            self._bar = tqdm(total=event.total or None, bar_format="{desc} {bar} {n_fmt}/{total_fmt}{postfix}")
         self._bar.set_description_str(event.stage, refresh=False)
         self._bar.set_postfix_str(f"{loss}  {_clock(event.seconds_left)} left", refresh=False)
-        self._bar.total = event.total
+        self._bar.total = event.total or None
         self._bar.n = event.step
         self._bar.refresh() if event.step == event.total else self._bar.update(0)

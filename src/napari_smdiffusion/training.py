@@ -84,14 +84,14 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         self.average = EMAModel(self.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
-        self._matrices, self.optimizers = _optimizers(self.network, self.learning_rate)
+        self.optimizer = _adam(self.network, self.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values, which torch.load reads with weights_only=True."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "total": self.total,
             "curve": self.curve,
@@ -102,20 +102,16 @@ class TrainingState:
         """Continue from `state_dict`'s values."""
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
-        for optimizer, values in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
+        self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.total = saved["step"], saved["total"]
         self.curve, self.window = saved["curve"], saved["window"]
 
     def update(self) -> None:
         """Take one optimizer step with the gradients at hand, and average the weights."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        for parameter, matrix in self._matrices:
-            matrix.grad = None if parameter.grad is None else _as_matrix(parameter.grad, matrix.shape)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * _schedule(self.step, self.total)
-            optimizer.step()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * _schedule(self.step, self.total)
+        self.optimizer.step()
         self.network.zero_grad(set_to_none=True)
         self.average.step(self.network.parameters())
         self.step += 1
@@ -135,22 +131,9 @@ class TrainingState:
             self.window = [0.0] * 10
 
 
-def _optimizers(
-    network: torch.nn.Module, learning_rate: float
-) -> tuple[list[tuple[torch.nn.Parameter, torch.Tensor]], list[torch.optim.Optimizer]]:
-    """Return one AdamW for all weights."""
-    adam = torch.optim.AdamW(
-        network.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=_fused(network)
-    )
-    return [], [adam]
-
-
-def _fused(network: torch.nn.Module) -> bool:
-    return next(network.parameters()).device.type in ("cpu", "cuda")
-
-
-def _as_matrix(gradient: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    return gradient.permute(0, 2, 3, 1).reshape(shape) if gradient.ndim == 4 else gradient
+def _adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    fused = next(network.parameters()).device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(network.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=fused)
 
 
 def _schedule(step: int, total: int | None) -> float:
