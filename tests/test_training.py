@@ -8,7 +8,7 @@ import torch
 
 from napari_smdiffusion.compute import generator
 from napari_smdiffusion.progress import Note, Preview, Progress, run
-from napari_smdiffusion.training import Batch, Budget, TrainingDivergedError, TrainingState, train_steps
+from napari_smdiffusion.training import Batch, Budget, TrainingDivergedError, TrainingState, optimize_steps
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def _state(rate=0.05):
 
 def test_it_learns_and_reports():
     state, events = _state(), []
-    run(train_steps(state, Line(), Budget(1, 300), device=CPU), events.append)
+    run(optimize_steps(state, Line(), Budget(1, 300), device=CPU), events.append)
     progress = [event for event in events if isinstance(event, Progress)]
     assert [event.step for event in progress] == list(range(1, 301))
     assert progress[-1].loss < 1e-2 < progress[0].loss
@@ -55,18 +55,18 @@ def test_it_learns_and_reports():
 
 def test_minutes_become_steps_and_end_the_run_in_time():
     state = _state()
-    run(train_steps(state, Line(), Budget(0.02), device=CPU))
+    run(optimize_steps(state, Line(), Budget(0.02), device=CPU))
     assert state.step == state.total
     assert state.step > 50
 
 
 def test_a_run_that_was_cut_continues_bit_for_bit():
     whole = _state()
-    run(train_steps(whole, Line(), Budget(1, 90), device=CPU))
+    run(optimize_steps(whole, Line(), Budget(1, 90), device=CPU))
     cut, saved = _state(), {}
     steps = iter(range(1000))
     run(
-        train_steps(
+        optimize_steps(
             cut,
             Line(),
             Budget(1, 90),
@@ -78,15 +78,15 @@ def test_a_run_that_was_cut_continues_bit_for_bit():
     assert saved["step"] == 37
     resumed = _state()
     resumed.load_state_dict(saved)
-    run(train_steps(resumed, Line(), Budget(1, 90), device=CPU))
+    run(optimize_steps(resumed, Line(), Budget(1, 90), device=CPU))
     assert torch.equal(resumed.network.weight, whole.network.weight)
     assert resumed.curve == whole.curve
 
 
 def test_memory_that_runs_out_halves_the_part_and_changes_nothing():
     whole, cut, events = _state(), _state(), []
-    run(train_steps(whole, Line(), Budget(1, 30), device=CPU))
-    run(train_steps(cut, Line(fits=3), Budget(1, 30), device=CPU), events.append)
+    run(optimize_steps(whole, Line(), Budget(1, 30), device=CPU))
+    run(optimize_steps(cut, Line(fits=3), Budget(1, 30), device=CPU), events.append)
     notes = [event.message for event in events if isinstance(event, Note)]
     assert [note.split(":")[0] for note in notes] == ["Memory ran out"] * 2
     assert "2 patches at a time" in notes[1]
@@ -96,7 +96,7 @@ def test_memory_that_runs_out_halves_the_part_and_changes_nothing():
 
 def test_memory_for_not_even_one_is_said():
     with pytest.raises(MemoryError, match="choose a smaller patch"):
-        run(train_steps(_state(), Line(fits=0), Budget(1, 30), device=CPU))
+        run(optimize_steps(_state(), Line(fits=0), Budget(1, 30), device=CPU))
 
 
 def test_other_errors_are_not_taken_for_memory():
@@ -105,9 +105,9 @@ def test_other_errors_are_not_taken_for_memory():
             raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        run(train_steps(_state(), Broken(), Budget(1, 30), device=CPU))
+        run(optimize_steps(_state(), Broken(), Budget(1, 30), device=CPU))
 
 
 def test_a_loss_that_is_no_number_is_said():
     with pytest.raises(TrainingDivergedError, match="lower learning rate"):
-        run(train_steps(_state(), Line(factor=float("inf")), Budget(1, 30), device=CPU))
+        run(optimize_steps(_state(), Line(factor=float("inf")), Budget(1, 30), device=CPU))

@@ -4,21 +4,17 @@ The public names are loaded when they are first used: importing the package load
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
+
     from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
     from .diffusion import DiffusionModel
     from .enhancer import Enhancer
     from .images import Image, read_image, read_images, write_image
     from .models import list_models, load_diffusion_model, load_enhancer
     from .structures import simulate
-
-try:
-    __version__ = version("napari-smdiffusion")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
 
 _ROOMS = {
     "DiffusionModel": "diffusion",
@@ -59,10 +55,21 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its room (PEP 562)."""
+    """Load a public name from its room, and read the version only when it is asked for (PEP 562)."""
+    if name == "__version__":
+        return _version()
     if name in _ROOMS:
         return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("napari-smdiffusion")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

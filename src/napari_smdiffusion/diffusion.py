@@ -25,7 +25,7 @@ from .denoiser import (
     start_noise,
     to_numpy,
 )
-from .images import Image, Scaling, as_image, common_pixel_size
+from .images import Image, Scaling, as_images, common_pixel_size
 from .model_folder import STATE, WEIGHTS, Kind, check_place, damage_named, read_facts, save_folder
 from .patches import check_patch, draw_patches
 from .progress import (
@@ -41,8 +41,7 @@ from .progress import (
     run,
     stop_on_interrupt,
 )
-from .training import Batch, Budget, TrainingState
-from .training import train_steps as _train_network
+from .training import Batch, Budget, TrainingState, optimize_steps
 
 if TYPE_CHECKING:
     import os
@@ -84,13 +83,13 @@ class DiffusionModel:
         return str(self.facts.get("name", "unnamed"))
 
     @classmethod
-    def train(cls, images: Sequence[Image | npt.ArrayLike], **settings: Any) -> DiffusionModel:
+    def train(cls, images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike], **settings: Any) -> DiffusionModel:
         """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
 
         `settings` are the fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
         """
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(train_steps(images, TrainConfig(**settings), stop=stop), report)
+            return run(train_steps(as_images(images), TrainConfig(**settings), stop=stop), report)
 
     def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
         """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.
@@ -162,7 +161,7 @@ def _intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArr
 
 
 def train_steps(
-    images: Sequence[Image | npt.ArrayLike],
+    images: Sequence[Image],
     config: TrainConfig,
     *,
     start: DiffusionModel | None = None,
@@ -203,9 +202,8 @@ def train_steps(
     ValueError
         For images that cannot be trained on, or a run that cannot be resumed.
     """
-    sources = [as_image(image, f"image {i + 1}") for i, image in enumerate(images)]
-    pixel_size = common_pixel_size(sources)
-    check_patch(sources, config.patch)
+    pixel_size = common_pixel_size(images)
+    check_patch(images, config.patch)
     if out is not None:
         check_place(out)
     device = pick_device(config.device)
@@ -219,12 +217,12 @@ def train_steps(
             f"patch must be a multiple of {field_multiple(unet)} for a network of {len(config.channels)} resolutions, "
             f"not {config.patch}."
         )
-    scaling = Scaling.fit(sources)
-    facts = _facts(sources, name or (out.name if out is not None else "unnamed"), start)
+    scaling = Scaling.fit(images)
+    facts = _facts(images, name or (out.name if out is not None else "unnamed"), start)
     state = TrainingState(unet.to(device), config.learning_rate)
     if resume:
         _resume(state, out, config, facts)
-    task = _Denoising([scaling.scale(plane) for s in sources for plane in s.pixels], config, scaling)
+    task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
         known = {**facts, "curve": state.curve, "steps": state.step, "total_steps": state.total}
@@ -234,7 +232,7 @@ def train_steps(
         if out is not None:
             save_model(model(state), out, state=state)
 
-    yield from _train_network(
+    yield from optimize_steps(
         state,
         task,
         Budget(config.minutes, config.steps),

@@ -17,7 +17,7 @@ from . import __version__
 from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
-from .images import Image, as_image
+from .images import Image, as_image, as_images
 from .model_folder import WEIGHTS, Kind, damage_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import (
@@ -130,8 +130,7 @@ class Enhancer:
         """
         from .enhancer_training import train_enhancer_steps
 
-        several = images if isinstance(images, (list, tuple)) else [images]
-        sources = [as_image(image, f"image {i + 1}", pixel_size) for i, image in enumerate(several)]
+        sources = as_images(images, pixel_size)
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             steps = train_enhancer_steps(
                 sources,

@@ -21,7 +21,7 @@ from .microscope import draw_optics, mean_widefield, photographed
 from .model_folder import check_place
 from .patches import draw_patches, symmetry
 from .progress import Steps, Stop, never
-from .training import Batch, Budget, TrainingState, train_steps
+from .training import Batch, Budget, TrainingState, optimize_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def train_enhancer_steps(
     torch.manual_seed(config.seed)
     network = EnhancerNetwork(config.upscale, config.channels).to(device)
     state = TrainingState(network, config.learning_rate)
-    yield from train_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
+    yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
     network.to("cpu")
     if device.type != "cpu":
         release_memory()

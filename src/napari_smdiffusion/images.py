@@ -22,7 +22,7 @@ import numpy.typing as npt
 from .localizations import TABLE_SUFFIXES, read_table, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Pixels = npt.NDArray[np.float32]
 
@@ -125,6 +125,14 @@ def as_image(source: Image | npt.ArrayLike, name: str = "image", pixel_size: flo
     """Return `source` as an `Image`; a pixel size that is given replaces the image's own."""
     image = source if isinstance(source, Image) else Image(np.asarray(source), name=name)
     return image if pixel_size is None else replace(image, pixel_size=pixel_size)
+
+
+def as_images(
+    sources: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike], pixel_size: float | None = None
+) -> list[Image]:
+    """Return one image, one array, or a list of them as a list of `Image`."""
+    several = sources if isinstance(sources, (list, tuple)) else [sources]
+    return [as_image(source, f"image {i + 1}", pixel_size) for i, source in enumerate(several)]
 
 
 def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) -> Image:

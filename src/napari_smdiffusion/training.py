@@ -157,7 +157,7 @@ def averaged(state: TrainingState) -> Iterator[torch.nn.Module]:
         state.average.restore(state.network.parameters())
 
 
-def train_steps(
+def optimize_steps(
     state: TrainingState,
     task: Task,
     budget: Budget,
