@@ -49,7 +49,7 @@ def texture_features(patches: Pixels) -> Features:
     Parameters
     ----------
     patches
-        (N, Y, X), with a standard deviation of about 1 over all experimental patches.
+        (N, Y, X), with a background of about 0 and a standard deviation of about 1 over all experimental patches.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def _describe(patch: Pixels) -> Features:
             envelope = gaussian_filter(np.abs(band), wide)
             values.append(float(np.var(envelope)))
     values += [float(v) + 0.05 for v in np.quantile(patch, (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.998))]
-    values += [float(patch.std()), float(patch.mean()) + 0.5, float(np.mean(np.abs(patch)))]
+    values += [float(patch.std()), float(patch.mean()) + 0.05, float(np.mean(np.abs(patch)))]
     values += list(radial_spectrum(patch, _RINGS))
     return np.log(np.maximum(np.asarray(values, np.float64), 0) + 1e-4)
 
@@ -105,7 +105,7 @@ def _gaussian(features: Features, shrink: float = 0.1) -> tuple[Features, Featur
 
 def realism(
     generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Judge how near generated patches are to experimental ones.
 
     Parameters
@@ -120,28 +120,31 @@ def realism(
     Returns
     -------
     `score`, 0 where generated patches are as near to half of the experimental patches as the other half is, and 1
-    where they are as far as the nearest mathematical model; and the three Fréchet distances it is made of.
+    where they are as far as the nearest mathematical model; None where the model is itself as near as experimental
+    patches, which leaves no scale. And the three Fréchet distances it is made of, each between equally many patches,
+    because the distance falls with their number.
     """
     if min(len(generated), len(experimental)) < 8:
         raise ValueError(
             f"Realism needs at least 8 patches of each kind, not {len(generated)} generated and {len(experimental)} "
             "experimental: generate more, or use smaller patches."
         )
-    mean, std = float(experimental.mean()), float(experimental.std()) or 1.0
+    # Background becomes 0, so that a wrong background shows.
+    dark, std = float(np.percentile(experimental, 1)), float(experimental.std()) or 1.0
 
     def features(patches: Pixels) -> Features:
-        return texture_features((patches - mean) / std)
+        return texture_features((_spread(patches, count) - dark) / std)
 
     # Neighbouring patches go to different halves, so that both halves hold every region of the field.
+    count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
     real, other = features(experimental[::2]), features(experimental[1::2])
-    size = generated.shape[-1]
-    models = [
-        _brightness_matched(simulate(s, 6, 2 * size, pixel_size or 20.0, seed).pixels, experimental) for s in _MODELS
-    ]
-    modelled = min(frechet_distance(features(grid_patches(list(m), size)), real) for m in models)
+    modelled = min(
+        frechet_distance(features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)), real)
+        for s in _MODELS
+    )
     made, floor = frechet_distance(features(generated), real), frechet_distance(other, real)
     return {
-        "score": (made - floor) / max(modelled - floor, 1e-9),
+        "score": (made - floor) / (modelled - floor) if modelled > _SCALE * floor else None,
         "frechet_generated": made,
         "frechet_experimental": floor,
         "frechet_mathematical_model": modelled,
@@ -149,10 +152,23 @@ def realism(
 
 
 _MODELS: tuple[Structure, ...] = ("microtubules", "mitochondria")
+_SCALE = 1.5  # how much farther than experimental patches a model must be to serve as a scale
+
+
+def _spread(patches: Pixels, count: int) -> Pixels:
+    """Return `count` of the patches, spread evenly over them."""
+    return patches[np.linspace(0, len(patches) - 1, count).round().astype(int)]
+
+
+def _model_patches(
+    structure: Structure, count: int, size: int, pixel_size: float, experimental: Pixels, seed: int
+) -> Pixels:
+    fields = simulate(structure, -(-count // 4), 2 * size, pixel_size, seed).pixels
+    return _brightness_matched(grid_patches(list(fields), size), experimental)
 
 
 def _brightness_matched(model: Pixels, experimental: Pixels) -> Pixels:
-    """Bring a mathematical model to the mean of the experimental images, so that its shapes are judged."""
+    """Bring a mathematical model to the mean of the experimental patches, so that its shapes are judged."""
     dark = float(np.percentile(experimental, 1))
     return model * ((float(experimental.mean()) - dark) / max(float(model.mean()), 1e-9)) + dark
 
@@ -250,7 +266,8 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     Returns
     -------
     `generated_median` and `held_out_median` of the highest correlations, and `fraction_above_held_out_99`: the share of
-    generated patches above the 99th percentile of the held-out ones, 0.01 for a model that copies nothing.
+    generated patches above the 99th percentile of the held-out ones: about 1 in as many as are held out, at least 0.01,
+    for a model that copies nothing.
     """
     planes = [halved(plane[np.newaxis])[0] for plane in training]
     made, real = (

@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         getattr(commands, options.command.replace("-", "_"))(options)
     except KeyboardInterrupt:
         return 130
+    except InterruptedError as stopped:
+        print(f"smdiffusion {options.command}: {stopped}", file=sys.stderr)
+        return 130
     # Bad input and full disks raise these with a sentence of ours; anything else is a defect and keeps its traceback.
     except (ValueError, OSError, MemoryError, ArithmeticError) as error:
         print(f"smdiffusion {options.command}: {_sentence(error)}", file=sys.stderr)
@@ -153,7 +156,7 @@ def _compare(commands: Any) -> None:
         commands,
         "compare",
         "compare generated with experimental images",
-        "smdiffusion compare storm.tif --generated generated.tif --training storm.tif --out comparison",
+        "smdiffusion compare held_out.tif --generated generated.tif --training storm.tif --out comparison",
     )
     parser.add_argument("experimental", nargs="+", metavar="EXPERIMENTAL", help=_IMAGES)
     parser.add_argument("--generated", required=True, metavar="FILE.tif", help="generated images")

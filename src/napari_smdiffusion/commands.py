@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
-from .images import TIFF_SUFFIXES, Image, new_tiff, read_image, read_images, write_image, written_whole
+from .images import TIFF_SUFFIXES, Image, image_files, new_tiff, read_image, read_images, write_image, written_whole
 from .progress import Reporter, Steps, run, stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -111,7 +111,11 @@ def _factor(options: Namespace, sharp: Image, widefield: Image | None) -> int:
 
 def _summary(report: dict[str, Any]) -> list[str]:
     lines = []
-    if "realism" in report:
+    if "memorization_left_out" in report:
+        lines.append(f"Memorization was left out. {report['memorization_left_out']}")
+    if "realism" in report and report["realism"]["score"] is None:
+        lines.append("Realism has no scale here: the experimental images are like the mathematical model themselves.")
+    elif "realism" in report:
         lines.append(
             f"Realism {report['realism']['score']:.3f}: 0 is as near to experimental patches as they are to each "
             "other, 1 as far as a mathematical model."
@@ -167,7 +171,12 @@ def generate(options: Namespace) -> None:
     if len(options.size) > 2:
         raise ValueError(f"--size takes a side, or a height and a width, not {len(options.size)} numbers.")
     height, width = options.size[0], options.size[-1]
-    config = _config(GenerateConfig, options, height=height, width=width)
+    try:
+        config = _config(GenerateConfig, options, height=height, width=width)
+    except ValueError as error:
+        raise ValueError(
+            str(error).replace("height must", "--size must").replace("width must", "--size must")
+        ) from error
     out = _check_file(options.out)
     from .diffusion import generate_steps
     from .models import load_diffusion_model
@@ -222,29 +231,33 @@ def train_enhancer(options: Namespace) -> None:
 def enhance(options: Namespace) -> None:
     """Enhance widefield images."""
     config = _config(EnhanceConfig, options)
-    images = read_images(options.widefield, options.pixel_size)
-    targets = _targets(Path(options.out), images)
+    sources = image_files(options.widefield, TIFF_SUFFIXES)
+    targets = _targets(Path(options.out), sources)
     from .models import load_enhancer
 
     enhancer = load_enhancer(options.model)
-    for image, target in zip(images, targets, strict=True):
-        _enhance_one(enhancer, image, config, target, options.error_map)
-        _say(f"{target} is {image.name} enhanced ×{enhancer.config.upscale}.")
+    with stop_on_interrupt() as stop:
+        for source, target in zip(sources, targets, strict=True):
+            image = read_image(source, options.pixel_size)
+            _enhance_one(enhancer, image, config, target, options.error_map, stop)
+            _say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
 
 
-def _targets(out: Path, images: list[Image]) -> list[Path]:
+def _targets(out: Path, images: list[Path]) -> list[Path]:
     """Return the file that each image's result is written to."""
     if len(images) == 1 and out.suffix.lower() in TIFF_SUFFIXES:
         return [_check_file(out)]
     if out.suffix.lower() in TIFF_SUFFIXES or out.is_file():
         raise ValueError(f"--out {out} must be a folder for {len(images)} images, or end in .tif for one.")
-    names = [f"{Path(image.name).stem}_enhanced.tif" for image in images]
+    names = [f"{path.stem}_enhanced.tif" for path in images]
     if len(set(names)) < len(names):
         raise ValueError("Two of the widefield images have the same file name: enhance them one after the other.")
     return [_check_file(out / name) for name in names]
 
 
-def _enhance_one(enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, error_map: bool) -> None:
+def _enhance_one(
+    enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, error_map: bool, stop: Stop
+) -> None:
     """Enhance straight into the files, so that the result may be larger than memory."""
     from .enhancer import enhance_steps, enhanced_facts, enhanced_pixel_size
 
@@ -259,7 +272,10 @@ def _enhance_one(enhancer: Enhancer, image: Image, config: EnhanceConfig, target
             return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, {**facts, "kind": kind}))
 
         make: NewArray = new_array
-        result = _drained(lambda stop: enhance_steps(enhancer, image, config, new_array=make, stop=stop))
+        with closing(Reporter()) as report:
+            result = run(enhance_steps(enhancer, image, config, new_array=make, stop=stop), report)
+        if stop():
+            raise InterruptedError(f"Stopped: {target} was not written.")
         if error_map:
             _write_error_map(_beside(target, "error"), result.image, image, enhancer.config.upscale)
 

@@ -45,7 +45,13 @@ def compare_images(
     size, real, made = _patches(experimental, generated)
     report: dict[str, Any] = {"realism": realism(made, real, pixel_size)}
     planes = [plane for image in training for plane in image.pixels]
-    if planes:
+    seen = {image.digest for image in training} & {image.digest for image in experimental}
+    if seen:
+        report["memorization_left_out"] = (
+            "The experimental images are training images: give images that the model was not trained on."
+        )
+    elif planes:
+        _check_planes(planes, size)
         spread = [patches[:: max(1, len(patches) // _LOOKED_UP)][:_LOOKED_UP] for patches in (made, real)]
         report["memorization"] = memorization(spread[0], planes, spread[1])
     out.mkdir(parents=True, exist_ok=True)
@@ -60,8 +66,13 @@ def compare_images(
         "patches": {"experimental": len(real), "generated": len(made)},
     }
     with written_whole(out / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
+        temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
     return report
+
+
+def _check_planes(planes: Sequence[Any], size: int) -> None:
+    if any(min(plane.shape) < size for plane in planes):
+        raise ValueError(f"A training image is smaller than the patches of {size} pixels: leave it out of --training.")
 
 
 def _patches(experimental: Sequence[Image], generated: Image) -> tuple[int, Any, Any]:

@@ -76,13 +76,13 @@ class TrainConfig(_Checked):
     patch: int = setting(128, "side of the square training patches", low=32, multiple_of=16, unit="px")
     batch: int = setting(16, "patches in one step", low=1, high=4096)
     wide_fraction: float = setting(
-        0.25, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
+        0.7, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
     )
     learning_rate: float = setting(1.2e-3, "highest learning rate of the schedule", above=0, high=0.1)
     channels: tuple[int, ...] = setting(
         (48, 96, 128, 112), "width of the network at each of its resolutions", low=16, multiple_of=16
     )
-    seed: int = setting(0, "seed of every random draw", low=0)
+    seed: int = setting(0, "seed of every random draw", low=0, high=2**31 - 1)
     previews: int = setting(4, "sample images shown while training; 0 for none", low=0, high=16)
     device: str = setting("auto", "where to compute", choices=DEVICES)
 
@@ -94,7 +94,7 @@ class GenerateConfig(_Checked):
     count: int = setting(16, "number of images", low=1)
     height: int = setting(128, "height of an image", low=64, multiple_of=16, unit="px")
     width: int = setting(128, "width of an image", low=64, multiple_of=16, unit="px")
-    seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0)
+    seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0, high=2**31 - 1)
     steps: int = setting(18, "steps of the solver", low=2, high=1000)
     batch: int = setting(16, "images computed together", low=1)
     device: str = setting("auto", "where to compute", choices=DEVICES)
@@ -116,7 +116,9 @@ class MicroscopeConfig(_Checked):
     photons_range: tuple[float, float] = setting(
         (50.0, 2000.0), "photons in a bright widefield pixel", above=0, unit="photons"
     )
-    background_range: tuple[float, float] = setting((0.0, 0.2), "uniform background, relative to a bright pixel", low=0)
+    background_range: tuple[float, float] = setting(
+        (0.0, 0.3), "uniform background, relative to a bright widefield pixel", low=0
+    )
     read_noise: float = setting(1.6, "read noise of the camera", low=0, unit="electrons")
     gain: float = setting(1.0, "camera counts per photon", above=0)
     offset: float = setting(0.0, "camera counts without light", low=0)
@@ -135,7 +137,7 @@ class EnhancerConfig(_Checked):
     batch: int = setting(4, "patches in one step", low=1, high=4096)
     learning_rate: float = setting(2e-3, "highest learning rate of the schedule", above=0, high=0.1)
     channels: int = setting(48, "width of the network", low=8, multiple_of=8)
-    seed: int = setting(0, "seed of every random draw", low=0)
+    seed: int = setting(0, "seed of every random draw", low=0, high=2**31 - 1)
     previews: int = setting(4, "example images shown while training; 0 for none", low=0, high=16)
     device: str = setting("auto", "where to compute", choices=DEVICES)
 

@@ -69,7 +69,7 @@ class _Timed:
 
 
 def run_demo(work: DemoInput, out: Path, minutes: float = 4.0, seed: int = 0) -> dict[str, Any]:
-    """Run the demo with a progress bar and return its report; Ctrl-C ends the stage at hand early."""
+    """Run the demo with a progress bar and return its report; Ctrl-C ends it and keeps the results so far."""
     with stop_on_interrupt() as stop, closing(Reporter()) as report:
         return run(demo_steps(work, out, minutes, seed, stop=stop), report)
 
@@ -107,22 +107,28 @@ def demo_steps(
     start = _bundled_start()
     with timed.stage("train"):
         settings = TrainConfig(minutes=0.55 * minutes, learning_rate=6e-4 if start else 1.2e-3, seed=seed, previews=0)
-        model = yield from train_steps(train, settings, start=start, out=out / "diffusion_model", stop=stop)
+        model = yield from train_steps(train, settings, start=start, name="demo", stop=stop)
+        model.save(out / "diffusion_model")
+        _check(stop)
     with timed.stage("generate"):
         generate = GenerateConfig(count=_FIELDS, height=_FIELD, width=_FIELD, seed=seed)
         generated = yield from generate_steps(model, generate, stop=stop)
         write_image(out / "generated.tif", generated)
+        _check(stop)
     widefield, reference = _widefield(work, held_out[0], pixel_size, seed)
     with timed.stage("train_enhancer"):
         enhancer = yield from train_enhancer_steps(
             [generated],
             EnhancerConfig(upscale=work.upscale, minutes=0.45 * minutes, seed=seed, previews=0),
             MicroscopeConfig(),
-            out=out / "enhancer",
+            name="demo",
             stop=stop,
         )
+        enhancer.save(out / "enhancer")
+        _check(stop)
     with timed.stage("enhance"):
         enhanced = (yield from enhance_steps(enhancer, widefield, EnhanceConfig(), stop=stop)).image
+        _check(stop)
         write_image(out / "enhanced.tif", enhanced)
     yield Note("Judging the images and drawing the overview.")
     with timed.stage("judge"):
@@ -134,8 +140,14 @@ def demo_steps(
     report["seconds"] = timed.seconds
     report["provenance"] = _provenance(work, model, seed)
     with written_whole(out / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
+        temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
     return report
+
+
+def _check(stop: Stop) -> None:
+    """End the demo when it was stopped: a later stage cannot go on from half a result."""
+    if stop():
+        raise InterruptedError("Stopped: the results so far are kept, the others were not made.")
 
 
 def _bundled_start() -> DiffusionModel | None:
@@ -175,8 +187,7 @@ def _simulated(held_out: Image, factor: int, pixel_size: float, seed: int) -> tu
     rows, columns = (length // factor * factor for length in held_out.size)
     reference = held_out.crop(slice(0, rows), slice(0, columns))
     plane = torch.from_numpy(reference.pixels[:1].copy())[:, None]
-    bright = max(float(np.percentile(plane.numpy(), 99.8)), 1e-6)
-    camera = simulated_widefield(plane / bright, MicroscopeConfig(), pixel_size, factor, generator(seed, 6))
+    camera = simulated_widefield(plane, MicroscopeConfig(), pixel_size, factor, generator(seed, 6))
     image = Image(camera[:, 0].numpy(), pixel_size * factor, reference.origin, "simulated widefield")
     return image, reference
 

@@ -26,7 +26,7 @@ BLOCK = 4  # pixels of a side that become channels
 SIGMA_DATA = 0.5
 # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
 # seen through more noise, and it is there that their course is decided.
-LOG_SIGMA = (-0.5, 1.4)
+LOG_SIGMA = (-0.3, 1.5)
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 
 

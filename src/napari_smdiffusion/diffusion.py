@@ -26,7 +26,7 @@ from .denoiser import (
     to_numpy,
 )
 from .images import Image, Scaling, as_images, common_pixel_size
-from .model_folder import STATE, WEIGHTS, Kind, check_place, damage_named, read_facts, save_folder
+from .model_folder import STATE, WEIGHTS, Kind, check_place, damage_named, mend, read_facts, save_folder
 from .patches import check_patch, draw_patches
 from .progress import (
     Countdown,
@@ -204,7 +204,7 @@ def train_steps(
     """
     pixel_size = common_pixel_size(images)
     check_patch(images, config.patch)
-    if out is not None:
+    if out is not None and not resume:
         check_place(out)
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
@@ -263,6 +263,8 @@ def _facts(images: Sequence[Image], name: str, start: DiffusionModel | None) -> 
 
 def _resume(state: TrainingState, out: Path | None, config: TrainConfig, facts: dict[str, Any]) -> None:
     """Load the state of the run that was cut, after checking that it is the same run."""
+    if out is not None:
+        mend(out)
     if out is None or not (out / STATE).exists():
         raise ValueError(f"There is no training to resume in {out}: leave out --resume to start one.")
     before = read_facts(out, KIND)
@@ -276,6 +278,8 @@ def _resume(state: TrainingState, out: Path | None, config: TrainConfig, facts: 
             )
     with damage_named(out):
         state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
+    if state.total is not None and state.step >= state.total:
+        raise ValueError(f"{out} is trained to its end ({state.total} steps): train a new model with --start {out}.")
 
 
 def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:
@@ -331,12 +335,13 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
         if length % multiple:
             raise ValueError(f"{side} must be a multiple of {multiple} for this model, not {length}.")
     device = pick_device(config.device)
-    done: list[npt.NDArray[np.float32]] = []
+    pixels = np.empty((config.count, config.height, config.width), np.float32)
+    done = 0
     together = min(config.batch, _fitting(config))
     with moved(model.unet, device) as unet:
         countdown = Countdown(0, config.count * config.steps)
-        while len(done) < config.count and not stop():
-            indices = range(len(done), min(len(done) + together, config.count))
+        while done < config.count and not stop():
+            indices = range(done, min(done + together, config.count))
             try:
                 images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
             except (RuntimeError, MemoryError) as error:
@@ -349,12 +354,13 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
                 yield Note(f"Memory ran out: going on with {together} images at a time.")
                 continue
             for index, image in zip(indices, images, strict=False):
-                done.append(image)
+                pixels[index] = image
+                done += 1
                 yield Generated(image, index, config.seed)
     if not done:
         raise InterruptedError("Stopped before the first image was finished: nothing was generated.")
     return Image(
-        np.stack(done),
+        pixels[:done],
         model.pixel_size,
         name=f"{model.name} (synthetic)",
         provenance=_provenance(model, config),

@@ -17,7 +17,7 @@ from .compute import autocast, generator, pick_device, release_memory
 from .enhancer import BRIGHT, DARK, Enhancer, Levels, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
 from .images import Image, common_pixel_size
-from .microscope import draw_optics, mean_widefield, photographed
+from .microscope import Optics, draw_optics, mean_widefield, photographed
 from .model_folder import check_place
 from .patches import draw_patches, symmetry
 from .progress import Steps, Stop, never
@@ -167,13 +167,13 @@ def _simulation_task(
     microscope: MicroscopeConfig,
     pixel_size: float,
 ) -> _Simulation:
-    planes = [plane for image in images for plane in image.pixels]
-    size = _whole_patch(planes, config)
-    levels = _sharp_levels(planes)
-    scaled = [levels.scale(plane) for plane in planes]
-    task = _Simulation(scaled, chances, config, microscope, pixel_size, size, levels)
+    # Each image has levels of its own, so that sources in different units can be mixed; results are in the first's.
+    levels = [_sharp_levels(list(image.pixels)) for image in images]
+    scaled = [own.scale(plane) for own, image in zip(levels, images, strict=True) for plane in image.pixels]
+    size = _whole_patch(scaled, config)
+    task = _Simulation(scaled, chances, config, microscope, pixel_size, size, levels[0])
     # What a whole field of the simulated widefield has as dark and bright: many patches stand for a field.
-    many = task.imaged(_SIMULATED, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
+    many = task.without_noise(_SIMULATED, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
     dark, bright = (float(v) for v in np.percentile(many.numpy(), (DARK, BRIGHT)))
     return replace(task, widefield_levels=Levels(dark, bright))
 
@@ -204,24 +204,32 @@ class _Simulation:
     widefield_levels: Levels = field(default_factory=lambda: Levels(0.0, 1.0))
     stage: str = "training the enhancer"
 
-    def imaged(
+    def without_noise(
         self, count: int, rng: np.random.Generator, random: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw patches (B, 1, Y, X), and their widefield images (B, 1, Y/f, X/f) in the patches' brightness."""
+    ) -> tuple[torch.Tensor, torch.Tensor, Optics]:
+        """Draw patches (B, 1, Y, X), optics, and what reaches the camera through them, (B, 1, Y/f, X/f)."""
         side = max(1, self.config.patch // self.size)
         drawn = draw_patches(self.planes, self.size, count * side**2, rng, self.chances)
         sharp = torch.from_numpy(_mosaics(drawn, side))[:, None]
         optics = draw_optics(self.microscope, count, self.pixel_size, self.config.upscale, random)
-        mean = mean_widefield(sharp.clamp(min=0), optics, self.config.upscale)
-        counts = photographed(mean, optics, self.microscope, random)
+        return sharp, mean_widefield(sharp.clamp(min=0), optics, self.config.upscale), optics
+
+    def imaged(
+        self, count: int, rng: np.random.Generator, random: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw patches (B, 1, Y, X) and their widefield images (B, 1, Y/f, X/f), dark about 0 and bright about 1."""
+        sharp, mean, optics = self.without_noise(count, rng, random)
+        levels = self.widefield_levels
+        counts = photographed(mean / levels.bright, optics, self.microscope, random)
         # The light level and the background are known here; in a real image its own levels stand for them.
         photons = (counts - self.microscope.offset) / self.microscope.gain / optics.photons[:, None, None, None]
-        return sharp, photons - optics.background[:, None, None, None]
+        light = (photons - optics.background[:, None, None, None]) * levels.bright
+        return sharp, (light - levels.dark) / (levels.bright - levels.dark)
 
     def draw(self, step: int) -> Batch:
         rng = np.random.default_rng([self.config.seed, 2, step])
         sharp, camera = self.imaged(self.config.batch, rng, generator(self.config.seed, 3, step))
-        return Batch((_jittered(camera, self.widefield_levels, rng), sharp))
+        return Batch((_jittered(camera, rng), sharp))
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         return _sharp_loss(network, tensors)
@@ -240,11 +248,11 @@ def _mosaics(patches: Pixels, side: int) -> Pixels:
     return patches.reshape(n, side, side, y, x).transpose(0, 1, 3, 2, 4).reshape(n, side * y, side * x)
 
 
-def _jittered(camera: torch.Tensor, levels: Levels, rng: np.random.Generator) -> torch.Tensor:
-    """Bring (B, 1, Y, X) widefield images to network units; no real image's levels are quite those of the simulated."""
+def _jittered(camera: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Vary the levels of (B, 1, Y, X) widefield images; no real image's are quite those of the simulated."""
     gain = torch.from_numpy(rng.uniform(0.75, 1.33, (len(camera), 1, 1, 1))).float()
     shift = torch.from_numpy(rng.uniform(-0.03, 0.03, (len(camera), 1, 1, 1))).float()
-    return (camera - levels.dark) / (levels.bright - levels.dark) * gain + shift
+    return camera * gain + shift
 
 
 def _sharp_loss(network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:

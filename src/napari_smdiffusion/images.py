@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -229,18 +230,31 @@ def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | Non
     ValueError
         If no path was given, a file cannot be read, or two images have different pixel sizes.
     """
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in TIFF_SUFFIXES + TABLE_SUFFIXES)
-            if not inside:
-                raise FileNotFoundError(f"The folder {path} holds no TIFF file and no localization table.")
-            files += inside
-        else:
-            files.append(path)
-    images = [read_image(path, pixel_size) for path in files]
+    images = [read_image(path, pixel_size) for path in image_files(paths)]
     common_pixel_size(images)
     return images
+
+
+def image_files(
+    paths: Iterable[str | os.PathLike[str]], suffixes: tuple[str, ...] = TIFF_SUFFIXES + TABLE_SUFFIXES
+) -> list[Path]:
+    """Return the files named in `paths`, and those of folders that end in one of `suffixes`; hidden ones are left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist, or a folder holds no such file.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file {path}.")
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [p for p in inside if p == path or (p.suffix.lower() in suffixes and not p.name.startswith("."))]
+        if not found:
+            raise FileNotFoundError(f"The folder {path} holds no file that ends in {', '.join(suffixes)}.")
+        files += found
+    return files
 
 
 def common_pixel_size(images: Iterable[Image]) -> float | None:
@@ -315,11 +329,17 @@ def new_tiff(
         if "imagej" in options:
             options |= {"resolution": (1e3 / pixel_size, 1e3 / pixel_size), "resolutionunit": "NONE"}
     with written_whole(path) as temporary:
+        needed = 4 * math.prod(shape) + 2**20
+        # A mapped file grows when it is filled, and a full disk would then kill the process.
+        if shutil.disk_usage(temporary.parent).free < needed:
+            raise OSError(f"{path} needs {needed / 1e6:.0f} MB: free some space or choose another disk.")
         pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=np.float32, **options)
-        yield pixels
-        pixels.flush()
-        # Windows does not rename a file that is still mapped.
-        pixels._mmap.close()
+        try:
+            yield pixels
+            pixels.flush()
+        finally:
+            # Windows neither renames nor removes a file that is still mapped.
+            pixels._mmap.close()
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:

@@ -23,7 +23,7 @@ TABLE_SUFFIXES = (".csv", ".hdf5", ".h5")
 _HEADERS: dict[str, tuple[str, str, str | None]] = {
     "ThunderSTORM": ("x [nm]", "y [nm]", "uncertainty [nm]"),
     "ThunderSTORM (older)": ("x[nm]", "y[nm]", "uncertainty[nm]"),
-    "ThunderSTORM (xy)": ("x [nm]", "y [nm]", "uncertainty_xy [nm]"),
+    "ThunderSTORM (3-D)": ("x [nm]", "y [nm]", "uncertainty_xy [nm]"),
     "SMAP": ("xnm", "ynm", "locprecnm"),
     "DECODE": ("x", "y", "x_sig"),
 }
@@ -56,7 +56,8 @@ def read_table(path: Path) -> Localizations:
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         raise ValueError(f"{path} cannot be read as a table ({error}).") from error
     table.columns = [str(name).strip() for name in table.columns]
-    for x, y, precision in _HEADERS.values():
+    # A header whose precision is there too comes before one that fits in x and y alone.
+    for x, y, precision in sorted(_HEADERS.values(), key=lambda names: names[2] not in table):
         if x in table and y in table:
             return _localizations(table, (x, y, precision), _decode_unit(path) if x == "x" else 1.0, path)
     raise ValueError(
@@ -116,8 +117,8 @@ def _picasso_pixel_size(path: Path) -> float:
 def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> npt.NDArray[np.float32]:
     """Render each molecule as a normalised Gaussian of its own precision.
 
-    The molecules are sorted into a few levels of precision, and each level's histogram is blurred once: a million
-    localizations take a second, and no width is off by more than a few per cent.
+    The molecules are sorted into a few levels of precision, and each level's histogram is blurred once by its mean: a
+    million localizations take a second.
 
     Parameters
     ----------

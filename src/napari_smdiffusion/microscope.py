@@ -151,7 +151,9 @@ def widefield(
     factor: int,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Image (B, 1, Y, X) super-resolution images, whose bright pixels are about 1, through drawn optics.
+    """Image (B, 1, Y, X) super-resolution images through drawn optics.
+
+    The brightest half per cent of the widefield pixels of the batch is what gets the drawn number of photons.
 
     Returns
     -------
@@ -160,4 +162,6 @@ def widefield(
     if images.shape[-2] % factor or images.shape[-1] % factor:
         raise ValueError(f"{tuple(images.shape[-2:])} pixels cannot be gathered {factor} by {factor}.")
     optics = draw_optics(config, images.shape[0], pixel_size, factor, generator)
-    return photographed(mean_widefield(images, optics, factor), optics, config, generator)
+    mean = mean_widefield(images, optics, factor)
+    bright = mean.flatten().kthvalue(max(1, round(0.995 * mean.numel()))).values
+    return photographed(mean / bright.clamp(min=1e-9), optics, config, generator)

@@ -20,12 +20,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from safetensors import SafetensorError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORMAT_VERSION = 1
 WEIGHTS = "weights"
 STATE = "training_state.pt"
+_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png"}
 
 Kind = Literal["diffusion", "enhancer"]
 Writer = Callable[[Path], None]
@@ -44,9 +47,11 @@ def replaced(folder: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the place cannot be written, or is taken by something that is no model.
+        If the place cannot be written, or is taken by something that is not only a model.
     """
-    check_place(folder)
+    folder = folder.resolve()
+    mend(folder)
+    _check_content(folder)
     fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.new"
     try:
         fresh.mkdir(parents=True)
@@ -54,25 +59,53 @@ def replaced(folder: Path) -> Iterator[Path]:
         raise OSError(f"{folder} cannot be written ({error.strerror}): choose another place.") from error
     try:
         yield fresh
-        former = _former(folder)
-        shutil.rmtree(former, ignore_errors=True)
-        if folder.exists():
-            folder.rename(former)
-        fresh.rename(folder)
-        shutil.rmtree(former, ignore_errors=True)
+        _swapped(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def _swapped(fresh: Path, folder: Path) -> None:
+    former = _former(folder)
+    shutil.rmtree(former, ignore_errors=True)
+    if folder.exists():
+        folder.rename(former)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        mend(folder)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def mend(folder: Path) -> None:
+    """Put the former model back if the program was killed between the two renames of `replaced`."""
+    if not folder.exists() and _former(folder).is_dir():
+        _former(folder).rename(folder)
+
+
 def check_place(folder: Path) -> None:
-    """Raise an OSError unless a model may be written at `folder`: a free name, an empty folder or a former model."""
-    if folder.is_file():
-        raise FileExistsError(f"{folder} is a file: name a folder for the model.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "model.json").exists():
-        raise FileExistsError(f"{folder} holds other files and no model: name a new or an empty folder.")
-    above = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    """Raise an OSError unless a new model may be written at `folder`, before any work is done.
+
+    It must be a free name or an empty folder, in a place that can be written.
+    """
+    mend(folder)
+    _check_content(folder)
+    if (folder / "model.json").exists():
+        raise FileExistsError(f"There is a model in {folder} already: name a new folder, or go on with --resume.")
+    above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
+    if above is None or not above.is_dir() or not os.access(above, os.W_OK):
         raise PermissionError(f"{folder} cannot be written: choose another place.")
+    if folder.exists() and (folder.resolve() == Path.cwd() or os.path.ismount(folder)):
+        raise FileExistsError(f"{folder} is a folder in use: name a new folder in it.")
+
+
+def _check_content(folder: Path) -> None:
+    """Raise an OSError if `folder` holds anything that is not part of a model, which a new one would replace."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: name a folder for the model.")
+    others = {path.name for path in folder.iterdir()} - _PARTS if folder.is_dir() else set()
+    if others:
+        raise FileExistsError(f"{folder} holds other files ({min(others)}): name a new folder, or move them away.")
 
 
 def _former(folder: Path) -> Path:
@@ -83,9 +116,13 @@ def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *ext
     """Write a model: `facts` as model.json, its weights, and whatever `extras` write into the same folder."""
     with replaced(folder) as fresh:
         (fresh / WEIGHTS).mkdir()
-        write_weights(fresh / WEIGHTS)
-        for write in extras:
-            write(fresh)
+        try:
+            write_weights(fresh / WEIGHTS)
+            for write in extras:
+                write(fresh)
+        # torch and safetensors report a full disk by errors of their own.
+        except (RuntimeError, SafetensorError) as error:
+            raise OSError(f"{folder} cannot be written ({error}): free some space or choose another place.") from error
         text = json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=2, allow_nan=False)
         (fresh / "model.json").write_text(text, encoding="utf-8")
 
@@ -98,9 +135,7 @@ def read_facts(folder: Path, kind: Kind) -> dict[str, Any]:
     ModelFolderError
         With a sentence that names the folder and what is wrong with it.
     """
-    if not folder.exists() and _former(folder).exists():
-        # The program was killed between the two renames of `replaced`.
-        _former(folder).rename(folder)
+    mend(folder)
     if not folder.is_dir():
         raise ModelFolderError(f"There is no model folder {folder}.")
     path = folder / "model.json"

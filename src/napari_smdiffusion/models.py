@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .model_folder import Kind, ModelFolderError, read_facts
+from .model_folder import Kind, ModelFolderError, mend, read_facts
 
 if TYPE_CHECKING:
     from .diffusion import DiffusionModel
@@ -56,10 +56,10 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
         return None
     try:
         facts = read_facts(folder, kind)
-    except ModelFolderError:
+        pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts.get("pixel_size_nm") else "pixel size unknown"
+        factor = f"×{facts['config']['upscale']}, " if kind == "enhancer" else ""
+    except (ValueError, KeyError, TypeError):  # damaged, or not ours
         return None
-    pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts.get("pixel_size_nm") else "pixel size unknown"
-    factor = f"×{facts['config']['upscale']}, " if kind == "enhancer" else ""
     return ModelEntry(folder.name, kind, folder, bundled, f"{factor}{pixel}, {facts.get('steps', 0)} steps")
 
 
@@ -71,12 +71,17 @@ def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
     ModelFolderError
         If there is none, with the names that there are.
     """
-    if Path(model).exists():
-        return Path(model)
-    for base in (user_folder(), bundled_folder()):
-        # A name is one folder: nothing outside the base can be reached by it.
-        if Path(model).name == str(model) and (base / kind / model).is_dir():
+    path = Path(model)
+    mend(path)
+    # A name is one folder: nothing outside the base can be reached by it.
+    is_name = path.name == str(model)
+    if (path / "model.json").exists() or (path.exists() and not is_name):
+        return path
+    for base in (user_folder(), bundled_folder()) if is_name else ():
+        if (base / kind / model).is_dir():
             return base / kind / model
+    if path.exists():
+        return path
     names = ", ".join(entry.name for entry in list_models(kind)) or "none yet"
     raise ModelFolderError(
         f"There is no {kind} model {os.fspath(model)!r}: give its folder, or one of these names: {names}."

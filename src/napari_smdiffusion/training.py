@@ -102,6 +102,7 @@ class TrainingState:
         """Continue from `state_dict`'s values."""
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
+        self.average.to(next(self.network.parameters()).device)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.total = saved["step"], saved["total"]
         self.curve, self.window = saved["curve"], saved["window"]
@@ -185,7 +186,7 @@ def optimize_steps(
     accumulate = _Accumulated(task, device)
     clock = _BudgetClock(budget.minutes)
     saved = time.monotonic()
-    countdown: Countdown | None = None
+    countdown = Countdown(state.step, state.total) if state.total else None
     while (state.total is None or state.step < state.total) and not stop():
         batch = task.draw(state.step)
         yield from accumulate(state.network, batch)
@@ -232,19 +233,20 @@ class _BudgetClock:
     def __init__(self, minutes: float) -> None:
         self._budget = minutes * 60
         self._began = time.monotonic()
-        self._after_first: float | None = None
+        self._after_first: tuple[float, int] | None = None
 
     def total(self, done: int) -> int | None:
         """Return the number of steps that fills the budget, or None while too few were timed."""
         now = time.monotonic()
         if self._after_first is None:
             # The first step also makes buffers and chooses algorithms.
-            self._after_first = now
+            self._after_first = now, done
             return None if now - self._began < self._budget else done
-        enough = done > _MEASURED or now - self._began > self._budget / 10
+        since, before = self._after_first
+        enough = done - before >= _MEASURED or now - self._began > self._budget / 10
         if not enough:
             return None
-        per_step = (now - self._after_first) / (done - 1)
+        per_step = (now - since) / (done - before)
         return done + max(0, math.floor((self._budget - (now - self._began)) / per_step))
 
 
