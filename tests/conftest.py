@@ -57,14 +57,11 @@ def widefield():
     return Image(gaussian_filter(noise, 1.5) + 100, 80.0, origin=(1000.0, 500.0), name="cell")
 
 
-def _shared(name: str) -> Path:
-    return Path(__file__).parents[2] / "shared" / name
-
-
 @pytest.fixture(scope="session")
 def sfsrm() -> Path:
     """Return the folder of the real STORM and widefield pairs."""
-    folder = _shared("data") / "sfsrm"
+    data = os.environ.get("SMDIFFUSION_DATA", Path(__file__).parents[2] / "shared" / "data")
+    folder = Path(data) / "sfsrm"
     if not folder.exists():
-        pytest.skip(f"the real images are not at hand: put the SFSRM pairs into {folder}")
+        pytest.skip(f"the real SFSRM images are not at hand: set SMDIFFUSION_DATA, or put them into {folder}")
     return folder

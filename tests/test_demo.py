@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_smdiffusion import Image, read_image, simulate
-from napari_smdiffusion.demo import DemoInput, run_demo
+from napari_smdiffusion.demo import DemoInput, demo_steps, run_demo
+from napari_smdiffusion.progress import run
 
 RESULTS = ("generated.tif", "enhanced.tif", "overview.png", "report.json")
 
@@ -27,6 +28,13 @@ def test_demo_with_the_bundled_sample(tmp_path):
     _check(tmp_path, report)
     assert set(report["enhancement"]) == {"enhanced", "interpolated", "columns"}
     assert read_image(tmp_path / "generated.tif").pixels.shape == (8, 512, 512)
+
+
+def test_a_stopped_demo_says_so_and_keeps_what_it_has(tmp_path):
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    with pytest.raises(InterruptedError, match="results so far are kept"):
+        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1, stop=lambda: True))
+    assert [path.name for path in tmp_path.iterdir()] == ["diffusion_model"]
 
 
 def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):

@@ -13,7 +13,7 @@ from napari_smdiffusion.compute import generator
 from napari_smdiffusion.config import EnhanceConfig
 from napari_smdiffusion.enhancer import enhance_steps
 from napari_smdiffusion.enhancer_network import REACH, EnhancerNetwork
-from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.enhancer_training import _simulation_task, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.model_folder import ModelFolderError
 from napari_smdiffusion.progress import Note, Progress, TileDone, run
@@ -148,6 +148,19 @@ def test_training_on_registered_pairs(widefield):
     assert np.corrcoef(result.ravel(), fine.pixels.ravel())[0, 1] > 0.9
     with pytest.raises(ValueError, match="crop the two to the same field"):
         run(train_enhancer_steps([], EnhancerConfig(upscale=3), MicroscopeConfig(), pairs=[(widefield, fine)]))
+
+
+def test_sources_in_different_units_can_be_mixed(storm):
+    counts = Image(1000 * storm.pixels + 100, storm.pixel_size, name="counts")
+    enhancer = Enhancer.train([counts, storm], upscale=4, steps=1, batch=2, channels=8, previews=0)
+    assert enhancer.levels.bright > 1000
+    task = _simulation_task([counts, storm], [1, 1], enhancer.config, MicroscopeConfig(), 20.0)
+    assert np.allclose(task.planes[0], task.planes[1], atol=1e-3)
+
+
+def test_results_are_finer_than_half_precision(tiny_enhancer, widefield):
+    values = tiny_enhancer.enhance(widefield).pixels[0]
+    assert len(np.unique(values[values > values.mean()])) > 20_000
 
 
 def test_weights_mix_sources(storm):

@@ -15,7 +15,13 @@ def _csv(path, header, rows=ROWS):
 
 
 @pytest.mark.parametrize(
-    "header", ['"x [nm]","y [nm]","uncertainty [nm]"', "x[nm],y[nm],uncertainty[nm]", "xnm,ynm,locprecnm"]
+    "header",
+    [
+        '"x [nm]","y [nm]","uncertainty [nm]"',
+        "x[nm],y[nm],uncertainty[nm]",
+        '"x [nm]","y [nm]","uncertainty_xy [nm]"',
+        "xnm,ynm,locprecnm",
+    ],
 )
 def test_tables_of_common_programs(tmp_path, header):
     table = read_table(_csv(tmp_path / "a.csv", header))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from napari_smdiffusion.model_folder import ModelFolderError, check_place, read_facts, save_folder
+from napari_smdiffusion.models import find_model
 
 
 def _write_weights(path):
@@ -39,6 +40,11 @@ def test_a_run_killed_between_two_renames_is_mended(tmp_path):
     _save(tmp_path / "m", seed=3)
     (tmp_path / "m").rename(tmp_path / ".m.former")
     assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    assert find_model(tmp_path / "m", "diffusion") == tmp_path / "m"
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    with pytest.raises(OSError, match="There is a model in"):
+        check_place(tmp_path / "m")
 
 
 def test_what_is_no_model_is_named(tmp_path):
@@ -71,3 +77,25 @@ def test_nothing_of_others_is_overwritten(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match="is a file"):
         check_place(tmp_path / "file")
+
+
+def test_a_file_put_into_a_model_folder_is_kept(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    (tmp_path / "m" / "generated.tif").write_text("precious")
+    with pytest.raises(OSError, match=r"holds other files \(generated\.tif\)"):
+        _save(tmp_path / "m", seed=4)
+    assert (tmp_path / "m" / "generated.tif").read_text() == "precious"
+
+
+def test_a_finished_model_is_no_place_for_a_new_one(tmp_path):
+    _save(tmp_path / "m")
+    with pytest.raises(OSError, match="There is a model in"):
+        check_place(tmp_path / "m")
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path):
+    def fail(path):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0")
+
+    with pytest.raises(OSError, match="free some space"):
+        save_folder(tmp_path / "m", {"kind": "diffusion"}, _write_weights, fail)

@@ -1,5 +1,6 @@
 """The training loop, with a task so small that its loss is known."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_a_run_that_was_cut_continues_bit_for_bit():
             Line(),
             Budget(1, 90),
             stop=lambda: cut.step >= 37,
-            checkpoint=lambda state: saved.update(state.state_dict()),
+            checkpoint=lambda state: saved.update(copy.deepcopy(state.state_dict())),
             device=CPU,
         )
     )
