@@ -1,6 +1,7 @@
 """The diffusion model: it learns real images, keeps what it learned, and image k is image k."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, read_image
 from napari_smdiffusion.config import GenerateConfig
-from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, start_noise
+from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, raw_output, start_noise, windowed_output
 from napari_smdiffusion.diffusion import generate_steps, train_steps
 from napari_smdiffusion.model_folder import STATE, ModelFolderError
 from napari_smdiffusion.progress import Generated, Note, Preview, run
@@ -181,6 +182,19 @@ def test_sizes_that_do_not_suit_the_network_are_refused(storm):
     model = DiffusionModel.train([storm], steps=1, **{**TINY, "channels": (16, 32, 32, 32)})
     with pytest.raises(ValueError, match="width must be a multiple of 32 for this model, not 80"):
         model.generate(1, size=(64, 80))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 160), (112, 208)])
+def test_windows_cover_a_field_evenly(size):
+    """A network that sees single pixels makes of the windows what it makes of the whole field."""
+
+    class Pointwise(torch.nn.Module):
+        def forward(self, inside, time):
+            return SimpleNamespace(sample=3 * inside + time[:, None, None, None])
+
+    scaled, sigma = start_noise(0, range(2), size), torch.tensor([1.0, 2.0])
+    expected = raw_output(Pointwise(), scaled, sigma)
+    torch.testing.assert_close(windowed_output(Pointwise(), scaled, sigma, 64), expected, atol=1e-4, rtol=1e-5)
 
 
 def test_integer_images_give_integer_images(storm):

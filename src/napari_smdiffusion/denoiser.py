@@ -77,6 +77,51 @@ def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor)
     return F.pixel_shuffle(output.float(), BLOCK)
 
 
+def windowed_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor, window: int) -> torch.Tensor:
+    """Evaluate `raw_output` in overlapping windows of the size that the network was trained on, and blend.
+
+    The network normalises over its whole input and attends to all of it, so it is at its best on fields of the size it
+    knows; windows that are denoised together agree where they overlap, and make one field of any size (MultiDiffusion;
+    Bar-Tal et al., ICML 2023).
+    """
+    height, width = scaled.shape[-2:]
+    if max(height, width) <= window:
+        return raw_output(unet, scaled, sigma)
+    total, weight = torch.zeros_like(scaled), torch.zeros_like(scaled[:1])
+    corners = [(y, x) for y in _window_starts(height, window) for x in _window_starts(width, window)]
+    rows, columns = min(height, window), min(width, window)
+    ramp = _ramp(rows)[:, None] * _ramp(columns)[None, :]
+    for some in _batched(corners, max(1, _TOGETHER // (len(scaled) * rows * columns))):
+        parts = torch.cat([scaled[..., y : y + rows, x : x + columns] for y, x in some])
+        output = raw_output(unet, parts, sigma.repeat(len(some)))
+        for (y, x), part in zip(some, output.split(len(scaled)), strict=True):
+            total[..., y : y + rows, x : x + columns] += part * ramp.to(part.device)
+            weight[..., y : y + rows, x : x + columns] += ramp.to(part.device)
+    return total / weight
+
+
+_TOGETHER = 2**20  # pixels in one evaluation
+
+
+def _batched(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _window_starts(length: int, window: int) -> list[int]:
+    """Return where windows begin that cover `length` and overlap by at least a quarter, at multiples of 16."""
+    if length <= window:
+        return [0]
+    count = -(-(length - window) // (window * 3 // 4)) + 1
+    return [round((length - window) * i / (count - 1) / 16) * 16 for i in range(count)]
+
+
+def _ramp(length: int) -> torch.Tensor:
+    """Return weights that fall off linearly over a quarter of a window towards both ends."""
+    place = torch.arange(length) + 0.5
+    return (torch.minimum(place, length - place) / (length / 4)).clamp(max=1)
+
+
 def denoising_loss(
     unet: torch.nn.Module, clean: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
@@ -111,7 +156,7 @@ def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int]) -> tor
 
 
 @torch.no_grad()
-def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[torch.Tensor]:
+def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int, window: int) -> Iterator[torch.Tensor]:
     """Turn noise into images by DPM-Solver++(2M) on EDM's noise levels; yield the present guess after each step.
 
     Parameters
@@ -122,6 +167,8 @@ def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[to
         (B, 1, Y, X) standard normal.
     steps
         Number of network evaluations.
+    window
+        Largest side of a field that is denoised at once, a multiple of 16.
 
     Yields
     ------
@@ -133,7 +180,7 @@ def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[to
     x = noise.to(device) * SIGMA_MAX
     for time, sigma in zip(solver.timesteps, solver.sigmas, strict=False):
         scaled = solver.scale_model_input(x, time)
-        output = raw_output(unet, scaled, sigma.expand(len(x)).to(device))
+        output = windowed_output(unet, scaled, sigma.expand(len(x)).to(device), window)
         guess = solver.precondition_outputs(x, output, sigma)
         x = solver.step(output, time, x).prev_sample
         yield guess

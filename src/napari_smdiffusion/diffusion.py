@@ -150,7 +150,7 @@ class _Denoising:
             return None
         size = (self.config.patch, self.config.patch)
         noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
-        *_, last = solve(network, noise, 12)
+        *_, last = solve(network, noise, 12, self.config.patch)
         return _intensities(to_numpy(last), self.scaling)
 
 
@@ -367,6 +367,11 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     )
 
 
+def _window(model: DiffusionModel) -> int:
+    """Return the largest patch the model was trained on."""
+    return model.config.patch * (2 if model.config.wide_fraction else 1)
+
+
 def _fitting(config: GenerateConfig) -> int:
     """Return how many images of this size are computed together: about as many pixels as one field of 1024²."""
     return max(1, 1024**2 // (config.height * config.width))
@@ -383,7 +388,7 @@ def _generate_batch(
     """Return images `indices` of the run, or none of them if it was stopped."""
     noise = start_noise(config.seed, indices, (config.height, config.width))
     total = config.count * config.steps
-    for step, guess in enumerate(solve(unet, noise, config.steps), start=1):
+    for step, guess in enumerate(solve(unet, noise, config.steps, _window(model)), start=1):
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * config.steps + step * len(indices)
