@@ -30,7 +30,8 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.assess import restoration
-from napari_smdiffusion.diffusion import generate_steps, train_steps
+from napari_smdiffusion.diffusion import generate_steps
+from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show

@@ -19,7 +19,7 @@ STAGES = {
     "import the package": "import napari_smdiffusion",
     "training, patches of 128² per second": """
 from napari_smdiffusion import simulate, TrainConfig
-from napari_smdiffusion.diffusion import train_steps
+from napari_smdiffusion.diffusion_training import train_steps
 image = simulate("microtubules", size=1280, seed=0)
 marks = []
 for event in train_steps([image], TrainConfig(steps=120, previews=0)):

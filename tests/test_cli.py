@@ -12,7 +12,7 @@ import tifffile
 
 from napari_smdiffusion import TrainConfig, read_image, write_image
 from napari_smdiffusion.cli import main
-from napari_smdiffusion.diffusion import train_steps
+from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.progress import run
 
 TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]

@@ -10,7 +10,8 @@ import torch
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, read_image
 from napari_smdiffusion.config import GenerateConfig
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, raw_output, start_noise, windowed_output
-from napari_smdiffusion.diffusion import generate_steps, train_steps
+from napari_smdiffusion.diffusion import generate_steps
+from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.model_folder import STATE, ModelFolderError
 from napari_smdiffusion.progress import Generated, Note, Preview, run
 

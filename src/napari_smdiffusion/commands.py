@@ -157,7 +157,7 @@ def train(options: Namespace) -> None:
     """Train a diffusion model."""
     config = _config(TrainConfig, options, previews=0)
     images = read_images(options.images, options.pixel_size)
-    from .diffusion import train_steps
+    from .diffusion_training import train_steps
     from .models import load_diffusion_model
 
     start = None if options.start is None else load_diffusion_model(options.start)

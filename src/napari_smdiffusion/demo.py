@@ -14,7 +14,8 @@ import numpy as np
 from . import __version__
 from .assess import correlation_map, grid_patches, memorization, realism, restoration
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
-from .diffusion import DiffusionModel, generate_steps, train_steps
+from .diffusion import DiffusionModel, generate_steps
+from .diffusion_training import train_steps
 from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
 from .images import Image, common_pixel_size, write_image, written_whole

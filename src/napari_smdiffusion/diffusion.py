@@ -1,11 +1,9 @@
-"""The diffusion model: training on super-resolution images, generation of new ones, saving and loading."""
+"""The diffusion model: what is known of it, saving and loading, and the generation of new images."""
 
 from __future__ import annotations
 
-import datetime
-import platform
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +12,16 @@ import torch
 from diffusers import UNet2DModel
 
 from . import __version__
-from .compute import generator, is_out_of_memory, moved, pick_device, release_memory
+from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import (
-    denoising_loss,
-    draw_sigmas,
     field_multiple,
-    make_unet,
     solve,
     start_noise,
     to_numpy,
 )
-from .images import Image, Scaling, as_images, common_pixel_size
-from .model_folder import STATE, WEIGHTS, Kind, check_place, damage_named, mend, read_facts, save_folder
-from .patches import check_patch, draw_patches
+from .images import Image, Scaling, as_images
+from .model_folder import STATE, WEIGHTS, Kind, damage_named, read_facts, save_folder
 from .progress import (
     Countdown,
     Generated,
@@ -41,13 +35,14 @@ from .progress import (
     run,
     stop_on_interrupt,
 )
-from .training import Batch, Budget, TrainingState, optimize_steps
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from .training import TrainingState
 
 KIND: Kind = "diffusion"
 _PREVIEW_SEED = 2**31  # far from the seeds people choose, so that a preview is never the image they generate
@@ -88,6 +83,8 @@ class DiffusionModel:
 
         `settings` are the fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
         """
+        from .diffusion_training import train_steps
+
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             return run(train_steps(as_images(images), TrainConfig(**settings), stop=stop), report)
 
@@ -121,165 +118,10 @@ class DiffusionModel:
             return cls(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
 
 
-@dataclass(frozen=True)
-class _Denoising:
-    """The task of a diffusion model: patches, noise levels and noise, drawn anew at every step."""
-
-    planes: Sequence[npt.NDArray[np.float32]]
-    config: TrainConfig
-    scaling: Scaling
-    stage: str = "training"
-
-    def draw(self, step: int) -> Batch:
-        rng = np.random.default_rng([self.config.seed, 0, step])
-        random = generator(self.config.seed, 1, step)
-        size, count = self.config.patch, self.config.batch
-        wide = min(min(plane.shape) for plane in self.planes) >= 2 * size and count >= 4
-        if wide and rng.random() < self.config.wide_fraction:
-            size, count = 2 * size, count // 4
-        clean = torch.from_numpy(draw_patches(self.planes, size, count, rng))[:, None]
-        sigma, quartile = draw_sigmas(count, random)
-        return Batch((clean, sigma, torch.randn(clean.shape, generator=random)), quartile)
-
-    def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        clean, sigma, noise = tensors
-        return denoising_loss(network, clean, sigma, noise)
-
-    def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
-        if not self.config.previews:
-            return None
-        size = (self.config.patch, self.config.patch)
-        noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
-        *_, last = solve(network, noise, 12, self.config.patch)
-        return _intensities(to_numpy(last), self.scaling)
-
-
-def _intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
+def intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
     """Network units → intensities within the range of the training images, whole numbers where theirs are."""
     pixels = np.clip(scaling.unscale(values), scaling.low, scaling.high)
     return np.round(pixels) if scaling.integer else pixels
-
-
-def train_steps(
-    images: Sequence[Image],
-    config: TrainConfig,
-    *,
-    start: DiffusionModel | None = None,
-    out: Path | None = None,
-    resume: bool = False,
-    name: str | None = None,
-    stop: Stop = never,
-) -> Steps[DiffusionModel]:
-    """Train a diffusion model.
-
-    Parameters
-    ----------
-    images
-        One or more super-resolution images of one pixel size; stacks count plane by plane.
-    config
-        Settings.
-    start
-        Begin from this model's weights instead of from nothing.
-    out
-        Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
-    resume
-        Continue the run that was cut in `out`; settings and images must be the same.
-    name
-        What to call the model; by default the name of the folder.
-    stop
-        Asked at every step.
-
-    Yields
-    ------
-    Progress, Preview and Note events.
-
-    Returns
-    -------
-    The model as it is when the budget is used up or `stop` says so.
-
-    Raises
-    ------
-    ValueError
-        For images that cannot be trained on, or a run that cannot be resumed.
-    """
-    pixel_size = common_pixel_size(images)
-    check_patch(images, config.patch)
-    if out is not None and not resume:
-        check_place(out)
-    device = pick_device(config.device)
-    torch.manual_seed(config.seed)
-    unet = make_unet(config.channels) if start is None else make_unet(start.config.channels)
-    if start is not None:
-        config = replace(config, channels=start.config.channels)
-        unet.load_state_dict(start.unet.state_dict())
-    if config.patch % field_multiple(unet):
-        raise ValueError(
-            f"patch must be a multiple of {field_multiple(unet)} for a network of {len(config.channels)} resolutions, "
-            f"not {config.patch}."
-        )
-    scaling = Scaling.fit(images)
-    facts = _facts(images, name or (out.name if out is not None else "unnamed"), start)
-    state = TrainingState(unet.to(device), config.learning_rate)
-    if resume:
-        _resume(state, out, config, facts)
-    task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
-
-    def model(state: TrainingState) -> DiffusionModel:
-        known = {**facts, "curve": state.curve, "steps": state.step, "total_steps": state.total}
-        return DiffusionModel(unet, scaling, pixel_size, config, known)
-
-    def checkpoint(state: TrainingState) -> None:
-        if out is not None:
-            save_model(model(state), out, state=state)
-
-    yield from optimize_steps(
-        state,
-        task,
-        Budget(config.minutes, config.steps),
-        stop=stop,
-        checkpoint=None if out is None else checkpoint,
-        device=device,
-    )
-    unet.to("cpu")
-    if device.type != "cpu":
-        release_memory()
-    return model(state)
-
-
-def _facts(images: Sequence[Image], name: str, start: DiffusionModel | None) -> dict[str, Any]:
-    data = [{"name": Path(i.name).name, "shape": list(i.pixels.shape), "sha256": i.digest} for i in images]
-    return {
-        "name": name,
-        "training_data": data,
-        "started_from": None if start is None else start.name,
-        "date": datetime.date.today().isoformat(),
-        "versions": {
-            "napari-smdiffusion": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _resume(state: TrainingState, out: Path | None, config: TrainConfig, facts: dict[str, Any]) -> None:
-    """Load the state of the run that was cut, after checking that it is the same run."""
-    if out is not None:
-        mend(out)
-    if out is None or not (out / STATE).exists():
-        raise ValueError(f"There is no training to resume in {out}: leave out --resume to start one.")
-    before = read_facts(out, KIND)
-    if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
-        raise ValueError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
-    for key, value in to_dict(config).items():
-        # Time and steps may be given anew; the number of steps is part of the state that is resumed.
-        if key not in ("minutes", "steps", "device", "previews") and before["config"].get(key) != value:
-            raise ValueError(
-                f"{out} was trained with {key} {before['config'].get(key)}, not {value}: resume with the same settings."
-            )
-    with damage_named(out):
-        state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
-    if state.total is not None and state.step >= state.total:
-        raise ValueError(f"{out} is trained to its end ({state.total} steps): train a new model with --start {out}.")
 
 
 def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:
@@ -367,7 +209,7 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     )
 
 
-def _window(model: DiffusionModel) -> int:
+def window_of(model: DiffusionModel) -> int:
     """Return the largest patch the model was trained on."""
     return model.config.patch * (2 if model.config.wide_fraction else 1)
 
@@ -388,14 +230,14 @@ def _generate_batch(
     """Return images `indices` of the run, or none of them if it was stopped."""
     noise = start_noise(config.seed, indices, (config.height, config.width))
     total = config.count * config.steps
-    for step, guess in enumerate(solve(unet, noise, config.steps, _window(model)), start=1):
+    for step, guess in enumerate(solve(unet, noise, config.steps, window_of(model)), start=1):
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * config.steps + step * len(indices)
         yield Progress("generating", done, total, countdown.left(done))
         if step % 4 == 0:
-            yield Preview("generating", step, _intensities(to_numpy(guess[:1]), model.scaling))
-    return _intensities(to_numpy(guess), model.scaling)
+            yield Preview("generating", step, intensities(to_numpy(guess[:1]), model.scaling))
+    return intensities(to_numpy(guess), model.scaling)
 
 
 def _provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import __version__
 from .compute import autocast, generator, pick_device, release_memory
 from .enhancer import BRIGHT, DARK, Enhancer, Levels, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
@@ -21,10 +17,11 @@ from .microscope import Optics, draw_optics, mean_widefield, photographed
 from .model_folder import check_place
 from .patches import draw_patches, symmetry
 from .progress import Steps, Stop, never
-from .training import Batch, Budget, TrainingState, optimize_steps
+from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from .config import EnhancerConfig, MicroscopeConfig
 
@@ -98,36 +95,14 @@ def train_enhancer_steps(
     network.to("cpu")
     if device.type != "cpu":
         release_memory()
-    facts = {**_facts(sources, weights, name or (out.name if out else "unnamed"), bool(pairs))}
+    facts = training_facts(sources, name or (out.name if out is not None else "unnamed"))
+    facts["weights"] = None if weights is None else list(weights)
+    facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
     facts |= {"curve": state.curve, "steps": state.step, "total_steps": state.total}
     enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts)
     if out is not None:
         enhancer.save(out)
     return enhancer
-
-
-def _facts(images: Sequence[Image], weights: Sequence[float] | None, name: str, real: bool) -> dict[str, Any]:
-    data = [
-        {
-            "name": Path(i.name).name,
-            "shape": list(i.pixels.shape),
-            "sha256": i.digest,
-            "kind": i.provenance.get("kind", "experimental"),
-        }
-        for i in images
-    ]
-    return {
-        "name": name,
-        "training_data": data,
-        "weights": None if weights is None else list(weights),
-        "trained_on": "registered pairs" if real else "simulated widefield",
-        "date": datetime.date.today().isoformat(),
-        "versions": {
-            "napari-smdiffusion": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
 
 
 def _check_pairs(pairs: Sequence[tuple[Image, Image]], upscale: int) -> None:

@@ -6,23 +6,29 @@ saved whole, so that a run that was cut continues as if it had not been.
 
 from __future__ import annotations
 
+import datetime
 import math
+import platform
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from diffusers.training_utils import EMAModel
 
+from . import __version__
 from .compute import is_out_of_memory, release_memory
 from .progress import Countdown, Note, Preview, Progress, Steps, Stop, never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
+
+    from .images import Image
 
 _WARM_UP = 100  # steps; at most a tenth of the run
 _MEASURED = 20  # steps whose time fixes the number of steps
@@ -288,3 +294,18 @@ class _Accumulated:
             torch.autograd.backward(loss.sum() / len(batch))
             losses.append(loss.detach().float().cpu())
         return torch.cat(losses)
+
+
+def training_facts(images: Sequence[Image], name: str) -> dict[str, Any]:
+    """Return what a model folder says of its training: names and hashes of the images, date and versions."""
+    data = [
+        {
+            "name": Path(image.name).name,
+            "shape": list(image.pixels.shape),
+            "sha256": image.digest,
+            "kind": image.provenance.get("kind", "experimental"),
+        }
+        for image in images
+    ]
+    versions = {"napari-smdiffusion": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {"name": name, "training_data": data, "date": datetime.date.today().isoformat(), "versions": versions}

@@ -1,0 +1,176 @@
+"""Training a diffusion model on super-resolution images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .compute import generator, pick_device, release_memory
+from .config import TrainConfig, to_dict
+from .denoiser import denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
+from .diffusion import KIND, DiffusionModel, intensities, save_model
+from .images import Image, Scaling, common_pixel_size
+from .model_folder import STATE, check_place, damage_named, mend, read_facts
+from .patches import check_patch, draw_patches
+from .progress import Steps, Stop, never
+from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+_PREVIEW_SEED = 2**31  # beyond the seeds people can choose, so that a preview is never the image they generate
+
+
+@dataclass(frozen=True)
+class _Denoising:
+    """The task of a diffusion model: patches, noise levels and noise, drawn anew at every step."""
+
+    planes: Sequence[npt.NDArray[np.float32]]
+    config: TrainConfig
+    scaling: Scaling
+    stage: str = "training"
+
+    def draw(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.config.seed, 0, step])
+        random = generator(self.config.seed, 1, step)
+        size, count = self.config.patch, self.config.batch
+        wide = min(min(plane.shape) for plane in self.planes) >= 2 * size and count >= 4
+        if wide and rng.random() < self.config.wide_fraction:
+            size, count = 2 * size, count // 4
+        clean = torch.from_numpy(draw_patches(self.planes, size, count, rng))[:, None]
+        sigma, quartile = draw_sigmas(count, random)
+        return Batch((clean, sigma, torch.randn(clean.shape, generator=random)), quartile)
+
+    def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        clean, sigma, noise = tensors
+        return denoising_loss(network, clean, sigma, noise)
+
+    def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
+        if not self.config.previews:
+            return None
+        size = (self.config.patch, self.config.patch)
+        noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
+        *_, last = solve(network, noise, 12, self.config.patch)
+        return intensities(to_numpy(last), self.scaling)
+
+
+def train_steps(
+    images: Sequence[Image],
+    config: TrainConfig,
+    *,
+    start: DiffusionModel | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    name: str | None = None,
+    stop: Stop = never,
+) -> Steps[DiffusionModel]:
+    """Train a diffusion model.
+
+    Parameters
+    ----------
+    images
+        One or more super-resolution images of one pixel size; stacks count plane by plane.
+    config
+        Settings.
+    start
+        Begin from this model's weights instead of from nothing.
+    out
+        Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
+    resume
+        Continue the run that was cut in `out`; settings and images must be the same.
+    name
+        What to call the model; by default the name of the folder.
+    stop
+        Asked at every step.
+
+    Yields
+    ------
+    Progress, Preview and Note events.
+
+    Returns
+    -------
+    The model as it is when the budget is used up or `stop` says so.
+
+    Raises
+    ------
+    ValueError
+        For images that cannot be trained on, or a run that cannot be resumed.
+    """
+    pixel_size = common_pixel_size(images)
+    check_patch(images, config.patch)
+    if out is not None and not resume:
+        check_place(out)
+    device = pick_device(config.device)
+    config, unet = _network(config, start)
+    scaling = Scaling.fit(images)
+    facts = training_facts(images, name or (out.name if out is not None else "unnamed"))
+    facts["started_from"] = None if start is None else start.name
+    state = TrainingState(unet.to(device), config.learning_rate)
+    if resume:
+        _resume(state, out, config, facts)
+    task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
+
+    def model(state: TrainingState) -> DiffusionModel:
+        known = {**facts, "curve": state.curve, "steps": state.step, "total_steps": state.total}
+        return DiffusionModel(unet, scaling, pixel_size, config, known)
+
+    def checkpoint(state: TrainingState) -> None:
+        if out is not None:
+            save_model(model(state), out, state=state)
+
+    yield from optimize_steps(
+        state,
+        task,
+        Budget(config.minutes, config.steps),
+        stop=stop,
+        checkpoint=None if out is None else checkpoint,
+        device=device,
+    )
+    unet.to("cpu")
+    if device.type != "cpu":
+        release_memory()
+    return model(state)
+
+
+def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
+    """Return a new network, or one with the weights of `start`, and the settings that it has."""
+    torch.manual_seed(config.seed)
+    if start is not None:
+        config = replace(config, channels=start.config.channels)
+    unet = make_unet(config.channels)
+    if start is not None:
+        unet.load_state_dict(start.unet.state_dict())
+    multiple = field_multiple(unet)
+    if config.patch % multiple:
+        raise ValueError(
+            f"patch must be a multiple of {multiple} for a network of {len(config.channels)} resolutions, "
+            f"not {config.patch}."
+        )
+    return config, unet
+
+
+def _resume(state: TrainingState, out: Path | None, config: TrainConfig, facts: dict[str, Any]) -> None:
+    """Load the state of the run that was cut, after checking that it is the same run."""
+    if out is not None:
+        mend(out)
+    if out is None or not (out / STATE).exists():
+        raise ValueError(f"There is no training to resume in {out}: leave out --resume to start one.")
+    before = read_facts(out, KIND)
+    if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
+        raise ValueError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
+    for key, value in to_dict(config).items():
+        # Time and steps may be given anew; the number of steps is part of the state that is resumed.
+        if key not in ("minutes", "steps", "device", "previews") and before["config"].get(key) != value:
+            raise ValueError(
+                f"{out} was trained with {key} {before['config'].get(key)}, not {value}: resume with the same settings."
+            )
+    with damage_named(out):
+        state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
+    if state.total is not None and state.step >= state.total:
+        raise ValueError(f"{out} is trained to its end ({state.total} steps): train a new model with --start {out}.")
