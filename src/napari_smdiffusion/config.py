@@ -76,7 +76,7 @@ class TrainConfig(_Checked):
     patch: int = setting(128, "side of the square training patches", low=32, multiple_of=16, unit="px")
     batch: int = setting(16, "patches in one step", low=1, high=4096)
     wide_fraction: float = setting(
-        0.7, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
+        0.25, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
     )
     learning_rate: float = setting(1.2e-3, "highest learning rate of the schedule", above=0, high=0.1)
     channels: tuple[int, ...] = setting(

@@ -26,7 +26,8 @@ BLOCK = 4  # pixels of a side that become channels
 SIGMA_DATA = 0.5
 # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
 # seen through more noise, and it is there that their course is decided.
-LOG_SIGMA = (-0.3, 1.5)
+LOG_SIGMA = (-0.5, 1.4)
+WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 
 
@@ -78,11 +79,10 @@ def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor)
 
 
 def windowed_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor, window: int) -> torch.Tensor:
-    """Evaluate `raw_output` in overlapping windows of the size that the network was trained on, and blend.
+    """Evaluate `raw_output`, for fields larger than `window` in overlapping windows that are blended.
 
-    The network normalises over its whole input and attends to all of it, so it is at its best on fields of the size it
-    knows; windows that are denoised together agree where they overlap, and make one field of any size (MultiDiffusion;
-    Bar-Tal et al., ICML 2023).
+    The network attends to its whole input, whose cost grows with the square of its area. Windows that are denoised
+    together agree where they overlap, and make one field of any size (MultiDiffusion; Bar-Tal et al., ICML 2023).
     """
     height, width = scaled.shape[-2:]
     if max(height, width) <= window:
@@ -156,7 +156,7 @@ def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int]) -> tor
 
 
 @torch.no_grad()
-def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int, window: int) -> Iterator[torch.Tensor]:
+def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[torch.Tensor]:
     """Turn noise into images by DPM-Solver++(2M) on EDM's noise levels; yield the present guess after each step.
 
     Parameters
@@ -167,20 +167,19 @@ def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int, window: int) -
         (B, 1, Y, X) standard normal.
     steps
         Number of network evaluations.
-    window
-        Largest side of a field that is denoised at once, a multiple of 16.
 
     Yields
     ------
     The denoised image that the network sees at this noise level, (B, 1, Y, X); the last one is the result.
     """
-    solver = EDMDPMSolverMultistepScheduler(SIGMA_MIN, SIGMA_MAX, SIGMA_DATA)
+    solver = EDMDPMSolverMultistepScheduler(WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
+SIGMA_MIN, SIGMA_MAX, SIGMA_DATA)
     solver.set_timesteps(steps)
     device = next(unet.parameters()).device
     x = noise.to(device) * SIGMA_MAX
     for time, sigma in zip(solver.timesteps, solver.sigmas, strict=False):
         scaled = solver.scale_model_input(x, time)
-        output = windowed_output(unet, scaled, sigma.expand(len(x)).to(device), window)
+        output = windowed_output(unet, scaled, sigma.expand(len(x)).to(device), WINDOW)
         guess = solver.precondition_outputs(x, output, sigma)
         x = solver.step(output, time, x).prev_sample
         yield guess

@@ -136,7 +136,9 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
     def write_weights(path: Path) -> None:
         copy = UNet2DModel.from_config(model.unet.config)
         copy.load_state_dict(weights)
-        (copy.to(torch.float16) if half else copy).save_pretrained(path)
+        # Module.to itself: the one of diffusers warns of what is meant here.
+        torch.nn.Module.to(copy, torch.float16 if half else torch.float32)
+        copy.save_pretrained(path)
 
     def write_state(path: Path) -> None:
         if state is not None:
@@ -209,11 +211,6 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     )
 
 
-def window_of(model: DiffusionModel) -> int:
-    """Return the largest patch the model was trained on."""
-    return model.config.patch * (2 if model.config.wide_fraction else 1)
-
-
 def _fitting(config: GenerateConfig) -> int:
     """Return how many images of this size are computed together: about as many pixels as one field of 1024²."""
     return max(1, 1024**2 // (config.height * config.width))
@@ -230,7 +227,7 @@ def _generate_batch(
     """Return images `indices` of the run, or none of them if it was stopped."""
     noise = start_noise(config.seed, indices, (config.height, config.width))
     total = config.count * config.steps
-    for step, guess in enumerate(solve(unet, noise, config.steps, window_of(model)), start=1):
+    for step, guess in enumerate(solve(unet, noise, config.steps), start=1):
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * config.steps + step * len(indices)

@@ -56,7 +56,7 @@ class _Denoising:
             return None
         size = (self.config.patch, self.config.patch)
         noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
-        *_, last = solve(network, noise, 12, self.config.patch)
+        *_, last = solve(network, noise, 12)
         return intensities(to_numpy(last), self.scaling)
 
 
