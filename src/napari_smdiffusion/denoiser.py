@@ -172,8 +172,7 @@ def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[to
     ------
     The denoised image that the network sees at this noise level, (B, 1, Y, X); the last one is the result.
     """
-    solver = EDMDPMSolverMultistepScheduler(WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
-SIGMA_MIN, SIGMA_MAX, SIGMA_DATA)
+    solver = EDMDPMSolverMultistepScheduler(SIGMA_MIN, SIGMA_MAX, SIGMA_DATA)
     solver.set_timesteps(steps)
     device = next(unet.parameters()).device
     x = noise.to(device) * SIGMA_MAX
