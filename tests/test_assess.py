@@ -24,10 +24,10 @@ def fields():
     return simulate("mitochondria", count=4, size=256, seed=0).pixels
 
 
-def _crossed(seed):
-    """Return fields unlike any mathematical model of ours, so that these can serve as a scale: crossed structures."""
-    one, other = (simulate(s, count=4, size=256, seed=seed).pixels for s in ("mitochondria", "microtubules"))
-    return grid_patches(list(one * other[:, ::-1] + 0.3 * other), 64)
+def _clouds(seed):
+    """Return patches of a texture that is far from any mathematical model of ours: (64, 64, 64)."""
+    spots = np.random.default_rng(seed).gamma(0.2, 10, (4, 256, 256))
+    return grid_patches(list(gaussian_filter(spots, (0, 2, 2)).astype(np.float32)), 64)
 
 
 def test_grid_patches_do_not_overlap(fields):
@@ -37,16 +37,16 @@ def test_grid_patches_do_not_overlap(fields):
 
 
 def test_realism_grows_with_the_damage():
-    experimental, fresh = _crossed(0), _crossed(10)
+    experimental, fresh = _clouds(0), _clouds(1)
     damaged = (fresh, gaussian_filter(fresh, (0, 1, 1)), gaussian_filter(fresh, (0, 3, 3)), fresh + fresh.std())
     scores = [realism(patches, experimental)["score"] for patches in damaged]
-    assert scores[:3] == sorted(scores[:3])
-    assert scores[0] < scores[1] / 3
-    assert scores[3] > scores[0] + 0.3, "a wrong background must show"
+    # A mathematical model is so far from clouds that all scores are small; it is their order that counts.
+    assert 10 * abs(scores[0]) < scores[1] < scores[2]
+    assert 10 * abs(scores[0]) < scores[3], "a wrong background must show"
 
 
-def test_realism_has_no_scale_where_the_mathematical_model_is_the_experiment(fields):
-    patches = grid_patches(list(fields), 64)
+def test_realism_has_no_scale_where_the_mathematical_model_is_the_experiment():
+    patches = grid_patches(list(simulate("mitochondria", count=16, size=256, seed=0).pixels), 64)
     assert realism(patches[::2], patches[1::2])["score"] is None
 
 
@@ -56,7 +56,8 @@ def test_realism_needs_enough_patches(fields):
 
 
 def test_correlation_map_agrees_with_its_definition(fields):
-    plane, patch = fields[0, :40, :44].astype(np.float64), fields[1, :16, :12]
+    plane = np.random.default_rng(0).random((40, 44))
+    patch = np.random.default_rng(1).random((16, 12))
     found = correlation_map(plane, patch)
     assert found.shape == (25, 33)
     for y, x in ((0, 0), (24, 32), (11, 7)):
@@ -102,7 +103,7 @@ def test_the_error_map_is_hottest_where_something_was_made_up(fields):
     widefield = gaussian_filter(truth.reshape(50, 4, 50, 4).mean((1, 3)), 1.2) * 50 + 10
     honest = error_map(truth, widefield, 4)
     forged = truth.copy()
-    forged[120:124, 20:80] += 3 * truth.max()
+    forged[120:124, 20:80] += truth.max()
     report = error_map(forged, widefield, 4)
     assert honest.rsp > 0.99
     assert report.rsp < honest.rsp

@@ -80,11 +80,11 @@ def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
 
 
 def test_folders_are_read_in_order_of_names(tmp_path):
-    for name in ("b.tif", "a.tiff", "notes.txt"):
+    for name in ("b.tif", "a.tiff", "notes.txt", ".hidden.tif"):
         tifffile.imwrite(tmp_path / name, PLANE)
     assert [image.name[-6:] for image in read_images([tmp_path])] == ["a.tiff", "/b.tif"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="holds no TIFF"):
+    with pytest.raises(FileNotFoundError, match="holds no file that ends in"):
         read_images([tmp_path / "empty"])
 
 

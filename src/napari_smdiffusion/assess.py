@@ -157,7 +157,8 @@ _SCALE = 1.5  # how much farther than experimental patches a model must be to se
 
 def _spread(patches: Pixels, count: int) -> Pixels:
     """Return `count` of the patches, spread evenly over them."""
-    return patches[np.linspace(0, len(patches) - 1, count).round().astype(int)]
+    chosen = np.linspace(0, len(patches) - 1, count).round().astype(int)
+    return np.asarray(patches[chosen])
 
 
 def _model_patches(

@@ -94,7 +94,7 @@ def windowed_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Te
     for some in _batched(corners, max(1, _TOGETHER // (len(scaled) * rows * columns))):
         parts = torch.cat([scaled[..., y : y + rows, x : x + columns] for y, x in some])
         output = raw_output(unet, parts, sigma.repeat(len(some)))
-        for (y, x), part in zip(some, output.split(len(scaled)), strict=True):
+        for (y, x), part in zip(some, torch.split(output, len(scaled)), strict=True):
             total[..., y : y + rows, x : x + columns] += part * ramp.to(part.device)
             weight[..., y : y + rows, x : x + columns] += ramp.to(part.device)
     return total / weight
