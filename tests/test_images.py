@@ -1,5 +1,7 @@
 """Images: reading, writing, pixel sizes, scaling, and everything that is no image."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -82,7 +84,7 @@ def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
 def test_folders_are_read_in_order_of_names(tmp_path):
     for name in ("b.tif", "a.tiff", "notes.txt", ".hidden.tif"):
         tifffile.imwrite(tmp_path / name, PLANE)
-    assert [image.name[-6:] for image in read_images([tmp_path])] == ["a.tiff", "/b.tif"]
+    assert [Path(image.name).name for image in read_images([tmp_path])] == ["a.tiff", "b.tif"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="holds no file that ends in"):
         read_images([tmp_path / "empty"])
