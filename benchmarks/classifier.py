@@ -1,6 +1,6 @@
 """A classifier that is told to tell generated patches from experimental ones: AUC 0.5 is ideal, 1 is easy.
 
-    python benchmarks/classifier.py MODEL
+    python benchmarks/classifier.py MODEL [--epochs 12] [--sizes 128 256]
 
 Three folds of 384 + 384 patches in all, rounded to the 8-bit grid of the source, at 128 pixels and at 256 pixels
 averaged 2 × 2. The floor is what two halves (upper and lower rows) of the experimental image give. Experimental
@@ -45,10 +45,10 @@ def area_under_curve(scores: npt.NDArray[Any], positive: npt.NDArray[Any]) -> fl
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(scores) - n)))
 
 
-def _fit(x: npt.NDArray[Any], y: npt.NDArray[Any], seed: int) -> nn.Sequential:
+def _fit(x: npt.NDArray[Any], y: npt.NDArray[Any], seed: int, epochs: int) -> nn.Sequential:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net, steps = network(), EPOCHS * (len(x) // BATCH)
+    net, steps = network(), epochs * (len(x) // BATCH)
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     for _ in range(steps):
@@ -63,7 +63,7 @@ def _fit(x: npt.NDArray[Any], y: npt.NDArray[Any], seed: int) -> nn.Sequential:
     return net.eval()
 
 
-def two_sample_test(a: npt.NDArray[Any], b: npt.NDArray[Any], seed: int = 0) -> list[float]:
+def two_sample_test(a: npt.NDArray[Any], b: npt.NDArray[Any], seed: int = 0, epochs: int = EPOCHS) -> list[float]:
     """Return the AUC of each fold for two sets of patches, (N, Y, X) each."""
     grid = [np.clip(np.round(patches), 0, 255).astype(np.float32) / 24 for patches in (a, b)]
     if a.shape[-1] == 256:
@@ -72,7 +72,7 @@ def two_sample_test(a: npt.NDArray[Any], b: npt.NDArray[Any], seed: int = 0) -> 
     fold = np.concatenate([np.arange(len(g)) % FOLDS for g in grid])
     result = []
     for k in range(FOLDS):
-        net = _fit(x[fold != k], y[fold != k], seed + k)
+        net = _fit(x[fold != k], y[fold != k], seed + k, epochs)
         with torch.no_grad():
             views = [net(torch.from_numpy(symmetry(x[fold == k], s).copy())[:, None])[:, 0] for s in range(4)]
         result.append(area_under_curve(torch.stack(views).mean(0).numpy(), y[fold == k]))
@@ -89,15 +89,15 @@ def experimental(rows: slice, size: int, seed: int) -> npt.NDArray[Any]:
     return np.stack([plane[y : y + size, x : x + size] for y, x in corners])
 
 
-def judge(model: DiffusionModel, sizes: tuple[int, ...] = (128, 256)) -> dict[str, Any]:
+def judge(model: DiffusionModel, sizes: tuple[int, ...] = (128, 256), epochs: int = EPOCHS) -> dict[str, Any]:
     """Return the AUC of the model and of two halves of the experimental image, at each size."""
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {"epochs": epochs}
     for size in sizes:
         made = model.generate(PATCHES, size=size, seed=1).pixels
         upper, lower = experimental(slice(0, 640), size, 3), experimental(slice(640, None), size, 4)
         for name, folds in (
-            ("generated", two_sample_test(experimental(slice(None), size, 2), made)),
-            ("two_halves", two_sample_test(upper, lower)),
+            ("generated", two_sample_test(experimental(slice(None), size, 2), made, epochs=epochs)),
+            ("two_halves", two_sample_test(upper, lower, epochs=epochs)),
         ):
             result[f"{name}_{size}"] = {"auc": round(float(np.mean(folds)), 3), "folds": [round(f, 3) for f in folds]}
     return result
@@ -106,6 +106,9 @@ def judge(model: DiffusionModel, sizes: tuple[int, ...] = (128, 256)) -> dict[st
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"how long the classifier learns (default {EPOCHS})")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     arguments = parser.parse_args()
     loaded = load_diffusion_model(arguments.model)
-    save("classifier", {"model": loaded.name, "steps": loaded.facts.get("steps"), **judge(loaded)})
+    report = judge(loaded, tuple(arguments.sizes), arguments.epochs)
+    save(f"classifier_{arguments.epochs}_epochs", {"model": loaded.name, "steps": loaded.facts.get("steps"), **report})

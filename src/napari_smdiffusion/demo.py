@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FIELDS, _FIELD = 8, 512  # generated
 _PATCH = 128
-_REGISTERED = 0.5  # correlation above which a super-resolution image is taken to lie in the widefield image
+_REGISTERED = 0.35  # correlation above which a super-resolution image is taken to lie in the widefield image
 _START = "microtubules"  # the bundled model that training starts from
 
 
@@ -208,9 +208,15 @@ def _registered(widefield: Image, sharp: Image, factor: int) -> tuple[Image, Ima
         return widefield, None
     sharp = sharp.crop(slice(0, rows * factor), slice(0, columns * factor))
     gathered = sharp.pixels[0].reshape(rows, factor, columns, factor).mean((1, 3))
-    fits = correlation_map(widefield.pixels[0], gaussian_filter(gathered, 1.2))
+    # Without haze: what is wider than filaments are in a widefield image says little of where they lie.
+    camera, blurred = (
+        image - gaussian_filter(image, 8) for image in (widefield.pixels[0], gaussian_filter(gathered, 1.5))
+    )
+    fits = correlation_map(camera, blurred)
     y, x = (int(i) for i in np.unravel_index(int(fits.argmax()), fits.shape))
-    if fits[y, x] < _REGISTERED:
+    elsewhere = fits.copy()
+    elsewhere[max(0, y - 6) : y + 7, max(0, x - 6) : x + 7] = 0
+    if fits[y, x] < max(_REGISTERED, 1.5 * float(elsewhere.max())):
         return widefield, None
     return widefield.crop(slice(y, y + rows), slice(x, x + columns)), sharp
 
