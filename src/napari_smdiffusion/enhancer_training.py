@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from .compute import autocast, generator, pick_device, release_memory
 from .enhancer import BRIGHT, DARK, Enhancer, Levels, Pixels, widefield_levels
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 _BRIGHT_SHARP = 99.8  # percentile that counts as bright in a super-resolution image, where structure is sparse
 _SIMULATED = 64  # patches from which the levels of the simulated widefield are taken
-_GRID_WEIGHT = 20.0
 _PREVIEW_STEP = 2**31  # its examples are never trained on
 
 
@@ -233,24 +231,12 @@ def _jittered(camera: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def _sharp_loss(network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Return the mean squared difference of each image, and what of it is a grid, (B,)."""
+    """Return the mean squared difference of each image, (B,)."""
     coarse, sharp = tensors
     with autocast(coarse.device):
         guess = network(coarse)
-    error = guess.float() - sharp
-    return error.square().mean((1, 2, 3)) + _GRID_WEIGHT * _grid(error, sharp.shape[-1] // coarse.shape[-1])
-
-
-def _grid(error: torch.Tensor, factor: int) -> torch.Tensor:
-    """Return how unequal the errors of the `factor`² fine pixels under a widefield pixel are, on average, (B,).
-
-    A pixel shuffle has weights of its own for each of them, which leaves a faint grid where the image is smooth. It is
-    too faint for the squared error of single pixels to mend in minutes, but not for that of local means.
-    """
-    if factor == 1:
-        return torch.zeros(len(error), device=error.device)
-    means = F.avg_pool2d(F.pixel_unshuffle(error, factor), 8, ceil_mode=True)
-    return (means - means.mean(1, keepdim=True)).square().mean((1, 2, 3))
+    losses: torch.Tensor = (guess.float() - sharp).square().mean((1, 2, 3))
+    return losses
 
 
 @torch.no_grad()
