@@ -92,20 +92,19 @@ def draw_overview(
     path
         PNG file.
     experimental, generated
-        The first plane of each is shown, cut to the same size.
+        The first plane of one and the first one or two of the other are shown, cut to the same size.
     widefield, enhanced, reference
         One field; the reference is the super-resolution image of it, where there is one.
     """
     side = min(*experimental.size, *generated.size)
-    pair = [_best_window(experimental.pixels[0], side), generated.pixels[0][:side, :side]]
-    limits = contrast(pair)
     columns = 3 if reference is not None else 2
+    fields = [_middle(experimental.pixels[0], side), *generated.pixels[: columns - 1, :side, :side]]
+    titles = ["Experimental, seen in training", *["Generated: no microscope saw this"] * (columns - 1)]
+    limits = contrast(fields)
     figure = new_figure(4.6 * columns, 9.9)
     parts: Any = figure.subfigures(2, 1)
     top, bottom = parts
-    for axes, plane, title in zip(
-        top.subplots(1, 2), pair, ("Experimental, seen in training", "Generated: no microscope saw this"), strict=True
-    ):
+    for axes, plane, title in zip(np.atleast_1d(top.subplots(1, len(fields))), fields, titles, strict=True):
         show(axes, plane, limits, title, generated.pixel_size)
     lower = np.atleast_1d(bottom.subplots(1, columns))
     show(lower[0], widefield.pixels[0], contrast([widefield.pixels[0]], 99.9), "Widefield", widefield.pixel_size)
@@ -118,7 +117,7 @@ def draw_overview(
     save_figure(figure, path)
 
 
-def _best_window(plane: Pixels, side: int) -> Pixels:
+def _middle(plane: Pixels, side: int) -> Pixels:
     """Return the middle window of a plane."""
     y, x = ((length - side) // 2 for length in plane.shape)
     return plane[y : y + side, x : x + side]
