@@ -138,6 +138,9 @@ BAD = [
     ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
     ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),
     ("demo --images {bare.tif} --out {d}", "has no pixel size"),
+    ("train {storm.tif} --out {m} --pixel-size 0", "must be a positive number of nm"),
+    ("demo --images {cell.tif} --out {d}", "give one of at least 128 × 256"),
+    ("demo --seed -1 --out {d}", "--seed must be at least 0"),
     ("demo --minutes 0 --out {d}", "--minutes must be more than 0"),
     ("demo --widefield {cell.tif} --out {d}", "--widefield needs --images"),
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import importlib.util
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -66,6 +68,8 @@ def demo(options: Namespace) -> None:
     """Do the whole work in a few minutes."""
     if not options.minutes > 0:
         raise ValueError(f"--minutes must be more than 0, not {options.minutes}.")
+    if options.napari and importlib.util.find_spec("napari") is None:
+        raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.")
     from .demo import run_demo
 
     out = Path(options.out)
@@ -137,12 +141,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
 
 
 def _open_in_napari(out: Path) -> None:
-    try:
-        import importlib
-
-        napari: Any = importlib.import_module("napari")
-    except ImportError as error:
-        raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.") from error
+    # By name: nothing outside the widgets may import napari when it is loaded.
+    napari: Any = importlib.import_module("napari")
     viewer = napari.Viewer()
     for name in ("generated", "enhanced"):
         image = read_image(out / f"{name}.tif")

@@ -76,6 +76,11 @@ def moved(network: torch.nn.Module, device: torch.device) -> Iterator[torch.nn.M
     try:
         yield network
     finally:
-        network.to("cpu")
-        if device.type != "cpu":
-            release_memory()
+        bring_home(network, device)
+
+
+def bring_home(network: torch.nn.Module, device: torch.device) -> None:
+    """Move `network` from `device` to the CPU and release the memory it had."""
+    network.to("cpu")
+    if device.type != "cpu":
+        release_memory()

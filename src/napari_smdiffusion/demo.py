@@ -102,12 +102,13 @@ def demo_steps(
     pixel_size = common_pixel_size(work.images)
     if pixel_size is None:
         raise ValueError(f"{work.images[0].name} has no pixel size: give it in nm with --pixel-size.")
-    out.mkdir(parents=True, exist_ok=True)
     timed = _Timed()
     train, held_out = zip(*(_split(image) for image in work.images), strict=True)
     start = _bundled_start()
+    settings = TrainConfig(minutes=0.55 * minutes, learning_rate=6e-4 if start else 1.2e-3, seed=seed, previews=0)
+    # Only now, so that nothing is left behind by input that was refused above.
+    out.mkdir(parents=True, exist_ok=True)
     with timed.stage("train"):
-        settings = TrainConfig(minutes=0.55 * minutes, learning_rate=6e-4 if start else 1.2e-3, seed=seed, previews=0)
         model = yield from train_steps(train, settings, start=start, name="demo", stop=stop)
         model.save(out / "diffusion_model")
         _check(stop)

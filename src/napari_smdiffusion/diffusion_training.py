@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .compute import generator, pick_device, release_memory
+from .compute import bring_home, generator, pick_device
 from .config import TrainConfig, to_dict
 from .denoiser import denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
 from .diffusion import KIND, DiffusionModel, intensities, save_model
@@ -117,8 +117,7 @@ def train_steps(
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
-        known = {**facts, "curve": state.curve, "steps": state.step, "total_steps": state.total}
-        return DiffusionModel(unet, scaling, pixel_size, config, known)
+        return DiffusionModel(unet, scaling, pixel_size, config, {**facts, **state.facts()})
 
     def checkpoint(state: TrainingState) -> None:
         if out is not None:
@@ -132,9 +131,7 @@ def train_steps(
         checkpoint=None if out is None else checkpoint,
         device=device,
     )
-    unet.to("cpu")
-    if device.type != "cpu":
-        release_memory()
+    bring_home(unet, device)
     return model(state)
 
 

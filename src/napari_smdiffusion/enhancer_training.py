@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .compute import autocast, generator, pick_device, release_memory
+from .compute import autocast, bring_home, generator, pick_device
 from .enhancer import BRIGHT, DARK, Enhancer, Levels, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
 from .images import Image, common_pixel_size
@@ -92,13 +92,11 @@ def train_enhancer_steps(
     network = EnhancerNetwork(config.upscale, config.channels).to(device)
     state = TrainingState(network, config.learning_rate)
     yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
-    network.to("cpu")
-    if device.type != "cpu":
-        release_memory()
+    bring_home(network, device)
     facts = training_facts(sources, name or (out.name if out is not None else "unnamed"))
     facts["weights"] = None if weights is None else list(weights)
     facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
-    facts |= {"curve": state.curve, "steps": state.step, "total_steps": state.total}
+    facts |= state.facts()
     enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts)
     if out is not None:
         enhancer.save(out)

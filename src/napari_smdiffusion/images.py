@@ -156,6 +156,8 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
+    if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
+        raise ValueError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
     if path.suffix.lower() in TABLE_SUFFIXES:
         step = pixel_size or 20.0
         return Image(render(read_table(path), step), step, name=path.name)
