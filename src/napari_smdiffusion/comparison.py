@@ -11,6 +11,7 @@ from . import __version__
 from .assess import grid_patches, memorization, realism
 from .images import Image, common_pixel_size, written_whole
 from .pictures import draw_comparison
+from .progress import Progress, Steps, Stop, never, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,9 @@ _ENOUGH = 8  # patches of each kind
 _LOOKED_UP = 40  # patches of each kind that are looked for in the training images
 
 
-def compare_images(
-    experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path
-) -> dict[str, Any]:
+def compare_steps(
+    experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path, *, stop: Stop = never
+) -> Steps[dict[str, Any]]:
     """Compare, and write `comparison.png` and `report.json` into `out`.
 
     Parameters
@@ -35,15 +36,30 @@ def compare_images(
         Images that the model was trained on; without any, `memorization` is left out.
     out
         Folder; made if need be.
+    stop
+        Asked between the parts of the comparison.
+
+    Yields
+    ------
+    Progress after each part.
 
     Returns
     -------
     What stands in `report.json`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few patches to compare, or pixel sizes differ.
+    InterruptedError
+        If it was stopped: half a comparison is none.
     """
     began = time.monotonic()
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
+    yield _part(0, stop)
     report: dict[str, Any] = {"realism": realism(made, real, pixel_size)}
+    yield _part(1, stop)
     planes = [plane for image in training for plane in image.pixels]
     seen = {image.digest for image in training} & {image.digest for image in experimental}
     if seen:
@@ -54,6 +70,7 @@ def compare_images(
         _check_planes(planes, size)
         spread = [patches[:: max(1, len(patches) // _LOOKED_UP)][:_LOOKED_UP] for patches in (made, real)]
         report["memorization"] = memorization(spread[0], planes, spread[1])
+    yield _part(2, stop)
     out.mkdir(parents=True, exist_ok=True)
     draw_comparison(out / "comparison.png", real, made, planes, pixel_size)
     report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
@@ -68,6 +85,19 @@ def compare_images(
     with written_whole(out / "report.json") as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
     return report
+
+
+def compare_images(
+    experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path
+) -> dict[str, Any]:
+    """Do all of `compare_steps` at once."""
+    return run(compare_steps(experimental, generated, training, out))
+
+
+def _part(done: int, stop: Stop) -> Progress:
+    if stop():
+        raise InterruptedError("Stopped before everything was compared: no report was written.")
+    return Progress("comparing", done, 3, float("inf"))
 
 
 def _check_planes(planes: Sequence[Any], size: int) -> None:

@@ -78,15 +78,22 @@ class DiffusionModel:
         return str(self.facts.get("name", "unnamed"))
 
     @classmethod
-    def train(cls, images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike], **settings: Any) -> DiffusionModel:
+    def train(
+        cls,
+        images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
+        *,
+        start: DiffusionModel | None = None,
+        **settings: Any,
+    ) -> DiffusionModel:
         """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
 
-        `settings` are the fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
+        `start` is a model to begin from. `settings` are the fields of `TrainConfig`:
+        `DiffusionModel.train([storm], minutes=15, seed=1)`.
         """
         from .diffusion_training import train_steps
 
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(train_steps(as_images(images), TrainConfig(**settings), stop=stop), report)
+            return run(train_steps(as_images(images), TrainConfig(**settings), start=start, stop=stop), report)
 
     def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
         """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.

@@ -135,7 +135,8 @@ class Countdown:
         return (now - began) / max(done - before, 1) * (self._total - done)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return seconds as people read them: 1:05, or 2:03:04."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
@@ -183,7 +184,7 @@ class Reporter:
             self._draw(event, loss)
         elif time.monotonic() - self._last >= self._every or event.step == event.total:
             self._last = time.monotonic()
-            left = "" if event.step == event.total else f"  {_clock(event.seconds_left)} left"
+            left = "" if event.step == event.total else f"  {clock(event.seconds_left)} left"
             total = f"/{event.total}" if event.total else ""
             self._write(f"{event.stage}: {event.step}{total}{loss}{left}")
 
@@ -193,7 +194,7 @@ class Reporter:
         if self._bar is None:
             self._bar = tqdm(total=event.total or None, bar_format="{desc} {bar} {n_fmt}/{total_fmt}{postfix}")
         self._bar.set_description_str(event.stage, refresh=False)
-        self._bar.set_postfix_str(f"{loss}  {_clock(event.seconds_left)} left", refresh=False)
+        self._bar.set_postfix_str(f"{loss}  {clock(event.seconds_left)} left", refresh=False)
         self._bar.total = event.total or None
         self._bar.n = event.step
         self._bar.refresh() if event.step == event.total else self._bar.update(0)

@@ -1,0 +1,256 @@
+"""The dock that shows generated beside experimental images and compares them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+)
+
+from .dock import Dock, Task, heading
+from .layers import kind, layer_source
+from .pickers import LayerBox, LayerList
+from .scripts import images_code
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from ..progress import Steps, Stop
+
+_LINKED = ("contrast_limits", "gamma")
+
+
+@dataclass(frozen=True)
+class _View:
+    """How the viewer was before two layers were shown side by side."""
+
+    visible: list[tuple[ImageLayer, bool]]
+    pair: tuple[ImageLayer, ImageLayer]
+    contrast: tuple[float, float]
+    translate: Any
+    grid: tuple[bool, tuple[int, int], int]
+    camera: tuple[tuple[float, ...], float]
+
+
+class CompareDock(Dock):
+    """Show generated beside experimental images, and measure how alike they are and whether any is a copy."""
+
+    key: ClassVar[str] = "compare"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.experimental = LayerBox(self.viewer, lambda layer: kind(layer) in ("experimental", "simulated"))
+        self.experimental.setToolTip("experimental images that the generated ones should be like")
+        self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == "synthetic")
+        self.generated.setToolTip("synthetic images")
+        self.training = LayerList(self.viewer, finest=True)
+        self.training.setToolTip("images that the model was trained on, to look for copies; none to leave this out")
+        self.side_by_side = QPushButton("Show side by side")
+        self.side_by_side.setCheckable(True)
+        self.side_by_side.setToolTip("both layers beside each other with one camera and one contrast; again to go back")
+        self.side_by_side.toggled.connect(self._toggle_side_by_side)
+        self.table = QTableWidget(0, 2)
+        self.table.setHorizontalHeaderLabels(["measure", "value"])
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().setVisible(False)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.setVisible(False)
+        self.picture = _Picture()
+        self.save = QPushButton("Save report …")
+        self.save.setToolTip("save the picture and the numbers in a folder")
+        self.save.setEnabled(False)
+        self.save.clicked.connect(self._ask_where)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._view: _View | None = None
+        for text, widget in (
+            ("Experimental", self.experimental),
+            ("Generated", self.generated),
+            ("Training images", self.training),
+        ):
+            self.form.addWidget(heading(text))
+            self.form.addWidget(widget)
+        for widget in (self.side_by_side, self.table, self.picture, self.save):
+            self.form.addWidget(widget)
+        self._form_is_made()
+
+    def task(self) -> Task:
+        """Check the form, take what is needed of the layers, and say what to do."""
+        experimental, generated = self._pair()
+        sources = layer_source(experimental), layer_source(generated)
+        training = [layer_source(layer) for layer in self.training.layers()]
+        self._folder = tempfile.TemporaryDirectory(prefix="smdiffusion-")
+        out = Path(self._folder.name) / "comparison"
+
+        def steps(stop: Stop) -> Steps[dict[str, Any]]:
+            from ..comparison import compare_steps
+
+            real, made = (source.read(stop) for source in sources)
+            seen = [source.read(stop) for source in training]
+            return (yield from compare_steps([real], made, seen, out, stop=stop))
+
+        return Task("comparing", steps)
+
+    def code(self) -> str:
+        """Return the same comparison as Python."""
+        experimental, generated = self._pair()
+        training = self.training.layers()
+        return (
+            "from pathlib import Path\n\n"
+            "from napari_smdiffusion.comparison import compare_images\n"
+            f"{images_code('pair', [experimental, generated])}"
+            f"{images_code('training', training) if training else 'training = []'}\n"
+            'report = compare_images(pair[:1], pair[1], training, Path("comparison"))\n'
+        )
+
+    def on_result(self, result: dict[str, Any]) -> str:
+        """Show the numbers and the picture."""
+        rows = list(flattened({key: value for key, value in result.items() if key not in ("provenance", "seconds")}))
+        self.table.setRowCount(len(rows))
+        for i, (name, value) in enumerate(rows):
+            for column, text in enumerate((name, value)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                self.table.setItem(i, column, item)
+        self.table.setMinimumHeight(min(320, 30 * (len(rows) + 1)))
+        self.table.setVisible(True)
+        if self._folder is not None:
+            self.picture.show_file(Path(self._folder.name) / "comparison" / "comparison.png")
+        self.save.setEnabled(True)
+        return "Compared. Save the report to keep the picture and the numbers."
+
+    def save_report(self, folder: Path) -> None:
+        """Copy the picture and the numbers into `folder`."""
+        if self._folder is None:
+            raise ValueError("There is no report yet: press Run first.")
+        shutil.copytree(Path(self._folder.name) / "comparison", folder, dirs_exist_ok=True)
+        self.say(f"comparison.png and report.json are in {folder}.")
+
+    def show_side_by_side(self) -> None:
+        """Show the two layers beside each other, with one camera and one contrast."""
+        experimental, generated = self._pair()
+        viewer = self.viewer
+        grid = viewer.grid
+        self._view = _View(
+            [(layer, layer.visible) for layer in viewer.layers],
+            (experimental, generated),
+            tuple(generated.contrast_limits),
+            np.array(generated.translate),
+            (grid.enabled, tuple(grid.shape), grid.stride),
+            (tuple(viewer.camera.center), float(viewer.camera.zoom)),
+        )
+        for layer in viewer.layers:
+            layer.visible = layer in (experimental, generated)
+        # In the grid both are seen through the same window, so they must begin at the same place.
+        place = np.array(generated.translate)
+        place[-2:] = experimental.translate[-2:]
+        generated.translate = place
+        generated.contrast_limits = experimental.contrast_limits
+        viewer.layers.link_layers([experimental, generated], _LINKED)
+        viewer.grid.shape, viewer.grid.stride = (1, 2), 1
+        viewer.grid.enabled = True
+        viewer.reset_view()
+
+    def show_former_view(self) -> None:
+        """Go back to how the viewer was."""
+        view, self._view = self._view, None
+        if view is None:
+            return
+        viewer = self.viewer
+        viewer.layers.unlink_layers([layer for layer in view.pair if layer in viewer.layers], _LINKED)
+        viewer.grid.enabled, viewer.grid.shape, viewer.grid.stride = view.grid
+        generated = view.pair[1]
+        generated.translate, generated.contrast_limits = view.translate, view.contrast
+        for layer, visible in view.visible:
+            layer.visible = visible
+        viewer.camera.center, viewer.camera.zoom = view.camera
+
+    def _pair(self) -> tuple[ImageLayer, ImageLayer]:
+        experimental, generated = self.experimental.layer(), self.generated.layer()
+        if experimental is None or generated is None:
+            raise ValueError("Open an experimental image and generate images first: two layers are compared.")
+        if experimental is generated:
+            raise ValueError("Choose two different layers: an experimental one and a generated one.")
+        return experimental, generated
+
+    def _toggle_side_by_side(self, on: bool) -> None:
+        if not on:
+            self.show_former_view()
+            self.side_by_side.setText("Show side by side")
+            return
+        try:
+            self.show_side_by_side()
+        except ValueError as error:
+            self.side_by_side.setChecked(False)
+            self.show_failure(str(error))
+        else:
+            self.side_by_side.setText("Back to the former view")
+
+    def _ask_where(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Save the report in this folder")
+        if folder:
+            try:
+                self.save_report(Path(folder))
+            except (OSError, shutil.Error) as error:
+                self.show_failure(f"The report cannot be saved in {folder} ({error}).")
+
+
+class _Picture(QLabel):
+    """A picture that is as wide as there is room for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pixmap = QPixmap()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setToolTip("patches side by side, intensity histograms, radial spectra, and the nearest training patches")
+
+    def show_file(self, path: Path) -> None:
+        """Show a PNG file."""
+        self._pixmap = QPixmap(str(path))
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Fit the picture into the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def sizeHint(self) -> QSize:
+        """Return the size of the fitted picture."""
+        return QSize(300, self.pixmap().height() if not self._pixmap.isNull() else 0)
+
+    def _fit(self) -> None:
+        if not self._pixmap.isNull() and self.width() > 0:
+            fitted = self._pixmap.scaledToWidth(self.width(), Qt.TransformationMode.SmoothTransformation)
+            self.setPixmap(fitted)
+            self.setFixedHeight(fitted.height())
+
+
+def flattened(report: dict[str, Any], above: str = "") -> Any:
+    """Yield (name, value) of every number and sentence of a report, with the names it has there."""
+    for key, value in report.items():
+        name = f"{above}{key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            yield from flattened(value, f"{name}: ")
+        elif isinstance(value, float):
+            yield name, f"{value:.4g}"
+        elif isinstance(value, (list, tuple)):
+            yield name, ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+        else:
+            yield name, str(value)

@@ -1,0 +1,274 @@
+"""What all docks have in common: a form, Run and Stop, progress with the time left, a status line, Copy as Python."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..progress import Event, Note, Progress, Steps, Stop, clock
+from .jobs import Job
+from .memory import recall, remember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.viewer import Viewer
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Run will do: in words, and as steps."""
+
+    what: str
+    make_steps: Callable[[Stop], Steps[Any]]
+
+
+class Dock(QWidget):
+    """The frame of a dock; what it does is told by the methods that subclasses fill in."""
+
+    key: ClassVar[str]  # under which its settings are remembered
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        # napari hands plugins a proxy that wraps every layer anew each time; here it matters which layer is which.
+        self.viewer: Viewer = getattr(viewer, "__wrapped__", viewer)
+        self.job: Job | None = None
+        self._content = QWidget()
+        self.form = QVBoxLayout(self._content)
+        self.form.setContentsMargins(0, 0, 0, 0)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self._content)
+        self.run_button = _button("Run", "start; the form is locked while it runs")
+        self.stop_button = _button("Stop", "stop soon, and keep what was made so far")
+        self.stop_button.setEnabled(False)
+        self.copy_button = _button("Copy as Python", "copy code that does the same, for napari's console or a script")
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(True)
+        self.progress.setRange(0, 1)
+        self.progress.setFormat("")
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.status.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        buttons = QHBoxLayout()
+        for button in (self.run_button, self.stop_button, self.copy_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.status)
+        self.run_button.clicked.connect(self.run)
+        self.stop_button.clicked.connect(self.stop)
+        self.copy_button.clicked.connect(self.copy_code)
+
+    def sizeHint(self) -> QSize:
+        """Ask for more room than napari gives a dock by itself."""
+        return QSize(380, 640)
+
+    def minimumSizeHint(self) -> QSize:
+        """Fit into a narrow dock; what is higher scrolls."""
+        return QSize(300, 240)
+
+    # What subclasses fill in.
+
+    def task(self) -> Task:
+        """Read the form and return what to do; raises ValueError with a sentence if it does not fit."""
+        raise NotImplementedError
+
+    def code(self) -> str:
+        """Return Python code that does what Run does; raises ValueError as `task`."""
+        raise NotImplementedError
+
+    def on_start(self) -> None:
+        """Do what is to be done before the first event."""
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Show what has happened."""
+
+    def on_result(self, result: Any) -> str:
+        """Take the result, and return what to say of it in one sentence."""
+        raise NotImplementedError
+
+    def on_end(self) -> None:
+        """Clean up after success and failure alike."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered, as plain values."""
+        return {}
+
+    def show_settings(self, values: dict[str, Any]) -> None:
+        """Show what was remembered; what no longer fits is left out."""
+
+    # What they have in common.
+
+    @property
+    def running(self) -> bool:
+        """Whether work is being done."""
+        return self.job is not None and self.job.running
+
+    def run(self) -> None:
+        """Start what the form says."""
+        if self.running:
+            return
+        try:
+            task = self.task()
+        except (ValueError, OSError, MemoryError) as error:
+            self.show_failure(str(error))
+            return
+        remember(self.key, self.settings())
+        self.start(task, self.on_result)
+        self.on_start()
+
+    def start(self, task: Task, on_result: Callable[[Any], str]) -> None:
+        """Run a task, with the form locked, and pass its result on."""
+        self.job = job = Job(task.what, task.make_steps, self)
+        job.happened.connect(lambda events: self._happened(job, events))
+        job.returned.connect(lambda value: self._returned(job, value, on_result))
+        job.failed.connect(lambda sentence: self._ended(job, sentence, failed=True))
+        self._lock(True)
+        self.say(f"{task.what[0].upper()}{task.what[1:]} …")
+        self.progress.setRange(0, 0)
+        job.start()
+
+    def stop(self) -> None:
+        """Ask the work to stop and keep what it has made."""
+        if self.job is not None and self.job.running:
+            self.job.stop()
+            self.stop_button.setEnabled(False)
+            self.say("Stopping …")
+
+    def copy_code(self) -> None:
+        """Put the code onto the clipboard."""
+        try:
+            code = self.code()
+        except ValueError as error:
+            self.show_failure(str(error))
+            return
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(code)
+        self.say("The code is on the clipboard: paste it into napari's console or a script.")
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence in the status line."""
+        self.status.setText(sentence)
+
+    def show_failure(self, sentence: str) -> None:
+        """Show a sentence in the status line and as a notification of napari."""
+        self.say(sentence)
+        show_error(sentence)
+
+    def _form_is_made(self) -> None:
+        """End the form and show what was remembered; the last thing a subclass does when it is made."""
+        self.form.addStretch(1)
+        self.show_settings(recall(self.key))
+
+    def _lock(self, locked: bool) -> None:
+        self._content.setEnabled(not locked)
+        self.run_button.setEnabled(not locked)
+        self.stop_button.setEnabled(locked)
+
+    def _happened(self, job: Job, events: Sequence[Event]) -> None:
+        if job is not self.job:
+            return
+        for event in events:
+            if isinstance(event, Note):
+                self.say(event.message)
+        steps = [event for event in events if isinstance(event, Progress)]
+        if steps:
+            self._show_progress(steps[-1])
+        self.on_events(events)
+
+    def _show_progress(self, event: Progress) -> None:
+        left = f"{clock(event.seconds_left)} left" if math.isfinite(event.seconds_left) else ""
+        loss = "" if event.loss is None else f", loss {event.loss:.3f}"
+        if event.total:
+            self.progress.setRange(0, event.total)
+            self.progress.setValue(event.step)
+            self.progress.setFormat(f"{event.stage} {event.step}/{event.total}{loss}, {left}")
+        else:
+            self.progress.setRange(0, 0)
+
+    def _returned(self, job: Job, value: Any, on_result: Callable[[Any], str]) -> None:
+        if job is not self.job:
+            return
+        try:
+            said = on_result(value)
+        except (ValueError, OSError, RuntimeError) as error:
+            self._ended(job, str(error), failed=True)
+        else:
+            self._ended(job, said, failed=False)
+
+    def _ended(self, job: Job, sentence: str, *, failed: bool) -> None:
+        if job is not self.job:
+            return
+        self._lock(False)
+        self.progress.setRange(0, 1)
+        self.progress.setValue(0 if failed else 1)
+        self.progress.setFormat("")
+        self.on_end()
+        if failed:
+            self.show_failure(sentence)
+        else:
+            self.say(sentence)
+        self.job = None
+        job.deleteLater()
+
+
+class Folded(QWidget):
+    """A part of a form that is folded away under a heading until it is clicked."""
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self.content = content
+        self.button = QToolButton()
+        self.button.setText(title)
+        self.button.setCheckable(True)
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.button.setArrowType(Qt.ArrowType.RightArrow)
+        self.button.setAutoRaise(True)
+        self.button.toggled.connect(self._unfold)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
+        content.setVisible(False)
+
+    def _unfold(self, open_: bool) -> None:
+        self.content.setVisible(open_)
+        self.button.setArrowType(Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow)
+
+
+def heading(text: str) -> QLabel:
+    """Return a heading within a form."""
+    label = QLabel(f"<b>{text}</b>")
+    label.setWordWrap(True)
+    return label
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(text)
+    button.setToolTip(tooltip)
+    return button

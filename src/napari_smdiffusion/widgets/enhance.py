@@ -1,0 +1,480 @@
+"""The dock that enhances widefield layers, and trains enhancers."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..config import EnhanceConfig, EnhancerConfig, MicroscopeConfig
+from ..model_folder import check_place
+from ..models import user_folder
+from .dock import Dock, Folded, Task, heading
+from .forms import ConfigForm
+from .layers import METADATA, LayerSource, image_layers, layer_source, refined_place
+from .pickers import LayerList, ModelBox
+from .scripts import images_code, settings_code
+from .train import TimeChoice, checked_name, free_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from ..enhancer import Enhancement, Enhancer
+    from ..images import Image
+    from ..progress import Steps, Stop
+
+_MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
+_TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
+_SIMULATED_FIELDS = 8
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What was made of one layer."""
+
+    enhancement: Enhancement
+    error: Image | None
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a run made: the enhancer if one was trained, and the layers' results in their order."""
+
+    trained: str | None
+    factor: int
+    made: list[_Made]
+
+
+class EnhanceDock(Dock):
+    """Enhance widefield layers, as new layers or in place, with an enhancer at hand or one trained here."""
+
+    key: ClassVar[str] = "enhance"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.model = ModelBox("enhancer", [("train a new one …", "")])
+        self.layer_list = LayerList(self.viewer, finest=False)
+        self.layer_list.setToolTip("widefield images or stacks to enhance")
+        self.new_layer = QRadioButton("new layer")
+        self.in_place = QRadioButton("in place")
+        self.new_layer.setToolTip("add the enhanced image as a layer that lies exactly on the widefield layer")
+        self.in_place.setToolTip("turn the widefield layer itself into the enhanced image; its original is kept")
+        self.new_layer.setChecked(True)
+        self.uncertainty = QCheckBox("uncertainty map")
+        self.uncertainty.setToolTip("how much the result depends on how the image is turned: 8 times the work")
+        self.error_map = QCheckBox("error map")
+        self.error_map.setToolTip("where the enhanced image, blurred again, disagrees with the widefield image")
+        self.advanced = ConfigForm(EnhanceConfig, ("tile", "device"))
+        self.restore = QPushButton("Restore original")
+        self.restore.setToolTip("give the chosen layers, or else all of them, back as they were before any enhancement")
+        self.restore.clicked.connect(self.restore_originals)
+        self.training = _TrainingForm(self.viewer)
+        self._layers: list[ImageLayer] = []
+        self.form.addWidget(heading("Enhancer"))
+        self.form.addWidget(self.model)
+        self.form.addWidget(self.training)
+        self.form.addWidget(heading("Widefield layers to enhance"))
+        self.form.addWidget(self.layer_list)
+        for widget in (self.new_layer, self.in_place, self.uncertainty, self.error_map):
+            self.form.addWidget(widget)
+        self.form.addWidget(Folded("Advanced", self.advanced))
+        self.form.addWidget(self.restore)
+        self.model.changed.connect(self._show_training)
+        self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
+        self._show_training()
+        self._form_is_made()
+
+    def task(self) -> Task:
+        """Check the form, take what is needed of the layers, and say what to do."""
+        self._layers = layers = self.layer_list.layers()
+        config = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
+        model, error_map = self.model.model(), self.error_map.isChecked()
+        if not layers and model:
+            raise ValueError("Choose at least one widefield layer to enhance.")
+        sources = [widefield_source(layer) for layer in layers]
+        if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
+            raise ValueError("A multiscale layer cannot be changed in place: choose new layer.")
+        train = None if model else self.training.steps_maker()
+
+        def steps(stop: Stop) -> Steps[_Result]:
+            from ..models import load_enhancer
+
+            enhancer = load_enhancer(model) if train is None else (yield from train(stop))
+            made = []
+            for source in sources:
+                if stop():
+                    break
+                one = yield from _enhance_layer(enhancer, source.read(stop), config, error_map, stop)
+                if not stop():
+                    made.append(one)
+            return _Result(enhancer.name if train is not None else None, enhancer.config.upscale, made)
+
+        what = f"enhancing {len(layers)} layer{'s' * (len(layers) != 1)}"
+        return Task(what if model else f"training {self.training.name.text()}", steps)
+
+    def code(self) -> str:
+        """Return the same as Python, into new layers."""
+        layers, model = self.layer_list.layers(), self.model.model()
+        if not layers:
+            raise ValueError("Choose at least one widefield layer to enhance.")
+        settings = {**self.advanced.changes(), "uncertainty": self.uncertainty.isChecked()}
+        made = (
+            f"from napari_smdiffusion import load_enhancer\n\nenhancer = load_enhancer({model!r})\n"
+            if model
+            else self.training.code()
+        )
+        names = ", ".join(repr(layer.name) for layer in layers)
+        show = "new" if self.new_layer.isChecked() else "in place"
+        return (
+            "import napari\n"
+            "from napari_smdiffusion.widgets.enhance import show_enhanced, widefield_source\n"
+            f"{made}\n"
+            "viewer = napari.current_viewer()\n"
+            f"for name in ({names},):\n"
+            "    layer = viewer.layers[name]\n"
+            "    image = widefield_source(layer).read()\n"
+            f"    result = enhancer.enhance_with_uncertainty(image, {settings_code(settings)})\n"
+            f"    show_enhanced(viewer, layer, result, enhancer.config.upscale, in_place={show == 'in place'})\n"
+        )
+
+    def on_result(self, result: _Result) -> str:
+        """Show the enhanced layers, new or in place, with the maps on top."""
+        if result.trained is not None:
+            self.model.choose(result.trained)
+            self.training.name.setText(free_name(result.trained, "enhancer"))
+        said = [f"The enhancer {result.trained} is trained and chosen."] if result.trained else []
+        for layer, made in zip(self._layers, result.made, strict=False):
+            in_place = self.in_place.isChecked() and layer in self.viewer.layers
+            show_enhanced(self.viewer, layer, made.enhancement, result.factor, in_place=in_place)
+            if made.error is not None and made.agreement is not None:
+                _show_error_map(self.viewer, layer, made.error, result.factor, in_place)
+                said.append(f"{layer.name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best.")
+        if self._layers:
+            count = len(result.made)
+            said.append(f"{count} of {len(self._layers)} layers enhanced ×{result.factor}.")
+        self.layer_list.refresh()
+        return " ".join(said)
+
+    def restore_originals(self) -> None:
+        """Give layers back their original data, place and contrast."""
+        changed = [layer for layer in image_layers(self.viewer) if original(layer) is not None]
+        meant = {id(layer) for layer in [*self.layer_list.layers(), *self.viewer.layers.selection]}
+        chosen = [layer for layer in changed if id(layer) in meant] or changed
+        if not chosen:
+            self.show_failure("No layer was enhanced in place: there is nothing to restore.")
+            return
+        for layer in chosen:
+            restore(layer)
+        self.layer_list.refresh()
+        self.say(f"Restored: {', '.join(layer.name for layer in chosen)}.")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered."""
+        return {
+            "model": self.model.model(),
+            "in_place": self.in_place.isChecked(),
+            "uncertainty": self.uncertainty.isChecked(),
+            "error_map": self.error_map.isChecked(),
+            "training": self.training.settings(),
+            **self.advanced.values(),
+        }
+
+    def show_settings(self, values: dict[str, Any]) -> None:
+        """Show what was remembered."""
+        if isinstance(values.get("model"), str):
+            self.model.choose(values["model"])
+        (self.in_place if values.get("in_place") else self.new_layer).setChecked(True)
+        self.uncertainty.setChecked(bool(values.get("uncertainty")))
+        self.error_map.setChecked(bool(values.get("error_map")))
+        if isinstance(values.get("training"), dict):
+            self.training.show_settings(values["training"])
+        self.advanced.show_values(values)
+
+    def _show_training(self) -> None:
+        self.training.setVisible(self.model.model() == "")
+
+
+class _TrainingForm(QWidget):
+    """What an enhancer is trained on: layers with weights, simulated structures, optics, factor, time."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.sources = LayerList(viewer, finest=True, weighted=True)
+        self.sources.setToolTip("super-resolution images, experimental or generated, to learn from")
+        self.simulated = QComboBox()
+        self.simulated.addItems(["none", "microtubules", "mitochondria"])
+        self.simulated.setToolTip("mathematical models of structures to learn from as well")
+        self.simulated_weight = QDoubleSpinBox()
+        self.simulated_weight.setRange(0.01, 1000)
+        self.simulated_weight.setValue(1)
+        self.simulated_weight.setToolTip("how often the simulated images are drawn from, relative to a layer's weight")
+        self.name = QLineEdit(free_name("my enhancer", "enhancer"))
+        self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
+        self.factor = ConfigForm(EnhancerConfig, ("upscale",))
+        self.time = TimeChoice(_MINUTES, 5.0)
+        self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
+        self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
+        rows = QWidget()
+        form = QFormLayout(rows)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.addRow("simulated", self.simulated)
+        form.addRow("its weight", self.simulated_weight)
+        form.addRow("name", self.name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 0, 0, 0)
+        layout.addWidget(heading("Super-resolution images to learn from"))
+        for widget in (self.sources, rows, self.factor, self.time):
+            layout.addWidget(widget)
+        layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
+        layout.addWidget(Folded("Advanced training", self.advanced))
+
+    def steps_maker(self) -> Any:
+        """Check the form and return what makes the steps of the training."""
+        layers = self.sources.layers()
+        structure = self.simulated.currentText()
+        if not layers and structure == "none":
+            raise ValueError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
+        sources = [layer_source(layer) for layer in layers]
+        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
+        config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
+        optics = MicroscopeConfig(**self.optics.values())
+        name = checked_name(self.name.text())
+        out = user_folder() / "enhancer" / name
+        check_place(out)
+
+        def steps(stop: Stop) -> Steps[Enhancer]:
+            from ..enhancer_training import train_enhancer_steps
+
+            images = [source.read(stop) for source in sources]
+            images += _simulated(structure, images, config.seed)
+            return (
+                yield from train_enhancer_steps(images, config, optics, weights=weights, out=out, name=name, stop=stop)
+            )
+
+        return steps
+
+    def code(self) -> str:
+        """Return the same training as Python."""
+        layers, structure = self.sources.layers(), self.simulated.currentText()
+        settings = {"minutes": self.time.minutes(), **self.factor.values(), **self.advanced.changes()}
+        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
+        simulated = (
+            ""
+            if structure == "none"
+            else (
+                "from napari_smdiffusion.widgets.enhance import simulated_like\n"
+                f"sources += simulated_like({structure!r}, sources, {self.advanced.values()['seed']})\n"
+            )
+        )
+        return (
+            "from napari_smdiffusion import Enhancer, MicroscopeConfig\n"
+            "from napari_smdiffusion.models import user_folder\n"
+            f"{images_code('sources', layers) if layers else 'sources = []'}\n"
+            f"{simulated}"
+            f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"
+            f"enhancer = Enhancer.train(sources, weights={weights}, microscope=microscope, {settings_code(settings)})\n"
+            f'enhancer.save(user_folder() / "enhancer" / {checked_name(self.name.text())!r})\n'
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered."""
+        return {
+            "minutes": self.time.minutes(),
+            **self.factor.values(),
+            **self.advanced.values(),
+            "optics": self.optics.values(),
+        }
+
+    def show_settings(self, values: Mapping[str, Any]) -> None:
+        """Show what was remembered."""
+        if isinstance(values.get("minutes"), (int, float)):
+            self.time.set_minutes(float(values["minutes"]))
+        for form in (self.factor, self.advanced):
+            form.show_values(values)
+        if isinstance(values.get("optics"), dict):
+            self.optics.show_values(values["optics"])
+
+
+def simulated_like(structure: str, images: Sequence[Image], seed: int) -> list[Image]:
+    """Return simulated fields of a structure, with the pixel size of `images` (20 nm if there are none)."""
+    from ..images import common_pixel_size
+    from ..structures import simulate
+
+    size = common_pixel_size(images) if images else None
+    return [simulate(structure, _SIMULATED_FIELDS, 512, size or 20.0, seed)]  # type: ignore[arg-type]
+
+
+def _simulated(structure: str, images: Sequence[Image], seed: int) -> list[Image]:
+    return [] if structure == "none" else simulated_like(structure, images, seed)
+
+
+def _enhance_layer(
+    enhancer: Enhancer, image: Image, config: EnhanceConfig, error_map: bool, stop: Stop
+) -> Steps[_Made]:
+    from ..assess import error_map as make_error_map
+    from ..enhancer import enhance_steps
+
+    enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
+    if not error_map or stop():
+        return _Made(enhancement, None, None)
+    pairs = zip(enhancement.image.pixels, image.pixels, strict=True)
+    maps = [make_error_map(sharp, coarse, enhancer.config.upscale) for sharp, coarse in pairs]
+    pixels = np.stack([one.error for one in maps])
+    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
+    error = dataclasses.replace(image, pixels=pixels, provenance=facts)
+    return _Made(enhancement, error, float(np.mean([one.rsp for one in maps])))
+
+
+def original(layer: ImageLayer) -> dict[str, Any] | None:
+    """Return what a layer was before it was enhanced in place, or None if it never was."""
+    kept = layer.metadata.get(METADATA, {}).get("original")
+    return kept if isinstance(kept, dict) else None
+
+
+def widefield_source(layer: ImageLayer) -> LayerSource:
+    """Take what is needed of a widefield layer; of one that was enhanced in place, its original."""
+    kept = original(layer)
+    if kept is None:
+        return layer_source(layer)
+    return dataclasses.replace(kept["source"], name=layer.name)
+
+
+def restore(layer: ImageLayer) -> None:
+    """Give a layer back the data, place and contrast that it had before it was enhanced in place."""
+    kept = original(layer)
+    if kept is None:
+        return
+    layer.data = kept["data"]
+    for name in ("scale", "translate", "contrast_limits"):
+        setattr(layer, name, kept[name])
+    layer.metadata = kept["metadata"]
+
+
+def show_enhanced(
+    viewer: Viewer, layer: ImageLayer, result: Enhancement, factor: int, *, in_place: bool
+) -> list[ImageLayer]:
+    """Show an enhanced image exactly over its widefield layer, or in it, and the uncertainty map on top.
+
+    Returns
+    -------
+    The layers that hold them.
+    """
+    place = _place(layer, factor)
+    pixels = _like(layer, result.image.pixels)
+    limits = _contrast(pixels)
+    shown = []
+    if in_place:
+        kept = original(layer) or {
+            "source": layer_source(layer),
+            "data": layer.data,
+            "scale": np.array(layer.scale),
+            "translate": np.array(layer.translate),
+            "contrast_limits": tuple(layer.contrast_limits),
+            "metadata": dict(layer.metadata),
+        }
+        layer.data = pixels
+        layer.scale, layer.translate = place["scale"], place["translate"]
+        layer.contrast_limits = limits
+        ours = {**layer.metadata.get(METADATA, {}), "original": kept}
+        ours.pop("pixel_size_nm", None)
+        if result.image.pixel_size:
+            ours["pixel_size_nm"] = result.image.pixel_size
+        layer.metadata = {**layer.metadata, **result.image.provenance, METADATA: ours}
+        shown.append(layer)
+    else:
+        shown.append(
+            viewer.add_image(
+                pixels,
+                name=f"{layer.name} (enhanced ×{factor})",
+                colormap=layer.colormap,
+                contrast_limits=limits,
+                metadata=_facts(result.image, layer),
+                **place,
+            )
+        )
+    if result.uncertainty is not None:
+        spread = _like(layer, result.uncertainty.pixels)
+        shown.append(
+            viewer.add_image(
+                spread,
+                name=f"{layer.name} (uncertainty)",
+                colormap="magma",
+                blending="additive",
+                opacity=0.7,
+                contrast_limits=_contrast(spread),
+                metadata=_facts(result.uncertainty, layer),
+                **place,
+            )
+        )
+    return shown
+
+
+def _show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, factor: int, in_place: bool) -> None:
+    kept = original(layer) if in_place else None
+    place = refined_place(layer, 1)
+    if kept is not None:
+        place |= {"scale": kept["scale"], "translate": kept["translate"]}
+    pixels = _like(layer, error.pixels)
+    viewer.add_image(
+        pixels,
+        name=f"{layer.name} (error map)",
+        colormap="yellow",
+        blending="additive",
+        opacity=0.7,
+        contrast_limits=_contrast(pixels),
+        metadata=_facts(error, layer),
+        **place,
+    )
+
+
+def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
+    """Return where the enhanced image lies; for a layer that was enhanced already, relative to its original."""
+    kept = original(layer)
+    if kept is None:
+        return refined_place(layer, factor)
+    from napari.layers import Image as ImageLayer
+
+    like = ImageLayer(
+        np.zeros((2,) * layer.ndim),
+        scale=kept["scale"],
+        translate=kept["translate"],
+        rotate=layer.rotate,
+        shear=layer.shear,
+        affine=layer.affine.affine_matrix,
+        units=layer.units,
+    )
+    return refined_place(like, factor)
+
+
+def _facts(image: Image, layer: ImageLayer) -> dict[str, Any]:
+    """Return an image's provenance as a layer's metadata, with the pixel size where the layer has no unit of length."""
+    known = {METADATA: {"pixel_size_nm": image.pixel_size}} if image.pixel_size else {}
+    return {**image.provenance, **known}
+
+
+def _like(layer: ImageLayer, pixels: Any) -> Any:
+    """Return (N, Y, X) with as many axes as the layer has."""
+    return pixels[0] if layer.ndim == 2 else pixels
+
+
+def _contrast(pixels: Any) -> tuple[float, float]:
+    low, high = (float(v) for v in np.percentile(pixels, (1, 99.8)))
+    return (low, high) if low < high else (low, low + 1)

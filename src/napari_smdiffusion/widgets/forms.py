@@ -1,0 +1,126 @@
+"""Forms made from the dataclasses of `config`: one row a field, with its limits, unit and help text."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from magicgui.widgets.bases import ValueWidget
+
+
+class ConfigForm(QWidget):
+    """Rows for some fields of a config dataclass.
+
+    Parameters
+    ----------
+    kind
+        The dataclass; its defaults are what the form shows at first.
+    names
+        The fields to show, in this order.
+    """
+
+    changed = Signal()
+
+    def __init__(self, kind: type, names: Sequence[str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.kind = kind
+        fields = {field.name: field for field in dataclasses.fields(kind)}
+        hints = typing.get_type_hints(kind)
+        self._rows: dict[str, ValueWidget] = {}
+        self._optional = {name for name in names if fields[name].default is None}
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        # Labels above their fields where the dock is narrow.
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name in names:
+            row = _row(fields[name], hints[name])
+            self._rows[name] = row
+            label = QLabel(row.label)
+            label.setToolTip(row.tooltip or "")
+            native = row.native
+            native.setObjectName(name)
+            native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            layout.addRow(label, native)
+            row.changed.connect(lambda _: self.changed.emit())
+
+    def values(self) -> dict[str, Any]:
+        """Return the values shown, by field name."""
+        values = {name: _plain(row.value) for name, row in self._rows.items()}
+        # A number that may be left to the program is shown as 0 then.
+        return {name: None if name in self._optional and not value else value for name, value in values.items()}
+
+    def show_values(self, values: Mapping[str, Any]) -> None:
+        """Show `values`; names that the form does not have, and values that do not fit, are left out."""
+        for name, value in values.items():
+            if name in self._rows:
+                try:
+                    self._rows[name].value = 0 if value is None else tuple(value) if isinstance(value, list) else value
+                except (ValueError, TypeError):
+                    continue
+
+    def changes(self) -> dict[str, Any]:
+        """Return the values that are not the dataclass's defaults."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self.kind)}
+        return {name: value for name, value in self.values().items() if value != defaults[name]}
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple)) else value
+
+
+def _row(field: dataclasses.Field[Any], hint: Any) -> ValueWidget:
+    rules = field.metadata
+    annotation = _without_none(hint)
+    unit = f" [{rules['unit']}]" if rules["unit"] else ""
+    label = field.name.removesuffix("_range").replace("_", " ") + unit
+    if field.name.endswith("_range"):
+        label = f"{label}, from – to"
+    help_text = rules["help"]
+    words = {"above": "more than", "low": "at least", "high": "at most", "multiple_of": "a multiple of"}
+    limits = ", ".join(f"{word} {rules[key]:g}" for key, word in words.items() if rules[key] is not None)
+    tooltip = f"{help_text}{unit}" + (f"; {limits}" if limits else "")
+    options: dict[str, Any] = {}
+    default = field.default
+    if default is None:
+        default, tooltip = 0, f"{tooltip}; 0: automatic"
+        rules = {**rules, "low": 0}
+    if rules["choices"]:
+        options["choices"] = list(rules["choices"])
+    elif annotation in (int, float):
+        options |= _limits(rules, annotation, default)
+    elif typing.get_origin(annotation) is tuple:
+        options["options"] = _limits(rules, typing.get_args(annotation)[0], max(default))
+    row = create_widget(value=default, annotation=annotation, name=field.name, label=label, options=options)
+    row.tooltip = tooltip
+    return typing.cast("ValueWidget", row)
+
+
+def _limits(rules: Mapping[str, Any], kind: type, default: Any) -> dict[str, Any]:
+    """Return the limits and the step of a spin box."""
+    if kind is int:
+        step = rules["multiple_of"] or 1
+        low = rules["low"] if rules["low"] is not None else 0
+        return {"min": int(low), "max": int(rules["high"] or 2**31 - 1), "step": step}
+    step = 10.0 ** (len(str(int(abs(default)))) - 2) if default and abs(default) >= 1 else 0.05
+    if default and abs(default) < 0.01:
+        step = 1e-4
+    low = rules["above"] if rules["above"] is not None else rules["low"]
+    return {"min": float(low if low is not None else -1e9), "max": float(rules["high"] or 1e9), "step": step}
+
+
+def _without_none(hint: Any) -> Any:
+    """Return X of `X | None`."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return kinds[0]
+    return hint

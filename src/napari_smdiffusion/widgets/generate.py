@@ -1,0 +1,277 @@
+"""The dock that generates images with a diffusion model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from qtpy.QtWidgets import QPushButton
+
+from ..config import GenerateConfig
+from ..model_folder import read_facts
+from ..models import find_model
+from ..progress import Event, Generated, Preview, Progress, Steps, Stop
+from .dock import Dock, Folded, Task, heading
+from .forms import ConfigForm
+from .layers import LayerSource, free_place, image_layers, kind, layer_source
+from .pickers import ModelBox
+from .scripts import settings_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from ..assess import Match
+    from ..images import Image
+
+_SHOWN = ("count", "height", "width", "seed")
+_ADVANCED = ("steps", "batch", "device")
+_LOOKED_UP = 128  # px; the side of the part of an image that is looked for in the training images
+
+
+class GenerateDock(Dock):
+    """Generate images; they stream into one layer, which is marked as synthetic."""
+
+    key: ClassVar[str] = "generate"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.model = ModelBox("diffusion")
+        self.main = ConfigForm(GenerateConfig, _SHOWN)
+        self.main.show_values({"height": 512, "width": 512, "count": 8})
+        self.new_seed = QPushButton("New seed")
+        self.new_seed.setToolTip("draw another seed, for other images than before")
+        self.new_seed.clicked.connect(self._draw_seed)
+        self.advanced = ConfigForm(GenerateConfig, _ADVANCED)
+        self.nearest = QPushButton("Find nearest training patch")
+        self.nearest.setToolTip(
+            "look for the middle of the image shown in all places and turns of the open training images: is it a copy?"
+        )
+        self.nearest.clicked.connect(self.find_nearest)
+        self._layer: ImageLayer | None = None
+        self._pixels: npt.NDArray[np.float32] | None = None
+        self._facts: dict[str, Any] = {}
+        self._done = self._last = 0
+        self._config = GenerateConfig()
+        self.form.addWidget(heading("Model"))
+        self.form.addWidget(self.model)
+        self.form.addWidget(heading("Images"))
+        self.form.addWidget(self.main)
+        self.form.addWidget(self.new_seed)
+        self.form.addWidget(Folded("Advanced", self.advanced))
+        self.form.addWidget(heading("Is it a copy?"))
+        self.form.addWidget(self.nearest)
+        self._form_is_made()
+
+    def task(self) -> Task:
+        """Check the form and say what to do."""
+        model = self._chosen()
+        self._config = config = self._read_config()
+        self._facts = read_facts(find_model(model, "diffusion"), "diffusion")
+
+        def steps(stop: Stop) -> Steps[Image]:
+            from ..diffusion import generate_steps
+            from ..models import load_diffusion_model
+
+            return (yield from generate_steps(load_diffusion_model(model), config, stop=stop))
+
+        return Task(f"generating {config.count} images", steps)
+
+    def code(self) -> str:
+        """Return the same generation as Python, into a layer at the same place."""
+        self._read_config()
+        main, advanced = self.main.values(), self.advanced.changes()
+        settings = {"size": (main["height"], main["width"]), "seed": main["seed"], **advanced}
+        return (
+            "import napari\n"
+            "from napari_smdiffusion import load_diffusion_model\n"
+            "from napari_smdiffusion.widgets.layers import free_place\n\n"
+            "viewer = napari.current_viewer()\n"
+            f"model = load_diffusion_model({self._chosen()!r})\n"
+            f"images = model.generate({main['count']}, {settings_code(settings)})\n"
+            "place = free_place(viewer, images.pixel_size, 3)\n"
+            "viewer.add_image(images.pixels, name=images.name, metadata=dict(images.provenance), **place)\n"
+        )
+
+    def on_start(self) -> None:
+        """Begin a new layer."""
+        self._layer, self._pixels, self._done = None, None, 0
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Let the layer grow by the images that are ready; the next one is shown while it is being denoised."""
+        for event in events:
+            if isinstance(event, Generated):
+                self._put(event.index, event.image)
+                self._done = event.index + 1
+            elif isinstance(event, Preview):
+                self._put(self._done, event.images[0])
+        if any(isinstance(event, (Generated, Preview)) for event in events):
+            self._show(self._last)
+
+    def on_result(self, result: Image) -> str:
+        """Leave in the layer what is finished, with its provenance."""
+        if self._layer is not None and self._layer in self.viewer.layers:
+            self._show(len(result))
+            self._layer.metadata.update(result.provenance)
+            self._layer.metadata["kind"] = "synthetic"
+        return f"{len(result)} synthetic images by {self._facts.get('name', 'the model')}, seed {self._config.seed}."
+
+    def on_end(self) -> None:
+        """Take a half-denoised image out again where the run was stopped or failed."""
+        if self._layer is not None and self._layer in self.viewer.layers and self._done:
+            self._show(self._done)
+        elif self._layer is not None and self._layer in self.viewer.layers and self._pixels is not None:
+            self.viewer.layers.remove(self._layer)
+        self._pixels = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered."""
+        return {"model": self.model.model(), **self.main.values(), **self.advanced.values()}
+
+    def show_settings(self, values: dict[str, Any]) -> None:
+        """Show what was remembered."""
+        if values.get("model"):
+            self.model.choose(str(values["model"]))
+        self.main.show_values(values)
+        self.advanced.show_values(values)
+
+    def find_nearest(self) -> None:
+        """Look for the image shown in the open training images, and show the place that is most like it."""
+        if self.running:
+            return
+        try:
+            patch, sources = self._to_look_for()
+        except ValueError as error:
+            self.show_failure(str(error))
+            return
+        self.start(Task("looking for the nearest training patch", _nearest_steps(patch, sources)), self._show_nearest)
+
+    def _chosen(self) -> str:
+        model = self.model.model()
+        if model is None:
+            raise ValueError("There is no diffusion model yet: train one in Train diffusion model.")
+        return model
+
+    def _read_config(self) -> GenerateConfig:
+        return GenerateConfig(**self.main.values(), **self.advanced.values())
+
+    def _draw_seed(self) -> None:
+        self.main.show_values({"seed": int(np.random.default_rng().integers(2**31))})
+
+    def _put(self, index: int, image: npt.NDArray[np.float32]) -> None:
+        """Put an image into the array that all of them have room in, which is made once and never copied."""
+        if self._pixels is None:
+            self._pixels = np.empty((self._config.count, *image.shape), np.float32)
+        self._pixels[index] = image
+        self._last = index + 1
+
+    def _show(self, count: int) -> None:
+        """Show the first `count` images."""
+        pixels = self._pixels
+        if pixels is None:
+            return
+        if self._layer is None:
+            name = self._facts.get("name", "diffusion model")
+            self._layer = self.viewer.add_image(
+                pixels[:count],
+                name=f"{name}, seed {self._config.seed} (synthetic)",
+                colormap="inferno",
+                contrast_limits=_limits(self._facts["scaling"]),
+                metadata={"kind": "synthetic", "model": name, "seed": self._config.seed},
+                **free_place(self.viewer, self._facts.get("pixel_size_nm"), 3),
+            )
+        elif self._layer in self.viewer.layers:
+            grown = count != len(self._layer.data)
+            axis = self.viewer.dims.ndim - 3
+            following = self.viewer.dims.current_step[axis] == len(self._layer.data) - 1
+            if grown:
+                self._layer.data = pixels[:count]
+            else:
+                self._layer.refresh()
+            # Whoever looks at the newest image goes on looking at the newest.
+            if grown and following:
+                self.viewer.dims.set_current_step(axis, count - 1)
+
+    def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource]]:
+        """Return the middle of the synthetic image shown, and what there is to look in."""
+        layers = image_layers(self.viewer)
+        synthetic = [layer for layer in layers if kind(layer) == "synthetic" and layer.ndim in (2, 3)]
+        active = self.viewer.layers.selection.active
+        if active in synthetic:
+            synthetic = [active]
+        if not synthetic:
+            raise ValueError("There is no synthetic image to look for: generate some first.")
+        layer = synthetic[0]
+        pixels = np.asarray(layer.data)
+        if pixels.ndim == 3:
+            place = int(np.clip(round(layer.world_to_data(self.viewer.dims.point)[-3]), 0, len(pixels) - 1))
+            pixels = pixels[place]
+        top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
+        patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
+        known = {one.get("sha256") for one in layer.metadata.get("training_data", [])}
+        sources = [layer_source(one) for one in layers if kind(one) in ("experimental", "simulated") and not one.rgb]
+        sources = [s for s in sources if min(s.pixels.shape[-2:]) >= min(patch.shape)]
+        if not sources:
+            raise ValueError("There is no training image among the layers: open the images the model was trained on.")
+        exact = [s for s in sources if known and not _lazy(s) and s.read().digest in known]
+        return patch, exact or sources
+
+    def _show_nearest(self, result: tuple[Match, npt.NDArray[np.float32], str, float | None]) -> str:
+        match, patch, name, pixel_size = result
+        self.viewer.add_image(
+            patch,
+            name=f"nearest training patch, in {name}",
+            colormap="inferno",
+            metadata={"kind": "training patch", "correlation": match.correlation},
+            **free_place(self.viewer, pixel_size, 2),
+        )
+        return (
+            f"The place of the training images that is most like it: {name}, row {match.y}, column {match.x}. "
+            f"It correlates by {match.correlation:.2f}; a copy would reach 1."
+        )
+
+
+def _lazy(source: LayerSource) -> bool:
+    return not isinstance(source.pixels, np.ndarray)
+
+
+def _limits(scaling: dict[str, Any]) -> tuple[float, float]:
+    """Return contrast limits that suit all images of a model, from the statistics of what it learned from."""
+    return scaling["low"], min(scaling["high"], scaling["mean"] + 6 * scaling["std"])
+
+
+def _nearest_steps(
+    patch: Any, sources: Sequence[LayerSource]
+) -> Callable[[Stop], Steps[tuple[Match, Any, str, float | None]]]:
+    """Return steps that find the window of any plane that `patch` resembles most, and turn it as the patch lies.
+
+    As in `assess.memorization` the images are compared after averaging 2 × 2 pixels: that keeps the structure and takes
+    out half of the noise.
+    """
+
+    def steps(stop: Stop) -> Steps[tuple[Match, Any, str, float | None]]:
+        from ..assess import halved, nearest_matches
+        from ..patches import inverse_symmetry, symmetry
+
+        best: tuple[Match, Any, str, float | None] | None = None
+        planes = [(source, plane) for source in sources for plane in source.read(stop).pixels]
+        for i, (source, plane) in enumerate(planes):
+            yield Progress("comparing", i, len(planes), float("inf"))
+            if stop():
+                break
+            match = nearest_matches(halved(patch[np.newaxis]), halved(plane[np.newaxis]))[0]
+            if best is None or match.correlation > best[0].correlation:
+                match = replace(match, y=2 * match.y, x=2 * match.x)
+                height, width = symmetry(patch, match.symmetry).shape
+                found = plane[match.y : match.y + height, match.x : match.x + width]
+                turned = np.ascontiguousarray(inverse_symmetry(found, match.symmetry))
+                best = match, turned, source.name, source.pixel_size
+        if best is None:
+            raise InterruptedError("Stopped before anything was compared.")
+        return best
+
+    return steps

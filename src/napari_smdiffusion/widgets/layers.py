@@ -1,0 +1,208 @@
+"""From napari layers to images and back: pixels, pixel size and place. Without Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..images import Image
+from ..progress import Stop, never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+METADATA = "napari_smdiffusion"  # key of what is ours in a layer's metadata
+_KINDS_MADE_HERE = ("synthetic", "enhanced", "preview")
+
+
+@dataclass(frozen=True)
+class LayerSource:
+    """What a worker thread needs of a layer, taken on the main thread: a live layer is never read from a thread.
+
+    Pixels in memory are copied; those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
+    """
+
+    name: str
+    pixels: Any
+    pixel_size: float | None
+    origin: tuple[float, float]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, stop: Stop = never) -> Image:
+        """Read the pixels; raises InterruptedError when `stop` says so between two planes."""
+        if self.pixels.ndim == 2:
+            return self._image(np.asarray(self.pixels))
+        planes = []
+        for plane in self.pixels:
+            if stop():
+                raise InterruptedError(f"Stopped while {self.name} was being read.")
+            planes.append(np.asarray(plane))
+        return self._image(np.stack(planes))
+
+    def _image(self, pixels: Any) -> Image:
+        return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance)
+
+
+def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
+    """Return the image layers of the viewer (labels, points and shapes are none), topmost first."""
+    from napari.layers import Image as ImageLayer
+
+    return [layer for layer in reversed(viewer.layers) if type(layer) is ImageLayer]
+
+
+def made_here(layer: ImageLayer) -> bool:
+    """Tell whether the layer is synthetic, enhanced or a preview, and so not an experimental image."""
+    return kind(layer) in _KINDS_MADE_HERE or kind(layer).startswith(("uncertainty", "error"))
+
+
+def kind(layer: ImageLayer) -> str:
+    """Return what the layer says of itself: "experimental" where it says nothing."""
+    return str(layer.metadata.get("kind", "experimental"))
+
+
+def layer_pixel_size(layer: ImageLayer) -> float | None:
+    """Return the side of the layer's pixels in nm, or None if it has no unit of length.
+
+    Raises
+    ------
+    ValueError
+        If its pixels are not square.
+    """
+    if METADATA in layer.metadata and "pixel_size_nm" in layer.metadata[METADATA]:
+        return float(layer.metadata[METADATA]["pixel_size_nm"])
+    y, x = (abs(float(s)) for s in layer.scale[-2:])
+    nanometres = _nanometres(layer)
+    if nanometres is None:
+        return None
+    if abs(y / x - 1) > 0.01:
+        raise ValueError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square ones first.")
+    return x * nanometres
+
+
+def _nanometres(layer: ImageLayer) -> float | None:
+    """Return how long the layer's unit is in nm, or None if it is no length."""
+    unit = layer.units[-1]
+    return float((1 * unit).to("nm").magnitude) if "[length]" in unit.dimensionality else None
+
+
+def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
+    """Remember a pixel size in nm that a person gave for a layer without one; where the layer lies is left alone."""
+    layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), "pixel_size_nm": float(pixel_size)}
+
+
+def layer_source(layer: ImageLayer) -> LayerSource:
+    """Take what is needed of a layer.
+
+    Raises
+    ------
+    ValueError
+        If it is RGB, has more than three axes, or its pixels are not square.
+    """
+    if layer.rgb:
+        raise ValueError(f"{layer.name} is a color (RGB) image: split it, or convert it to grayscale first.")
+    data = layer.data[0] if layer.multiscale else layer.data
+    if data.ndim > 3:
+        raise ValueError(
+            f"{layer.name} has {data.ndim} axes: take out one channel or time point, so that planes, Y and X are left."
+        )
+    in_memory = isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
+    size = layer_pixel_size(layer)
+    corner = _corner(layer, size)
+    facts = {key: value for key, value in layer.metadata.items() if key != METADATA}
+    return LayerSource(layer.name, data.copy() if in_memory else data, size, corner, facts)
+
+
+def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
+    """Return (y, x) in nm of the corner of the first pixel; napari gives its middle."""
+    unit = _nanometres(layer) or 1.0
+    step = pixel_size or 1.0
+    y, x = (float(t) * unit - step / 2 for t in layer.translate[-2:])
+    return y, x
+
+
+def layer_image(layer: ImageLayer) -> Image:
+    """Return a layer as an `Image`: its pixels, its pixel size in nm, and its place."""
+    return layer_source(layer).read()
+
+
+def viewed_size(layer: ImageLayer) -> str:
+    """Return the size and pixel size of a layer as people read them."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    shape = " × ".join(str(n) for n in data.shape[: layer.ndim])
+    try:
+        size = layer_pixel_size(layer)
+    except ValueError:
+        return f"{shape}, pixels not square"
+    return f"{shape}, {size:.4g} nm" if size else f"{shape}, pixel size unknown"
+
+
+def refined_place(layer: ImageLayer, factor: int) -> dict[str, Any]:
+    """Return scale, translate, rotate, shear, affine and units of an image `factor` times finer than `layer`.
+
+    Its pixels tile those of `layer` exactly, corner on corner; napari places the middle of a pixel, so the first
+    fine pixel lies off the first coarse one by (1 / factor - 1) / 2 coarse pixels.
+    """
+    from napari.utils.transforms import Affine
+
+    offset = np.zeros(layer.ndim)
+    offset[-2:] = (1 / factor - 1) / 2
+    place = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate)
+    scale = np.array(layer.scale, float)
+    scale[-2:] /= factor
+    return {
+        "scale": scale,
+        "translate": place(offset),
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine.affine_matrix.copy(),
+        "units": layer.units,
+    }
+
+
+def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict[str, Any]:
+    """Return scale, translate and units of a new image beside everything there is, to scale with it.
+
+    It takes the unit of length that the layers have; among layers that only know pixels it is placed in pixels too.
+    """
+    layers = image_layers(viewer)
+    measured = [layer for layer in layers if _nanometres(layer) is not None]
+    step, unit = 1.0, "pixel"
+    if pixel_size and (measured or not layers):
+        unit = str(measured[0].units[-1]) if measured else "nm"
+        step = pixel_size / (_nanometres(measured[0]) or 1.0) if measured else pixel_size
+    corner = [0.0, 0.0]
+    if layers:
+        extents = [layer.extent.world[:, -2:] for layer in layers]
+        top, right = min(e[0, 0] for e in extents), max(e[1, 1] for e in extents)
+        left = min(e[0, 1] for e in extents)
+        corner = [float(top), float(right + 0.05 * (right - left) + step)]
+    return {
+        "scale": (1.0,) * (ndim - 2) + (step, step),
+        "translate": (0.0,) * (ndim - 2) + tuple(corner),
+        "units": ("pixel",) * (ndim - 2) + (unit, unit),
+    }
+
+
+def known_layers(layers: Iterable[ImageLayer], hashes: Sequence[str]) -> list[ImageLayer]:
+    """Return those of `layers` whose pixels have one of the SHA-256 `hashes` that a model keeps."""
+    found = []
+    for layer in layers:
+        try:
+            image = layer_image(layer)
+        except (ValueError, MemoryError):
+            continue
+        if image.digest in hashes:
+            found.append(layer)
+    return found
+
+
+def file_of(layer: ImageLayer) -> Path | None:
+    """Return the file that a layer was read from, if there is one."""
+    path = layer.source.path
+    return Path(path) if path else None

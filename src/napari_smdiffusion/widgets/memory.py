@@ -1,0 +1,39 @@
+"""The docks' settings, remembered from one start of napari to the next."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from ..images import written_whole
+from ..models import user_folder
+
+
+def recall(dock: str) -> dict[str, Any]:
+    """Return what was remembered of a dock, or nothing."""
+    values = _read().get(dock, {})
+    return values if isinstance(values, dict) else {}
+
+
+def remember(dock: str, values: dict[str, Any]) -> None:
+    """Remember the settings of a dock; a folder that cannot be written only costs the memory."""
+    with suppress(OSError), written_whole(user_folder() / "docks.json") as path:
+        path.write_text(json.dumps({**_read(), dock: values}, indent=2), encoding="utf-8")
+
+
+def _read() -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        values = json.loads((user_folder() / "docks.json").read_text(encoding="utf-8"))
+        return values if isinstance(values, dict) else {}
+    return {}
+
+
+def release_gpu_memory() -> None:
+    """Give back GPU memory that is held but not used; networks are moved off the GPU after every run anyway."""
+    from napari.utils.notifications import show_info
+
+    from ..compute import release_memory
+
+    release_memory()
+    show_info("Unused GPU memory was given back.")

@@ -1,0 +1,346 @@
+"""Lists and combo boxes of the viewer's image layers and of the models at hand, which stay up to date by themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..models import find_model, list_models
+from .layers import image_layers, layer_pixel_size, made_here, set_pixel_size, viewed_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+    from ..model_folder import Kind
+
+_LAYER = Qt.ItemDataRole.UserRole
+
+
+def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], None]) -> None:
+    """Call `changed` whenever layers come, go, move or are renamed, for as long as `widget` lives."""
+    events = viewer.layers.events
+    emitters = (events.inserted, events.removed, events.reordered, events.renamed)
+
+    def on_change(event: Any = None) -> None:
+        changed()
+
+    def disconnect() -> None:
+        for emitter in emitters:
+            emitter.disconnect(on_change)
+
+    for emitter in emitters:
+        emitter.connect(on_change)
+    widget.destroyed.connect(disconnect)
+
+
+def _known_size(layer: ImageLayer) -> float | None:
+    try:
+        return layer_pixel_size(layer)
+    except ValueError:
+        return None
+
+
+class LayerList(QWidget):
+    """Any number of image layers, chosen by their check boxes, and a pixel size for those that have none.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers are listed.
+    finest
+        Whether the finest experimental images are chosen at first (super-resolution), or the coarsest (widefield).
+    weighted
+        Whether each chosen layer has a weight.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, *, finest: bool, weighted: bool = False) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._finest = finest
+        self._weighted = weighted
+        self._weights: dict[int, float] = {}
+        self._touched = False
+        self.list = QListWidget()
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setMinimumHeight(64)
+        self.list.setMaximumHeight(120)
+        self._extra = QWidget()
+        row = QHBoxLayout(self._extra)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._extra_label = QLabel()
+        self._extra_label.setWordWrap(True)
+        self.extra = QDoubleSpinBox()
+        self.extra.setObjectName("pixel_size")
+        row.addWidget(self._extra_label, 1)
+        row.addWidget(self.extra)
+        self._weight_row = QWidget()
+        weight_row = QHBoxLayout(self._weight_row)
+        weight_row.setContentsMargins(0, 0, 0, 0)
+        self._weight_label = QLabel("weight")
+        self.weight = QDoubleSpinBox()
+        self.weight.setObjectName("weight")
+        self.weight.setRange(0, 1000)
+        self.weight.setValue(1)
+        self.weight.setToolTip("how often the selected layer is drawn from, relative to the other chosen ones")
+        weight_row.addWidget(self._weight_label, 1)
+        weight_row.addWidget(self.weight)
+        self._weight_row.setVisible(weighted)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.list)
+        layout.addWidget(self._extra)
+        layout.addWidget(self._weight_row)
+        self.extra.setRange(0, 10_000)
+        self.extra.setDecimals(2)
+        self.extra.setSuffix(" nm")
+        self.extra.setSpecialValueText("unknown")
+        self.extra.setToolTip("pixel size in nm of the layer named here, which has none; it is asked for only once")
+        self.extra.editingFinished.connect(self._take_pixel_size)
+        self.weight.valueChanged.connect(self._take_weight)
+        self.list.currentItemChanged.connect(self._show_weight)
+        self.list.itemChanged.connect(self._on_tick)
+        self.refresh()
+        watch_layers(viewer, self, self.refresh)
+
+    def layers(self) -> list[ImageLayer]:
+        """Return the chosen layers."""
+        return [item.data(_LAYER) for item in self._items() if item.checkState() == Qt.CheckState.Checked]
+
+    def weights(self) -> list[float]:
+        """Return the weight of each chosen layer."""
+        return [self._weights.get(id(layer), 1.0) for layer in self.layers()]
+
+    def choose(self, layers: Sequence[ImageLayer]) -> None:
+        """Choose exactly these layers."""
+        self._touched = True
+        for item in self._items():
+            here = any(item.data(_LAYER) is layer for layer in layers)
+            item.setCheckState(Qt.CheckState.Checked if here else Qt.CheckState.Unchecked)
+
+    def refresh(self) -> None:
+        """List the layers anew; what was chosen stays chosen."""
+        layers = image_layers(self._viewer)
+        chosen = self.layers() if self._touched else self._likely(layers)
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for layer in layers:
+                item = QListWidgetItem(f"{layer.name}   {viewed_size(layer)}")
+                item.setToolTip(item.text())
+                item.setData(_LAYER, layer)
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                ticked = any(layer is one for one in chosen)
+                item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+                self.list.addItem(item)
+        self._show_extra()
+        self.changed.emit()
+
+    def _items(self) -> list[QListWidgetItem]:
+        return [self.list.item(i) for i in range(self.list.count())]
+
+    def _likely(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
+        """Return the layers a person most likely means: experimental ones of the finest, or the coarsest, pixels."""
+        candidates = [layer for layer in layers if not made_here(layer) and not layer.rgb and layer.ndim <= 3]
+        sizes = {id(layer): _known_size(layer) for layer in candidates}
+        known = [size for size in sizes.values() if size]
+        if not known:
+            return candidates[:1]
+        best = min(known) if self._finest else max(known)
+        return [layer for layer in candidates if sizes[id(layer)] == best]
+
+    def _on_tick(self, item: QListWidgetItem) -> None:
+        self._touched = True
+        self._show_extra()
+        self.changed.emit()
+
+    def _without_size(self) -> ImageLayer | None:
+        return next((layer for layer in self.layers() if not layer.rgb and not _known_size(layer)), None)
+
+    def _show_extra(self) -> None:
+        layer = self._without_size()
+        self._extra.setVisible(layer is not None)
+        if layer is not None:
+            self._extra_label.setText(f"pixel size of {layer.name}")
+            with QSignalBlocker(self.extra):
+                self.extra.setValue(0)
+
+    def _take_pixel_size(self) -> None:
+        layer = self._without_size()
+        if layer is not None and self.extra.value() > 0:
+            set_pixel_size(layer, self.extra.value())
+            self.refresh()
+
+    def _show_weight(self, item: QListWidgetItem | None) -> None:
+        if item is not None and self._weighted:
+            layer = item.data(_LAYER)
+            self._weight_label.setText(f"weight of {layer.name}")
+            with QSignalBlocker(self.weight):
+                self.weight.setValue(self._weights.get(id(layer), 1.0))
+
+    def _take_weight(self, value: float) -> None:
+        item = self.list.currentItem()
+        if item is not None:
+            self._weights[id(item.data(_LAYER))] = value
+
+
+class LayerBox(QComboBox):
+    """One image layer.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers are listed.
+    likely
+        Tells which layers a person most likely means; the topmost of them is chosen at first.
+    """
+
+    def __init__(self, viewer: ViewerModel, likely: Callable[[ImageLayer], bool]) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._likely = likely
+        self._touched = False
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.activated.connect(self._on_activated)
+        self.refresh()
+        watch_layers(viewer, self, self.refresh)
+
+    def layer(self) -> ImageLayer | None:
+        """Return the chosen layer, or None if there is none."""
+        chosen = self.currentData()
+        return next((layer for layer in image_layers(self._viewer) if layer is chosen), None)
+
+    def choose(self, layer: ImageLayer) -> None:
+        """Choose `layer`."""
+        self._touched = True
+        self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) is layer), -1))
+
+    def refresh(self) -> None:
+        """List the layers anew; what was chosen stays chosen."""
+        before = self.currentData()
+        layers = [layer for layer in image_layers(self._viewer) if not layer.rgb]
+        with QSignalBlocker(self):
+            self.clear()
+            for layer in layers:
+                self.addItem(f"{layer.name}   {viewed_size(layer)}", layer)
+            kept = next((i for i, layer in enumerate(layers) if layer is before), None)
+            if kept is None or not self._touched:
+                kept = next((i for i, layer in enumerate(layers) if self._likely(layer)), kept or 0)
+            self.setCurrentIndex(kept if layers else -1)
+
+    def _on_activated(self, index: int) -> None:
+        self._touched = True
+
+
+class ModelBox(QWidget):
+    """One of the models at hand, bundled or the user's own, or a folder.
+
+    Parameters
+    ----------
+    kind
+        "diffusion" or "enhancer".
+    first
+        What stands before the models: (text, value) pairs.
+    """
+
+    changed = Signal()
+
+    def __init__(self, kind: Kind, first: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__()
+        self._kind = kind
+        self._first = list(first)
+        self._folders: list[str] = []
+        self.box = QComboBox()
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.box.setMinimumContentsLength(12)
+        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.box.setToolTip("models that come with the program, your own, and folders that you opened")
+        self.open = QToolButton()
+        self.open.setText("…")
+        self.open.setToolTip("use a model folder from anywhere")
+        self.open.clicked.connect(self._ask_folder)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.box, 1)
+        layout.addWidget(self.open)
+        self.box.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.refresh()
+
+    def model(self) -> str | None:
+        """Return the name or folder of the chosen model, or None if there is none."""
+        value = self.box.currentData()
+        return None if value is None else str(value)
+
+    def choose(self, model: str) -> bool:
+        """Choose a model by its name or folder; tell whether there is such a one."""
+        self.refresh()
+        index = self.box.findData(model)
+        if index >= 0:
+            self.box.setCurrentIndex(index)
+        return index >= 0
+
+    def add_folder(self, folder: str) -> None:
+        """Add a model folder to the choices and choose it; raises ModelFolderError if it is none."""
+        find_model(folder, self._kind)
+        from pathlib import Path
+
+        from ..model_folder import read_facts
+
+        read_facts(Path(folder), self._kind)
+        if folder not in self._folders:
+            self._folders.append(folder)
+        self.choose(folder)
+
+    def refresh(self) -> None:
+        """List the models anew; what was chosen stays chosen."""
+        before = self.model()
+        with QSignalBlocker(self.box):
+            self.box.clear()
+            for text, value in self._first:
+                self.box.addItem(text, value)
+            for entry in list_models(self._kind):
+                place = " (bundled)" if entry.bundled else ""
+                self.box.addItem(f"{entry.name}{place}, {entry.description}", entry.name)
+            for folder in self._folders:
+                self.box.addItem(folder, folder)
+            index = self.box.findData(before) if before is not None else 0
+            self.box.setCurrentIndex(max(index, 0))
+        if self.model() != before:
+            self.changed.emit()
+
+    def showEvent(self, event: Any) -> None:
+        """List models that were trained elsewhere meanwhile."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, f"Choose the folder of a {self._kind} model")
+        if folder:
+            from napari.utils.notifications import show_error
+
+            try:
+                self.add_folder(folder)
+            except ValueError as error:
+                show_error(str(error))

@@ -1,0 +1,25 @@
+"""Pieces of the code that "Copy as Python" copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image as ImageLayer
+
+VIEWER = (
+    "import napari\nfrom napari_smdiffusion.widgets.layers import layer_image\n\nviewer = napari.current_viewer()\n"
+)
+
+
+def images_code(variable: str, layers: Sequence[ImageLayer]) -> str:
+    """Return code that reads layers of the viewer into a list."""
+    names = ", ".join(repr(layer.name) for layer in layers)
+    return f"{VIEWER}{variable} = [layer_image(viewer.layers[name]) for name in ({names},)]\n"
+
+
+def settings_code(settings: Mapping[str, Any]) -> str:
+    """Return settings as keyword arguments."""
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())

@@ -1,0 +1,235 @@
+"""The dock that trains a diffusion model on image layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QGridLayout, QLineEdit, QRadioButton, QWidget
+
+from ..config import TrainConfig
+from ..model_folder import check_place
+from ..models import user_folder
+from ..pictures import contact_sheet
+from ..progress import Event, Preview, Steps, Stop
+from .dock import Dock, Folded, Task, heading
+from .forms import ConfigForm
+from .layers import free_place, layer_source
+from .memory import recall, remember
+from .pickers import LayerList, ModelBox
+from .scripts import images_code, settings_code
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from .layers import LayerSource
+
+_MINUTES = (("2 min", 2.0), ("15 min", 15.0), ("2 h", 120.0))
+_ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previews", "device")
+
+
+class TimeChoice(QWidget):
+    """How long to train: some usual times, or another."""
+
+    def __init__(self, choices: Sequence[tuple[str, float]], chosen: float) -> None:
+        super().__init__()
+        self._choices = list(choices)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._group = QButtonGroup(self)
+        for i, (text, _) in enumerate([*self._choices, ("other", 0.0)]):
+            button = QRadioButton(text)
+            button.setToolTip("how long to train")
+            self._group.addButton(button, i)
+            layout.addWidget(button, 0, i)
+        self.other = QDoubleSpinBox()
+        self.other.setObjectName("minutes")
+        self.other.setRange(0.01, 10_000)
+        self.other.setDecimals(2)
+        self.other.setValue(30)
+        self.other.setSuffix(" min")
+        self.other.setToolTip("how long to train, in minutes")
+        self.other.setEnabled(False)
+        layout.addWidget(self.other, 1, 0, 1, len(self._choices) + 1)
+        self._group.idToggled.connect(lambda *_: self.other.setEnabled(self._group.checkedId() == len(self._choices)))
+        self.set_minutes(chosen)
+
+    def minutes(self) -> float:
+        """Return the chosen time in minutes."""
+        chosen = self._group.checkedId()
+        return self.other.value() if chosen == len(self._choices) else self._choices[chosen][1]
+
+    def set_minutes(self, minutes: float) -> None:
+        """Choose a time in minutes."""
+        usual = [m for _, m in self._choices]
+        button = self._group.button(usual.index(minutes) if minutes in usual else len(usual))
+        if minutes not in usual:
+            self.other.setValue(minutes)
+        if button is not None:
+            button.setChecked(True)
+
+
+class TrainDock(Dock):
+    """Train a diffusion model on the chosen layers; samples appear in a layer while it learns."""
+
+    key: ClassVar[str] = "train"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.layer_list = LayerList(self.viewer, finest=True)
+        self.layer_list.setToolTip("super-resolution images to learn from: 2-D images or stacks, of one pixel size")
+        self.name = QLineEdit(free_name("my model"))
+        self.name.setObjectName("name")
+        self.name.setToolTip("what to call the model; it is kept in your model folder")
+        self.time = TimeChoice(_MINUTES, 15.0)
+        self.start_from = ModelBox("diffusion", [("nothing (from scratch)", "")])
+        self.start_from.setToolTip("begin from a trained model, which takes less time and fewer images")
+        self.advanced = ConfigForm(TrainConfig, _ADVANCED)
+        self.plot: Any = None
+        self._preview_layer: ImageLayer | None = None
+        self._preview_wanted = True
+        self._model_name = ""
+        self._limits: list[float] = []
+        self._sources: list[LayerSource] = []
+        for text, widget in (
+            ("Super-resolution layers to learn from", self.layer_list),
+            ("Name of the model", self.name),
+            ("Time", self.time),
+            ("Start from", self.start_from),
+        ):
+            self.form.addWidget(heading(text))
+            self.form.addWidget(widget)
+        self.form.addWidget(Folded("Advanced", self.advanced))
+        self._form_is_made()
+
+    def task(self) -> Task:
+        """Check the form, take what is needed of the layers, and say what to do."""
+        layers = self.layer_list.layers()
+        if not layers:
+            raise ValueError("Choose at least one image layer to learn from.")
+        self._sources = sources = [layer_source(layer) for layer in layers]
+        config = TrainConfig(minutes=self.time.minutes(), **self.advanced.values())
+        self._model_name = name = checked_name(self.name.text())
+        out = user_folder() / "diffusion" / name
+        check_place(out)
+        start = self.start_from.model()
+        self._limits = limits = []
+
+        def steps(stop: Stop) -> Steps[Path]:
+            from ..diffusion_training import train_steps
+            from ..models import load_diffusion_model
+
+            images = [source.read(stop) for source in sources]
+            limits[:] = (float(v) for v in np.percentile(images[0].pixels[0], (1, 99.8)))
+            model = load_diffusion_model(start) if start else None
+            yield from train_steps(images, config, start=model, out=out, name=name, stop=stop)
+            return out
+
+        return Task(f"training {name}", steps)
+
+    def code(self) -> str:
+        """Return the same training as Python."""
+        layers = self.layer_list.layers()
+        if not layers:
+            raise ValueError("Choose at least one image layer to learn from.")
+        settings = {"minutes": self.time.minutes(), **self.advanced.changes()}
+        start = self.start_from.model()
+        begin = f"start = load_diffusion_model({start!r})\n" if start else "start = None\n"
+        name = checked_name(self.name.text())
+        return (
+            "from napari_smdiffusion import DiffusionModel, load_diffusion_model\n"
+            "from napari_smdiffusion.models import user_folder\n"
+            f"{images_code('images', layers)}"
+            f"{begin}"
+            f"model = DiffusionModel.train(images, start=start, {settings_code(settings)})\n"
+            f'model.save(user_folder() / "diffusion" / {name!r})\n'
+        )
+
+    def on_start(self) -> None:
+        """Make the plot, and forget the preview of the run before."""
+        if self.plot is None:
+            from .plots import LossPlot
+
+            self.plot = LossPlot(self.viewer)
+            self.form.insertWidget(self.form.count() - 1, self.plot)
+        self.plot.clear()
+        self._preview_layer, self._preview_wanted = None, True
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Draw the loss, and show the newest samples."""
+        self.plot.add(events)
+        previews = [event for event in events if isinstance(event, Preview)]
+        if previews:
+            self._show_preview(previews[-1])
+
+    def on_result(self, result: Path) -> str:
+        """Offer the model in the Generate dock, now or when that is opened."""
+        from .generate import GenerateDock
+
+        remember(GenerateDock.key, {**recall(GenerateDock.key), "model": result.name})
+        for dock in self.viewer.window.dock_widgets.values():
+            if isinstance(dock, GenerateDock):
+                dock.model.choose(result.name)
+        self.name.setText(free_name(self._model_name))
+        return f"The model {result.name} is trained: it is chosen in Generate images."
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered."""
+        return {
+            "minutes": self.time.minutes(),
+            "start": self.start_from.model(),
+            "name": self.name.text(),
+            **self.advanced.values(),
+        }
+
+    def show_settings(self, values: dict[str, Any]) -> None:
+        """Show what was remembered."""
+        if isinstance(values.get("minutes"), (int, float)):
+            self.time.set_minutes(float(values["minutes"]))
+        if values.get("start"):
+            self.start_from.choose(str(values["start"]))
+        if values.get("name"):
+            self.name.setText(free_name(str(values["name"])))
+        self.advanced.show_values(values)
+
+    def _show_preview(self, event: Preview) -> None:
+        columns = int(np.ceil(np.sqrt(len(event.images))))
+        picture = contact_sheet(event.images, columns, fill=float(event.images.min()))
+        layer = self._preview_layer
+        if layer is not None and layer in self.viewer.layers:
+            layer.data = picture
+            layer.metadata["step"] = event.step
+        elif self._preview_wanted:
+            # A person who deletes the layer does not want it back.
+            self._preview_wanted = False
+            self._preview_layer = self.viewer.add_image(
+                picture,
+                name=f"training preview: {self._model_name} (synthetic)",
+                contrast_limits=self._limits if len(set(self._limits)) == 2 else None,
+                colormap="inferno",
+                metadata={"kind": "preview", "model": self._model_name, "step": event.step},
+                **free_place(self.viewer, self._sources[0].pixel_size, 2),
+            )
+
+
+def checked_name(text: str) -> str:
+    """Return a name that can be a folder's; raises ValueError otherwise."""
+    name = text.strip()
+    if not name or name.startswith(".") or any(c in '<>:"/\\|?*' or ord(c) < 32 for c in name) or name.endswith("."):
+        raise ValueError(f"{text!r} cannot be the name of a model: use letters, digits, blanks, - and _.")
+    return name
+
+
+def free_name(wanted: str, kind: str = "diffusion") -> str:
+    """Return `wanted`, with a number behind it if a model of the user has that name already."""
+    stem, _, number = wanted.rpartition(" ")
+    base, k = (stem, int(number)) if stem and number.isdigit() else (wanted, 1)
+    name = wanted
+    while (user_folder() / kind / name).exists():
+        k += 1
+        name = f"{base} {k}"
+    return name
