@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
@@ -89,6 +89,14 @@ class Dock(QWidget):
     def minimumSizeHint(self) -> QSize:
         """Fit into a narrow dock; what is higher scrolls."""
         return QSize(300, 240)
+
+    def event(self, event: QEvent) -> bool:
+        """Go when napari takes the dock out of its window: the work stops, and keeps what it has made."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            # On the main thread, and at once: left to Python's garbage collector, the worker might delete the widgets.
+            self.stop()
+            self.deleteLater()
+        return bool(super().event(event))
 
     # What subclasses fill in.
 

@@ -1,0 +1,56 @@
+"""What a test of the docks needs to draw windows on Linux, and how to get it: python tests/display.py."""
+
+import ctypes.util
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+PACKAGES = (
+    "xvfb", "xauth", "libgl1", "libegl1", "libglib2.0-0", "libdbus-1-3", "libfontconfig1", "libxkbcommon-x11-0",
+    "libxcb-cursor0", "libxcb-icccm4", "libxcb-keysyms1", "libxcb-image0", "libxcb-randr0", "libxcb-render-util0",
+    "libxcb-shape0", "libxcb-xinerama0", "libxcb-xkb1",
+)  # fmt: skip
+COMMAND = f"apt-get install -y --no-install-recommends {' '.join(PACKAGES)}"
+_LIBRARIES = ("xcb-cursor", "xcb-icccm", "xcb-keysyms", "xkbcommon-x11", "EGL", "GL")
+
+
+def problem() -> str | None:
+    """Return why no window can be opened here, in a sentence that says what to do, or None."""
+    if importlib.util.find_spec("napari") is None:
+        return "napari is not installed: pip install 'napari-smdiffusion[all]'"
+    if not sys.platform.startswith("linux"):
+        return None
+    lacking = [name for name in _LIBRARIES if ctypes.util.find_library(name) is None]
+    if lacking or not (os.environ.get("DISPLAY") or shutil.which("Xvfb")):
+        return f"libraries that draw windows are missing ({', '.join(lacking) or 'Xvfb'}): sudo {COMMAND}"
+    return None
+
+
+def install() -> None:
+    """Install what is missing, where that is allowed: as root, on Debian or Ubuntu."""
+    needed = problem()
+    if needed is None or "sudo" not in needed or shutil.which("apt-get") is None or os.geteuid() != 0:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in ("apt-get update -q", COMMAND):
+        subprocess.run(command.split(), env=environment, check=False)
+
+
+def start_screen() -> "subprocess.Popen[bytes] | None":
+    """Start a virtual screen if there is none, and return its process."""
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
+        return None
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "+extension", "GLX", "-nolisten", "tcp"]
+    screen = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        os.environ["DISPLAY"] = f":{answer.readline().strip()}"
+    return screen
+
+
+if __name__ == "__main__":
+    install()

@@ -1,0 +1,89 @@
+"""Tests of the docks: a real viewer on a real (virtual) screen, and real, tiny trainings."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import display
+
+_PROBLEM = display.problem()
+if _PROBLEM:
+    # In CI the docks must be tested; anywhere else one loud line says what is not.
+    if os.environ.get("CI"):
+        raise pytest.UsageError(f"The docks cannot be tested: {_PROBLEM}")
+    print(f"\n*** THE DOCKS ARE NOT TESTED: {_PROBLEM} ***\n", file=sys.stderr)
+    collect_ignore_glob = ["test_*.py"]
+
+_SCREEN = None if _PROBLEM else display.start_screen()
+
+
+def pytest_unconfigure(config):
+    if _SCREEN is not None:
+        _SCREEN.terminate()
+        _SCREEN.wait()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    """Return a shown viewer; at its end napari checks that no widget and no viewer is left."""
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def open_dock(viewer, qtbot):
+    """Return a function that opens a dock as the Plugins menu does."""
+
+    def open_it(name):
+        _, dock = viewer.window.add_plugin_dock_widget("napari-smdiffusion", name)
+        qtbot.wait(20)
+        return dock
+
+    return open_it
+
+
+@pytest.fixture
+def click(qtbot):
+    """Return a function that clicks a button, and may wait until the dock's work is done."""
+    from qtpy.QtCore import Qt
+
+    def click_it(dock, button, *, wait=True):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        if wait:
+            qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+
+    return click_it
+
+
+@pytest.fixture
+def storm_layer(viewer, storm):
+    """Return a layer with a simulated super-resolution image, 192² pixels of 20 nm."""
+    return viewer.add_image(storm.pixels[0], name="storm", scale=(20, 20), units=("nm", "nm"))
+
+
+@pytest.fixture
+def my_model(tiny_model):
+    """Put a tiny diffusion model into the user's folder and return its name."""
+    from napari_smdiffusion.models import user_folder
+
+    tiny_model.save(user_folder() / "diffusion" / "tiny")
+    return "tiny"
+
+
+@pytest.fixture
+def my_enhancer(tiny_enhancer):
+    """Put a tiny enhancer ×4 into the user's folder and return its name."""
+    from napari_smdiffusion.models import user_folder
+
+    tiny_enhancer.save(user_folder() / "enhancer" / "tiny")
+    return "tiny"
+
+
+def quick_training(dock, **others):
+    """Set a training dock to a few steps, which begin from the tiny model."""
+    dock.time.set_minutes(0.03)
+    dock.start_from.choose("tiny")
+    dock.advanced.show_values({"patch": 64, "batch": 4, "previews": 2, **others})

@@ -1,0 +1,102 @@
+"""The Compare dock, by clicking."""
+
+import json
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QGuiApplication
+
+from napari_smdiffusion import simulate
+
+
+@pytest.fixture
+def pair(viewer):
+    """Return an experimental layer and a synthetic one of the same kind elsewhere, and a third that is in the way."""
+    real = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=1).pixels
+    made = simulate("microtubules", count=3, size=256, pixel_size=20.0, seed=2).pixels
+    place = {"scale": (1, 20, 20), "units": ("pixel", "nm", "nm")}
+    experimental = viewer.add_image(real, name="real", **place)
+    synthetic = viewer.add_image(made, name="made", metadata={"kind": "synthetic"}, translate=(0, 0, 6000), **place)
+    viewer.add_image(np.zeros((256, 256)), name="other", scale=(20, 20), units=("nm", "nm"))
+    return experimental, synthetic
+
+
+@pytest.fixture
+def dock(pair, open_dock):
+    dock = open_dock("Compare images")
+    dock.experimental.choose(pair[0])
+    dock.training.choose([])
+    return dock
+
+
+def test_the_report_is_shown_and_saved(dock, click, tmp_path):
+    assert dock.generated.layer().name == "made"
+    click(dock, dock.run_button)
+    names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
+    dock.save_report(tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert {f"realism: {key.replace('_', ' ')}" for key in report["realism"]} <= names
+    assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
+    assert not dock.picture.pixmap().isNull()
+
+
+def test_side_by_side_and_back(viewer, dock, pair, click):
+    experimental, synthetic = pair
+    viewer.layers["other"].visible = True
+    synthetic.contrast_limits = (0, 3)
+    viewer.camera.zoom = 0.07
+    before = tuple(viewer.camera.center), viewer.camera.zoom
+    click(dock, dock.side_by_side)
+    assert viewer.grid.enabled
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["real", "made"]
+    np.testing.assert_allclose(synthetic.translate[-2:], experimental.translate[-2:])
+    experimental.contrast_limits = (0, 5)
+    assert list(synthetic.contrast_limits) == [0, 5]
+    click(dock, dock.side_by_side)
+    assert not viewer.grid.enabled
+    assert all(layer.visible for layer in viewer.layers)
+    assert list(synthetic.contrast_limits) == [0, 3]
+    np.testing.assert_allclose(synthetic.translate, (0, 0, 6000))
+    assert (tuple(viewer.camera.center), viewer.camera.zoom) == before
+    experimental.contrast_limits = (0, 4)
+    assert list(synthetic.contrast_limits) == [0, 3]
+
+
+def test_a_layer_may_go_while_side_by_side(viewer, dock, pair, click):
+    click(dock, dock.side_by_side)
+    viewer.layers.remove(pair[1])
+    click(dock, dock.side_by_side)
+    assert not viewer.grid.enabled
+
+
+def test_training_images_are_looked_through_for_copies(dock, pair, click, viewer):
+    seen = viewer.add_image(
+        simulate("microtubules", count=1, size=256, pixel_size=20.0, seed=9).pixels[0], name="seen", scale=(20, 20)
+    )
+    dock.training.choose([seen])
+    click(dock, dock.run_button)
+    names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
+    assert "memorization: generated median" in names
+
+
+def test_what_cannot_be_compared_is_a_sentence(viewer, dock, pair, click):
+    dock.experimental.choose(pair[1])
+    click(dock, dock.run_button)
+    assert "two different layers" in dock.status.text()
+    viewer.layers.clear()
+    click(dock, dock.run_button)
+    assert "two layers are compared" in dock.status.text()
+    click(dock, dock.side_by_side)
+    assert not dock.side_by_side.isChecked()
+
+
+def test_copied_code_does_the_same(dock, click, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    click(dock, dock.run_button)
+    click(dock, dock.copy_button)
+    exec(QGuiApplication.clipboard().text(), {})
+    report = json.loads((tmp_path / "comparison" / "report.json").read_text())
+    rows = {dock.table.item(i, 0).text(): dock.table.item(i, 1).text() for i in range(dock.table.rowCount())}
+    for key, value in report["realism"].items():
+        if isinstance(value, float):
+            assert rows[f"realism: {key.replace('_', ' ')}"] == f"{value:.4g}"

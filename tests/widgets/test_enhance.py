@@ -1,0 +1,160 @@
+"""The Enhance dock, by clicking."""
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QGuiApplication
+
+from napari_smdiffusion import load_enhancer
+
+
+@pytest.fixture
+def coarse(viewer, widefield):
+    """Return a widefield layer of 150 × 131 pixels of 80 nm, turned and moved."""
+    return viewer.add_image(
+        widefield.pixels[0], name="cell", scale=(80, 80), translate=(1040, 540), rotate=10, units=("nm", "nm")
+    )
+
+
+@pytest.fixture
+def dock(open_dock, my_enhancer, coarse):
+    dock = open_dock("Enhance widefield")
+    dock.model.choose(my_enhancer)
+    return dock
+
+
+def _corners(layer, shape):
+    """Return where the outer corners of the first and last pixel lie in the world."""
+    low, high = np.full(2, -0.5), np.array(shape[-2:]) - 0.5
+    return np.array([layer.data_to_world(corner)[-2:] for corner in (low, high)])
+
+
+def test_a_new_layer_lies_exactly_over_its_input(viewer, dock, click, coarse, widefield):
+    click(dock, dock.run_button)
+    enhanced = viewer.layers[-1]
+    assert enhanced.data.shape == (600, 524)
+    np.testing.assert_allclose(_corners(enhanced, (600, 524)), _corners(coarse, (150, 131)))
+    assert enhanced.metadata["kind"] == "enhanced"
+    assert "enhanced" in enhanced.name
+    expected = load_enhancer("tiny").enhance(widefield)
+    np.testing.assert_allclose(enhanced.data, expected.pixels[0], rtol=1e-4, atol=1e-3)
+
+
+def test_in_place_and_back(viewer, dock, click, coarse, widefield):
+    before = _corners(coarse, (150, 131))
+    limits = list(coarse.contrast_limits)
+    dock.in_place.setChecked(True)
+    click(dock, dock.run_button)
+    assert len(viewer.layers) == 1
+    assert coarse.data.shape == (600, 524)
+    np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
+    once = coarse.data.copy()
+    coarse.name = "renamed"
+    dock.layer_list.choose([coarse])
+    click(dock, dock.run_button)  # again: the original is enhanced, not what was made of it
+    np.testing.assert_allclose(coarse.data, once)
+    np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
+    click(dock, dock.restore)
+    np.testing.assert_array_equal(coarse.data, widefield.pixels[0])
+    np.testing.assert_allclose(_corners(coarse, (150, 131)), before)
+    assert list(coarse.contrast_limits) == limits
+    assert coarse.metadata == {}
+    click(dock, dock.restore)
+    assert "nothing to restore" in dock.status.text()
+
+
+def test_stack_with_maps(viewer, dock, click, widefield):
+    stack = viewer.add_image(np.concatenate([widefield.pixels] * 2), name="stack", scale=(1, 80, 80))
+    dock.layer_list.choose([stack])
+    dock.uncertainty.setChecked(True)
+    dock.error_map.setChecked(True)
+    click(dock, dock.run_button)
+    names = [layer.name for layer in viewer.layers]
+    assert names[-3:] == ["stack (enhanced ×4)", "stack (uncertainty)", "stack (error map)"]
+    enhanced, spread, error = list(viewer.layers)[-3:]
+    assert enhanced.data.shape == spread.data.shape == (2, 600, 524)
+    assert error.data.shape == (2, 150, 131)
+    for layer in (enhanced, spread, error):
+        np.testing.assert_allclose(_corners3(layer), _corners3(stack))
+    assert "RSP" in dock.status.text()
+
+
+def _corners3(layer):
+    low, high = np.array([0, -0.5, -0.5]), np.array([0, *(n - 0.5 for n in layer.data.shape[1:])])
+    return np.array([layer.data_to_world(corner) for corner in (low, high)])
+
+
+def test_several_layers_at_once(viewer, dock, click, widefield, coarse):
+    other = viewer.add_image(widefield.pixels[0, :100, :100], name="other", scale=(80, 80), units=("nm", "nm"))
+    dock.layer_list.choose([coarse, other])
+    click(dock, dock.run_button)
+    assert {"cell (enhanced ×4)", "other (enhanced ×4)"} <= {layer.name for layer in viewer.layers}
+
+
+def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, coarse):
+    dock.model.choose("")
+    assert dock.training.isVisible()
+    dock.training.sources.choose([storm_layer])
+    dock.training.simulated.setCurrentText("microtubules")
+    dock.training.time.set_minutes(0.02)
+    dock.training.factor.show_values({"upscale": 2})
+    dock.training.advanced.show_values({"channels": 16})
+    dock.training.name.setText("mine")
+    dock.layer_list.choose([coarse])
+    click(dock, dock.run_button)
+    facts = load_enhancer("mine").facts
+    assert [one["kind"] for one in facts["training_data"]] == ["experimental", "simulated"]
+    assert facts["weights"] == [1.0, 1.0]
+    assert dock.model.model() == "mine"
+    assert not dock.training.isVisible()
+    assert viewer.layers["cell (enhanced ×2)"].data.shape == (300, 262)
+
+
+def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer):
+    dock.model.choose("")
+    dock.training.sources.choose([storm_layer])
+    dock.training.advanced.show_values({"channels": 16})
+    dock.training.name.setText("mine")
+    dock.layer_list.choose([])
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=30_000)
+    click(dock, dock.stop_button, wait=False)
+    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
+    assert load_enhancer("mine").facts["steps"] >= 1
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_copied_code_does_the_same(viewer, dock, click, coarse, in_place):
+    dock.uncertainty.setChecked(True)
+    click(dock, dock.run_button)
+    expected = viewer.layers["cell (enhanced ×4)"].data.copy()
+    (dock.in_place if in_place else dock.new_layer).setChecked(True)
+    dock.layer_list.choose([coarse])
+    click(dock, dock.copy_button)
+    count = len(viewer.layers)
+    exec(QGuiApplication.clipboard().text(), {})
+    assert len(viewer.layers) == count + (1 if in_place else 2)
+    made = coarse if in_place else viewer.layers[-2]
+    np.testing.assert_allclose(made.data, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
+    dock.model.choose("")
+    dock.training.sources.choose([storm_layer])
+    dock.training.simulated.setCurrentText("mitochondria")
+    dock.training.time.set_minutes(0.01)
+    dock.training.advanced.show_values({"channels": 16})
+    dock.training.name.setText("by code")
+    dock.layer_list.choose([coarse])
+    click(dock, dock.copy_button)
+    exec(QGuiApplication.clipboard().text(), {})
+    assert [one["kind"] for one in load_enhancer("by code").facts["training_data"]] == ["experimental", "simulated"]
+
+
+def test_nothing_chosen_is_a_sentence(dock, click):
+    dock.layer_list.choose([])
+    click(dock, dock.run_button)
+    assert dock.status.text() == "Choose at least one widefield layer to enhance."
+    dock.model.choose("")
+    dock.training.sources.choose([])
+    click(dock, dock.run_button)
+    assert "or a simulated structure" in dock.status.text()

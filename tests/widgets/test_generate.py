@@ -1,0 +1,117 @@
+"""The Generate dock, by clicking."""
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QGuiApplication
+
+from napari_smdiffusion import load_diffusion_model
+
+
+@pytest.fixture
+def dock(open_dock, my_model):
+    dock = open_dock("Generate images")
+    dock.model.choose(my_model)
+    dock.main.show_values({"count": 3, "height": 64, "width": 96, "seed": 5})
+    dock.advanced.show_values({"steps": 4, "batch": 1})
+    return dock
+
+
+def _synthetic(viewer):
+    return [layer for layer in viewer.layers if layer.metadata.get("kind") == "synthetic"]
+
+
+def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
+    lengths, bases = set(), set()
+
+    def watch():
+        for layer in _synthetic(viewer):
+            lengths.add(len(layer.data))
+            bases.add(id(layer.data.base))
+
+    dock.advanced.show_values({"steps": 40})
+    click(dock, dock.run_button, wait=False)
+
+    def done():
+        watch()
+        return not dock.running
+
+    qtbot.waitUntil(done, timeout=60_000)
+    (layer,) = _synthetic(viewer)
+    assert layer.data.shape == (3, 64, 96)
+    assert len(bases) == 1  # one array from the first image to the last: never a copy
+    assert len(lengths) > 1
+    assert "synthetic" in layer.name
+    assert layer.metadata["settings"]["seed"] == 5
+    assert layer.metadata["training_data"]
+    np.testing.assert_allclose(layer.scale, (1, 20, 20))
+    assert [str(unit) for unit in layer.units] == ["pixel", "nanometer", "nanometer"]
+    expected = load_diffusion_model("tiny").generate(3, size=(64, 96), seed=5, steps=40)
+    np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
+
+
+def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot):
+    dock.main.show_values({"count": 500})
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=30_000)
+    click(dock, dock.stop_button, wait=False)
+    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
+    (layer,) = _synthetic(viewer)
+    assert 1 < len(layer.data) < 500
+    expected = load_diffusion_model("tiny").generate(2, size=(64, 96), seed=5, steps=4, batch=1)
+    np.testing.assert_allclose(layer.data[:2], expected.pixels, atol=1e-3)
+
+
+def test_contrast_is_set_once(viewer, dock, click, qtbot):
+    dock.main.show_values({"count": 30})
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: bool(_synthetic(viewer)), timeout=30_000)
+    layer = _synthetic(viewer)[0]
+    layer.contrast_limits = (1, 2)
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    assert layer.contrast_limits == [1, 2]
+
+
+def test_new_seed_gives_other_images(viewer, dock, click):
+    click(dock, dock.run_button)
+    click(dock, dock.new_seed)
+    assert dock.main.values()["seed"] != 5
+    click(dock, dock.run_button)
+    one, other = _synthetic(viewer)
+    assert not np.allclose(one.data, other.data)
+    assert one.extent.world[1, -1] < other.extent.world[0, -1]  # beside each other
+
+
+def test_a_size_that_does_not_fit_is_a_sentence(dock, click):
+    dock.main.show_values({"height": 64})
+    dock.main._rows["height"].value = 72
+    click(dock, dock.run_button)
+    assert "multiple of 16" in dock.status.text()
+
+
+def test_a_copy_is_found_where_it_is(viewer, dock, click, storm_layer, storm):
+    place = storm.pixels[0][20:148, 40:168]
+    viewer.add_image(np.rot90(place)[np.newaxis], name="copy", metadata={"kind": "synthetic"}, scale=(1, 20, 20))
+    click(dock, dock.nearest)
+    assert "row 20, column 40" in dock.status.text()
+    found = next(layer for layer in viewer.layers if "nearest" in layer.name)
+    assert found.metadata["correlation"] > 0.99
+    np.testing.assert_allclose(found.data, np.rot90(place))
+
+
+def test_nearest_says_what_is_missing(dock, click):
+    click(dock, dock.nearest)
+    assert "no synthetic image" in dock.status.text()
+
+
+def test_copied_code_does_the_same(viewer, dock, click):
+    click(dock, dock.run_button)
+    click(dock, dock.copy_button)
+    exec(QGuiApplication.clipboard().text(), {})
+    one, other = _synthetic(viewer)
+    np.testing.assert_allclose(one.data, other.data, atol=1e-3)
+    np.testing.assert_allclose(one.scale, other.scale)
+
+
+def test_a_folder_that_is_no_model_is_refused(dock, tmp_path):
+    with pytest.raises(ValueError, match="model"):
+        dock.model.add_folder(str(tmp_path))

@@ -1,0 +1,185 @@
+"""What people do while work is running, and what goes wrong in it."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from qtpy.QtCore import QThreadPool
+
+from napari_smdiffusion import load_diffusion_model
+
+from .conftest import quick_training
+
+
+@pytest.fixture
+def training(open_dock, storm_layer, my_model, click, qtbot):
+    """Return a Train dock that has begun to train for half an hour."""
+    dock = open_dock("Train diffusion model")
+    quick_training(dock, previews=1)
+    dock.name.setText("mine")
+    dock.time.set_minutes(30)
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: "training" in dock.progress.format(), timeout=30_000)
+    return dock
+
+
+def _no_threads_left(qtbot):
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=10_000)
+
+
+def test_closing_the_viewer_keeps_the_model(viewer, training, qtbot):
+    viewer.close()
+    _no_threads_left(qtbot)
+    assert load_diffusion_model("mine").facts["steps"] >= 1
+
+
+def test_closing_the_dock_keeps_the_model(viewer, training, qtbot):
+    viewer.window.remove_dock_widget(training)
+    _no_threads_left(qtbot)
+    assert load_diffusion_model("mine").facts["steps"] >= 1
+
+
+def test_layers_theme_and_selection_may_change(viewer, training, storm_layer, click, qtbot):
+    viewer.theme = "light"
+    storm_layer.name = "renamed"
+    other = viewer.add_image(np.zeros((32, 32)), name="other")
+    viewer.layers.selection.active = other
+    viewer.layers.remove(storm_layer)
+    viewer.theme = "dark"
+    qtbot.wait(300)
+    assert training.running
+    click(training, training.stop_button, wait=False)
+    qtbot.waitUntil(lambda: not training.running, timeout=5_000)
+    assert load_diffusion_model("mine").facts["training_data"][0]["name"] == "storm"
+
+
+def test_a_deleted_preview_stays_away(viewer, open_dock, storm_layer, my_model, click, qtbot):
+    dock = open_dock("Train diffusion model")
+    quick_training(dock, previews=1)
+    dock.time.set_minutes(0.15)
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=30_000)
+    viewer.layers.remove(viewer.layers[-1])
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    assert len(viewer.layers) == 1
+
+
+def test_run_twice_is_one_run(training, click):
+    job = training.job
+    training.run()
+    click(training, training.run_button, wait=False)
+    assert training.job is job
+
+
+def test_two_docks_at_once(viewer, training, open_dock, click, my_model):
+    generate = open_dock("Generate images")
+    generate.model.choose(my_model)
+    generate.main.show_values({"count": 2, "height": 64, "width": 64})
+    generate.advanced.show_values({"steps": 3})
+    click(generate, generate.run_button)
+    assert training.running
+    assert any(layer.metadata.get("kind") == "synthetic" for layer in viewer.layers)
+    training.stop()
+
+
+def test_layer_deleted_while_generating(viewer, open_dock, click, qtbot, my_model):
+    dock = open_dock("Generate images")
+    dock.model.choose(my_model)
+    dock.main.show_values({"count": 60, "height": 64, "width": 64})
+    dock.advanced.show_values({"steps": 4, "batch": 1})
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=30_000)
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    assert not viewer.layers
+    assert "60 synthetic images" in dock.status.text()
+
+
+def test_layer_deleted_while_enhanced_in_place(viewer, open_dock, click, qtbot, my_enhancer, widefield):
+    layer = viewer.add_image(widefield.pixels[0], name="cell", scale=(80, 80), units=("nm", "nm"))
+    dock = open_dock("Enhance widefield")
+    dock.model.choose(my_enhancer)
+    dock.in_place.setChecked(True)
+    click(dock, dock.run_button, wait=False)
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    assert viewer.layers[0].name == "cell (enhanced ×4)"  # not lost
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("The size of tensor a (3) must match"), "The size of tensor a (3) must match"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "Memory ran out with a single patch"),
+        (KeyError("weights"), "failed"),
+    ],
+)
+def test_errors_in_torch_reach_the_person(
+    monkeypatch, caplog, capsys, viewer, open_dock, storm_layer, my_model, click, error, words
+):
+    from napari.utils.notifications import notification_manager
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("napari_smdiffusion.diffusion_training.denoising_loss", fail)
+    dock = open_dock("Train diffusion model")
+    quick_training(dock)
+    dock.name.setText("mine")
+    click(dock, dock.run_button)
+    assert words in dock.status.text()
+    assert "Traceback" not in dock.status.text()
+    assert words in notification_manager.records[-1].message
+    assert dock.run_button.isEnabled()
+    assert all(line.startswith("ERROR: ") for line in capsys.readouterr().out.splitlines())  # napari's own, in tests
+    if isinstance(error, (RuntimeError, KeyError)) and not isinstance(error, torch.OutOfMemoryError):
+        assert "Traceback" in caplog.text
+
+
+def test_napari_asks_before_it_closes_with_work_running(viewer, training, monkeypatch):
+    from napari._qt import qt_main_window
+
+    asked = []
+
+    class Dialog:
+        def __init__(self, parent, close_app=False, extra_info="", display_checkbox=True):
+            asked.append(extra_info)
+
+        def exec_(self):
+            return 0  # Cancel
+
+    monkeypatch.setattr(qt_main_window, "ConfirmCloseDialog", Dialog)
+
+    class Spontaneous:  # what the window manager's close button sends
+        def spontaneous(self):
+            return True
+
+        def ignore(self):
+            asked.append("ignored")
+
+        def accept(self):
+            asked.append("accepted")
+
+    viewer.window._qt_window.closeEvent(Spontaneous())
+    assert "training mine" in asked[0]
+    assert asked[1] == "ignored"
+    assert training.running
+    training.stop()
+
+
+def test_docks_are_not_leaked(viewer, open_dock, qtbot):
+    before = threading.active_count()
+    kept = []
+    for name in ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield"):
+        dock = open_dock(name)
+        kept.append(weakref.ref(dock))
+        viewer.window.remove_dock_widget(dock)
+        del dock
+    viewer.add_image(np.zeros((32, 32)))  # nobody listens any more
+    qtbot.wait(100)
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 4
+    assert threading.active_count() <= before

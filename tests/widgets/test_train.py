@@ -1,0 +1,133 @@
+"""The Train dock, by clicking."""
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QGuiApplication
+
+from napari_smdiffusion import load_diffusion_model
+from napari_smdiffusion.models import user_folder
+
+from .conftest import quick_training
+
+
+@pytest.fixture
+def dock(open_dock, storm_layer, my_model):
+    dock = open_dock("Train diffusion model")
+    quick_training(dock)
+    dock.name.setText("mine")
+    return dock
+
+
+def test_training_shows_samples_and_keeps_the_model(viewer, dock, click, qtbot):
+    click(dock, dock.run_button, wait=False)
+    assert not dock.run_button.isEnabled()
+    assert dock.stop_button.isEnabled()
+    qtbot.waitUntil(lambda: any("training preview" in layer.name for layer in viewer.layers), timeout=30_000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    preview = next(layer for layer in viewer.layers if "training preview" in layer.name)
+    assert "synthetic" in preview.name
+    np.testing.assert_allclose(preview.scale, (20, 20))
+    model = load_diffusion_model("mine")
+    assert model.pixel_size == 20
+    assert model.facts["steps"] > 1
+    assert "mine" in dock.status.text()
+    assert dock.run_button.isEnabled()
+    assert dock.name.text() == "mine 2"
+    assert len(dock.plot._steps) > 0
+
+
+def test_trained_model_is_selected_in_generate(dock, open_dock, click):
+    generate = open_dock("Generate images")
+    click(dock, dock.run_button)
+    assert generate.model.model() == "mine"
+
+
+def test_stop_keeps_the_model(dock, click, qtbot):
+    dock.time.set_minutes(30)
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: "training" in dock.progress.format(), timeout=30_000)
+    click(dock, dock.stop_button, wait=False)
+    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
+    assert load_diffusion_model("mine").facts["steps"] >= 1
+
+
+def test_rgb_and_4d_layers_are_refused_with_a_sentence(viewer, dock, click):
+    for data, word in ((np.zeros((64, 64, 3), np.uint8), "RGB"), (np.zeros((2, 2, 64, 64)), "4 axes")):
+        layer = viewer.add_image(data, name="odd")
+        dock.layer_list.choose([layer])
+        click(dock, dock.run_button)
+        assert word in dock.status.text()
+        viewer.layers.remove(layer)
+    assert not (user_folder() / "diffusion" / "mine").exists()
+
+
+def test_bad_input_is_one_sentence(viewer, dock, click, storm_layer):
+    dock.layer_list.choose([])
+    click(dock, dock.run_button)
+    assert dock.status.text() == "Choose at least one image layer to learn from."
+    dock.layer_list.choose([storm_layer])
+    dock.name.setText("a/b")
+    click(dock, dock.run_button)
+    assert "cannot be the name" in dock.status.text()
+    dock.name.setText("mine")
+    dock.advanced.show_values({"patch": 512})
+    click(dock, dock.run_button)
+    assert "smaller than a patch of 512" in dock.status.text()
+    assert not (user_folder() / "diffusion" / "mine").exists()
+
+
+def test_dask_and_zarr_layers_are_read_plane_by_plane(viewer, dock, click, storm):
+    dask = pytest.importorskip("dask.array")
+    zarr = pytest.importorskip("zarr")
+    stack = np.stack([storm.pixels[0]] * 3)
+    lazy = viewer.add_image(dask.from_array(stack, chunks=(1, 192, 192)), name="dask", scale=(1, 20, 20))
+    stored = viewer.add_image(zarr.array(stack, chunks=(1, 192, 192)), name="zarr", scale=(1, 20, 20))
+    dock.layer_list.choose([lazy, stored])
+    click(dock, dock.run_button)
+    data = load_diffusion_model("mine").facts["training_data"]
+    assert [one["shape"] for one in data] == [[3, 192, 192]] * 2
+    assert data[0]["sha256"] == data[1]["sha256"]
+
+
+def test_pixel_size_is_asked_for_once(viewer, dock, qtbot, storm):
+    bare = viewer.add_image(storm.pixels[0], name="bare")
+    dock.layer_list.choose([bare])
+    assert dock.layer_list.extra.isVisible()
+    dock.layer_list.extra.setValue(25.0)
+    dock.layer_list.extra.editingFinished.emit()
+    assert not dock.layer_list.extra.isVisible()
+    dock.layer_list.choose([])
+    dock.layer_list.choose([bare])
+    assert not dock.layer_list.extra.isVisible()
+    np.testing.assert_allclose(bare.scale, (1, 1))
+
+
+def test_settings_are_remembered(dock, open_dock, click, viewer):
+    dock.advanced.show_values({"seed": 7})
+    click(dock, dock.run_button)
+    viewer.window.remove_dock_widget(dock)
+    again = open_dock("Train diffusion model")
+    assert again.advanced.values()["seed"] == 7
+    assert again.time.minutes() == pytest.approx(0.03)
+
+
+def test_copied_code_does_the_same(dock, click, storm_layer):
+    click(dock, dock.run_button)
+    dock.name.setText("by code")
+    dock.advanced.show_values({"previews": 0})
+    click(dock, dock.copy_button)
+    exec(QGuiApplication.clipboard().text(), {})
+    one, other = load_diffusion_model("mine").facts, load_diffusion_model("by code").facts
+    assert one["training_data"] == other["training_data"]
+
+
+def test_starting_from_a_model_takes_its_network(dock, click):
+    click(dock, dock.run_button)
+    assert load_diffusion_model("mine").facts["started_from"] == "unnamed"
+    assert load_diffusion_model("mine").config.channels == (16, 32)
+
+
+def test_from_scratch(dock, click):
+    dock.start_from.choose("")
+    click(dock, dock.run_button)
+    assert load_diffusion_model("mine").facts["started_from"] is None
