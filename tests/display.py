@@ -20,18 +20,20 @@ def problem() -> str | None:
     """Return why no window can be opened here, in a sentence that says what to do, or None."""
     if importlib.util.find_spec("napari") is None:
         return "napari is not installed: pip install 'napari-smdiffusion[all]'"
+    lacking = _lacking()
+    return f"what draws windows is missing ({', '.join(lacking)}): sudo {COMMAND}" if lacking else None
+
+
+def _lacking() -> list[str]:
     if not sys.platform.startswith("linux"):
-        return None
+        return []
     lacking = [name for name in _LIBRARIES if ctypes.util.find_library(name) is None]
-    if lacking or not (os.environ.get("DISPLAY") or shutil.which("Xvfb")):
-        return f"libraries that draw windows are missing ({', '.join(lacking) or 'Xvfb'}): sudo {COMMAND}"
-    return None
+    return lacking if os.environ.get("DISPLAY") or shutil.which("Xvfb") else [*lacking, "Xvfb"]
 
 
 def install() -> None:
     """Install what is missing, where that is allowed: as root, on Debian or Ubuntu."""
-    needed = problem()
-    if needed is None or "sudo" not in needed or shutil.which("apt-get") is None or os.geteuid() != 0:
+    if not _lacking() or shutil.which("apt-get") is None or os.geteuid() != 0:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ("apt-get update -q", COMMAND):
@@ -44,7 +46,8 @@ def start_screen() -> "subprocess.Popen[bytes] | None":
         return None
     os.environ["QT_QPA_PLATFORM"] = "xcb"
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "+extension", "GLX", "-nolisten", "tcp"]
+    screen_options = ["-screen", "0", "1600x1000x24", "+extension", "GLX", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(writing), *screen_options]
     screen = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(writing)
     with os.fdopen(reading) as answer:

@@ -54,7 +54,8 @@ def test_opening_is_quick(open_dock, name):
 
 
 def test_opening_the_docks_loads_no_torch():
-    rooms = "\n".join(f"import napari_smdiffusion.widgets.{room}" for room in ("train", "generate", "compare", "enhance"))
+    names = ("train", "generate", "compare", "enhance")
+    rooms = "\n".join(f"import napari_smdiffusion.widgets.{name}" for name in names)
     program = f"import sys\n{rooms}\nprint('torch' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False", "False"]

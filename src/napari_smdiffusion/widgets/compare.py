@@ -86,8 +86,8 @@ class CompareDock(Dock):
         ):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
-        for widget in (self.side_by_side, self.table, self.picture, self.save):
-            self.form.addWidget(widget)
+        for below in (self.side_by_side, self.table, self.picture, self.save):
+            self.form.addWidget(below)
         self._form_is_made()
 
     def task(self) -> Task:
@@ -166,6 +166,12 @@ class CompareDock(Dock):
         viewer.grid.shape, viewer.grid.stride = (1, 2), 1
         viewer.grid.enabled = True
         viewer.reset_view()
+        # The view was fitted to all layers; fit it to these two.
+        whole = viewer.layers.extent.world[:, -2:]
+        both = np.array([layer.extent.world[:, -2:] for layer in (experimental, generated)])
+        low, high = both[:, 0].min(0), both[:, 1].max(0)
+        viewer.camera.zoom *= max((whole[1] - whole[0]).max() / max((high - low).max(), 1e-9), 1)
+        viewer.camera.center = (*viewer.camera.center[:-2], *(low + high) / 2)
 
     def show_former_view(self) -> None:
         """Go back to how the viewer was."""

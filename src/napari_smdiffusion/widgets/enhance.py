@@ -112,11 +112,12 @@ class EnhanceDock(Dock):
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise ValueError("A multiscale layer cannot be changed in place: choose new layer.")
         train = None if model else self.training.steps_maker()
+        chosen = model or ""
 
         def steps(stop: Stop) -> Steps[_Result]:
             from ..models import load_enhancer
 
-            enhancer = load_enhancer(model) if train is None else (yield from train(stop))
+            enhancer = load_enhancer(chosen) if train is None else (yield from train(stop))
             made = []
             for source in sources:
                 if stop():
@@ -354,7 +355,8 @@ def widefield_source(layer: ImageLayer) -> LayerSource:
     kept = original(layer)
     if kept is None:
         return layer_source(layer)
-    return dataclasses.replace(kept["source"], name=layer.name)
+    source: LayerSource = kept["source"]
+    return dataclasses.replace(source, name=layer.name)
 
 
 def restore(layer: ImageLayer) -> None:

@@ -79,7 +79,7 @@ def _plain(value: Any) -> Any:
 
 
 def _row(field: dataclasses.Field[Any], hint: Any) -> ValueWidget:
-    rules = field.metadata
+    rules: Mapping[str, Any] = field.metadata
     annotation = _without_none(hint)
     unit = f" [{rules['unit']}]" if rules["unit"] else ""
     label = field.name.removesuffix("_range").replace("_", " ") + unit
@@ -90,7 +90,7 @@ def _row(field: dataclasses.Field[Any], hint: Any) -> ValueWidget:
     limits = ", ".join(f"{word} {rules[key]:g}" for key, word in words.items() if rules[key] is not None)
     tooltip = f"{help_text}{unit}" + (f"; {limits}" if limits else "")
     options: dict[str, Any] = {}
-    default = field.default
+    default: Any = field.default
     if default is None:
         default, tooltip = 0, f"{tooltip}; 0: automatic"
         rules = {**rules, "low": 0}

@@ -263,7 +263,7 @@ def _nearest_steps(
             yield Progress("comparing", i, len(planes), float("inf"))
             if stop():
                 break
-            match = nearest_matches(halved(patch[np.newaxis]), halved(plane[np.newaxis]))[0]
+            match = nearest_matches(halved(patch[np.newaxis]), [halved(plane[np.newaxis])[0]])[0]
             if best is None or match.correlation > best[0].correlation:
                 match = replace(match, y=2 * match.y, x=2 * match.x)
                 height, width = symmetry(patch, match.symmetry).shape

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from ..images import Image
 from ..progress import Stop, never
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
@@ -166,7 +165,7 @@ def refined_place(layer: ImageLayer, factor: int) -> dict[str, Any]:
 
 
 def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict[str, Any]:
-    """Return scale, translate and units of a new image beside everything there is, to scale with it.
+    """Return scale, translate and units of a new image beside everything that is shown, to scale with it.
 
     It takes the unit of length that the layers have; among layers that only know pixels it is placed in pixels too.
     """
@@ -178,7 +177,7 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
         step = pixel_size / (_nanometres(measured[0]) or 1.0) if measured else pixel_size
     corner = [0.0, 0.0]
     if layers:
-        extents = [layer.extent.world[:, -2:] for layer in layers]
+        extents = [layer.extent.world[:, -2:] for layer in layers if layer.visible or not _any_visible(layers)]
         top, right = min(e[0, 0] for e in extents), max(e[1, 1] for e in extents)
         left = min(e[0, 1] for e in extents)
         corner = [float(top), float(right + 0.05 * (right - left) + step)]
@@ -189,20 +188,5 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
     }
 
 
-def known_layers(layers: Iterable[ImageLayer], hashes: Sequence[str]) -> list[ImageLayer]:
-    """Return those of `layers` whose pixels have one of the SHA-256 `hashes` that a model keeps."""
-    found = []
-    for layer in layers:
-        try:
-            image = layer_image(layer)
-        except (ValueError, MemoryError):
-            continue
-        if image.digest in hashes:
-            found.append(layer)
-    return found
-
-
-def file_of(layer: ImageLayer) -> Path | None:
-    """Return the file that a layer was read from, if there is one."""
-    path = layer.source.path
-    return Path(path) if path else None
+def _any_visible(layers: Sequence[ImageLayer]) -> bool:
+    return any(layer.visible for layer in layers)

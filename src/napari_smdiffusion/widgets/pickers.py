@@ -84,8 +84,6 @@ class LayerList(QWidget):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.list.setMinimumHeight(64)
-        self.list.setMaximumHeight(120)
         self._extra = QWidget()
         row = QHBoxLayout(self._extra)
         row.setContentsMargins(0, 0, 0, 0)
@@ -153,6 +151,8 @@ class LayerList(QWidget):
                 ticked = any(layer is one for one in chosen)
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
                 self.list.addItem(item)
+        rows = min(max(len(layers), 2), 6)
+        self.list.setFixedHeight(rows * (self.list.fontMetrics().height() + 4) + 8)
         self._show_extra()
         self.changed.emit()
 
@@ -296,7 +296,7 @@ class ModelBox(QWidget):
     def choose(self, model: str) -> bool:
         """Choose a model by its name or folder; tell whether there is such a one."""
         self.refresh()
-        index = self.box.findData(model)
+        index: int = self.box.findData(model)
         if index >= 0:
             self.box.setCurrentIndex(index)
         return index >= 0

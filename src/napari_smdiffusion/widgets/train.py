@@ -61,7 +61,7 @@ class TimeChoice(QWidget):
     def minutes(self) -> float:
         """Return the chosen time in minutes."""
         chosen = self._group.checkedId()
-        return self.other.value() if chosen == len(self._choices) else self._choices[chosen][1]
+        return float(self.other.value()) if chosen == len(self._choices) else self._choices[chosen][1]
 
     def set_minutes(self, minutes: float) -> None:
         """Choose a time in minutes."""
@@ -117,7 +117,8 @@ class TrainDock(Dock):
         out = user_folder() / "diffusion" / name
         check_place(out)
         start = self.start_from.model()
-        self._limits = limits = []
+        limits: list[float] = []
+        self._limits = limits
 
         def steps(stop: Stop) -> Steps[Path]:
             from ..diffusion_training import train_steps

@@ -1,0 +1,97 @@
+"""How free napari's event loop stays while a model is trained on the CPU, and how soon Stop takes effect.
+
+    python benchmarks/event_loop.py                    # needs a screen: on a server, xvfb-run -a before it
+
+A timer of 5 ms runs in a shown viewer, first idle and then during a minute of training that was started by clicking
+Run; printed are the median, the 99th percentile and the longest of the gaps between two of its ticks. The first second
+of the training, in which torch is loaded, is told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+
+SECONDS = 60.0
+
+
+def main() -> None:
+    """Measure, and write the result beside the script."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long to train [s]")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["SMDIFFUSION_HOME"] = home
+        result = measure(options.seconds)
+    from common import save
+
+    save("event_loop", result)
+
+
+def measure(seconds: float) -> dict[str, Any]:
+    """Return the gaps in ms, idle and while training, and the seconds from clicking Stop to its effect."""
+    import napari
+    from qtpy.QtCore import Qt, QTimer
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
+
+    viewer = napari.Viewer(show=True)
+    viewer.open_sample("napari-smdiffusion", "simulated_pair")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-smdiffusion", "Train diffusion model")
+    ticks: list[float] = []
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.setInterval(5)
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+
+    def spend(until: Any) -> list[float]:
+        ticks.clear()
+        while not until():
+            QApplication.processEvents()
+            time.sleep(0.0005)
+        return list(ticks)
+
+    def after(wait: float) -> Any:
+        end = time.perf_counter() + wait
+        return lambda: time.perf_counter() > end
+
+    spend(after(3))
+    timer.start()
+    idle = spend(after(5))
+    dock.time.set_minutes(seconds / 60 * 10)
+    QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
+    began = time.perf_counter()
+    starting = spend(lambda: "training" in dock.progress.format())
+    first = time.perf_counter() - began
+    settling = spend(after(1))
+    training = spend(after(seconds))
+    asked = time.perf_counter()
+    QTest.mouseClick(dock.stop_button, Qt.MouseButton.LeftButton)
+    stopping = spend(lambda: not dock.running)
+    stopped = time.perf_counter() - asked
+    viewer.close()
+    return {
+        "idle_ms": _gaps(idle),
+        "loading_torch_ms": _gaps(starting),
+        "first_second_ms": _gaps(settling),
+        "training_ms": _gaps(training),
+        "stopping_ms": _gaps(stopping),
+        "seconds_to_first_progress": round(first, 2),
+        "seconds_to_stop": round(stopped, 2),
+        "trained_seconds": seconds,
+    }
+
+
+def _gaps(ticks: list[float]) -> dict[str, float]:
+    gaps = 1000 * np.diff(ticks) if len(ticks) > 1 else np.zeros(1)
+    named = {"median": np.median(gaps), "99 %": np.percentile(gaps, 99), "longest": gaps.max()}
+    return {name: round(float(value), 1) for name, value in named.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Make the pictures of the docks for the README and these pages, by clicking through the whole work.
+
+    python docs/make_screenshots.py                    # needs a screen: on a server, xvfb-run -a before it
+
+The images are the SFSRM microtubules of File > Open Sample, which are fetched once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent / "images"
+PLUGIN = "napari-smdiffusion"
+
+
+def main() -> None:
+    """Click through everything and take a picture of each dock, and one of the whole work."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long to train for the picture")
+    options = parser.parse_args()
+    # The user's own models and settings stay out of the pictures; the sample images are kept.
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["SMDIFFUSION_HOME"] = str(Path(home) / "models")
+        viewer = napari.Viewer(show=True, title="napari")
+        viewer.window.resize(1500, 950)
+        story(viewer, options.minutes)
+        viewer.close()
+
+
+def story(viewer: napari.Viewer, minutes: float) -> None:
+    """Open the sample, train, generate, compare and enhance."""
+    viewer.open_sample(PLUGIN, "microtubule_pair")
+    storm, widefield = viewer.layers["microtubule, STORM"], viewer.layers["microtubule, widefield"]
+    storm.contrast_limits = (0, 90)
+    wait(1)
+
+    train = opened(viewer, "Train diffusion model")
+    train.time.set_minutes(minutes)
+    train.name.setText("microtubules of cell 1")
+    widefield.visible = False
+    clicked(train.run_button)
+    wait_until(lambda: train.progress.value() > 0.75 * max(train.progress.maximum(), 2), 60 * minutes + 60)
+    viewer.reset_view()
+    picture(viewer, "train")
+    wait_until(lambda: not train.running, 60 * minutes + 60)
+    closed(viewer, train)
+    removed(viewer, "training preview")
+
+    generate = opened(viewer, "Generate images")
+    generate.model.choose("microtubules")
+    generate.main.show_values({"count": 4, "height": 512, "width": 512, "seed": 3})
+    clicked(generate.run_button)
+    wait_until(lambda: not generate.running, 120)
+    clicked(generate.nearest)
+    wait_until(lambda: not generate.running, 120)
+    viewer.reset_view()
+    picture(viewer, "generate")
+    closed(viewer, generate)
+    removed(viewer, "nearest")
+
+    compare = opened(viewer, "Compare images")
+    compare.experimental.choose(storm)
+    compare.training.choose([])
+    clicked(compare.run_button)
+    wait_until(lambda: not compare.running, 240)
+    clicked(compare.side_by_side)
+    wait(1)
+    picture(viewer, "compare")
+    clicked(compare.side_by_side)
+    closed(viewer, compare)
+
+    enhance = opened(viewer, "Enhance widefield")
+    enhance.model.choose("microtubules")
+    enhance.layer_list.choose([widefield])
+    enhance.error_map.setChecked(True)
+    widefield.visible = True
+    storm.visible = False
+    clicked(enhance.run_button)
+    wait_until(lambda: not enhance.running, 120)
+    viewer.layers[-1].visible = False
+    for layer in viewer.layers:
+        layer.visible = "enhanced" in layer.name
+    viewer.reset_view()
+    picture(viewer, "enhance")
+    closed(viewer, enhance)
+
+    # The whole work in one picture: experimental, generated, widefield and enhanced beside each other.
+    removed(viewer, "error map")
+    for layer in viewer.layers:
+        layer.visible = True
+    opened(viewer, "Enhance widefield")
+    side_by_side(viewer)
+    wait(1)
+    picture(viewer, "napari")
+
+
+def side_by_side(viewer: napari.Viewer) -> None:
+    """Put all layers at one place and show each in a cell of the grid."""
+    for layer in viewer.layers:
+        place = layer.translate.copy()
+        place[-2:] = layer.scale[-2:] / 2
+        layer.translate = place
+    viewer.grid.shape = (2, 2)
+    viewer.grid.enabled = True
+    viewer.reset_view()
+
+
+def opened(viewer: napari.Viewer, name: str) -> Any:
+    """Open a dock as the Plugins menu does."""
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    wait(0.3)
+    return dock
+
+
+def closed(viewer: napari.Viewer, dock: Any) -> None:
+    """Close a dock."""
+    viewer.window.remove_dock_widget(dock)
+    wait(0.2)
+
+
+def removed(viewer: napari.Viewer, word: str) -> None:
+    """Remove the layers whose names hold `word`."""
+    for layer in [layer for layer in viewer.layers if word in layer.name]:
+        viewer.layers.remove(layer)
+
+
+def clicked(button: Any) -> None:
+    """Click a button."""
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def picture(viewer: napari.Viewer, name: str) -> None:
+    """Save what the window shows."""
+    wait(0.7)
+    viewer.window.screenshot(path=str(HERE / f"dock_{name}.png"), flash=False)
+    print(name)
+
+
+def wait(seconds: float) -> None:
+    """Let the event loop run."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > end, seconds + 1)
+
+
+def wait_until(done: Callable[[], bool], at_most: float) -> None:
+    """Let the event loop run until something is done."""
+    end = time.monotonic() + at_most
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("It took too long.")
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    main()
