@@ -185,3 +185,21 @@ def test_too_small_images_are_refused(storm):
 def test_constant_widefield_is_refused(tiny_enhancer):
     with pytest.raises(ValueError, match="All pixels of flat have the value 3"):
         tiny_enhancer.enhance(Image(np.full((40, 40), 3), name="flat"))
+
+
+@pytest.mark.parametrize("upscale", [2, 4, 5])
+def test_background_has_no_grid_and_structure_stays(upscale):
+    import torch
+
+    from napari_smdiffusion.enhancer_network import even_background
+
+    side = 24 * upscale
+    phase = torch.rand(upscale, upscale, generator=torch.Generator().manual_seed(0))
+    sharp = 0.004 * phase.repeat(24, 24)[None, None]
+    structure = torch.zeros(1, 1, side, side)
+    structure[..., side // 2 :] = torch.rand(1, 1, side, side // 2) + 0.5
+    even = even_background(sharp + structure, upscale)
+    margin = 2 * upscale
+    empty = even[0, 0, margin:-margin, margin : side // 2 - margin]
+    assert empty.std() < 1e-3 * sharp.std()
+    torch.testing.assert_close(even[..., side // 2 + margin :], (sharp + structure)[..., side // 2 + margin :])
