@@ -189,8 +189,6 @@ def test_constant_widefield_is_refused(tiny_enhancer):
 
 @pytest.mark.parametrize("upscale", [2, 4, 5])
 def test_background_has_no_grid_and_structure_stays(upscale):
-    import torch
-
     from napari_smdiffusion.enhancer_network import even_background
 
     side = 24 * upscale
