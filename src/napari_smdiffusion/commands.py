@@ -142,14 +142,13 @@ def _summary(report: dict[str, Any]) -> list[str]:
 
 def _open_in_napari(out: Path) -> None:
     # By name: nothing outside the widgets may import napari when it is loaded.
+    from .samples import layer_data
+
     napari: Any = importlib.import_module("napari")
     viewer = napari.Viewer()
     for name in ("generated", "enhanced"):
-        image = read_image(out / f"{name}.tif")
-        step = image.pixel_size or 1.0
-        viewer.add_image(
-            image.pixels, name=f"{name} (synthetic)", scale=(1, step, step), metadata=dict(image.provenance)
-        )
+        pixels, layer_options, _ = layer_data(read_image(out / f"{name}.tif"), f"{name} (synthetic)")
+        viewer.add_image(pixels, **layer_options)
     napari.run()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .images import Image, read_image
 from .models import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 # Chen et al., "Single-frame deep-learning super-resolution microscopy for intracellular dynamics imaging", Nature
 # Communications 14, 2854 (2023); BSD-3-Clause.
@@ -94,34 +96,41 @@ def _fetched(path: str) -> Path:
     return Path(found)
 
 
-def simulated_pair_layers() -> list[tuple[Any, dict[str, Any], str]]:
+def simulated_pair_layers() -> list[LayerData]:
     """Return the simulated sample as napari layers."""
     return _layers(simulated_pair(), ("super-resolution (simulated)", "widefield (simulated)"))
 
 
-def microtubule_layers() -> list[tuple[Any, dict[str, Any], str]]:
+def microtubule_layers() -> list[LayerData]:
     """Return the SFSRM microtubules as napari layers."""
     return _layers(pair := sfsrm_pair("microtubule"), [image.name for image in pair])
 
 
-def mitochondria_layers() -> list[tuple[Any, dict[str, Any], str]]:
+def mitochondria_layers() -> list[LayerData]:
     """Return the SFSRM mitochondria as napari layers."""
     return _layers(pair := sfsrm_pair("mitochondria"), [image.name for image in pair])
 
 
-def _layers(pair: Sequence[Image], names: Sequence[str]) -> list[tuple[Any, dict[str, Any], str]]:
-    """Return images as napari layers with scale and units, so that lengths in the viewer are nanometres."""
-    layers = []
-    for image, name in zip(pair, names, strict=True):
-        step = image.pixel_size or 1.0
-        # napari places the middle of the first pixel, an image its corner.
-        place = [corner + step / 2 for corner in image.origin]
-        options = {
-            "name": name,
-            "scale": (step, step),
-            "translate": place,
-            "units": ("nm", "nm"),
-            "colormap": "inferno",
-        }
-        layers.append((image.pixels[0], {**options, "metadata": dict(image.provenance)}, "image"))
-    return layers
+def _layers(pair: Sequence[Image], names: Sequence[str]) -> list[LayerData]:
+    return [layer_data(image, name) for image, name in zip(pair, names, strict=True)]
+
+
+def layer_data(image: Image, name: str) -> LayerData:
+    """Return an image as napari takes layers: (pixels, options, "image").
+
+    Scale and units are given, so that lengths in the viewer are nanometres where the pixel size is known; a single
+    plane becomes 2-D.
+    """
+    step, unit = (image.pixel_size, "nm") if image.pixel_size else (1.0, "pixel")
+    more = 0 if len(image) == 1 else 1
+    # napari places the middle of the first pixel, an image its corner.
+    corner = image.origin if image.pixel_size else (-0.5, -0.5)
+    options = {
+        "name": name,
+        "scale": (1.0,) * more + (step, step),
+        "translate": (0.0,) * more + tuple(c + step / 2 for c in corner),
+        "units": ("pixel",) * more + (unit, unit),
+        "colormap": "inferno",
+        "metadata": dict(image.provenance),
+    }
+    return image.pixels if more else image.pixels[0], options, "image"
