@@ -90,6 +90,17 @@ def test_several_layers_at_once(viewer, dock, click, widefield, coarse):
     assert {"cell (enhanced ×4)", "other (enhanced ×4)"} <= {layer.name for layer in viewer.layers}
 
 
+def test_the_factor_is_offered_from_the_pixel_sizes(dock, storm_layer, coarse):
+    dock.model.choose("")
+    dock.training.sources.choose([storm_layer])  # 20 nm
+    dock.layer_list.choose([coarse])  # 80 nm
+    assert dock.training.factor.values()["upscale"] == 4
+    storm_layer.scale = (40, 40)
+    dock.layer_list.choose([coarse])
+    dock.layer_list.changed.emit()
+    assert dock.training.factor.values()["upscale"] == 2
+
+
 def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, coarse):
     dock.model.choose("")
     assert dock.training.isVisible()

@@ -24,7 +24,7 @@ from ..model_folder import check_place
 from ..models import user_folder
 from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
-from .layers import METADATA, LayerSource, image_layers, layer_source, refined_place
+from .layers import METADATA, LayerSource, image_layers, known_pixel_size, layer_source, refined_place
 from .pickers import LayerList, ModelBox
 from .scripts import images_code, settings_code
 from .train import TimeChoice, checked_name, free_name
@@ -97,9 +97,12 @@ class EnhanceDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(self.restore)
         self.model.changed.connect(self._show_training)
+        self.layer_list.changed.connect(self._suggest_factor)
+        self.training.sources.changed.connect(self._suggest_factor)
         self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
         self._show_training()
         self._form_is_made()
+        self._suggest_factor()
 
     def task(self) -> Task:
         """Check the form, take what is needed of the layers, and say what to do."""
@@ -207,6 +210,17 @@ class EnhanceDock(Dock):
         if isinstance(values.get("training"), dict):
             self.training.show_settings(values["training"])
         self.advanced.show_values(values)
+
+    def _suggest_factor(self) -> None:
+        """Offer the factor that leads from the widefield pixels to those of the super-resolution images."""
+        sizes = [
+            {known_pixel_size(layer) for layer in layers} - {None}
+            for layers in (self.layer_list.layers(), self.training.sources.layers())
+        ]
+        if all(len(some) == 1 for some in sizes):
+            coarse, fine = (some.pop() or 1.0 for some in sizes)
+            if 1 <= round(coarse / fine) <= 8:
+                self.training.factor.show_values({"upscale": round(coarse / fine)})
 
     def _show_training(self) -> None:
         self.training.setVisible(self.model.model() == "")

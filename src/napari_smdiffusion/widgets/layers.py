@@ -84,6 +84,14 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     return x * nanometres
 
 
+def known_pixel_size(layer: ImageLayer) -> float | None:
+    """Return `layer_pixel_size`, or None where that has no answer."""
+    try:
+        return layer_pixel_size(layer)
+    except ValueError:
+        return None
+
+
 def _nanometres(layer: ImageLayer) -> float | None:
     """Return how long the layer's unit is in nm, or None if it is no length."""
     unit = layer.units[-1]

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..models import find_model, list_models
-from .layers import image_layers, layer_pixel_size, made_here, set_pixel_size, viewed_size
+from .layers import image_layers, known_pixel_size, made_here, set_pixel_size, viewed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,13 +49,6 @@ def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], Non
     for emitter in emitters:
         emitter.connect(on_change)
     widget.destroyed.connect(disconnect)
-
-
-def _known_size(layer: ImageLayer) -> float | None:
-    try:
-        return layer_pixel_size(layer)
-    except ValueError:
-        return None
 
 
 class LayerList(QWidget):
@@ -162,7 +155,7 @@ class LayerList(QWidget):
     def _likely(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
         """Return the layers a person most likely means: experimental ones of the finest, or the coarsest, pixels."""
         candidates = [layer for layer in layers if not made_here(layer) and not layer.rgb and layer.ndim <= 3]
-        sizes = {id(layer): _known_size(layer) for layer in candidates}
+        sizes = {id(layer): known_pixel_size(layer) for layer in candidates}
         known = [size for size in sizes.values() if size]
         if not known:
             return candidates[:1]
@@ -175,7 +168,7 @@ class LayerList(QWidget):
         self.changed.emit()
 
     def _without_size(self) -> ImageLayer | None:
-        return next((layer for layer in self.layers() if not layer.rgb and not _known_size(layer)), None)
+        return next((layer for layer in self.layers() if not layer.rgb and not known_pixel_size(layer)), None)
 
     def _show_extra(self) -> None:
         layer = self._without_size()
