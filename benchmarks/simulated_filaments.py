@@ -1,6 +1,6 @@
 """Train the model of simulated filaments that ships with the package, to start other trainings from.
 
-    python benchmarks/simulated_filaments.py --out build/filaments
+    python benchmarks/simulated_filaments.py --out build/simulated-filaments
 
 It never sees an experimental image: what it brings to a training on a few of them is the course of filaments (long,
 smooth, crossing), which takes far longer to learn than their texture. Steps are counted, not minutes, so that it is
@@ -10,6 +10,7 @@ the same model on a slow machine.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,15 @@ from scipy.ndimage import gaussian_filter
 from common import save
 from napari_smdiffusion import Image, TrainConfig, simulate
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.progress import Reporter, run, stop_on_interrupt
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
 STEPS = 12_000
+ATTRIBUTION = """
+Simulated microtubules alone (`smdiffusion simulate microtubules`): no experimental image was ever seen. It is meant to
+start other trainings from (`smdiffusion train --start simulated-filaments`), not to generate images with.
+"""
 
 
 def fields(seed: int = 0) -> Image:
@@ -49,10 +55,11 @@ def main() -> None:
     images = fields()
     with stop_on_interrupt() as stop:
         model = run(
-            train_steps([images], config, out=options.out, name="filaments", resume=options.resume, stop=stop),
+            train_steps([images], config, out=options.out, name="simulated-filaments", resume=options.resume, stop=stop),
             Reporter(60),
         )
-    model.save(options.out.with_name(options.out.name + "_half"), half=True)
+    model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
+    model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
     facts = {"steps": model.facts["steps"], "curve": model.facts["curve"]}
     save("simulated_filaments", {"fields": FIELDS, "size": SIZE, "seed": 0, **facts})
 
