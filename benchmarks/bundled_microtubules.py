@@ -30,7 +30,6 @@ from napari_smdiffusion import (
     read_image,
     write_image,
 )
-from napari_smdiffusion.assess import restoration
 from napari_smdiffusion.denoiser import BLOCK
 from napari_smdiffusion.diffusion import generate_steps
 from napari_smdiffusion.diffusion_training import train_steps
@@ -38,6 +37,7 @@ from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
 from napari_smdiffusion.progress import Reporter, run
+from napari_smdiffusion.restoration import restoration
 
 ATTRIBUTION = """
 The microtubule STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the

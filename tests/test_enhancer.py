@@ -8,7 +8,6 @@ import torch
 from scipy.ndimage import zoom
 
 from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, simulate
-from napari_smdiffusion.assess import restoration
 from napari_smdiffusion.compute import generator
 from napari_smdiffusion.config import EnhanceConfig
 from napari_smdiffusion.enhancer import enhance_steps
@@ -17,6 +16,7 @@ from napari_smdiffusion.enhancer_training import _simulation_task, train_enhance
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.model_folder import ModelFolderError
 from napari_smdiffusion.progress import Note, Progress, TileDone, run
+from napari_smdiffusion.restoration import restoration
 
 
 @pytest.mark.parametrize("tile", [64, 68, 100])

@@ -41,7 +41,7 @@ def test_bundled_models_are_small_marked_and_work():
 
 
 def test_bundled_models_do_on_real_images_what_their_cards_say(sfsrm):
-    from napari_smdiffusion.assess import restoration
+    from napari_smdiffusion.restoration import restoration
 
     widefield = read_image(sfsrm / "microtubule_widefield.tif").crop(slice(50, 306), slice(48, 304))
     truth = read_image(sfsrm / "microtubule_STORM.tif").pixels[0][:, 960:]

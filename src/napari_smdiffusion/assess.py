@@ -1,4 +1,4 @@
-"""Judging images with numbers: realism, memorization, restoration, error maps. Every report is plain values.
+"""Judging generated images with numbers: realism and memorization. Every report is plain values.
 
 Patches are (N, Y, X) arrays of one size, in the units of the experimental images.
 """
@@ -14,7 +14,6 @@ import numpy.typing as npt
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import minimize_scalar
 
 from .patches import SYMMETRIES, symmetry
 from .structures import Structure, simulate
@@ -280,81 +279,3 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
         "held_out_median": float(np.median(real)),
         "fraction_above_held_out_99": float(np.mean(made > np.quantile(real, 0.99))),
     }
-
-
-def linear_fit(image: Pixels, reference: Pixels) -> Pixels:
-    """Return a·image + b nearest to `reference` in the least squares."""
-    variance = float(np.var(image)) or 1.0
-    slope = float(np.mean((image - image.mean()) * (reference - reference.mean()))) / variance
-    return np.asarray(slope * (image - image.mean()) + reference.mean(), np.float32)
-
-
-def restoration(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> dict[str, float]:
-    """Compare an enhanced plane with the super-resolution image of the same field, after a linear intensity fit.
-
-    Returns
-    -------
-    `correlation` (Pearson) with the reference as it is, `correlation_blurred` with the reference blurred by `blur`
-    pixels, which takes out the randomness of single localizations, and `psnr` in dB.
-    """
-    fitted = linear_fit(enhanced, reference)
-    error = float(np.mean((fitted - reference) ** 2))
-    span = float(reference.max() - reference.min())
-    blurred = gaussian_filter(reference, blur)
-    return {
-        "correlation": float(np.corrcoef(enhanced.ravel(), reference.ravel())[0, 1]),
-        "correlation_blurred": float(np.corrcoef(enhanced.ravel(), blurred.ravel())[0, 1]),
-        "psnr": float(10 * np.log10(span**2 / max(error, 1e-12))),
-    }
-
-
-@dataclass(frozen=True)
-class ErrorMap:
-    """Where an enhanced image and its widefield image disagree (SQUIRREL; Culley et al., Nature Methods 2018).
-
-    Parameters
-    ----------
-    error
-        (Y, X) on the widefield grid: |blurred enhanced - widefield|, in widefield units.
-    rse
-        Resolution-scaled error: the root mean square of it.
-    rsp
-        Resolution-scaled Pearson correlation: near 1 when the enhanced image explains the widefield image.
-    """
-
-    error: Pixels
-    rse: float
-    rsp: float
-
-
-def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
-    """Blur an enhanced plane back to widefield and compare the two.
-
-    The width of the Gaussian (in widefield pixels) and the linear intensity fit are those that agree best.
-
-    Parameters
-    ----------
-    enhanced
-        (Y·factor, X·factor).
-    widefield
-        (Y, X).
-    factor
-        Enhanced pixels per widefield pixel.
-    """
-    y, x = widefield.shape
-    gathered = enhanced.reshape(y, factor, x, factor).mean((1, 3), dtype=np.float32)
-
-    def blurred(sigma: float) -> Pixels:
-        return linear_fit(gaussian_filter(gathered, sigma), widefield)
-
-    best = minimize_scalar(
-        lambda s: float(np.mean((blurred(s) - widefield) ** 2)),
-        bounds=(0.2, 8.0),
-        method="bounded",
-        options={"xatol": 0.05},
-    )
-    image = blurred(float(best.x))
-    error = np.abs(image - widefield)
-    return ErrorMap(
-        error, float(np.sqrt(np.mean(error**2))), float(np.corrcoef(image.ravel(), widefield.ravel())[0, 1])
-    )

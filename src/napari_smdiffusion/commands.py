@@ -286,7 +286,7 @@ def _beside(path: Path, word: str) -> Path:
 def _write_error_map(path: Path, enhanced: Image, widefield: Image, factor: int) -> None:
     import numpy as np
 
-    from .assess import error_map
+    from .restoration import error_map
 
     maps = [error_map(e, w, factor) for e, w in zip(enhanced.pixels, widefield.pixels, strict=True)]
     rsp = [m.rsp for m in maps]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__
-from .assess import correlation_map, grid_patches, memorization, realism, restoration
+from .assess import correlation_map, grid_patches, memorization, realism
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
 from .diffusion import DiffusionModel, generate_steps
 from .diffusion_training import train_steps
@@ -24,6 +24,7 @@ from .model_folder import ModelFolderError
 from .models import load_diffusion_model
 from .pictures import draw_overview
 from .progress import Note, Reporter, Steps, Stop, never, run, stop_on_interrupt
+from .restoration import restoration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -344,8 +344,8 @@ def _simulated(structure: str, images: Sequence[Image], seed: int) -> list[Image
 def _enhance_layer(
     enhancer: Enhancer, image: Image, config: EnhanceConfig, error_map: bool, stop: Stop
 ) -> Steps[_Made]:
-    from ..assess import error_map as make_error_map
     from ..enhancer import enhance_steps
+    from ..restoration import error_map as make_error_map
 
     enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
     if not error_map or stop():
