@@ -92,8 +92,8 @@ class GenerateConfig(_Checked):
     """What a diffusion model generates."""
 
     count: int = setting(16, "number of images", low=1)
-    height: int = setting(128, "height of an image", low=64, multiple_of=16, unit="px")
-    width: int = setting(128, "width of an image", low=64, multiple_of=16, unit="px")
+    height: int = setting(128, "height of an image", low=32, multiple_of=16, unit="px")
+    width: int = setting(128, "width of an image", low=32, multiple_of=16, unit="px")
     seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0, high=2**31 - 1)
     steps: int = setting(18, "steps of the solver", low=2, high=1000)
     batch: int = setting(16, "images computed together", low=1)
