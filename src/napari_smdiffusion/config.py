@@ -101,6 +101,22 @@ class GenerateConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class ImportConfig(_Checked):
+    """What the weights of an imported checkpoint do not say; the defaults are those it is trained with."""
+
+    image_size: int | None = setting(
+        None, "side of the training images (32, 64, 128 or 256); seen from the weights when not given", unit="px"
+    )
+    heads: int = setting(4, "heads of the attention layers", low=1)
+    schedule: str = setting("cosine", "schedule of the noise", choices=("cosine", "linear"))
+    diffusion_steps: int = setting(1000, "steps of the diffusion", low=100, high=100_000)
+    pixel_size: float | None = setting(None, "pixel size of the training images in nm", above=0, unit="nm")
+    intensity_range: tuple[float, float] = setting(
+        (0.0, 255.0), "intensities of the darkest and the brightest pixel it can make"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class MicroscopeConfig(_Checked):
     """The widefield microscope that is simulated; each `_range` is drawn from anew for every image."""
 
