@@ -65,3 +65,12 @@ def sfsrm() -> Path:
     if not folder.exists():
         pytest.skip(f"the real SFSRM images are not at hand: set SMDIFFUSION_DATA, or put them into {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Return the folder of a checkpoint of improved_diffusion_for_SMLM, with what that package computed with it."""
+    folder = Path(os.environ.get("SMDIFFUSION_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))
+    if not (folder / "ema_0.9999_000000.npz").exists():
+        pytest.skip(f"the reference checkpoint is not at hand: set SMDIFFUSION_REFERENCE, or put it into {folder}")
+    return folder

@@ -127,6 +127,7 @@ BAD = [
     ("generate {model} --out {g.png}", "must end in .tif"),
     ("generate {model} --out {g.tif} --count 0", "--count must be at least 1"),
     ("generate {model} --out {g.tif} --size 100", "--size must be a multiple of 16"),
+    ("generate {model} --out {g.tif} --size 32", "--size must be at least 64 for this model"),
     ("generate {model} --out {g.tif} --size 64 64 64", "--size takes a side"),
     ("generate {model} --out {notes.txt/g.tif}", "cannot be written"),
     ("enhance {enhancer} {constant.tif} --out {x.tif}", "All pixels of"),
@@ -179,7 +180,7 @@ def test_unknown_flags_exit_with_2(capsys):
     assert exit_info.value.code == 2
 
 
-COMMANDS = ("demo", "train", "generate", "compare", "train-enhancer", "enhance", "simulate", "models")
+COMMANDS = ("demo", "train", "generate", "compare", "train-enhancer", "enhance", "simulate", "models", "import")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

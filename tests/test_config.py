@@ -8,6 +8,7 @@ from napari_smdiffusion.config import (
     EnhanceConfig,
     EnhancerConfig,
     GenerateConfig,
+    ImportConfig,
     MicroscopeConfig,
     TrainConfig,
     from_dict,
@@ -15,7 +16,9 @@ from napari_smdiffusion.config import (
 )
 
 
-@pytest.mark.parametrize("kind", [TrainConfig, GenerateConfig, EnhancerConfig, EnhanceConfig, MicroscopeConfig])
+@pytest.mark.parametrize(
+    "kind", [TrainConfig, GenerateConfig, ImportConfig, EnhancerConfig, EnhanceConfig, MicroscopeConfig]
+)
 def test_configs_survive_json(kind):
     assert from_dict(kind, json.loads(json.dumps(to_dict(kind())))) == kind()
 

@@ -12,9 +12,9 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
     "config", "progress", "localizations", "images", "patches", "structures", "microscope", "compute",
-    "cards", "model_folder", "training", "denoiser", "diffusion", "diffusion_training", "enhancer_network",
-    "enhancer", "enhancer_training", "assess", "restoration", "resolution", "models", "samples", "pictures",
-    "comparison", "demo", "commands", "cli",
+    "cards", "model_folder", "training", "denoiser", "sampling", "diffusion", "diffusion_training",
+    "reference_checkpoint", "enhancer_network", "enhancer", "enhancer_training", "assess", "restoration", "resolution",
+    "models", "samples", "pictures", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
 
 

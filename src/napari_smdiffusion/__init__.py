@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
-    from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
+    from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
     from .diffusion import DiffusionModel
     from .enhancer import Enhancer
     from .images import Image, read_image, read_images, write_image
     from .models import list_models, load_diffusion_model, load_enhancer
+    from .reference_checkpoint import import_checkpoint
     from .structures import simulate
 
 _ROOMS = {
@@ -23,8 +24,10 @@ _ROOMS = {
     "EnhancerConfig": "config",
     "GenerateConfig": "config",
     "Image": "images",
+    "ImportConfig": "config",
     "MicroscopeConfig": "config",
     "TrainConfig": "config",
+    "import_checkpoint": "reference_checkpoint",
     "list_models": "models",
     "load_diffusion_model": "models",
     "load_enhancer": "models",
@@ -41,9 +44,11 @@ __all__ = [
     "EnhancerConfig",
     "GenerateConfig",
     "Image",
+    "ImportConfig",
     "MicroscopeConfig",
     "TrainConfig",
     "__version__",
+    "import_checkpoint",
     "list_models",
     "load_diffusion_model",
     "load_enhancer",

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 def write_diffusion_card(folder: Path, facts: dict[str, Any]) -> None:
     """Write the card of a diffusion model into `folder`."""
     title = f"{facts['name']}: a diffusion model of super-resolution images"
-    use = f"smdiffusion generate {facts['name']} --out generated.tif --count 16 --size 512"
+    size = facts["imported"]["image_size"] if "imported" in facts else 512
+    use = f"smdiffusion generate {facts['name']} --out generated.tif --count 16 --size {size}"
     _write(folder, facts, title, use)
 
 
@@ -25,16 +26,22 @@ def write_enhancer_card(folder: Path, facts: dict[str, Any]) -> None:
 def _write(folder: Path, facts: dict[str, Any], title: str, use: str) -> None:
     data = "".join(f"- {d['name']}, {' × '.join(map(str, d['shape']))} pixels\n" for d in facts["training_data"])
     pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts["pixel_size_nm"] else "not known"
-    settings = "".join(f"| {key} | {value} |\n" for key, value in facts["config"].items())
+    imported = facts.get("imported")
+    settings = "".join(f"| {key} | {value} |\n" for key, value in (imported or facts["config"]).items())
     steps = f"{facts.get('steps', 0)} steps"
     if facts.get("curve"):
         _draw_curve(folder / "picture.png", facts["curve"])
         picture = "\n![Loss while training](picture.png)\n"
     else:
         picture = ""
+    here = f"napari-smdiffusion {facts['versions']['napari-smdiffusion']} on {facts['date']}"
+    if imported:
+        made = f"Trained by improved_diffusion_for_SMLM, {steps}; imported from {imported['file']} by {here}"
+        data = "Not known: the checkpoint does not say.\n"
+    else:
+        made = f"Trained by {here}, {steps}"
     text = (
-        f"# {title}\n\nTrained by napari-smdiffusion {facts['versions']['napari-smdiffusion']} on {facts['date']}, "
-        f"{steps}. Pixel size of its images: {pixel}.\n\n"
+        f"# {title}\n\n{made}. Pixel size of its images: {pixel}.\n\n"
         f"Everything it makes is synthetic or enhanced, not measured: say so wherever it is shown.\n\n"
         f"    {use}\n\n## Training data\n\n{data}{facts.get('attribution', '')}{picture}\n"
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import keyword
 import sys
 import types
 import typing
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
+from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from . import commands
 
     try:
-        getattr(commands, options.command.replace("-", "_"))(options)
+        name = options.command.replace("-", "_")
+        getattr(commands, f"{name}_" if keyword.iskeyword(name) else name)(options)
     except KeyboardInterrupt:
         return 130
     except InterruptedError as stopped:
@@ -43,10 +45,18 @@ def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     first, _, rest = text.partition(" ")
     settings = {f.name for config in _CONFIGS for f in dataclasses.fields(config)}
-    return f"--{first.replace('_', '-')} {rest}" if first in settings and rest.startswith("must") else text
+    flag = "size" if first in ("height", "width") else first.replace("_", "-")
+    return f"--{flag} {rest}" if first in settings and rest.startswith("must") else text
 
 
-_CONFIGS: tuple[Any, ...] = (TrainConfig, GenerateConfig, EnhancerConfig, EnhanceConfig, MicroscopeConfig)
+_CONFIGS: tuple[Any, ...] = (
+    TrainConfig,
+    GenerateConfig,
+    ImportConfig,
+    EnhancerConfig,
+    EnhanceConfig,
+    MicroscopeConfig,
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_demo, _train, _generate, _compare, _train_enhancer, _enhance, _simulate, _models):
+    for add in (_demo, _train, _generate, _compare, _train_enhancer, _enhance, _simulate, _models, _import):
         add(commands)
     return parser
 
@@ -214,6 +224,18 @@ def _simulate(commands: Any) -> None:
 
 def _models(commands: Any) -> None:
     _command(commands, "models", "list the bundled and the user's models", "smdiffusion models")
+
+
+def _import(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "import",
+        "make a model of a checkpoint of improved_diffusion_for_SMLM",
+        "smdiffusion import ema_0.9999_030000.pt --out my-model --pixel-size 20",
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT.pt", help="an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt")
+    parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
+    _settings(parser, ImportConfig)
 
 
 def _pixel_size(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
+from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
 from .images import TIFF_SUFFIXES, Image, image_files, new_tiff, read_image, read_images, write_image, written_whole
 from .progress import Reporter, Steps, run, stop_on_interrupt
 
@@ -170,12 +170,7 @@ def generate(options: Namespace) -> None:
     if len(options.size) > 2:
         raise ValueError(f"--size takes a side, or a height and a width, not {len(options.size)} numbers.")
     height, width = options.size[0], options.size[-1]
-    try:
-        config = _config(GenerateConfig, options, height=height, width=width)
-    except ValueError as error:
-        raise ValueError(
-            str(error).replace("height must", "--size must").replace("width must", "--size must")
-        ) from error
+    config = _config(GenerateConfig, options, height=height, width=width)
     out = _check_file(options.out)
     from .diffusion import generate_steps
     from .models import load_diffusion_model
@@ -312,3 +307,20 @@ def models(options: Namespace) -> None:
     for entry in list_models():
         place = "bundled" if entry.bundled else str(entry.folder)
         print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
+
+
+def import_(options: Namespace) -> None:
+    """Make a model of a checkpoint of the reference implementation."""
+    config = _config(ImportConfig, options)
+    out = Path(options.out)
+    from .model_folder import check_place
+    from .reference_checkpoint import import_checkpoint
+
+    check_place(out)
+    model = import_checkpoint(options.checkpoint, config, name=out.absolute().name)
+    model.save(out)
+    size = model.config.patch
+    _say(
+        f"The model, of images of {size} × {size} pixels, is in {out}. "
+        f"Next: smdiffusion generate {out} --out generated.tif --size {size} --steps 25"
+    )

@@ -92,12 +92,28 @@ class GenerateConfig(_Checked):
     """What a diffusion model generates."""
 
     count: int = setting(16, "number of images", low=1)
-    height: int = setting(128, "height of an image", low=64, multiple_of=16, unit="px")
-    width: int = setting(128, "width of an image", low=64, multiple_of=16, unit="px")
+    height: int = setting(128, "height of an image", low=32, multiple_of=16, unit="px")
+    width: int = setting(128, "width of an image", low=32, multiple_of=16, unit="px")
     seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0, high=2**31 - 1)
     steps: int = setting(18, "steps of the solver", low=2, high=1000)
     batch: int = setting(16, "images computed together", low=1)
     device: str = setting("auto", "where to compute", choices=DEVICES)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportConfig(_Checked):
+    """What the weights of an imported checkpoint do not say; the defaults are those it is trained with."""
+
+    image_size: int | None = setting(
+        None, "side of the training images (32, 64, 128 or 256); seen from the weights when not given", unit="px"
+    )
+    heads: int = setting(4, "heads of the attention layers", low=1)
+    schedule: str = setting("cosine", "schedule of the noise", choices=("cosine", "linear"))
+    diffusion_steps: int = setting(1000, "steps of the diffusion", low=100, high=100_000)
+    pixel_size: float | None = setting(None, "pixel size of the training images in nm", above=0, unit="nm")
+    intensity_range: tuple[float, float] = setting(
+        (0.0, 255.0), "intensities of the darkest and the brightest pixel it can make"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ channels, so that the network works on a grid a quarter as fine: that is what ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,7 @@ SIGMA_DATA = 0.5
 # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
 # seen through more noise, and it is there that their course is decided.
 LOG_SIGMA = (-0.5, 1.4)
+Evaluation = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 
@@ -78,22 +80,28 @@ def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor)
     return F.pixel_shuffle(output.float(), BLOCK)
 
 
-def windowed_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor, window: int) -> torch.Tensor:
-    """Evaluate `raw_output`, for fields larger than `window` in overlapping windows that are blended.
+def windowed_output(
+    unet: torch.nn.Module,
+    scaled: torch.Tensor,
+    sigma: torch.Tensor,
+    window: int,
+    evaluate: Evaluation = raw_output,
+) -> torch.Tensor:
+    """Evaluate the network, for fields larger than `window` in overlapping windows that are blended.
 
     The network attends to its whole input, whose cost grows with the square of its area. Windows that are denoised
     together agree where they overlap, and make one field of any size (MultiDiffusion; Bar-Tal et al., ICML 2023).
     """
     height, width = scaled.shape[-2:]
     if max(height, width) <= window:
-        return raw_output(unet, scaled, sigma)
+        return evaluate(unet, scaled, sigma)
     total, weight = torch.zeros_like(scaled), torch.zeros_like(scaled[:1])
     corners = [(y, x) for y in _window_starts(height, window) for x in _window_starts(width, window)]
     rows, columns = min(height, window), min(width, window)
     ramp = _ramp(rows)[:, None] * _ramp(columns)[None, :]
     for some in _batched(corners, max(1, _TOGETHER // (len(scaled) * rows * columns))):
         parts = torch.cat([scaled[..., y : y + rows, x : x + columns] for y, x in some])
-        output = raw_output(unet, parts, sigma.repeat(len(some)))
+        output = evaluate(unet, parts, sigma.repeat(len(some)))
         for (y, x), part in zip(some, torch.split(output, len(scaled)), strict=True):
             total[..., y : y + rows, x : x + columns] += part * ramp.to(part.device)
             weight[..., y : y + rows, x : x + columns] += ramp.to(part.device)
@@ -150,9 +158,9 @@ def draw_sigmas(count: int, random: torch.Generator) -> tuple[torch.Tensor, torc
     return sigma, (place * 4).long().clamp(max=3)
 
 
-def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int]) -> torch.Tensor:
-    """Return the noise that images `indices` of a run start from, (B, 1, Y, X): each depends on (seed, index) alone."""
-    return torch.stack([torch.randn((1, *size), generator=generator(seed, k)) for k in indices])
+def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int], channels: int = 1) -> torch.Tensor:
+    """Return the noise that images `indices` of a run start from, (B, C, Y, X): each depends on (seed, index) alone."""
+    return torch.stack([torch.randn((channels, *size), generator=generator(seed, k)) for k in indices])
 
 
 @torch.no_grad()

@@ -14,12 +14,7 @@ from diffusers import UNet2DModel
 from . import __version__
 from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
-from .denoiser import (
-    field_multiple,
-    solve,
-    start_noise,
-    to_numpy,
-)
+from .denoiser import start_noise, to_numpy
 from .images import Image, Scaling, as_images
 from .model_folder import STATE, WEIGHTS, Kind, damage_named, read_facts, save_folder
 from .progress import (
@@ -35,6 +30,7 @@ from .progress import (
     run,
     stop_on_interrupt,
 )
+from .sampling import Sampler, pick_sampler
 
 if TYPE_CHECKING:
     import os
@@ -61,7 +57,7 @@ class DiffusionModel:
     pixel_size
         Of the training images, and so of the generated ones, in nm; None where it was not known.
     config
-        How it was trained.
+        How it was trained; of an imported model only the size of the images and the width of the network.
     facts
         Training data, loss curve, versions and date, as they stand in model.json.
     """
@@ -76,6 +72,11 @@ class DiffusionModel:
     def name(self) -> str:
         """What a person calls it."""
         return str(self.facts.get("name", "unnamed"))
+
+    @property
+    def sampler(self) -> Sampler:
+        """How images are drawn from it."""
+        return pick_sampler(self.unet, self.facts)
 
     @classmethod
     def train(
@@ -122,6 +123,7 @@ class DiffusionModel:
             unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False).float()
             unet = unet.to(memory_format=torch.channels_last).eval()
             config = from_dict(TrainConfig, facts["config"])
+            pick_sampler(unet, facts)  # or say at once what is wrong
             return cls(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
 
 
@@ -177,14 +179,11 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     Raises
     ------
     ValueError
-        If the size does not suit the network.
+        If the size or the number of steps does not suit the network.
     InterruptedError
         If it was stopped before the first image was finished.
     """
-    multiple = field_multiple(model.unet)
-    for side, length in (("height", config.height), ("width", config.width)):
-        if length % multiple:
-            raise ValueError(f"{side} must be a multiple of {multiple} for this model, not {length}.")
+    model.sampler.check(config)
     device = pick_device(config.device)
     pixels = np.empty((config.count, config.height, config.width), np.float32)
     done = 0
@@ -232,9 +231,10 @@ def _generate_batch(
     stop: Stop,
 ) -> Steps[npt.NDArray[np.float32]]:
     """Return images `indices` of the run, or none of them if it was stopped."""
-    noise = start_noise(config.seed, indices, (config.height, config.width))
+    sampler = model.sampler
+    noise = start_noise(config.seed, indices, (config.height, config.width), sampler.channels)
     total = config.count * config.steps
-    for step, guess in enumerate(solve(unet, noise, config.steps), start=1):
+    for step, guess in enumerate(sampler.solve(unet, noise, config.steps), start=1):
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * config.steps + step * len(indices)

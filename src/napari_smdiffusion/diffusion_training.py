@@ -16,6 +16,7 @@ from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, check_place, damage_named, mend, read_facts
 from .patches import check_patch, draw_patches
 from .progress import Steps, Stop, never
+from .sampling import EDM
 from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
 
 if TYPE_CHECKING:
@@ -139,6 +140,11 @@ def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainCo
     """Return a new network, or one with the weights of `start`, and the settings that it has."""
     torch.manual_seed(config.seed)
     if start is not None:
+        if start.facts.get("parameterization", EDM) != EDM:
+            raise ValueError(
+                f"{start.name} is an imported model, which is trained in another way: start from one that was trained "
+                "here, or from none."
+            )
         config = replace(config, channels=start.config.channels)
     unet = make_unet(config.channels)
     if start is not None:

@@ -1,0 +1,162 @@
+"""How images are drawn from a network: by EDM's solver, or by DDIM where the network predicts the noise.
+
+`pick_sampler` is the one place that knows of both kinds. The first is our own (`denoiser`). The second is that of the
+imported checkpoints: Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, with the cosine schedule of
+Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", ICML 2021. It is drawn from as in Song et al.,
+"Denoising Diffusion Implicit Models", ICLR 2021. (The DDIMScheduler of diffusers places its steps by a whole stride,
+and so begins far from pure noise where their number does not divide that of the diffusion.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .denoiser import field_multiple, solve, windowed_output
+from .model_folder import ModelFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    from diffusers import UNet2DModel
+
+    from .config import GenerateConfig
+
+EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
+
+Solver = Callable[[torch.nn.Module, torch.Tensor, int], Iterator[torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """How much of an image is left at each step of the diffusion that a noise-predicting network was trained on."""
+
+    name: str = "cosine"
+    steps: int = 1000
+
+    def signal(self) -> npt.NDArray[np.float64]:
+        """Return ᾱ of each step: the share of the variance that is still signal."""
+        if self.name == "linear":
+            kept = 1 - np.linspace(0.1, 20, self.steps) / self.steps
+        else:
+            left = [math.cos((i / self.steps + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(self.steps + 1)]
+            # A step that left nothing could not be undone.
+            kept = np.array([max(after / before, 0.001) for before, after in itertools.pairwise(left)])
+        return np.asarray(np.cumprod(kept), np.float64)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How images are drawn from a network, and what they may be like.
+
+    Parameters
+    ----------
+    solve
+        Turns (network, noise, steps) into present guesses, (B, 1, Y, X) in network units; the last one is the result.
+    channels
+        Of the noise that it starts from.
+    multiple, smallest
+        The sides of a field are multiples of the one, and at least the other, in pixels.
+    most_steps
+        How many steps it can take.
+    """
+
+    solve: Solver
+    channels: int
+    multiple: int
+    smallest: int
+    most_steps: int
+
+    def check(self, config: GenerateConfig) -> None:
+        """Raise a ValueError unless this network can do what is asked for."""
+        for side, length in (("height", config.height), ("width", config.width)):
+            if length < self.smallest:
+                raise ValueError(f"{side} must be at least {self.smallest} for this model, not {length}.")
+            if length % self.multiple:
+                raise ValueError(f"{side} must be a multiple of {self.multiple} for this model, not {length}.")
+        if config.steps > self.most_steps:
+            raise ValueError(f"steps must be at most {self.most_steps} for this model, not {config.steps}.")
+
+
+def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
+    """Return how images are drawn from the network of a model, by what model.json says of it."""
+    kind = facts.get("parameterization", EDM)
+    if kind == EDM:
+        return Sampler(solve, channels=1, multiple=field_multiple(unet), smallest=64, most_steps=1000)
+    if kind == NOISE:
+        schedule = NoiseSchedule(**facts["noise_schedule"])
+        # Their finest attention looks at 16² places of a training image. Four times that on a side is quick still.
+        window = 4 * int(unet.config.sample_size)
+        multiple = 2 ** (len(unet.config.block_out_channels) - 1)
+        return Sampler(
+            partial(_gray, schedule=schedule, window=window),
+            channels=int(unet.config.in_channels),
+            multiple=multiple,
+            smallest=32,
+            most_steps=schedule.steps,
+        )
+    raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
+
+
+def _gray(
+    unet: torch.nn.Module, noise: torch.Tensor, steps: int, *, schedule: NoiseSchedule, window: int
+) -> Iterator[torch.Tensor]:
+    for guess in ddim(unet, noise, steps, schedule, window):
+        yield guess.mean(1, keepdim=True)
+
+
+def predicted_noise(unet: torch.nn.Module, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    """Evaluate a network that predicts the noise in (B, C, Y, X) at times (B,), 0 to 1000.
+
+    In float32 on any hardware: what the network was written in and is compared with.
+    """
+    output: torch.Tensor = unet(noisy, time).sample
+    return output
+
+
+@torch.no_grad()
+def ddim(
+    unet: torch.nn.Module, noise: torch.Tensor, steps: int, schedule: NoiseSchedule, window: int
+) -> Iterator[torch.Tensor]:
+    """Turn noise into images by DDIM without new noise (η = 0); yield the present guess after each step.
+
+    The steps lie evenly over the schedule, from the beginning: every 40th for 25 of 1000.
+
+    Parameters
+    ----------
+    unet
+        Predicts the noise; in evaluation mode, on the device to compute on.
+    noise
+        (B, C, Y, X) standard normal.
+    steps
+        Number of network evaluations, at most `schedule.steps`.
+    schedule
+        That the network was trained on.
+    window
+        Larger fields are denoised in windows of this size, in pixels.
+
+    Yields
+    ------
+    The clean image in [-1, 1] that follows from the noise predicted at this step, (B, C, Y, X).
+    """
+    signal = schedule.signal()
+    places = [i * schedule.steps // steps for i in range(steps)]
+    x = noise.to(next(unet.parameters()).device)
+    for place, following in zip(reversed(places), [*reversed(places[:-1]), None], strict=True):
+        # The network was told the time as if there were 1000 steps, however many there were.
+        time = torch.full((len(x),), place * 1000 / schedule.steps, device=x.device)
+        predicted = windowed_output(unet, x, time, window, predicted_noise)
+        now, then = float(signal[place]), 1.0 if following is None else float(signal[following])
+        guess = (x / math.sqrt(now) - predicted * math.sqrt(1 / now - 1)).clamp(-1, 1)
+        # The noise that agrees with the guess, which was clamped.
+        left = (x / math.sqrt(now) - guess) / math.sqrt(1 / now - 1)
+        x = guess * math.sqrt(then) + left * math.sqrt(1 - then)
+        yield guess

@@ -1,0 +1,76 @@
+"""How images are drawn from networks that predict the noise: schedules, steps and windows."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_smdiffusion import DiffusionModel
+from napari_smdiffusion.denoiser import start_noise
+from napari_smdiffusion.model_folder import ModelFolderError
+from napari_smdiffusion.sampling import NoiseSchedule, ddim, pick_sampler
+
+
+class KnowsTheImage(torch.nn.Module):
+    """Predict the noise as a network does that has learned a single image, the same everywhere."""
+
+    def __init__(self, schedule, image):
+        super().__init__()
+        self.schedule, self.image, self.times = schedule, torch.nn.Parameter(torch.tensor(image)), []
+
+    def forward(self, noisy, time):
+        self.times.append(float(time[0]))
+        place = round(float(time[0]) * self.schedule.steps / 1000)
+        signal = float(self.schedule.signal()[place])
+        return SimpleNamespace(sample=(noisy - math.sqrt(signal) * self.image) / math.sqrt(1 - signal))
+
+
+@pytest.mark.parametrize("schedule", [NoiseSchedule(), NoiseSchedule(steps=2000), NoiseSchedule("linear", 500)])
+@pytest.mark.parametrize("steps", [2, 7, 25, 300])
+def test_any_number_of_steps_leads_to_the_image(schedule, steps):
+    network = KnowsTheImage(schedule, 0.25)
+    *_, last = ddim(network, start_noise(0, range(2), (8, 8), 3), steps, schedule, 64)
+    torch.testing.assert_close(last, torch.full((2, 3, 8, 8), 0.25), atol=1e-4, rtol=0)
+    assert len(network.times) == steps
+    assert network.times[-1] == 0
+    # Evenly from near pure noise, and told as if there were 1000 steps.
+    assert network.times[0] == pytest.approx(1000 * (1 - 1 / steps), abs=2)
+
+
+def test_25_steps_are_every_40th():
+    network = KnowsTheImage(NoiseSchedule(), 0.0)
+    list(ddim(network, start_noise(0, range(1), (8, 8)), 25, NoiseSchedule(), 64))
+    assert network.times == list(range(960, -1, -40))
+
+
+def test_windows_agree_with_the_whole_field():
+    schedule, noise = NoiseSchedule(), start_noise(0, range(1), (64, 160), 3)
+    *_, whole = ddim(KnowsTheImage(schedule, 0.5), noise, 5, schedule, 256)
+    *_, windows = ddim(KnowsTheImage(schedule, 0.5), noise, 5, schedule, 64)
+    torch.testing.assert_close(windows, whole, atol=1e-4, rtol=0)
+
+
+def test_schedules_go_from_the_image_to_noise():
+    for schedule in (NoiseSchedule(), NoiseSchedule("linear"), NoiseSchedule("linear", 4000)):
+        signal = schedule.signal()
+        assert len(signal) == schedule.steps
+        assert (np.diff(signal) < 0).all()
+        assert signal[0] > 0.999
+        assert 0 < signal[-1] < 1e-4
+    cosine = [math.cos((i / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for i in (0, 500)]
+    assert NoiseSchedule().signal()[499] == pytest.approx(cosine[1] / cosine[0])
+
+
+def test_kinds_of_the_future_are_refused(tiny_model, tmp_path):
+    DiffusionModel(
+        tiny_model.unet,
+        tiny_model.scaling,
+        None,
+        tiny_model.config,
+        {**tiny_model.facts, "parameterization": "flow"},
+    ).save(tmp_path / "m")
+    with pytest.raises(ModelFolderError, match=r"not known here \(flow\): update"):
+        DiffusionModel.load(tmp_path / "m")
+    assert pick_sampler(tiny_model.unet, tiny_model.facts).channels == 1
