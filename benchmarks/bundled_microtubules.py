@@ -27,6 +27,7 @@ from napari_smdiffusion import (
     Image,
     MicroscopeConfig,
     TrainConfig,
+    load_diffusion_model,
     read_image,
     write_image,
 )
@@ -42,16 +43,17 @@ from napari_smdiffusion.restoration import restoration
 ATTRIBUTION = """
 The microtubule STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
 package), columns 0 to 959. Please cite Chen et al., Nature Communications 14, 2854 (2023). It is one cell: nothing is
-claimed about others.
+claimed about others. The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
 """
 WORK = Path("build") / "bundled"
 
 
 def diffusion(minutes: float) -> None:
-    """Train the diffusion model, generate 400 patches, and save both."""
+    """Train the diffusion model from that of simulated filaments, generate 400 patches, and save both."""
     train = dataclasses.replace(microtubules()[1], name="microtubule_STORM.tif, columns 0 to 959")
+    start = load_diffusion_model("simulated-filaments")
     began = time.monotonic()
-    steps = train_steps([train], TrainConfig(minutes=minutes, previews=0), name="microtubules")
+    steps = train_steps([train], TrainConfig(minutes=minutes, previews=0), start=start, name="microtubules")
     model = run(steps, Reporter())
     seconds = time.monotonic() - began
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})

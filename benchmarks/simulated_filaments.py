@@ -55,7 +55,9 @@ def main() -> None:
     images = fields()
     with stop_on_interrupt() as stop:
         model = run(
-            train_steps([images], config, out=options.out, name="simulated-filaments", resume=options.resume, stop=stop),
+            train_steps(
+                [images], config, out=options.out, name="simulated-filaments", resume=options.resume, stop=stop
+            ),
             Reporter(60),
         )
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})

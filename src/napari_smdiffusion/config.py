@@ -78,7 +78,12 @@ class TrainConfig(_Checked):
     wide_fraction: float = setting(
         0.25, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
     )
-    learning_rate: float = setting(1.2e-3, "highest learning rate of the schedule", above=0, high=0.1)
+    learning_rate: float = setting(
+        1.2e-3,
+        "highest learning rate of the schedule; half of it where the training starts from a model",
+        above=0,
+        high=0.1,
+    )
     channels: tuple[int, ...] = setting(
         (48, 96, 128, 112), "width of the network at each of its resolutions", low=16, multiple_of=16
     )

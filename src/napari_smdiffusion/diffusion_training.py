@@ -111,8 +111,9 @@ def train_steps(
     config, unet = _network(config, start)
     scaling = Scaling.fit(images)
     facts = training_facts(images, name or (out.name if out is not None else "unnamed"))
-    facts["started_from"] = None if start is None else start.name
-    state = TrainingState(unet.to(device), config.learning_rate)
+    facts["started_from"] = _started_from(start, out if resume else None)
+    # What is learned already is to be kept: half the rate changes it less.
+    state = TrainingState(unet.to(device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
     if resume:
         _resume(state, out, config, facts)
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
@@ -134,6 +135,16 @@ def train_steps(
     )
     bring_home(unet, device)
     return model(state)
+
+
+def _started_from(start: DiffusionModel | None, cut: Path | None) -> str | None:
+    """Return the name of the model that the training began from, or that the cut training in `cut` did."""
+    if start is not None:
+        return start.name
+    if cut is None or not (cut / STATE).exists():
+        return None
+    name = read_facts(cut, KIND).get("started_from")
+    return None if name is None else str(name)
 
 
 def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
