@@ -13,7 +13,7 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 ROOMS = (
     "config", "progress", "localizations", "images", "patches", "structures", "microscope", "compute",
     "cards", "model_folder", "training", "denoiser", "diffusion", "diffusion_training", "enhancer_network",
-    "enhancer", "enhancer_training", "filaments", "two_sample", "assess", "models",
+    "enhancer", "enhancer_training", "filaments", "memorization", "two_sample", "assess", "meanings", "models",
     "samples", "pictures", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
 
