@@ -86,7 +86,9 @@ def test_compare(folder):
     arguments = ["--generated", folder / "g.tif", "--training", folder / "training.tif", "--out", folder / "c"]
     assert _run("compare", folder / "held_out.tif", *arguments) == 0
     report = json.loads((folder / "c" / "report.json").read_text())
-    assert set(report["memorization"]) == {"generated_median", "held_out_median", "fraction_above_held_out_99"}
+    assert {f"realism.{key}" for key in report["realism"]} <= set(report["meanings"])
+    assert {f"memorization.{key}" for key in report["memorization"]} <= set(report["meanings"])
+    assert report["memorization"]["verdict"].startswith("Most are copies")
     assert report["memorization"]["generated_median"] == pytest.approx(1, abs=1e-3)
     assert report["memorization"]["fraction_above_held_out_99"] == 1
     # Simulated mitochondria are their own mathematical model, which leaves no scale.

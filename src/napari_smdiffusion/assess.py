@@ -1,21 +1,19 @@
-"""Judging generated images with numbers: realism and memorization. Every report is plain values.
+"""Judging generated images with numbers: how real they look. Every report is plain values.
 
 Patches are (N, Y, X) arrays of one size, in the units of the experimental images.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft2, next_fast_len, rfft2
-from scipy.linalg import sqrtm
+from scipy.linalg import cholesky, eigvalsh
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
 
-from .patches import SYMMETRIES, symmetry
 from .structures import Structure, simulate
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.float32]
 Features = npt.NDArray[np.float64]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 _SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, of the band-pass filters
 _RINGS = 10
@@ -92,8 +91,10 @@ def frechet_distance(a: Features, b: Features) -> float:
     Covariances are shrunk towards their diagonal, because there are few patches for so many features.
     """
     (mean_a, cov_a), (mean_b, cov_b) = (_gaussian(features) for features in (a, b))
-    root = np.real(sqrtm(cov_a @ cov_b))
-    return float(np.sum((mean_a - mean_b) ** 2) + np.trace(cov_a + cov_b - 2 * root))
+    # The trace of (A B)^½ is the sum of the roots of the eigenvalues of LᵀBL, where LLᵀ = A.
+    lower = cholesky(cov_a, lower=True)
+    root = np.sqrt(np.maximum(eigvalsh(lower.T @ cov_b @ lower), 0)).sum()
+    return float(np.sum((mean_a - mean_b) ** 2) + np.trace(cov_a + cov_b) - 2 * root)
 
 
 def _gaussian(features: Features, shrink: float = 0.1) -> tuple[Features, Features]:
@@ -105,7 +106,7 @@ def _gaussian(features: Features, shrink: float = 0.1) -> tuple[Features, Featur
 def realism(
     generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0
 ) -> dict[str, float | None]:
-    """Judge how near generated patches are to experimental ones.
+    """Judge how near generated patches are to experimental ones, and how diverse they are.
 
     Parameters
     ----------
@@ -114,14 +115,27 @@ def realism(
     pixel_size
         In nm, for the mathematical models; 20 where it is not known.
     seed
-        Of the mathematical models.
+        Of the mathematical models and the bootstrap.
 
     Returns
     -------
     `score`, 0 where generated patches are as near to half of the experimental patches as the other half is, and 1
     where they are as far as the nearest mathematical model; None where the model is itself as near as experimental
-    patches, which leaves no scale. And the three Fréchet distances it is made of, each between equally many patches,
-    because the distance falls with their number.
+    patches, which leaves no scale. `score_low` and `score_high`, between which it lies with 90 % confidence: a
+    bootstrap over the generated patches and both halves. The three Fréchet distances it is made of, each between
+    equally many patches, because the distance falls with their number.
+
+    `diversity`, the mean distance in the space of features from a generated patch to its nearest neighbour among the
+    others, over the same for equally many experimental ones: 1 is ideal, 0 means that every patch comes twice; None
+    where the experimental ones are all the same. And `coverage`, the share of experimental patches that have a
+    generated one as near as their fifth nearest experimental one (Naeem et al., ICML 2020), over the same for the two
+    halves of the experimental patches: 1 is ideal, and a few images repeated cover little, as do images that are unlike
+    any experimental one.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 8 patches of either kind.
     """
     if min(len(generated), len(experimental)) < 8:
         raise ValueError(
@@ -132,30 +146,78 @@ def realism(
     dark, std = float(np.percentile(experimental, 1)), float(experimental.std()) or 1.0
 
     def features(patches: Pixels) -> Features:
-        return texture_features((_spread(patches, count) - dark) / std)
+        return texture_features((patches - dark) / std)
 
     # Neighbouring patches go to different halves, so that both halves hold every region of the field.
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
-    real, other = features(experimental[::2]), features(experimental[1::2])
-    modelled = min(
-        frechet_distance(features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)), real)
-        for s in _MODELS
-    )
-    made, floor = frechet_distance(features(generated), real), frechet_distance(other, real)
+    halves = features(experimental[::2]), features(experimental[1::2])
+    real, other = (_spread(half, count) for half in halves)
+    models = [features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)) for s in _MODELS]
+    modelled = min((_spread(model, count) for model in models), key=lambda model: frechet_distance(model, real))
+    # As many as there are experimental ones, chosen by chance: patches in regular steps could miss what repeats.
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(generated))[: len(experimental)]
+    made, some = features(_spread(generated, count)), features(generated[chosen])
+    near, floor, far = (frechet_distance(kind, real) for kind in (made, other, modelled))
+    score = low = high = None
+    if far > _SCALE * floor:
+        score = (near - floor) / (far - floor)
+        low, high = (score + error / (far - floor) for error in _errors(made, real, other, rng))
     return {
-        "score": (made - floor) / (modelled - floor) if modelled > _SCALE * floor else None,
-        "frechet_generated": made,
+        "score": score,
+        "score_low": low,
+        "score_high": high,
+        "frechet_generated": near,
         "frechet_experimental": floor,
-        "frechet_mathematical_model": modelled,
+        "frechet_mathematical_model": far,
+        "diversity": _diversity(some, np.concatenate(halves)),
+        "coverage": _coverage(_spread(some, count), real) / max(_coverage(other, real), 1 / count),
     }
+
+
+def _errors(made: Features, real: Features, other: Features, rng: np.random.Generator) -> tuple[float, float]:
+    """Return how far below and above itself the difference of the two Fréchet distances may lie, by a bootstrap.
+
+    Patches that are drawn twice make every Fréchet distance larger, and so the 5th and 95th percentile are counted from
+    the median of the resampled differences.
+    """
+    differences = []
+    for _ in range(_RESAMPLED):
+        one, against, half = (kind[rng.integers(len(kind), size=len(kind))] for kind in (made, real, other))
+        differences.append(frechet_distance(one, against) - frechet_distance(half, against))
+    low, middle, high = np.quantile(differences, (0.05, 0.5, 0.95))
+    return float(low - middle), float(high - middle)
+
+
+def _diversity(made: Features, real: Features) -> float | None:
+    """Return the mean distance to the nearest neighbour among equally many generated and experimental patches."""
+    scale = real.std(0) + 1e-6
+    count = min(len(made), len(real))
+    near, usual = (float(_nearest(_spread(kind, count) / scale)[:, 0].mean()) for kind in (made, real))
+    return near / usual if usual else None
+
+
+def _coverage(made: Features, real: Features) -> float:
+    """Return the share of experimental patches with a generated one nearer than their fifth experimental neighbour."""
+    scale = real.std(0) + 1e-6
+    reach = _nearest(real / scale)[:, min(_NEIGHBOURS, len(real) - 1) - 1]
+    return float(np.mean(cdist(real / scale, made / scale).min(1) <= reach))
+
+
+def _nearest(features: Features) -> Features:
+    """Return the distances of each patch to all others, nearest first: (N, N - 1)."""
+    distances: Features = np.sort(cdist(features, features), axis=1)[:, 1:]
+    return distances
 
 
 _MODELS: tuple[Structure, ...] = ("microtubules", "mitochondria")
 _SCALE = 1.5  # how much farther than experimental patches a model must be to serve as a scale
+_RESAMPLED = 200
+_NEIGHBOURS = 5
 
 
-def _spread(patches: Pixels, count: int) -> Pixels:
-    """Return `count` of the patches, spread evenly over them."""
+def _spread(patches: npt.NDArray[_Float], count: int) -> npt.NDArray[_Float]:
+    """Return `count` of the patches or of their features, spread evenly over them."""
     chosen = np.linspace(0, len(patches) - 1, count).round().astype(int)
     return np.asarray(patches[chosen])
 
@@ -171,111 +233,3 @@ def _brightness_matched(model: Pixels, experimental: Pixels) -> Pixels:
     """Bring a mathematical model to the mean of the experimental patches, so that its shapes are judged."""
     dark = float(np.percentile(experimental, 1))
     return model * ((float(experimental.mean()) - dark) / max(float(model.mean()), 1e-9)) + dark
-
-
-@dataclass(frozen=True)
-class Match:
-    """Where a patch fits best: the plane, the corner (y, x) there, the symmetry of the patch, and the correlation."""
-
-    plane: int
-    y: int
-    x: int
-    symmetry: int
-    correlation: float
-
-
-def correlation_map(plane: Pixels, patch: Pixels) -> Pixels:
-    """Return the normalised correlation of `patch` with every window of `plane`, (Y - y + 1, X - x + 1), by FFT."""
-    return _Searched(plane).correlation(patch)
-
-
-class _Searched:
-    """A plane prepared for looking up many patches."""
-
-    def __init__(self, plane: Pixels) -> None:
-        self._plane = np.asarray(plane - plane.mean(), np.float64)
-        self._fft_shape = tuple(next_fast_len(n, real=True) for n in plane.shape)
-        self._spectrum = rfft2(self._plane, self._fft_shape, workers=-1)
-        self._norms: dict[tuple[int, int], Features] = {}
-
-    def _window_norm(self, shape: tuple[int, int]) -> Features:
-        """Return sqrt(Σ (I - mean)²) over every window, from summed-area tables."""
-        if shape not in self._norms:
-            sums = [_box_sums(v, shape) for v in (self._plane, self._plane**2)]
-            self._norms[shape] = np.sqrt(np.maximum(sums[1] - sums[0] ** 2 / (shape[0] * shape[1]), 1e-9))
-        return self._norms[shape]
-
-    def correlation(self, patch: Pixels) -> Pixels:
-        """Return the correlation at every position where the whole patch lies in the plane."""
-        centred = np.asarray(patch - patch.mean(), np.float64)
-        size = float(np.sqrt((centred**2).sum())) or 1.0
-        spectrum = rfft2(centred, self._fft_shape, workers=-1)
-        product = irfft2(self._spectrum * np.conj(spectrum), self._fft_shape, workers=-1)
-        rows, columns = (n - m + 1 for n, m in zip(self._plane.shape, patch.shape, strict=True))
-        norm = self._window_norm((patch.shape[0], patch.shape[1]))
-        return np.asarray(product[:rows, :columns] / (norm * size), np.float32)
-
-
-def _box_sums(values: Features, shape: tuple[int, int]) -> Features:
-    table = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    y, x = shape
-    sums: Features = table[y:, x:] - table[:-y, x:] - table[y:, :-x] + table[:-y, :-x]
-    return sums
-
-
-def nearest_matches(patches: Pixels, planes: Sequence[Pixels]) -> list[Match]:
-    """Find, for each patch, the window of any plane that it resembles most, in any of the 8 symmetries."""
-    searched = [_Searched(plane) for plane in planes]
-    best = []
-    for patch in patches:
-        found = [
-            _best_of(one.correlation(symmetry(patch, k)), which, k)
-            for which, one in enumerate(searched)
-            for k in SYMMETRIES
-        ]
-        best.append(max(found, key=lambda match: match.correlation))
-    return best
-
-
-def _best_of(correlation: Pixels, plane: int, k: int) -> Match:
-    y, x = np.unravel_index(int(correlation.argmax()), correlation.shape)
-    return Match(plane, int(y), int(x), k, float(correlation[y, x]))
-
-
-def halved(images: Pixels) -> Pixels:
-    """Average 2 × 2 pixels of (N, Y, X), cutting an odd last row or column."""
-    y, x = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
-    blocks = images[:, :y, :x].reshape(len(images), y // 2, 2, x // 2, 2)
-    return np.asarray(blocks.mean((2, 4)), np.float32)
-
-
-def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels) -> dict[str, float]:
-    """Judge whether generated patches are copies of training images.
-
-    Each patch's highest normalised correlation with any window of the training planes, in all 8 symmetries, is compared
-    with that of experimental patches that were held out. It is computed on 2 × 2 averages, which hold the structure and
-    half the noise.
-
-    Parameters
-    ----------
-    generated, held_out
-        (N, Y, X) patches.
-    training
-        (Y, X) planes.
-
-    Returns
-    -------
-    `generated_median` and `held_out_median` of the highest correlations, and `fraction_above_held_out_99`: the share of
-    generated patches above the 99th percentile of the held-out ones: about 1 in as many as are held out, at least 0.01,
-    for a model that copies nothing.
-    """
-    planes = [halved(plane[np.newaxis])[0] for plane in training]
-    made, real = (
-        np.array([match.correlation for match in nearest_matches(halved(patches), planes)])
-        for patches in (generated, held_out)
-    )
-    return {
-        "generated_median": float(np.median(made)),
-        "held_out_median": float(np.median(real)),
-        "fraction_above_held_out_99": float(np.mean(made > np.quantile(real, 0.99))),
-    }

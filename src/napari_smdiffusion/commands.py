@@ -121,11 +121,13 @@ def _summary(report: dict[str, Any]) -> list[str]:
         lines.append("Realism has no scale here: the experimental images are like the mathematical model themselves.")
     elif "realism" in report:
         lines.append(
-            f"Realism {report['realism']['score']:.3f}: 0 is as near to experimental patches as they are to each "
-            "other, 1 as far as a mathematical model."
+            f"Realism {report['realism']['score']:.3f} ({report['realism']['score_low']:.3f} to "
+            f"{report['realism']['score_high']:.3f} with 90 % confidence): 0 is as near to experimental patches as "
+            "they are to each other, 1 as far as a mathematical model."
         )
     if "memorization" in report:
         m = report["memorization"]
+        lines.append(m["verdict"])
         lines.append(
             f"Nearest training patch: correlation {m['generated_median']:.2f} for generated patches, "
             f"{m['held_out_median']:.2f} for experimental ones that were held out (higher would mean copying)."

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .assess import grid_patches, memorization, realism
+from .assess import grid_patches, realism
 from .images import Image, common_pixel_size, written_whole
+from .meanings import meanings_of
+from .memorization import memorization
 from .pictures import draw_comparison
 from .progress import Progress, Steps, Stop, never, run
 
@@ -73,6 +75,7 @@ def compare_steps(
     yield _part(2, stop)
     out.mkdir(parents=True, exist_ok=True)
     draw_comparison(out / "comparison.png", real, made, planes, pixel_size)
+    report["meanings"] = meanings_of(report)
     report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
     report["provenance"] = {
         "made_by": f"napari-smdiffusion {__version__}",

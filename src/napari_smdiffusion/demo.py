@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__
-from .assess import correlation_map, grid_patches, memorization, realism
+from .assess import grid_patches, realism
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
 from .diffusion import DiffusionModel, generate_steps
 from .diffusion_training import train_steps
 from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
 from .images import Image, common_pixel_size, write_image, written_whole
+from .memorization import correlation_map, memorization
 from .microscope import widefield as simulated_widefield
 from .model_folder import ModelFolderError
 from .models import load_diffusion_model

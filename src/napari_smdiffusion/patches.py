@@ -30,6 +30,13 @@ def inverse_symmetry(image: Pixels, k: int) -> Pixels:
     return np.rot90(mirrored, -(k % 4), (-2, -1))
 
 
+def halved(images: Pixels) -> Pixels:
+    """Average 2 × 2 pixels of (N, Y, X), cutting an odd last row or column."""
+    y, x = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
+    blocks = images[:, :y, :x].reshape(len(images), y // 2, 2, x // 2, 2)
+    return np.asarray(blocks.mean((2, 4)), np.float32)
+
+
 def check_patch(images: Sequence[Image], patch: int) -> None:
     """Raise a ValueError if a plane of `images` is smaller than a patch."""
     for image in images:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .assess import halved, nearest_matches, radial_spectrum
+from .assess import radial_spectrum
 from .images import Image, written_whole
-from .patches import symmetry
+from .memorization import nearest_matches
+from .patches import halved, symmetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

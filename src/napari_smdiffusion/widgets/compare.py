@@ -121,7 +121,9 @@ class CompareDock(Dock):
 
     def on_result(self, result: dict[str, Any]) -> str:
         """Show the numbers and the picture."""
-        rows = list(flattened({key: value for key, value in result.items() if key not in ("provenance", "seconds")}))
+        rows = list(
+            flattened({key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")})
+        )
         self.table.setRowCount(len(rows))
         for i, (name, value) in enumerate(rows):
             for column, text in enumerate((name, value)):

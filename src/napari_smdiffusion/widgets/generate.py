@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-    from ..assess import Match
     from ..images import Image
+    from ..memorization import Match
 
 _SHOWN = ("count", "height", "width", "seed")
 _ADVANCED = ("steps", "batch", "device")
@@ -249,13 +249,13 @@ def _nearest_steps(
 ) -> Callable[[Stop], Steps[tuple[Match, Any, str, float | None]]]:
     """Return steps that find the window of any plane that `patch` resembles most, and turn it as the patch lies.
 
-    As in `assess.memorization` the images are compared after averaging 2 × 2 pixels: that keeps the structure and takes
+    As in `memorization` the images are compared after averaging 2 × 2 pixels: that keeps the structure and takes
     out half of the noise.
     """
 
     def steps(stop: Stop) -> Steps[tuple[Match, Any, str, float | None]]:
-        from ..assess import halved, nearest_matches
-        from ..patches import inverse_symmetry, symmetry
+        from ..memorization import nearest_matches
+        from ..patches import halved, inverse_symmetry, symmetry
 
         best: tuple[Match, Any, str, float | None] | None = None
         planes = [(source, plane) for source in sources for plane in source.read(stop).pixels]

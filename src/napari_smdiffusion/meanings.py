@@ -1,0 +1,91 @@
+"""What the numbers in reports mean and which are good: one sentence for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIES = "the generated patches are like the experimental ones where it lies between their 5 % and 95 % marks"
+
+# By the place of a number in a report, its keys joined by dots.
+MEANINGS: dict[str, str] = {
+    "realism.score": (
+        "How far the textures of generated patches are from experimental ones: 0 is as near as those are "
+        "to each other and ideal, 1 is as far as a mathematical model; there is none where that model is as near."
+    ),
+    "realism.score_low": "The score is above this with 95 % confidence, as far as the choice of patches goes.",
+    "realism.score_high": "The score is below this with 95 % confidence, as far as the choice of patches goes.",
+    "realism.frechet_generated": (
+        "Fréchet distance of generated patches to half of the experimental ones: the nearer to the distance of the two "
+        "experimental halves, the better."
+    ),
+    "realism.frechet_experimental": (
+        "Fréchet distance of the two halves of the experimental patches: the least that can be asked of generated ones."
+    ),
+    "realism.frechet_mathematical_model": (
+        "Fréchet distance of the nearest mathematical model to the experimental patches: generated ones should be well "
+        "below."
+    ),
+    "realism.diversity": (
+        "How different generated patches are from each other, relative to experimental ones: 1 is ideal, well below 1 "
+        "means that they repeat themselves, and 0 that each comes twice."
+    ),
+    "realism.coverage": (
+        "How many of the experimental patches have a generated one that is like them, relative to other experimental "
+        "patches: 1 is ideal, and near 0 the generated patches repeat a few images or look like none of the experiment."
+    ),
+    "memorization.verdict": "Whether generated patches are copies of training images, in words.",
+    "memorization.generated_median": (
+        "Correlation of a generated patch with the training window it resembles most (median): good where it is not "
+        "above that of held-out experimental patches; 1 is a copy."
+    ),
+    "memorization.held_out_median": (
+        "The same for experimental patches that the model was not trained on: how alike patches are without copying."
+    ),
+    "memorization.fraction_above_held_out_99": (
+        "Share of generated patches that resemble a training window more than 99 % of the held-out patches do: "
+        "about 0.01, or one in as many as were held out, is good."
+    ),
+    "memorization.threshold": (
+        "By how many standard errors a patch must fit one symmetry of a training window better than all others to be "
+        "called a copy; a patch that is none exceeds it in one of 100 reports."
+    ),
+    "memorization.copies": "How many generated patches were called copies of a training image: 0 is good.",
+    "memorization.held_out_copies": (
+        "How many held-out experimental patches were called copies: 0 is expected, and more mean that they were in the "
+        "training images, or that so many are called copies by mistake."
+    ),
+    "memorization.copied": "Which generated patches were called copies, in their order.",
+    "two_sample.auc": (
+        "How well a small network tells generated from experimental patches that it has not seen: 0.5 is guessing and "
+        "ideal, 1 is every time; two regions of one cell often give 0.6 to 0.8."
+    ),
+    "two_sample.folds": "The same for each third of the patches: their spread is the least error of the mean.",
+    "filaments.length_density": f"Length of filaments per area: {_LIES}.",
+    "filaments.branch_length": (
+        f"Length of filaments between crossings, ends and gaps (median): {_LIES}; short means broken filaments."
+    ),
+    "filaments.curvature": (
+        f"How bent filaments are, one over the radius (median): {_LIES}; more means wavy or crooked filaments."
+    ),
+    "filaments.curvature_90": f"How bent the most bent tenth of the filaments is: {_LIES}; more means kinks.",
+    "filaments.order": f"How parallel filaments are, 0 for all directions alike and 1 for parallel: {_LIES}.",
+    "filaments.intensity_variation": (
+        f"How uneven the light along a filament is, standard deviation over mean (median): {_LIES}; more means dashes."
+    ),
+    "filaments.free_ends": f"How many ends filaments have per length, two for each gap: {_LIES}; more means dashes.",
+}
+
+
+def meanings_of(report: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Return the sentences for what stands in a report, by the keys of each number joined by dots."""
+    found = {}
+    for key, value in report.items():
+        name = f"{above}{key}"
+        if name in MEANINGS:
+            found[name] = MEANINGS[name]
+        elif isinstance(value, dict):
+            found.update(meanings_of(value, f"{name}."))
+    return found

@@ -1,0 +1,126 @@
+"""Copies are found wherever they come from, and nothing else is called one."""
+
+import numpy as np
+import pytest
+
+from curves import curves
+from napari_smdiffusion import simulate
+from napari_smdiffusion.assess import grid_patches
+from napari_smdiffusion.memorization import correlation_map, memorization, nearest_matches
+from napari_smdiffusion.patches import symmetry
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Return simulated mitochondria: (4, 256, 256)."""
+    return simulate("mitochondria", count=4, size=256, seed=0).pixels
+
+
+def test_correlation_map_agrees_with_its_definition(fields):
+    plane = np.random.default_rng(0).random((40, 44))
+    patch = np.random.default_rng(1).random((16, 12))
+    found = correlation_map(plane, patch)
+    assert found.shape == (25, 33)
+    for y, x in ((0, 0), (24, 32), (11, 7)):
+        expected = np.corrcoef(plane[y : y + 16, x : x + 12].ravel(), patch.ravel())[0, 1]
+        assert found[y, x] == pytest.approx(expected, abs=1e-4)
+
+
+def test_planted_copies_are_found(fields):
+    rng = np.random.default_rng(0)
+    copies = [0.3 * symmetry(fields[1][40:104, 90:154], k) + rng.normal(0, 0.1, (64, 64)) for k in (0, 3, 6)]
+    for match, k in zip(nearest_matches(np.stack(copies), list(fields[:2])), (0, 3, 6), strict=True):
+        assert match.plane == 1
+        assert match.correlation > 0.8
+        # Turning the copy back by the symmetry that was found gives the window it came from.
+        found = symmetry(copies[(0, 3, 6).index(k)], match.symmetry)
+        window = fields[match.plane][match.y : match.y + 64, match.x : match.x + 64]
+        assert np.corrcoef(found.ravel(), window.ravel())[0, 1] == pytest.approx(match.correlation, abs=1e-3)
+
+
+def test_memorization_tells_copies_from_new_images(fields):
+    training, held_out = list(fields[:2]), grid_patches(list(fields[2:]), 64)
+    new = grid_patches(list(simulate("mitochondria", count=1, size=256, seed=5).pixels), 64)
+    copies = np.stack([symmetry(f[20:84, 30:94], k) for f in training for k in (1, 5)])
+    assert memorization(new, training, held_out)["fraction_above_held_out_99"] < 0.3
+    report = memorization(copies, training, held_out)
+    assert report["fraction_above_held_out_99"] == 1.0
+    assert report["generated_median"] > report["held_out_median"] + 0.2
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Return training planes, held-out patches and new patches of one kind of filaments."""
+    held_out, new = (grid_patches([curves(seed + i) for i in range(2)], 64) for seed in (10, 20))
+    return [curves(0), curves(1)], held_out, new
+
+
+def _planted(training, new, dim, noise):
+    """Put copies of any place, turned or mirrored, dimmed and noisy, among new patches; return which they are."""
+    rng = np.random.default_rng(3)
+    patches, where = new.copy(), np.sort(rng.choice(len(new), 8, replace=False))
+    for k, i in enumerate(where):
+        plane = training[k % len(training)]
+        y, x = rng.integers(plane.shape[0] - 64, size=2)
+        copy = symmetry(plane[y : y + 64, x : x + 64], k)
+        patches[i] = dim * (copy + noise * plane.std() * rng.normal(size=copy.shape))
+    return patches, set(where.tolist())
+
+
+@pytest.mark.parametrize(("dim", "noise"), [(1.0, 0.0), (0.3, 0.0), (0.3, 0.5), (1.0, 1.0)])
+def test_every_planted_copy_is_found_and_no_other_patch(drawn, dim, noise):
+    training, held_out, new = drawn
+    patches, where = _planted(training, new, dim, noise)
+    report = memorization(patches, training, held_out)
+    assert {i for i, copied in enumerate(report["copied"]) if copied} == where
+    assert report["copies"] == 8
+    assert report["verdict"].startswith("Some images are copied: 8 of 32")
+
+
+def test_the_verdict_on_new_images_and_on_nothing_but_copies(drawn):
+    training, held_out, new = drawn
+    assert memorization(new, training, held_out)["verdict"].startswith("No sign of copying: none of 32")
+    copies = grid_patches([training[0][8:200, 4:196]], 64)
+    assert memorization(copies, training, held_out)["verdict"].startswith("Most are copies: 9 of 9")
+
+
+def test_a_held_out_patch_that_was_trained_on_does_not_hide_the_copies(drawn):
+    training, held_out, new = drawn
+    patches, where = _planted(training, new, 1.0, 0.5)
+    leaked = np.concatenate([held_out, training[0][np.newaxis, 100:164, 30:94]])
+    report = memorization(patches, training, leaked)
+    assert report["copies"] == len(where)
+    assert report["held_out_copies"] == 1
+
+
+def test_patches_are_found_beyond_a_block_of_the_search():
+    plane = np.random.default_rng(0).gamma(0.3, 1, (1201, 701)).astype(np.float32)
+    corners = [(0, 0), (1101, 0), (0, 641), (1101, 641), (448, 300), (470, 449), (700, 255)]
+    patches = np.stack([symmetry(plane[y : y + 100, x : x + 60], 4) for y, x in corners])
+    found = nearest_matches(patches, [plane])
+    assert [(match.y, match.x) for match in found] == corners
+    assert min(match.correlation for match in found) > 0.9999
+    turned = np.stack([symmetry(patch, 1) for patch in patches])
+    assert [(match.y, match.x) for match in nearest_matches(turned, [plane])] == corners
+
+
+def test_empty_borders_and_empty_patches_match_nothing(fields):
+    plane = fields[0].copy()
+    plane[:, 150:] = 0
+    empty, dim = np.zeros((64, 64), np.float32), 1e-6 * fields[1][:64, :64]
+    found = nearest_matches(np.stack([empty, dim]), [plane])
+    assert found[0].correlation == 0
+    assert found[0].margin == 0
+    assert found[1].correlation == pytest.approx(correlation_of_all(dim, plane), abs=1e-3)
+
+
+def correlation_of_all(patch, plane):
+    """Return the highest correlation in any symmetry, by definition."""
+    return max(correlation_map(plane, symmetry(patch, k))[:, :140].max() for k in range(8))
+
+
+def test_what_cannot_be_looked_up_is_refused(fields):
+    with pytest.raises(ValueError, match="not trained on"):
+        memorization(fields, list(fields), fields[:0])
+    with pytest.raises(ValueError, match="smaller than the patches"):
+        nearest_matches(fields, [fields[0][:100]])

@@ -1,0 +1,61 @@
+"""The classifier guesses where there is nothing to tell, and knows where there is."""
+
+import numpy as np
+import pytest
+import torch
+
+from curves import curves
+from napari_smdiffusion.assess import grid_patches
+from napari_smdiffusion.two_sample import area_under_curve, two_sample_test
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """Return two sets of patches of one kind, (80, 32, 32) each, as whole numbers."""
+    return [np.round(20 * grid_patches([curves(s), curves(s + 1)], 32))[:80] for s in (0, 10)]
+
+
+def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
+    first, second = kinds
+    alike = two_sample_test(first, second, epochs=3)
+    other = two_sample_test(first, second.mean((1, 2), keepdims=True) + 0 * second, epochs=3)
+    assert 0.3 < alike.auc < 0.7
+    assert other.auc > 0.95
+    assert len(alike.folds) == 3
+    assert alike.auc == pytest.approx(np.mean(alike.folds))
+    assert "a mark of their own" in other.meaning
+
+
+def test_fractions_are_no_mark_where_the_source_has_whole_numbers(kinds):
+    first, second = kinds
+    moved = second + np.random.default_rng(0).uniform(-0.4, 0.4, second.shape).astype(np.float32) - 0.0
+    assert two_sample_test(first, moved, epochs=1) == two_sample_test(first, second, epochs=1)
+
+
+def test_it_repeats_itself_and_leaves_the_random_generator_alone(kinds):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, two = (two_sample_test(*kinds, epochs=1, seed=3) for _ in range(2))
+    assert one == two
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_large_patches_are_averaged():
+    patches = np.random.default_rng(0).random((24, 256, 256)).astype(np.float32)
+    coarse = patches.reshape(24, 128, 2, 128, 2).mean((2, 4))
+    fine, halved = (two_sample_test(p, p[::-1], scale=1.0, epochs=1) for p in (patches, coarse))
+    assert fine.folds == pytest.approx(halved.folds, abs=0.02)
+
+
+def test_what_cannot_be_told_is_refused(kinds):
+    with pytest.raises(ValueError, match="at least 24 patches"):
+        two_sample_test(kinds[0][:10], kinds[1])
+    with pytest.raises(ValueError, match="of one size"):
+        two_sample_test(kinds[0], kinds[1][:, :16, :16])
+    with pytest.raises(InterruptedError):
+        two_sample_test(*kinds, stop=lambda: True)
+
+
+def test_area_under_curve_counts_pairs():
+    assert area_under_curve(np.array([1, 2, 3, 4.0]), np.array([False, False, True, True])) == 1
+    assert area_under_curve(np.array([1, 2, 2, 4.0]), np.array([False, True, False, True])) == 0.875
