@@ -125,6 +125,15 @@ def _summary(report: dict[str, Any]) -> list[str]:
             f"{report['realism']['score_high']:.3f} with 90 % confidence): 0 is as near to experimental patches as "
             "they are to each other, 1 as far as a mathematical model."
         )
+    if "two_sample" in report:
+        lines.append(report["two_sample"]["meaning"])
+    if "filaments" in report:
+        outside = [name.replace("_", " ") for name, one in report["filaments"].items() if not one["inside"]]
+        lines.append(
+            f"Filaments lie outside the spread of experimental patches in: {', '.join(outside)}."
+            if outside
+            else "Length, curvature and direction of filaments lie within the spread of experimental patches."
+        )
     if "memorization" in report:
         m = report["memorization"]
         lines.append(m["verdict"])

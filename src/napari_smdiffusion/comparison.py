@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .assess import grid_patches, realism
+from .filaments import compare_filaments
 from .images import Image, common_pixel_size, written_whole
 from .meanings import meanings_of
 from .memorization import memorization
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _SIZES = (128, 96, 64)
 _ENOUGH = 8  # patches of each kind
+_TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
+_PARTS = 5
 _LOOKED_UP = 40  # patches of each kind that are looked for in the training images
 
 
@@ -62,6 +66,10 @@ def compare_steps(
     yield _part(0, stop)
     report: dict[str, Any] = {"realism": realism(made, real, pixel_size)}
     yield _part(1, stop)
+    report |= _filaments(made, real, pixel_size)
+    yield _part(2, stop)
+    report |= _told_apart(made, real, stop)
+    yield _part(3, stop)
     planes = [plane for image in training for plane in image.pixels]
     seen = {image.digest for image in training} & {image.digest for image in experimental}
     if seen:
@@ -72,7 +80,7 @@ def compare_steps(
         _check_planes(planes, size)
         spread = [patches[:: max(1, len(patches) // _LOOKED_UP)][:_LOOKED_UP] for patches in (made, real)]
         report["memorization"] = memorization(spread[0], planes, spread[1])
-    yield _part(2, stop)
+    yield _part(4, stop)
     out.mkdir(parents=True, exist_ok=True)
     draw_comparison(out / "comparison.png", real, made, planes, pixel_size)
     report["meanings"] = meanings_of(report)
@@ -90,6 +98,29 @@ def compare_steps(
     return report
 
 
+def _filaments(made: Any, real: Any, pixel_size: float | None) -> dict[str, Any]:
+    """Compare what the skeletons say, where there is anything that has one."""
+    found = compare_filaments(made, real, pixel_size)
+    return {"filaments": {name: asdict(one) for name, one in found.items()}} if found else {}
+
+
+def _told_apart(made: Any, real: Any, stop: Stop) -> dict[str, Any]:
+    """Have a network tell the patches apart, where there are enough of them for it to learn from."""
+    few = min(len(made), len(real))
+    if few < _TO_LEARN_FROM:
+        return {
+            "two_sample_left_out": (
+                f"There are {few} patches of a kind, and a network needs {_TO_LEARN_FROM} to learn to tell them apart: "
+                "give more or larger images."
+            )
+        }
+    from .two_sample import two_sample_test
+
+    spread = [patches[:: -(-len(patches) // _TOLD_APART)] for patches in (real, made)]
+    result = two_sample_test(spread[0], spread[1], stop=stop)
+    return {"two_sample": {"auc": result.auc, "folds": list(result.folds), "meaning": result.meaning}}
+
+
 def compare_images(
     experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path
 ) -> dict[str, Any]:
@@ -100,7 +131,7 @@ def compare_images(
 def _part(done: int, stop: Stop) -> Progress:
     if stop():
         raise InterruptedError("Stopped before everything was compared: no report was written.")
-    return Progress("comparing", done, 3, float("inf"))
+    return Progress("comparing", done, _PARTS, float("inf"))
 
 
 def _check_planes(planes: Sequence[Any], size: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import simulate
+from napari_smdiffusion.widgets.compare import readable
 
 
 @pytest.fixture
@@ -35,7 +36,10 @@ def test_the_report_is_shown_and_saved(dock, click, tmp_path):
     names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
     dock.save_report(tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert {f"realism: {key.replace('_', ' ')}" for key in report["realism"]} <= names
+    assert {readable(f"realism.{key}") for key in report["realism"]} <= names
+    assert {readable(f"filaments.{key}") for key in report["filaments"]} <= names
+    row = next(i for i in range(dock.table.rowCount()) if dock.table.item(i, 0).text() == "realism: score")
+    assert "0 is as near" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
     assert not dock.picture.pixmap().isNull()
 
@@ -99,4 +103,4 @@ def test_copied_code_does_the_same(dock, click, tmp_path, monkeypatch):
     rows = {dock.table.item(i, 0).text(): dock.table.item(i, 1).text() for i in range(dock.table.rowCount())}
     for key, value in report["realism"].items():
         if isinstance(value, float):
-            assert rows[f"realism: {key.replace('_', ' ')}"] == f"{value:.4g}"
+            assert rows[readable(f"realism.{key}")] == f"{value:.4g}"

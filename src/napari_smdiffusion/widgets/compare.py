@@ -28,6 +28,8 @@ from .pickers import LayerBox, LayerList
 from .scripts import images_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
@@ -121,14 +123,14 @@ class CompareDock(Dock):
 
     def on_result(self, result: dict[str, Any]) -> str:
         """Show the numbers and the picture."""
-        rows = list(
-            flattened({key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")})
-        )
+        shown = {key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")}
+        rows = list(flattened(shown))
+        meanings = result.get("meanings", {})
         self.table.setRowCount(len(rows))
-        for i, (name, value) in enumerate(rows):
-            for column, text in enumerate((name, value)):
+        for i, (key, value) in enumerate(rows):
+            for column, text in enumerate((readable(key), value)):
                 item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(f"{text}. {meanings.get(key, '')}".strip())
                 self.table.setItem(i, column, item)
         self.table.setMinimumHeight(min(320, 30 * (len(rows) + 1)))
         self.table.setVisible(True)
@@ -250,15 +252,20 @@ class _Picture(QLabel):
             self.setFixedHeight(fitted.height())
 
 
-def flattened(report: dict[str, Any], above: str = "") -> Any:
-    """Yield (name, value) of every number and sentence of a report, with the names it has there."""
-    for key, value in report.items():
-        name = f"{above}{key.replace('_', ' ')}"
-        if isinstance(value, dict):
-            yield from flattened(value, f"{name}: ")
+def flattened(report: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every number and sentence of a report as text, with the keys that lead to it, joined by dots."""
+    for name, value in report.items():
+        key = f"{above}{name}"
+        if isinstance(value, dict) and {"generated", "experimental"} <= set(value):
+            yield key, f"{value['generated']:.3g} (experimental {value['experimental']:.3g})"
+        elif isinstance(value, dict):
+            yield from flattened(value, f"{key}.")
         elif isinstance(value, float):
-            yield name, f"{value:.4g}"
-        elif isinstance(value, (list, tuple)):
-            yield name, ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
-        else:
-            yield name, str(value)
+            yield key, f"{value:.4g}"
+        elif not isinstance(value, (list, tuple)):
+            yield key, str(value)
+
+
+def readable(key: str) -> str:
+    """Return a report's key as people read it: "realism.score_low" as "realism: score low"."""
+    return key.replace(".", ": ").replace("_", " ")
