@@ -80,6 +80,7 @@ def measure(seconds: float) -> dict[str, Any]:
         "loading_torch_ms": _gaps(starting),
         "first_second_ms": _gaps(settling),
         "training_ms": _gaps(training),
+        "longest_after_seconds": round(float(training[int(np.argmax(np.diff(training)))] - training[0]), 1),
         "stopping_ms": _gaps(stopping),
         "seconds_to_first_progress": round(first, 2),
         "seconds_to_stop": round(stopped, 2),

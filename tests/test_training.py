@@ -111,3 +111,14 @@ def test_other_errors_are_not_taken_for_memory():
 def test_a_loss_that_is_no_number_is_said():
     with pytest.raises(TrainingDivergedError, match="lower learning rate"):
         run(optimize_steps(_state(), Line(factor=float("inf")), Budget(1, 30), device=CPU))
+
+
+def test_a_training_that_goes_astray_is_said():
+    class Astray(Line):
+        def loss(self, network, tensors):
+            losses = super().loss(network, tensors)
+            return 0 * losses + (1.0 if len(state.curve) < 6 else 3.0)
+
+    state = _state()
+    with pytest.raises(TrainingDivergedError, match="rose instead of falling"):
+        run(optimize_steps(state, Astray(), Budget(1, 400), device=CPU))

@@ -34,6 +34,7 @@ _WARM_UP = 100  # steps; at most a tenth of the run
 _MEASURED = 20  # steps whose time fixes the number of steps
 _CURVE_EVERY = 20  # steps per point of the loss curve
 _CHECKPOINT_SECONDS = 40.0
+_ASTRAY, _POINTS = 1.6, 5  # times the first points of the loss curve; so many of them, against chance
 _PREVIEWS = 10  # per run
 
 
@@ -127,6 +128,13 @@ class TrainingState:
         self.average.step(self.network.parameters())
         self.step += 1
 
+    def went_astray(self) -> bool:
+        """Tell whether the newest points of the curve lie far above the first: the network has unlearned everything."""
+        first, newest = self.curve[:_POINTS], self.curve[-_POINTS:]
+        if len(self.curve) < 2 * _POINTS:
+            return False
+        return sum(row[1] for row in newest) > _ASTRAY * sum(row[1] for row in first)
+
     def note_loss(self, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
         """Add a step's losses (B,) to the curve: rows of (step, mean, quartile means)."""
         self.window[0] += float(losses.mean())
@@ -186,7 +194,7 @@ def optimize_steps(
     Raises
     ------
     TrainingDivergedError
-        If the loss becomes infinite or NaN.
+        If the loss becomes infinite or NaN, or far larger than it was at first.
     MemoryError
         If not even one example at a time fits.
     """
@@ -206,6 +214,11 @@ def optimize_steps(
                 f"The loss became {float(losses.mean())} at step {state.step}: train again with a lower learning rate."
             )
         state.note_loss(losses, batch.quartile)
+        if state.went_astray():
+            raise TrainingDivergedError(
+                f"The loss rose instead of falling, to {state.curve[-1][1]:.3g} at step {state.step}: train again with a "
+                "lower learning rate."
+            )
         state.update()
         if state.total is None:
             state.total = clock.total(state.step)

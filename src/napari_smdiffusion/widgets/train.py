@@ -121,6 +121,9 @@ class TrainDock(Dock):
         self._limits = limits
 
         def steps(stop: Stop) -> Steps[Path]:
+            # Loaded now, with torch: at the first checkpoint, amid the training, it would hold up the event loop.
+            import matplotlib.figure  # noqa: F401
+
             from ..diffusion_training import train_steps
             from ..models import load_diffusion_model
 
