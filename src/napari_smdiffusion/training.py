@@ -216,8 +216,8 @@ def optimize_steps(
         state.note_loss(losses, batch.quartile)
         if state.went_astray():
             raise TrainingDivergedError(
-                f"The loss rose instead of falling, to {state.curve[-1][1]:.3g} at step {state.step}: train again with a "
-                "lower learning rate."
+                f"The loss rose instead of falling, to {state.curve[-1][1]:.3g} at step {state.step}: train again "
+                "with a lower learning rate."
             )
         state.update()
         if state.total is None:

@@ -6,6 +6,7 @@ is touched by the thread, a dock that is gone receives nothing, and a run's late
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import deque
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class _Work:
         self.asked = Flag()
         self.events: deque[Event | _Returned | _Failed] = deque()
         self.worker: FunctionWorker | None = None
+        self._spared = False
 
     def __repr__(self) -> str:
         return self.what
@@ -61,10 +63,23 @@ class _Work:
                 except StopIteration as finished:
                     self.events.append(_Returned(finished.value))
                     return
+                self._spare_event_loop()
         except Exception as error:
             if not _is_ours(error):
                 _LOG.exception("%s failed", self.what)
             self.events.append(_Failed(sentence(error, self.what)))
+        finally:
+            gc.unfreeze()
+
+    def _spare_event_loop(self) -> None:
+        """Keep what is loaded by the first step, napari and torch, out of garbage collections while the work runs.
+
+        They hold half a million objects; looking through them stops all threads for a quarter of a second, again and
+        again, and finds nothing.
+        """
+        if not self._spared:
+            self._spared = True
+            gc.freeze()
 
 
 def _is_ours(error: Exception) -> bool:
