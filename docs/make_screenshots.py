@@ -19,6 +19,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_smdiffusion.widgets.compare import canvas_grid
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -113,8 +115,9 @@ def side_by_side(viewer: napari.Viewer) -> None:
         place = layer.translate.copy()
         place[-2:] = layer.scale[-2:] / 2
         layer.translate = place
-    viewer.grid.shape = (2, 2)
-    viewer.grid.enabled = True
+    grid = canvas_grid(viewer)
+    grid.shape = (2, 2)
+    grid.enabled = True
     viewer.reset_view()
 
 

@@ -22,6 +22,8 @@ def test_run_passes_events_on_and_returns_the_result():
 
 
 def test_first_interrupt_stops_and_the_second_interrupts():
+    # What a shell starts in the background is born deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with stop_on_interrupt() as stop:
         assert not stop()
         os.kill(os.getpid(), signal.SIGINT)

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import simulate
-from napari_smdiffusion.widgets.compare import readable
+from napari_smdiffusion.widgets.compare import canvas_grid, readable, scene_camera
 
 
 @pytest.fixture
@@ -48,20 +48,20 @@ def test_side_by_side_and_back(viewer, dock, pair, click):
     experimental, synthetic = pair
     viewer.layers["other"].visible = True
     synthetic.contrast_limits = (0, 3)
-    viewer.camera.zoom = 0.07
-    before = tuple(viewer.camera.center), viewer.camera.zoom
+    scene_camera(viewer).zoom = 0.07
+    before = tuple(scene_camera(viewer).center), scene_camera(viewer).zoom
     click(dock, dock.side_by_side)
-    assert viewer.grid.enabled
+    assert canvas_grid(viewer).enabled
     assert [layer.name for layer in viewer.layers if layer.visible] == ["real", "made"]
     np.testing.assert_allclose(synthetic.translate[-2:], experimental.translate[-2:])
     experimental.contrast_limits = (0, 5)
     assert list(synthetic.contrast_limits) == [0, 5]
     click(dock, dock.side_by_side)
-    assert not viewer.grid.enabled
+    assert not canvas_grid(viewer).enabled
     assert all(layer.visible for layer in viewer.layers)
     assert list(synthetic.contrast_limits) == [0, 3]
     np.testing.assert_allclose(synthetic.translate, (0, 0, 6000))
-    assert (tuple(viewer.camera.center), viewer.camera.zoom) == before
+    assert (tuple(scene_camera(viewer).center), scene_camera(viewer).zoom) == before
     experimental.contrast_limits = (0, 4)
     assert list(synthetic.contrast_limits) == [0, 3]
 
@@ -70,7 +70,7 @@ def test_a_layer_may_go_while_side_by_side(viewer, dock, pair, click):
     click(dock, dock.side_by_side)
     viewer.layers.remove(pair[1])
     click(dock, dock.side_by_side)
-    assert not viewer.grid.enabled
+    assert not canvas_grid(viewer).enabled
 
 
 def test_training_images_are_looked_through_for_copies(dock, pair, click, viewer):

@@ -30,6 +30,7 @@ from .scripts import images_code
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
@@ -150,14 +151,14 @@ class CompareDock(Dock):
         """Show the two layers beside each other, with one camera and one contrast."""
         experimental, generated = self._pair()
         viewer = self.viewer
-        grid = viewer.grid
+        grid, camera = canvas_grid(viewer), scene_camera(viewer)
         self._view = _View(
             [(layer, layer.visible) for layer in viewer.layers],
             (experimental, generated),
             tuple(generated.contrast_limits),
             np.array(generated.translate),
             (grid.enabled, tuple(grid.shape), grid.stride),
-            (tuple(viewer.camera.center), float(viewer.camera.zoom)),
+            (tuple(camera.center), float(camera.zoom)),
         )
         for layer in viewer.layers:
             layer.visible = layer in (experimental, generated)
@@ -167,15 +168,15 @@ class CompareDock(Dock):
         generated.translate = place
         generated.contrast_limits = experimental.contrast_limits
         viewer.layers.link_layers([experimental, generated], _LINKED)
-        viewer.grid.shape, viewer.grid.stride = (1, 2), 1
-        viewer.grid.enabled = True
+        grid.shape, grid.stride = (1, 2), 1
+        grid.enabled = True
         viewer.reset_view()
         # The view was fitted to all layers; fit it to these two.
         whole = viewer.layers.extent.world[:, -2:]
         both = np.array([layer.extent.world[:, -2:] for layer in (experimental, generated)])
         low, high = both[:, 0].min(0), both[:, 1].max(0)
-        viewer.camera.zoom *= max((whole[1] - whole[0]).max() / max((high - low).max(), 1e-9), 1)
-        viewer.camera.center = (*viewer.camera.center[:-2], *(low + high) / 2)
+        camera.zoom *= max((whole[1] - whole[0]).max() / max((high - low).max(), 1e-9), 1)
+        camera.center = (*camera.center[:-2], *(low + high) / 2)
 
     def show_former_view(self) -> None:
         """Go back to how the viewer was."""
@@ -184,12 +185,14 @@ class CompareDock(Dock):
             return
         viewer = self.viewer
         viewer.layers.unlink_layers([layer for layer in view.pair if layer in viewer.layers], _LINKED)
-        viewer.grid.enabled, viewer.grid.shape, viewer.grid.stride = view.grid
+        grid = canvas_grid(viewer)
+        grid.enabled, grid.shape, grid.stride = view.grid
         generated = view.pair[1]
         generated.translate, generated.contrast_limits = view.translate, view.contrast
         for layer, visible in view.visible:
             layer.visible = visible
-        viewer.camera.center, viewer.camera.zoom = view.camera
+        camera = scene_camera(viewer)
+        camera.center, camera.zoom = view.camera
 
     def _pair(self) -> tuple[ImageLayer, ImageLayer]:
         experimental, generated = self.experimental.layer(), self.generated.layer()
@@ -219,6 +222,16 @@ class CompareDock(Dock):
                 self.save_report(Path(folder))
             except (OSError, shutil.Error) as error:
                 self.show_failure(f"The report cannot be saved in {folder} ({error}).")
+
+
+def canvas_grid(viewer: ViewerModel) -> Any:
+    """Return the grid of a viewer, which moved to its canvas in napari 0.9."""
+    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
+
+
+def scene_camera(viewer: ViewerModel) -> Any:
+    """Return the camera of a viewer, which moved to its scene in napari 0.9."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 class _Picture(QLabel):
