@@ -73,7 +73,9 @@ class CompareDock(Dock):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().setVisible(False)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        # Sentences are cut short here, and whole in the tooltip: numbers must stay in sight.
+        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
+        self.table.horizontalHeader().resizeSection(1, 165)
         self.table.setVisible(False)
         self.picture = _Picture()
         self.save = QPushButton("Save report …")
