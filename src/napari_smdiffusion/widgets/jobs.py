@@ -74,8 +74,7 @@ class _Work:
     def _spare_event_loop(self) -> None:
         """Keep what is loaded by the first step, napari and torch, out of garbage collections while the work runs.
 
-        They hold half a million objects; looking through them stops all threads for a quarter of a second, again and
-        again, and finds nothing.
+        Looking through all of it stops every thread, the event loop's too, and finds nothing.
         """
         if not self._spared:
             self._spared = True
