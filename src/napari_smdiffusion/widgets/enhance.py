@@ -23,8 +23,9 @@ from ..config import EnhanceConfig, EnhancerConfig, MicroscopeConfig
 from ..model_folder import check_place
 from ..models import user_folder
 from .dock import Dock, Folded, Task, heading
+from .enhanced_layers import original, restore, show_enhanced, show_error_map, widefield_source
 from .forms import ConfigForm
-from .layers import METADATA, LayerSource, image_layers, known_pixel_size, layer_source, refined_place
+from .layers import image_layers, known_pixel_size, layer_source
 from .pickers import LayerList, ModelBox
 from .scripts import images_code, settings_code
 from .train import TimeChoice, checked_name, free_name
@@ -148,7 +149,7 @@ class EnhanceDock(Dock):
         show = "new" if self.new_layer.isChecked() else "in place"
         return (
             "import napari\n"
-            "from napari_smdiffusion.widgets.enhance import show_enhanced, widefield_source\n"
+            "from napari_smdiffusion.widgets.enhanced_layers import show_enhanced, widefield_source\n"
             f"{made}\n"
             "viewer = napari.current_viewer()\n"
             f"for name in ({names},):\n"
@@ -168,7 +169,7 @@ class EnhanceDock(Dock):
             in_place = self.in_place.isChecked() and layer in self.viewer.layers
             show_enhanced(self.viewer, layer, made.enhancement, result.factor, in_place=in_place)
             if made.error is not None and made.agreement is not None:
-                _show_error_map(self.viewer, layer, made.error, result.factor, in_place)
+                show_error_map(self.viewer, layer, made.error)
                 said.append(f"{layer.name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best.")
         if self._layers:
             count = len(result.made)
@@ -356,141 +357,3 @@ def _enhance_layer(
     facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
     error = dataclasses.replace(image, pixels=pixels, provenance=facts)
     return _Made(enhancement, error, float(np.mean([one.rsp for one in maps])))
-
-
-def original(layer: ImageLayer) -> dict[str, Any] | None:
-    """Return what a layer was before it was enhanced in place, or None if it never was."""
-    kept = layer.metadata.get(METADATA, {}).get("original")
-    return kept if isinstance(kept, dict) else None
-
-
-def widefield_source(layer: ImageLayer) -> LayerSource:
-    """Take what is needed of a widefield layer; of one that was enhanced in place, its original."""
-    kept = original(layer)
-    if kept is None:
-        return layer_source(layer)
-    source: LayerSource = kept["source"]
-    return dataclasses.replace(source, name=layer.name)
-
-
-def restore(layer: ImageLayer) -> None:
-    """Give a layer back the data, place and contrast that it had before it was enhanced in place."""
-    kept = original(layer)
-    if kept is None:
-        return
-    layer.data = kept["data"]
-    for name in ("scale", "translate", "contrast_limits"):
-        setattr(layer, name, kept[name])
-    layer.metadata = kept["metadata"]
-
-
-def show_enhanced(
-    viewer: Viewer, layer: ImageLayer, result: Enhancement, factor: int, *, in_place: bool
-) -> list[ImageLayer]:
-    """Show an enhanced image exactly over its widefield layer, or in it, and the uncertainty map on top.
-
-    Returns
-    -------
-    The layers that hold them.
-    """
-    place = _place(layer, factor)
-    pixels = _like(layer, result.image.pixels)
-    limits = _contrast(pixels)
-    shown = []
-    if in_place:
-        kept = original(layer) or {
-            "source": layer_source(layer),
-            "data": layer.data,
-            "scale": np.array(layer.scale),
-            "translate": np.array(layer.translate),
-            "contrast_limits": tuple(layer.contrast_limits),
-            "metadata": dict(layer.metadata),
-        }
-        layer.data = pixels
-        layer.scale, layer.translate = place["scale"], place["translate"]
-        layer.contrast_limits = limits
-        ours = {**layer.metadata.get(METADATA, {}), "original": kept}
-        ours.pop("pixel_size_nm", None)
-        if result.image.pixel_size:
-            ours["pixel_size_nm"] = result.image.pixel_size
-        layer.metadata = {**layer.metadata, **result.image.provenance, METADATA: ours}
-        shown.append(layer)
-    else:
-        shown.append(
-            viewer.add_image(
-                pixels,
-                name=f"{layer.name} (enhanced ×{factor})",
-                colormap=layer.colormap,
-                contrast_limits=limits,
-                metadata=_facts(result.image, layer),
-                **place,
-            )
-        )
-    if result.uncertainty is not None:
-        spread = _like(layer, result.uncertainty.pixels)
-        shown.append(
-            viewer.add_image(
-                spread,
-                name=f"{layer.name} (uncertainty)",
-                colormap="magma",
-                blending="additive",
-                opacity=0.7,
-                contrast_limits=_contrast(spread),
-                metadata=_facts(result.uncertainty, layer),
-                **place,
-            )
-        )
-    return shown
-
-
-def _show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, factor: int, in_place: bool) -> None:
-    kept = original(layer) if in_place else None
-    place = refined_place(layer, 1)
-    if kept is not None:
-        place |= {"scale": kept["scale"], "translate": kept["translate"]}
-    pixels = _like(layer, error.pixels)
-    viewer.add_image(
-        pixels,
-        name=f"{layer.name} (error map)",
-        colormap="yellow",
-        blending="additive",
-        opacity=0.7,
-        contrast_limits=_contrast(pixels),
-        metadata=_facts(error, layer),
-        **place,
-    )
-
-
-def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
-    """Return where the enhanced image lies; for a layer that was enhanced already, relative to its original."""
-    kept = original(layer)
-    if kept is None:
-        return refined_place(layer, factor)
-    from napari.layers import Image as ImageLayer
-
-    like = ImageLayer(
-        np.zeros((2,) * layer.ndim),
-        scale=kept["scale"],
-        translate=kept["translate"],
-        rotate=layer.rotate,
-        shear=layer.shear,
-        affine=layer.affine.affine_matrix,
-        units=layer.units,
-    )
-    return refined_place(like, factor)
-
-
-def _facts(image: Image, layer: ImageLayer) -> dict[str, Any]:
-    """Return an image's provenance as a layer's metadata, with the pixel size where the layer has no unit of length."""
-    known = {METADATA: {"pixel_size_nm": image.pixel_size}} if image.pixel_size else {}
-    return {**image.provenance, **known}
-
-
-def _like(layer: ImageLayer, pixels: Any) -> Any:
-    """Return (N, Y, X) with as many axes as the layer has."""
-    return pixels[0] if layer.ndim == 2 else pixels
-
-
-def _contrast(pixels: Any) -> tuple[float, float]:
-    low, high = (float(v) for v in np.percentile(pixels, (1, 99.8)))
-    return (low, high) if low < high else (low, low + 1)

@@ -1,0 +1,146 @@
+"""Enhanced images as layers: exactly over their widefield layer or in its place, and the way back. Without Qt."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .layers import METADATA, LayerSource, layer_source, refined_place
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from ..enhancer import Enhancement
+    from ..images import Image
+
+
+def original(layer: ImageLayer) -> dict[str, Any] | None:
+    """Return what a layer was before it was enhanced in place, or None if it never was."""
+    kept = layer.metadata.get(METADATA, {}).get("original")
+    return kept if isinstance(kept, dict) else None
+
+
+def widefield_source(layer: ImageLayer) -> LayerSource:
+    """Take what is needed of a widefield layer; of one that was enhanced in place, its original."""
+    kept = original(layer)
+    if kept is None:
+        return layer_source(layer)
+    source: LayerSource = kept["source"]
+    return dataclasses.replace(source, name=layer.name)
+
+
+def restore(layer: ImageLayer) -> None:
+    """Give a layer back the data, place and contrast that it had before it was enhanced in place."""
+    kept = original(layer)
+    if kept is None:
+        return
+    layer.data = kept["data"]
+    for name in ("scale", "translate", "contrast_limits"):
+        setattr(layer, name, kept[name])
+    layer.metadata = kept["metadata"]
+
+
+def show_enhanced(
+    viewer: Viewer, layer: ImageLayer, result: Enhancement, factor: int, *, in_place: bool
+) -> list[ImageLayer]:
+    """Show an enhanced image exactly over its widefield layer, or in it, and the uncertainty map on top.
+
+    Returns
+    -------
+    The layers that hold them.
+    """
+    place = _place(layer, factor)
+    pixels = _like(layer, result.image.pixels)
+    limits = _contrast(pixels)
+    shown = []
+    if in_place:
+        kept = original(layer) or {
+            "source": layer_source(layer),
+            "data": layer.data,
+            "scale": np.array(layer.scale),
+            "translate": np.array(layer.translate),
+            "contrast_limits": tuple(layer.contrast_limits),
+            "metadata": dict(layer.metadata),
+        }
+        layer.data = pixels
+        layer.scale, layer.translate = place["scale"], place["translate"]
+        layer.contrast_limits = limits
+        ours = {**layer.metadata.get(METADATA, {}), "original": kept}
+        ours.pop("pixel_size_nm", None)
+        if result.image.pixel_size:
+            ours["pixel_size_nm"] = result.image.pixel_size
+        layer.metadata = {**layer.metadata, **result.image.provenance, METADATA: ours}
+        shown.append(layer)
+    else:
+        shown.append(
+            viewer.add_image(
+                pixels,
+                name=f"{layer.name} (enhanced ×{factor})",
+                colormap=layer.colormap,
+                contrast_limits=limits,
+                metadata=_facts(result.image),
+                **place,
+            )
+        )
+    if result.uncertainty is not None:
+        shown.append(_add_map(viewer, layer, result.uncertainty, "uncertainty", "magma", place))
+    return shown
+
+
+def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image) -> None:
+    """Show an error map exactly over the widefield image, also where that was enhanced in place."""
+    _add_map(viewer, layer, error, "error map", "yellow", _place(layer, 1))
+
+
+def _add_map(
+    viewer: Viewer, layer: ImageLayer, image: Image, what: str, colormap: str, place: dict[str, Any]
+) -> ImageLayer:
+    pixels = _like(layer, image.pixels)
+    return viewer.add_image(
+        pixels,
+        name=f"{layer.name} ({what})",
+        colormap=colormap,
+        blending="additive",
+        opacity=0.7,
+        contrast_limits=_contrast(pixels),
+        metadata=_facts(image),
+        **place,
+    )
+
+
+def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
+    """Return where the enhanced image lies; for a layer that was enhanced already, relative to its original."""
+    kept = original(layer)
+    if kept is None:
+        return refined_place(layer, factor)
+    from napari.layers import Image as ImageLayer
+
+    like = ImageLayer(
+        np.zeros((2,) * layer.ndim),
+        scale=kept["scale"],
+        translate=kept["translate"],
+        rotate=layer.rotate,
+        shear=layer.shear,
+        affine=layer.affine.affine_matrix,
+        units=layer.units,
+    )
+    return refined_place(like, factor)
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    """Return an image's provenance as a layer's metadata, with the pixel size where the layer has no unit of length."""
+    known = {METADATA: {"pixel_size_nm": image.pixel_size}} if image.pixel_size else {}
+    return {**image.provenance, **known}
+
+
+def _like(layer: ImageLayer, pixels: Any) -> Any:
+    """Return (N, Y, X) with as many axes as the layer has."""
+    return pixels[0] if layer.ndim == 2 else pixels
+
+
+def _contrast(pixels: Any) -> tuple[float, float]:
+    low, high = (float(v) for v in np.percentile(pixels, (1, 99.8)))
+    return (low, high) if low < high else (low, low + 1)
