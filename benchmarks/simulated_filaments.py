@@ -2,9 +2,10 @@
 
     python benchmarks/simulated_filaments.py --out build/simulated-filaments
 
-It never sees an experimental image: what it brings to a training on a few of them is the course of filaments (long,
-smooth, crossing), which takes far longer to learn than their texture. Steps are counted, not minutes, so that it is
-the same model on a slow machine.
+First on crowded fields, then on sparse ones, in which the course of each filament is plain, with more of the noise that
+hides it. It never sees an experimental image: what it brings to a training on a few of them is the course of filaments
+(long, smooth, crossing), which takes far longer to learn than their texture. Steps are counted, not minutes, so that it
+is the same model on a slow machine. Called again, it goes on where it was cut.
 """
 
 from __future__ import annotations
@@ -17,49 +18,86 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from common import save
-from napari_smdiffusion import Image, TrainConfig, simulate
+from napari_smdiffusion import DiffusionModel, Image, TrainConfig, simulate
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.model_folder import STATE
 from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.progress import Reporter, run, stop_on_interrupt
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
-STEPS = 12_000
+CROWDED_STEPS, SPARSE_STEPS = 12_000, 10_000
 ATTRIBUTION = """
 Simulated microtubules alone (`smdiffusion simulate microtubules`): no experimental image was ever seen. It is meant to
 start other trainings from (`smdiffusion train --start simulated-filaments`), not to generate images with.
 """
 
 
-def fields(seed: int = 0) -> Image:
+def crowded_fields() -> Image:
     """Return simulated fields of many densities, filament widths and renderings, each of standard deviation 1."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     planes = []
     for k in range(FIELDS):
         together = int(rng.integers(1, 5))
-        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=1000 + 10 * k + seed).pixels
+        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=1000 + 10 * k).pixels
         plane = np.tensordot(rng.uniform(0.4, 1, together), layers, axes=1)
         plane = gaussian_filter(plane, rng.uniform(0.4, 1.3))
         planes.append(plane / plane.std())
+    return _stack(planes)
+
+
+def sparse_fields() -> Image:
+    """Return simulated fields as crowded as a cell's rim, of continuous filaments on a dark background."""
+    rng = np.random.default_rng(1)
+    planes = []
+    for k in range(2 * FIELDS):
+        together = int(rng.integers(1, 3))
+        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=5000 + 10 * k).pixels
+        plane = gaussian_filter(np.tensordot(rng.uniform(0.4, 1, together), layers, axes=1), rng.uniform(0.6, 1.4))
+        # Dim localizations beside the filaments are cut off; what is cut off differs between fields.
+        plane = np.maximum(plane - rng.uniform(0.1, 0.6) * plane.std(), 0)
+        planes.append(plane / plane.std())
+    return _stack(planes)
+
+
+def _stack(planes: list[np.ndarray]) -> Image:
     return Image(np.stack(planes), PIXEL_SIZE, name="simulated filaments", provenance={"kind": "simulated"})
+
+
+def finished(folder: Path) -> bool:
+    """Tell whether the training in `folder` came to its end."""
+    if not (folder / "model.json").exists():
+        return False
+    facts = DiffusionModel.load(folder).facts
+    return bool(facts["steps"] == facts["total_steps"])
+
+
+def train(images: Image, config: TrainConfig, out: Path, start: DiffusionModel | None = None) -> DiffusionModel:
+    """Train, or go on with a training that was cut."""
+    cut = (out / STATE).exists()
+    with stop_on_interrupt() as stop:
+        steps = train_steps(
+            [images],
+            config,
+            start=start,
+            out=out,
+            name="simulated-filaments",
+            resume=cut,
+            stop=stop,
+        )
+        return run(steps, Reporter(60))
 
 
 def main() -> None:
     """Train, save in half precision, and write the curve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
-    # Three steps of four look at 256 pixels: it is the course of filaments that is to be learned.
-    config = TrainConfig(steps=options.steps, wide_fraction=0.75, previews=0)
-    images = fields()
-    with stop_on_interrupt() as stop:
-        model = run(
-            train_steps(
-                [images], config, out=options.out, name="simulated-filaments", resume=options.resume, stop=stop
-            ),
-            Reporter(60),
-        )
+    # Most steps look at 256 pixels: it is the course of filaments that is to be learned.
+    crowded = options.out / "crowded"
+    if not finished(crowded):
+        train(crowded_fields(), TrainConfig(steps=CROWDED_STEPS, wide_fraction=0.75, previews=0), crowded)
+    sparse = TrainConfig(steps=SPARSE_STEPS, wide_fraction=0.9, log_sigma_mean=0.3, log_sigma_std=1.5, previews=0)
+    model = train(sparse_fields(), sparse, options.out / "sparse", start=DiffusionModel.load(crowded))
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
     model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
     facts = {"steps": model.facts["steps"], "curve": model.facts["curve"]}

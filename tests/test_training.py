@@ -48,7 +48,9 @@ def test_it_learns_and_reports():
     assert [event.step for event in progress] == list(range(1, 301))
     assert progress[-1].loss < 1e-2 < progress[0].loss
     assert len(progress[-1].quartiles) == 4
-    assert len([event for event in events if isinstance(event, Preview)]) == 10
+    previews = [event.step for event in events if isinstance(event, Preview)]
+    assert previews[0] == 0
+    assert len(previews) == 1 + 10
     assert float(state.network.weight.detach()) == pytest.approx(2, abs=0.05)
     assert state.curve[0][0] == 20
     assert state.curve[-1][1] < state.curve[0][1]

@@ -78,6 +78,10 @@ class TrainConfig(_Checked):
     wide_fraction: float = setting(
         0.25, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
     )
+    # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
+    # seen through more noise, and it is there that their course is decided.
+    log_sigma_mean: float = setting(-0.5, "mean of the logarithm of the noise levels it is trained at", low=-5, high=5)
+    log_sigma_std: float = setting(1.4, "standard deviation of that logarithm", above=0, high=5)
     learning_rate: float = setting(
         1.2e-3,
         "highest learning rate of the schedule; half of it where the training starts from a model",

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 BLOCK = 4  # pixels of a side that become channels
 SIGMA_DATA = 0.5
-# Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
-# seen through more noise, and it is there that their course is decided.
-LOG_SIGMA = (-0.5, 1.4)
 Evaluation = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
@@ -145,15 +142,16 @@ def denoising_loss(
     return (raw_output(unet, noisy / total, sigma) - target).square().mean((1, 2, 3))
 
 
-def draw_sigmas(count: int, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw `count` noise levels, one from each of `count` equal slices of the distribution, in random order.
+def draw_sigmas(
+    count: int, random: torch.Generator, mean: float = 0.0, std: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw `count` noise levels, ln σ ~ N(mean, std²), one from each of `count` equal slices, in random order.
 
     Returns
     -------
     The levels, and the quartile (0 to 3, lowest noise first) that each belongs to; both (count,).
     """
     place = (torch.randperm(count, generator=random) + torch.rand(count, generator=random)) / count
-    mean, std = LOG_SIGMA
     sigma = torch.exp(mean + std * torch.special.ndtri(place.clamp(1e-5, 1 - 1e-5)))
     return sigma, (place * 4).long().clamp(max=3)
 

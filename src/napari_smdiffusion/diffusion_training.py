@@ -45,7 +45,7 @@ class _Denoising:
         if wide and rng.random() < self.config.wide_fraction:
             size, count = 2 * size, count // 4
         clean = torch.from_numpy(draw_patches(self.planes, size, count, rng))[:, None]
-        sigma, quartile = draw_sigmas(count, random)
+        sigma, quartile = draw_sigmas(count, random, self.config.log_sigma_mean, self.config.log_sigma_std)
         return Batch((clean, sigma, torch.randn(clean.shape, generator=random)), quartile)
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:

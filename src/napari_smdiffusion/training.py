@@ -189,7 +189,7 @@ def optimize_steps(
 
     Yields
     ------
-    Progress at every step, Preview a few times, Note when memory ran out and the batch was cut.
+    Progress at every step, Preview at the start and a few times, Note when memory ran out and the batch was cut.
 
     Raises
     ------
@@ -204,6 +204,9 @@ def optimize_steps(
     accumulate = _Accumulated(task, device)
     clock = _BudgetClock(budget.minutes)
     saved = time.monotonic()
+    # The untrained network's samples: what the later ones are to be seen to improve on.
+    if state.step == 0 and (images := _previewed(state, task)) is not None:
+        yield Preview(task.stage, 0, images)
     countdown = Countdown(state.step, state.total) if state.total else None
     while (state.total is None or state.step < state.total) and not stop():
         batch = task.draw(state.step)
