@@ -12,7 +12,8 @@ from napari_smdiffusion.compute import generator
 from napari_smdiffusion.config import EnhanceConfig
 from napari_smdiffusion.enhancer import enhance_steps
 from napari_smdiffusion.enhancer_network import REACH, EnhancerNetwork
-from napari_smdiffusion.enhancer_training import _simulation_task, train_enhancer_steps
+from napari_smdiffusion.enhancer_tasks import kept_apart, simulation_task
+from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.model_folder import ModelFolderError
 from napari_smdiffusion.progress import Note, Progress, TileDone, run
@@ -159,7 +160,8 @@ def test_sources_in_different_units_can_be_mixed(storm):
     counts = Image(1000 * storm.pixels + 100, storm.pixel_size, name="counts")
     enhancer = Enhancer.train([counts, storm], upscale=4, steps=1, batch=2, channels=8, previews=0)
     assert enhancer.levels.bright > 1000
-    task = _simulation_task([counts, storm], [1, 1], enhancer.config, MicroscopeConfig(), 20.0)
+    parts, _ = kept_apart([counts, storm], [1, 1], enhancer.config)
+    task = simulation_task([counts, storm], parts, enhancer.config, MicroscopeConfig(), 20.0)
     assert np.allclose(task.planes[0], task.planes[1], atol=1e-3)
 
 

@@ -13,9 +13,9 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 ROOMS = (
     "config", "progress", "localizations", "images", "patches", "structures", "microscope", "compute",
     "cards", "model_folder", "training", "denoiser", "sampling", "diffusion", "diffusion_training",
-    "reference_checkpoint", "enhancer_network", "enhancer", "enhancer_training", "filaments", "memorization",
-    "two_sample", "assess", "meanings", "restoration", "resolution", "models", "samples", "pictures", "comparison",
-    "demo", "commands", "cli",
+    "reference_checkpoint", "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training",
+    "filaments", "memorization", "two_sample", "assess", "meanings", "restoration", "resolution", "models", "samples",
+    "pictures", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
 
 

@@ -134,7 +134,7 @@ def test_the_error_map_is_hottest_where_something_was_made_up(fields):
     assert 4 <= x <= 20
 
 
-@pytest.mark.parametrize("haze", [0.2, 0.5])
+@pytest.mark.parametrize("haze", [0.2, 0.5, 0.85])
 @pytest.mark.parametrize(("y", "x", "angle"), [(100, 150, 0.4), (180, 70, 2.0), (128, 128, 1.2)])
 def test_the_hottest_spot_lies_on_a_filament_that_was_planted_or_erased(haze, y, x, angle):
     without = simulate("microtubules", size=256, seed=1).pixels[0]

@@ -20,10 +20,25 @@ def write_enhancer_card(folder: Path, facts: dict[str, Any]) -> None:
     """Write the card of an enhancer into `folder`."""
     title = f"{facts['name']}: an enhancer of widefield images, ×{facts['config']['upscale']}"
     use = f"smdiffusion enhance {facts['name']} widefield.tif --out enhanced.tif"
-    _write(folder, facts, title, use)
+    _write(folder, facts, title, use, _calibration(facts.get("calibration")))
 
 
-def _write(folder: Path, facts: dict[str, Any], title: str, use: str) -> None:
+def _calibration(known: dict[str, Any] | None) -> str:
+    """Return a paragraph on how often the intervals of the uncertainty map hold."""
+    if not known:
+        return ""
+    facts = known["facts"]
+    measured = dict(zip(facts["levels"], facts["coverage"], strict=True))[0.9]
+    on = "images held out from training" if facts["held_out"] else "the training images themselves"
+    rank = facts["rank_correlation"]
+    told = "" if rank is None else f"; the width of the intervals and the error have a rank correlation of {rank:.2f}"
+    return (
+        f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {100 * measured:.1f} % lay in the interval that "
+        f"is to hold 90 %{told}. Nothing is promised for images of another kind.\n"
+    )
+
+
+def _write(folder: Path, facts: dict[str, Any], title: str, use: str, more: str = "") -> None:
     data = "".join(f"- {d['name']}, {' × '.join(map(str, d['shape']))} pixels\n" for d in facts["training_data"])
     pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts["pixel_size_nm"] else "not known"
     imported = facts.get("imported")
@@ -43,7 +58,7 @@ def _write(folder: Path, facts: dict[str, Any], title: str, use: str) -> None:
     text = (
         f"# {title}\n\n{made}. Pixel size of its images: {pixel}.\n\n"
         f"Everything it makes is synthetic or enhanced, not measured: say so wherever it is shown.\n\n"
-        f"    {use}\n\n## Training data\n\n{data}{facts.get('attribution', '')}{picture}\n"
+        f"    {use}\n\n## Training data\n\n{data}{facts.get('attribution', '')}{picture}{more}\n"
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}"
     )
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -264,17 +264,20 @@ def _enhance_one(
     enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, error_map: bool, stop: Stop
 ) -> None:
     """Enhance straight into the files, so that the result may be larger than memory."""
-    from .enhancer import enhance_steps, enhanced_facts, enhanced_pixel_size
+    from .enhancer import enhance_steps, enhanced_facts, enhanced_pixel_size, uncertainty_facts
 
-    facts = enhanced_facts(enhancer, image, config)
     pixel_size = enhanced_pixel_size(enhancer, image)
     with ExitStack() as files:
-        paths = iter([target, _beside(target, "uncertainty")])
+        planned = iter(
+            [
+                (target, enhanced_facts(enhancer, image, config)),
+                (_beside(target, "uncertainty"), uncertainty_facts(enhancer, image, config)),
+            ]
+        )
 
         def new_array(shape: tuple[int, int, int]) -> Pixels:
-            path = next(paths)
-            kind = "enhanced" if path == target else "uncertainty of an enhanced image"
-            return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, {**facts, "kind": kind}))
+            path, facts = next(planned)
+            return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, facts))
 
         make: NewArray = new_array
         with closing(Reporter()) as report:

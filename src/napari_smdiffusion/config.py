@@ -174,7 +174,13 @@ class EnhanceConfig(_Checked):
     tile: int | None = setting(
         None, "side of the widefield tiles; chosen automatically when not given", low=64, unit="px"
     )
-    uncertainty: bool = setting(False, "also compute an uncertainty map from the 8 symmetries")
+    uncertainty: bool = setting(False, "also compute a map of the uncertainty, from the 8 symmetries")
+    confidence: float = setting(
+        0.9,
+        "share of the pixels whose true value is to lie within the uncertainty of the enhanced one",
+        low=0.5,
+        high=0.95,
+    )
     device: str = setting("auto", "where to compute", choices=DEVICES)
 
 

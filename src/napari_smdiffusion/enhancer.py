@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from . import __version__
+from .calibration import Calibration
 from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
@@ -77,7 +78,12 @@ def widefield_levels(image: Image) -> Levels:
 
 @dataclass(frozen=True)
 class Enhancement:
-    """An enhanced image, and the standard deviation over the 8 symmetries where it was asked for."""
+    """An enhanced image, and its uncertainty where it was asked for.
+
+    The true image lies within `uncertainty` of the enhanced one in the share of pixels that was asked for
+    (`EnhanceConfig.confidence`), as far as the widefield image is like those the enhancer was calibrated with. For an
+    enhancer without a calibration it is the standard deviation over the 8 symmetries of the input.
+    """
 
     image: Image
     uncertainty: Image | None = None
@@ -99,6 +105,8 @@ class Enhancer:
         How it was trained.
     facts
         Training data, loss curve, versions and date, as they stand in model.json.
+    calibration
+        How large its errors are; None for one that was saved without.
     """
 
     network: EnhancerNetwork
@@ -107,6 +115,7 @@ class Enhancer:
     config: EnhancerConfig
     microscope: MicroscopeConfig
     facts: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -151,7 +160,7 @@ class Enhancer:
         return self.enhance_with_uncertainty(image, **{**settings, "uncertainty": False}).image
 
     def enhance_with_uncertainty(self, image: Image | npt.ArrayLike, **settings: Any) -> Enhancement:
-        """Enhance, and map how much the 8 symmetries of the input disagree (standard deviation)."""
+        """Enhance, and map the uncertainty (see `Enhancement`)."""
         config = EnhanceConfig(**{"uncertainty": True, **settings})
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             return run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
@@ -169,6 +178,7 @@ class Enhancer:
             "microscope": to_dict(self.microscope),
             "pixel_size_nm": self.pixel_size,
             "levels": vars(self.levels),
+            "calibration": None if self.calibration is None else self.calibration.to_dict(),
         }
         save_folder(
             Path(folder),
@@ -189,7 +199,8 @@ class Enhancer:
             network.load_state_dict({key: value.float() for key, value in weights.items()})
             microscope = from_dict(MicroscopeConfig, facts["microscope"])
             levels = Levels(**facts["levels"])
-            return cls(network.eval(), levels, facts["pixel_size_nm"], config, microscope, facts)
+            calibration = Calibration.from_dict(facts["calibration"]) if facts.get("calibration") else None
+            return cls(network.eval(), levels, facts["pixel_size_nm"], config, microscope, facts, calibration)
 
 
 def enhance_steps(
@@ -228,6 +239,11 @@ def enhance_steps(
     levels = widefield_levels(image)
     if note := _pixel_size_note(enhancer, image):
         yield Note(note)
+    if config.uncertainty and enhancer.calibration is None:
+        yield Note(
+            f"{enhancer.name} was never calibrated: its uncertainty is only how much the 8 symmetries disagree. Train "
+            "it again for intervals that hold."
+        )
     make = new_array or _zeros
     shape = (len(image), image.size[0] * factor, image.size[1] * factor)
     sharp = make(shape)
@@ -241,7 +257,7 @@ def enhance_steps(
     result = replace(image, pixels=sharp, pixel_size=pixel_size, name=f"{image.name} (enhanced)", provenance=facts)
     if spread is None:
         return Enhancement(result)
-    facts = {**facts, "kind": "uncertainty of an enhanced image"}
+    facts = uncertainty_facts(enhancer, image, config)
     return Enhancement(result, replace(result, pixels=spread, name=f"{image.name} (uncertainty)", provenance=facts))
 
 
@@ -254,6 +270,16 @@ def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> d
         "source": Path(image.name).name,
         "settings": to_dict(config),
     }
+
+
+def uncertainty_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
+    """Return the provenance of the uncertainty map of what `enhancer` makes of `image`."""
+    meaning = (
+        f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
+        if enhancer.calibration is not None
+        else "standard deviation over the 8 symmetries of the input"
+    )
+    return {**enhanced_facts(enhancer, image, config), "kind": "uncertainty of an enhanced image", "meaning": meaning}
 
 
 def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:
@@ -302,6 +328,15 @@ class _Tiles:
         # Fluorescence is never negative; the units are those of the super-resolution training images.
         return self.enhancer.levels.unscale(np.maximum(core, 0))
 
+    def uncertainty(self, views: Sequence[Pixels], confidence: float) -> Pixels:
+        """Return the uncertainty of the first of the views of a tile's core in the 8 symmetries."""
+        spread = np.asarray(np.std(views, axis=0), np.float32)
+        calibration, levels = self.enhancer.calibration, self.enhancer.levels
+        if calibration is None:
+            return spread
+        unit = levels.bright - levels.dark
+        return unit * calibration.half_width(levels.scale(views[0]), spread / np.float32(unit), confidence)
+
 
 def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return how many pixels to mirror (before, after) a window on each axis.
@@ -343,7 +378,7 @@ def _enhance_planes(
         place = (n, *tile.core_in_plane(factor))
         sharp[place] = views[0]
         if spread is not None:
-            spread[place] = np.std(views, axis=0)
+            spread[place] = work.uncertainty(views, config.confidence)
         todo.pop(0)
         done += 1
         yield TileDone(n, place[1].start, place[2].start, views[0])

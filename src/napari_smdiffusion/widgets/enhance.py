@@ -79,10 +79,12 @@ class EnhanceDock(Dock):
         self.in_place.setToolTip("turn the widefield layer itself into the enhanced image; its original is kept")
         self.new_layer.setChecked(True)
         self.uncertainty = QCheckBox("uncertainty map")
-        self.uncertainty.setToolTip("how much the result depends on how the image is turned: 8 times the work")
+        self.uncertainty.setToolTip(
+            "how far the true image may be from the enhanced one, in its units: 8 times the work"
+        )
         self.error_map = QCheckBox("error map")
         self.error_map.setToolTip("where the enhanced image, blurred again, disagrees with the widefield image")
-        self.advanced = ConfigForm(EnhanceConfig, ("tile", "device"))
+        self.advanced = ConfigForm(EnhanceConfig, ("confidence", "tile", "device"))
         self.restore = QPushButton("Restore original")
         self.restore.setToolTip("give the chosen layers, or else all of them, back as they were before any enhancement")
         self.restore.clicked.connect(self.restore_originals)

@@ -1,0 +1,117 @@
+"""Intervals hold as often as they say, and are wide where the error is large."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_smdiffusion import Image, simulate
+from napari_smdiffusion.calibration import LEVELS, Calibration, calibrate, judge_intervals
+from napari_smdiffusion.config import EnhanceConfig, EnhancerConfig
+from napari_smdiffusion.enhancer import Enhancer, enhance_steps
+from napari_smdiffusion.enhancer_tasks import kept_apart
+from napari_smdiffusion.progress import Note, run
+
+TINY = {"upscale": 2, "patch": 64, "batch": 4, "channels": 8, "previews": 0}
+
+
+def _images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions with an empty background, and errors that grow with brightness and disagreement, far from normal."""
+    rng = np.random.default_rng(seed)
+    predicted = np.maximum(rng.normal(-0.2, 0.5, (count, 64, 64)), 0).astype(np.float32)
+    spread = (rng.gamma(2, 0.02, predicted.shape) * (1 + predicted)).astype(np.float32)
+    error = rng.laplace(0, 1, predicted.shape) * (0.02 + 0.3 * predicted + 2 * spread)
+    return predicted, spread, (predicted + error).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return calibrate(*_images(30, 0))
+
+
+def test_intervals_hold_as_often_as_they_say(calibration):
+    found = judge_intervals(calibration, *_images(10, 1))
+    np.testing.assert_allclose(found["coverage"], LEVELS, atol=0.02)
+    np.testing.assert_allclose(calibration.facts["coverage"], LEVELS, atol=0.02)
+
+
+def test_intervals_are_wide_where_the_error_is_large(calibration):
+    predicted, spread, _ = _images(4, 2)
+    widths = calibration.half_width(predicted, spread, 0.9)
+    usual = 0.02 + 0.3 * predicted + 2 * spread
+    assert np.corrcoef(widths.ravel(), usual.ravel())[0, 1] > 0.95
+    assert calibration.facts["rank_correlation"] > 0.4
+
+
+def test_intervals_widen_with_confidence(calibration):
+    predicted, spread, _ = _images(2, 3)
+    widths = [float(calibration.half_width(predicted, spread, c).mean()) for c in (0.5, 0.52, 0.68, 0.9, 0.95)]
+    assert widths == sorted(widths)
+    with pytest.raises(ValueError, match=r"between 0\.5 and 0\.95"):
+        calibration.half_width(predicted, spread, 0.99)
+
+
+def test_a_calibration_comes_back_from_json(calibration):
+    again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+    predicted, spread, _ = _images(2, 4)
+    widths = calibration.half_width(predicted, spread, 0.8)
+    np.testing.assert_allclose(again.half_width(predicted, spread, 0.8), widths, atol=1e-4)
+    assert again.facts == calibration.facts
+
+
+def test_equal_pixels_make_no_trouble():
+    flat = np.zeros((3, 16, 16), np.float32)
+    known = calibrate(flat, flat, flat + 0.1)
+    np.testing.assert_allclose(known.half_width(flat, flat, 0.9), 0.1, rtol=1e-3)
+    assert known.facts["rank_correlation"] is None
+
+
+def test_too_few_images_are_refused():
+    flat = np.zeros((2, 16, 16), np.float32)
+    with pytest.raises(ValueError, match="3 or more"):
+        calibrate(flat, flat, flat)
+
+
+def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
+    fields = simulate("microtubules", 1, 512, 20.0, seed=1)
+    enhancer = Enhancer.train([fields], steps=60, **TINY)
+    known = enhancer.calibration
+    assert known.facts["held_out"]
+    place = known.facts["levels"].index(0.9)
+    assert known.facts["coverage"][place] == pytest.approx(0.9, abs=0.05)
+    enhancer.save(tmp_path / "e")
+    again = Enhancer.load(tmp_path / "e")
+    widefield = Image(np.random.default_rng(0).gamma(2, 5, (1, 64, 64)).astype(np.float32), 40.0)
+    wide, narrow = (again.enhance_with_uncertainty(widefield, confidence=c).uncertainty.pixels for c in (0.9, 0.5))
+    assert (wide >= narrow).all()
+    assert wide.mean() > narrow.mean()
+
+
+def test_too_little_to_hold_anything_out_is_said():
+    field = simulate("microtubules", 1, 64, 20.0, seed=1)
+    enhancer = Enhancer.train([field], steps=5, **TINY)
+    assert not enhancer.calibration.facts["held_out"]
+
+
+def test_an_enhancer_without_calibration_says_so(tmp_path):
+    from dataclasses import replace
+
+    field = simulate("microtubules", 1, 64, 20.0, seed=1)
+    enhancer = replace(Enhancer.train([field], steps=5, **TINY), calibration=None)
+    events = []
+    run(enhance_steps(enhancer, field, EnhanceConfig(uncertainty=True)), events.append)
+    assert any(isinstance(event, Note) and "never calibrated" in event.message for event in events)
+
+
+def test_what_is_held_out_is_never_trained_on():
+    many, one = simulate("microtubules", 20, 64, 20.0, seed=1), simulate("microtubules", 1, 256, 20.0, seed=2)
+    config = EnhancerConfig(**TINY)
+    training, held = kept_apart([many, one], [1.0] * 21, config)
+    seen, kept = ([(part.plane, part.window) for part in parts] for parts in (training, held))
+    assert [place for place, _ in kept] == [5, 15, 20]
+    assert not {place for place, _ in kept[:2]} & {place for place, _ in seen}
+    rows, band = dict(seen)[20][0], dict(kept)[20][0]
+    assert rows.stop == band.start
+    assert (band.stop - band.start) == 32
+    # The 20 images together are drawn from as often as before.
+    assert sum(part.chance for part in training if part.plane < 20) == pytest.approx(20)
