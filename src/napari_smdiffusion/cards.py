@@ -32,9 +32,10 @@ def _calibration(known: dict[str, Any] | None) -> str:
     on = "images held out from training" if facts["held_out"] else "the training images themselves"
     rank = facts["rank_correlation"]
     told = "" if rank is None else f"; the width of the intervals and the error have a rank correlation of {rank:.2f}"
+    share = f"{100 * measured:.1f} %"
     return (
-        f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {100 * measured:.1f} % lay in the interval that "
-        f"is to hold 90 %{told}. Nothing is promised for images of another kind.\n"
+        f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {share} lay in the interval that is "
+        f"to hold 90 %{told}. Nothing is promised for images of another kind.\n"
     )
 
 

@@ -168,9 +168,12 @@ def _compare(commands: Any) -> None:
         "compare generated with experimental images",
         "smdiffusion compare held_out.tif --generated generated.tif --training storm.tif --out comparison",
     )
-    parser.add_argument("experimental", nargs="+", metavar="EXPERIMENTAL", help=_IMAGES)
-    parser.add_argument("--generated", required=True, metavar="FILE.tif", help="generated images")
+    parser.add_argument("experimental", nargs="*", metavar="EXPERIMENTAL", help=_IMAGES)
+    parser.add_argument("--generated", metavar="FILE.tif", help="generated images, to compare with experimental ones")
     parser.add_argument("--training", nargs="+", metavar="TIFF", help="training images, to look for copies of them")
+    parser.add_argument("--enhanced", metavar="FILE.tif", help="an enhanced image, to judge; needs --widefield")
+    parser.add_argument("--widefield", metavar="FILE.tif", help="the widefield image that it was made of")
+    parser.add_argument("--reference", metavar="FILE.tif", help="the super-resolution image of the same field, if any")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
 
 

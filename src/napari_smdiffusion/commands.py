@@ -141,6 +141,15 @@ def _summary(report: dict[str, Any]) -> list[str]:
             f"Nearest training patch: correlation {m['generated_median']:.2f} for generated patches, "
             f"{m['held_out_median']:.2f} for experimental ones that were held out (higher would mean copying)."
         )
+    if "enhanced" in report:
+        e = report["enhanced"]
+        if e.get("resolution"):
+            lines.append(
+                f"Resolution of the enhanced image: {e['resolution']:.0f} nm by decorrelation analysis of it alone."
+            )
+        if e.get("frc_with_reference"):
+            lines.append(f"It agrees with the super-resolution image down to {e['frc_with_reference']:.0f} nm.")
+        lines.append(f"Blurred again, it correlates by {e['rsp']:.3f} with the widefield image (1 is ideal).")
     if "enhancement" in report:
         e = report["enhancement"]
         lines.append(
@@ -193,16 +202,26 @@ def generate(options: Namespace) -> None:
 
 
 def compare(options: Namespace) -> None:
-    """Compare generated with experimental images."""
-    from .comparison import compare_images
+    """Compare generated with experimental images, and judge an enhanced one."""
+    from .comparison import EnhancedField, compare_images
 
-    experimental = read_images(options.experimental)
-    generated = read_image(options.generated)
+    if bool(options.experimental) != (options.generated is not None):
+        raise ValueError("Name experimental images and --generated ones together: they are compared with each other.")
+    if (options.enhanced is None) != (options.widefield is None) or (options.reference and options.enhanced is None):
+        raise ValueError("Name --enhanced and --widefield together: the two are compared with each other.")
+    if options.generated is None and options.enhanced is None:
+        raise ValueError("Name experimental images and --generated ones, or --enhanced and --widefield.")
+    experimental = read_images(options.experimental) if options.experimental else []
+    generated = None if options.generated is None else read_image(options.generated)
+    enhanced = None
+    if options.enhanced is not None:
+        reference = read_image(options.reference) if options.reference else None
+        enhanced = EnhancedField(read_image(options.enhanced), read_image(options.widefield), reference)
     training = read_images(options.training) if options.training else []
     out = Path(options.out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file: name a folder.")
-    report = compare_images(experimental, generated, training, out)
+    report = compare_images(experimental, generated, training, out, enhanced)
     for line in _summary(report):
         _say(line)
     _say(f"Look at {out / 'comparison.png'}; the numbers are in {out / 'report.json'}.")

@@ -1,12 +1,15 @@
-"""The comparison of generated with experimental images: one picture and one report."""
+"""The comparison of generated with experimental images, and what is to be said of enhanced ones: picture and report."""
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.ndimage import zoom
 
 from . import __version__
 from .assess import grid_patches, realism
@@ -14,21 +17,64 @@ from .filaments import compare_filaments
 from .images import Image, common_pixel_size, written_whole
 from .meanings import meanings_of
 from .memorization import memorization
-from .pictures import draw_comparison
+from .pictures import ComparedPatches, ShownField, draw_comparison
 from .progress import Progress, Steps, Stop, never, run
+from .resolution import decorrelation_analysis, fourier_ring_correlation
+from .restoration import error_map, restoration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.float32]
 
 _SIZES = (128, 96, 64)
 _ENOUGH = 8  # patches of each kind
 _TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
 _PARTS = 5
 _LOOKED_UP = 40  # patches of each kind that are looked for in the training images
+_ANALYSED = 64  # patches of each kind whose resolution is told
+
+
+@dataclass(frozen=True)
+class EnhancedField:
+    """An enhanced image, the widefield image it was made of, and a super-resolution image of the field if there is one.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be images of one field: the enhanced one must have a whole number of times as many pixels.
+    """
+
+    enhanced: Image
+    widefield: Image
+    reference: Image | None = None
+
+    def __post_init__(self) -> None:
+        factor, size = self.factor, self.widefield.size
+        expected = (len(self.widefield), size[0] * factor, size[1] * factor)
+        for image in (self.enhanced, self.reference):
+            if image is not None and (not factor or image.pixels.shape != expected):
+                raise ValueError(
+                    f"{image.name} has shape {image.pixels.shape}, which is no whole number of times that of "
+                    f"{self.widefield.name}, {self.widefield.pixels.shape}: give images of the same field."
+                )
+
+    @property
+    def factor(self) -> int:
+        """Enhanced pixels per widefield pixel, along each axis."""
+        return self.enhanced.size[0] // self.widefield.size[0]
 
 
 def compare_steps(
-    experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path, *, stop: Stop = never
+    experimental: Sequence[Image],
+    generated: Image | None,
+    training: Sequence[Image],
+    out: Path,
+    *,
+    enhanced: EnhancedField | None = None,
+    stop: Stop = never,
 ) -> Steps[dict[str, Any]]:
     """Compare, and write `comparison.png` and `report.json` into `out`.
 
@@ -37,11 +83,13 @@ def compare_steps(
     experimental
         Experimental images; for `memorization` to mean something, none that the model was trained on.
     generated
-        Generated images, (N, Y, X).
+        Generated images, (N, Y, X). None, with no experimental ones: only `enhanced` is judged.
     training
         Images that the model was trained on; without any, `memorization` is left out.
     out
         Folder; made if need be.
+    enhanced
+        An enhanced image, whose resolution is told, and where it contradicts its widefield image.
     stop
         Asked between the parts of the comparison.
 
@@ -61,10 +109,41 @@ def compare_steps(
         If it was stopped: half a comparison is none.
     """
     began = time.monotonic()
+    if generated is None and enhanced is None:
+        raise ValueError("There is nothing to compare: give generated and experimental images, or an enhanced one.")
+    report: dict[str, Any] = {}
+    provenance: dict[str, Any] = {"made_by": f"napari-smdiffusion {__version__}"}
+    patches = None
+    if generated is not None:
+        patches = yield from _compare_generated(experimental, generated, training, report, provenance, stop)
+    if enhanced is not None:
+        report |= judge_enhanced(enhanced)
+        images = (enhanced.enhanced, enhanced.widefield, enhanced.reference)
+        provenance["enhanced"] = [Path(image.name).name for image in images if image is not None]
+    yield _part(_PARTS - 1, stop)
+    out.mkdir(parents=True, exist_ok=True)
+    draw_comparison(out / "comparison.png", patches, None if enhanced is None else _shown(enhanced))
+    report["meanings"] = meanings_of(report)
+    report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
+    report["provenance"] = provenance
+    with written_whole(out / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
+    return report
+
+
+def _compare_generated(
+    experimental: Sequence[Image],
+    generated: Image,
+    training: Sequence[Image],
+    report: dict[str, Any],
+    provenance: dict[str, Any],
+    stop: Stop,
+) -> Steps[ComparedPatches]:
+    """Add to `report` what patches of both kinds tell, and return what a picture shows of them."""
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
     yield _part(0, stop)
-    report: dict[str, Any] = {"realism": realism(made, real, pixel_size)}
+    report["realism"] = realism(made, real, pixel_size)
     yield _part(1, stop)
     report |= _filaments(made, real, pixel_size)
     yield _part(2, stop)
@@ -81,21 +160,90 @@ def compare_steps(
         spread = [patches[:: max(1, len(patches) // _LOOKED_UP)][:_LOOKED_UP] for patches in (made, real)]
         report["memorization"] = memorization(spread[0], planes, spread[1])
     yield _part(4, stop)
-    out.mkdir(parents=True, exist_ok=True)
-    draw_comparison(out / "comparison.png", real, made, planes, pixel_size)
-    report["meanings"] = meanings_of(report)
-    report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
-    report["provenance"] = {
-        "made_by": f"napari-smdiffusion {__version__}",
+    report |= _finest_detail(made, real, pixel_size)
+    provenance |= {
         "experimental": [Path(image.name).name for image in experimental],
         "generated": {"name": Path(generated.name).name, **generated.provenance},
         "training": [Path(image.name).name for image in training],
         "patch": size,
         "patches": {"experimental": len(real), "generated": len(made)},
     }
-    with written_whole(out / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
-    return report
+    return ComparedPatches(real, made, planes, pixel_size)
+
+
+def _finest_detail(made: Pixels, real: Pixels, pixel_size: float | None) -> dict[str, Any]:
+    """Compare the resolution of both kinds of patches, by decorrelation analysis; medians over the patches."""
+    if pixel_size is None:
+        return {"resolution_left_out": "The images have no pixel size: a resolution is told in nm."}
+    found = [_typical_resolution(patches, pixel_size) for patches in (made, real)]
+    if None in found:
+        return {"resolution_left_out": "The patches have no frequency that stands out: no resolution can be told."}
+    return {"resolution": {"generated": found[0], "experimental": found[1]}}
+
+
+def _typical_resolution(planes: Pixels, pixel_size: float) -> float | None:
+    """Return the median resolution in nm of the planes that have one; None where fewer than half of them do."""
+    some = planes[:: -(-len(planes) // _ANALYSED)]
+    found = [decorrelation_analysis(plane, pixel_size).resolution for plane in some if np.ptp(plane) > 0]
+    known = [one for one in found if one is not None]
+    return float(np.median(known)) if known and 2 * len(known) >= len(some) else None
+
+
+def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
+    """Judge an enhanced image by itself, against its widefield image, and against a reference if there is one.
+
+    Returns
+    -------
+    `enhanced`: `resolution` and `resolution_widefield` in nm by decorrelation analysis, or `resolution_left_out`, a
+    sentence; `rse` and `rsp` (see `error_map`). With a reference also `frc_with_reference`, the resolution in nm up to
+    which both agree by their Fourier ring correlation, None where it cannot be told; and `enhancement`, what
+    `restored` says. Means over the planes of a stack, and medians of resolutions.
+    """
+    image, widefield, pixel_size = field.enhanced, field.widefield, field.enhanced.pixel_size
+    judged: dict[str, Any] = {}
+    if pixel_size is None:
+        judged["resolution_left_out"] = "The enhanced image has no pixel size: a resolution is told in nm."
+    else:
+        judged["resolution"] = _typical_resolution(image.pixels, pixel_size)
+        judged["resolution_widefield"] = _typical_resolution(widefield.pixels, pixel_size * field.factor)
+    maps = [error_map(e, w, field.factor) for e, w in zip(image.pixels, widefield.pixels, strict=True)]
+    judged |= {"rse": float(np.mean([m.rse for m in maps])), "rsp": float(np.mean([m.rsp for m in maps]))}
+    if field.reference is None:
+        return {"enhanced": judged}
+    if pixel_size is not None:
+        pairs = zip(image.pixels, field.reference.pixels, strict=True)
+        agreed = [fourier_ring_correlation(plane, truth, pixel_size).resolution for plane, truth in pairs]
+        known = [one for one in agreed if one is not None]
+        judged["frc_with_reference"] = float(np.median(known)) if known else None
+    return {"enhanced": judged, "enhancement": restored(field)}
+
+
+def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, dict[str, float]]:
+    """Compare `enhanced` with the reference (see `restoration`), and say what `interpolated` would have reached.
+
+    Parameters
+    ----------
+    field
+        With a reference; what is said are means over its planes.
+    columns
+        Of the reference that are compared.
+    """
+    if field.reference is None:
+        raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")
+    found: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
+    for plane, camera, truth in zip(field.enhanced.pixels, field.widefield.pixels, field.reference.pixels, strict=True):
+        plain = zoom(camera, field.factor, order=3, grid_mode=True, mode="nearest")
+        for kind, image in (("enhanced", plane), ("interpolated", plain)):
+            found[kind].append(restoration(image[:, columns], truth[:, columns]))
+    return {kind: {name: float(np.mean([e[name] for e in each])) for name in each[0]} for kind, each in found.items()}
+
+
+def _shown(field: EnhancedField) -> ShownField:
+    """Return the first planes of a field, and the error map of the enhanced one."""
+    plane, camera = field.enhanced.pixels[0], field.widefield.pixels[0]
+    truth = None if field.reference is None else field.reference.pixels[0]
+    error = error_map(plane, camera, field.factor).error
+    return ShownField(camera, plane, truth, error, field.enhanced.pixel_size, field.factor)
 
 
 def _filaments(made: Any, real: Any, pixel_size: float | None) -> dict[str, Any]:
@@ -122,10 +270,14 @@ def _told_apart(made: Any, real: Any, stop: Stop) -> dict[str, Any]:
 
 
 def compare_images(
-    experimental: Sequence[Image], generated: Image, training: Sequence[Image], out: Path
+    experimental: Sequence[Image],
+    generated: Image | None,
+    training: Sequence[Image],
+    out: Path,
+    enhanced: EnhancedField | None = None,
 ) -> dict[str, Any]:
     """Do all of `compare_steps` at once."""
-    return run(compare_steps(experimental, generated, training, out))
+    return run(compare_steps(experimental, generated, training, out, enhanced=enhanced))
 
 
 def _part(done: int, stop: Stop) -> Progress:

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import __version__
 from .assess import grid_patches, realism
+from .comparison import EnhancedField, restored
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
 from .diffusion import DiffusionModel, generate_steps
 from .diffusion_training import train_steps
@@ -25,7 +26,6 @@ from .model_folder import ModelFolderError
 from .models import load_diffusion_model
 from .pictures import draw_overview
 from .progress import Note, Reporter, Steps, Stop, never, run, stop_on_interrupt
-from .restoration import restoration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,9 +137,13 @@ def demo_steps(
     yield Note("Judging the images and drawing the overview.")
     with timed.stage("judge"):
         report = _judged(generated, [i.pixels for i in train], [i.pixels for i in held_out], pixel_size)
-        place = _Placed(widefield, enhanced, reference, work.upscale)
+        place = EnhancedField(enhanced, widefield, reference)
         if reference is not None:
-            report["enhancement"] = place.figures(_held_out_columns(work, reference))
+            columns = _held_out_columns(work, reference)
+            report["enhancement"] = {
+                **restored(place, columns),
+                "columns": [columns.start or 0, columns.stop or reference.size[1]],
+            }
         _draw(out / "overview.png", train[0], generated, place, _held_out_columns(work, reference))
     report["seconds"] = timed.seconds
     report["provenance"] = _provenance(work, model, seed)
@@ -230,50 +234,28 @@ def _held_out_columns(work: DemoInput, reference: Image | None) -> slice:
     return slice(_split(work.images[0])[0].size[1], None) if seen else slice(None)
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """Widefield, enhanced and reference of one field."""
+def _most_to_show(place: EnhancedField, columns: slice) -> EnhancedField:
+    """Return the part of 64 widefield pixels, within `columns`, that has most to show."""
+    from scipy.ndimage import uniform_filter
 
-    widefield: Image
-    enhanced: Image
-    reference: Image | None
-    factor: int
-
-    def figures(self, columns: slice) -> dict[str, Any]:
-        """Compare with the reference in `columns`, and say what plain interpolation would have reached there."""
-        from scipy.ndimage import zoom
-
-        assert self.reference is not None
-        truth = self.reference.pixels[0][:, columns]
-        plain = zoom(self.widefield.pixels[0], self.factor, order=3, grid_mode=True, mode="nearest")[:, columns]
-        return {
-            "enhanced": restoration(self.enhanced.pixels[0][:, columns], truth),
-            "interpolated": restoration(plain, truth),
-            "columns": [columns.start or 0, columns.stop or self.reference.size[1]],
-        }
-
-    def window(self, columns: slice) -> _Placed:
-        """Return the part of 64 widefield pixels, within `columns`, that has most to show."""
-        from scipy.ndimage import uniform_filter
-
-        f, side = self.factor, min(64, *self.widefield.size)
-        plane = np.asarray(self.widefield.pixels[0], np.float64)
-        detail = np.abs(plane - uniform_filter(plane, 9))
-        sums = uniform_filter(detail, side, mode="constant")
-        half = side // 2
-        first = -(-(columns.start or 0) // f)
-        allowed = sums[half : plane.shape[0] - side + half + 1, first + half : plane.shape[1] - side + half + 1]
-        if not allowed.size:
-            allowed, first = sums[half : plane.shape[0] - side + half + 1, half : plane.shape[1] - side + half + 1], 0
-        y, x = (int(i) for i in np.unravel_index(int(allowed.argmax()), allowed.shape))
-        coarse = slice(y, y + side), slice(x + first, x + first + side)
-        fine = slice(y * f, (y + side) * f), slice((x + first) * f, (x + first + side) * f)
-        reference = None if self.reference is None else self.reference.crop(*fine)
-        return _Placed(self.widefield.crop(*coarse), self.enhanced.crop(*fine), reference, f)
+    f, side = place.factor, min(64, *place.widefield.size)
+    plane = np.asarray(place.widefield.pixels[0], np.float64)
+    detail = np.abs(plane - uniform_filter(plane, 9))
+    sums = uniform_filter(detail, side, mode="constant")
+    half = side // 2
+    first = -(-(columns.start or 0) // f)
+    allowed = sums[half : plane.shape[0] - side + half + 1, first + half : plane.shape[1] - side + half + 1]
+    if not allowed.size:
+        allowed, first = sums[half : plane.shape[0] - side + half + 1, half : plane.shape[1] - side + half + 1], 0
+    y, x = (int(i) for i in np.unravel_index(int(allowed.argmax()), allowed.shape))
+    coarse = slice(y, y + side), slice(x + first, x + first + side)
+    fine = slice(y * f, (y + side) * f), slice((x + first) * f, (x + first + side) * f)
+    reference = None if place.reference is None else place.reference.crop(*fine)
+    return EnhancedField(place.enhanced.crop(*fine), place.widefield.crop(*coarse), reference)
 
 
-def _draw(path: Path, experimental: Image, generated: Image, place: _Placed, columns: slice) -> None:
-    part = place.window(columns)
+def _draw(path: Path, experimental: Image, generated: Image, place: EnhancedField, columns: slice) -> None:
+    part = _most_to_show(place, columns)
     draw_overview(path, experimental, generated, part.widefield, part.enhanced, part.reference)
 
 

@@ -36,6 +36,32 @@ MEANINGS: dict[str, str] = {
         "How many of the experimental patches have a generated one that is like them, relative to other experimental "
         "patches: 1 is ideal, and near 0 the generated patches repeat a few images or look like none of the experiment."
     ),
+    "resolution": (
+        "Finest detail in nm by decorrelation analysis (median over patches): generated patches should have that of "
+        "the experimental ones; more nm means blurred, and fewer means noise that the experiment has not."
+    ),
+    "enhanced.resolution": (
+        "Finest detail of the enhanced image in nm, by decorrelation analysis of it alone: it says how sharp it looks, "
+        "not whether what it shows is true."
+    ),
+    "enhanced.resolution_widefield": "The same of the widefield image.",
+    "enhanced.frc_with_reference": (
+        "The period in nm down to which the enhanced image agrees with the super-resolution image of the field "
+        "(Fourier ring correlation, 1/7): what resolution it really has. None where they hardly agree at all."
+    ),
+    "enhanced.rse": (
+        "Root mean square difference of the enhanced image, blurred again, and the widefield image, in its units: the "
+        "smaller, the better; a hot spot in the error map is where something was made up or lost."
+    ),
+    "enhanced.rsp": "Correlation of the two: near 1 where the enhanced image explains the widefield image.",
+    "enhancement.enhanced.correlation": "Correlation with the super-resolution image: 1 is the same.",
+    "enhancement.enhanced.correlation_blurred": (
+        "Correlation with the super-resolution image blurred by 2 pixels, which takes out the chance of single "
+        "localizations: 1 is the same structure."
+    ),
+    "enhancement.enhanced.psnr": "Peak signal-to-noise ratio in dB after a linear fit of intensities: more is better.",
+    "enhancement.enhanced.ssim": "Structural similarity after that fit: 1 is the same.",
+    "enhancement.enhanced.ms_ssim": "Structural similarity over several scales after that fit: 1 is the same.",
     "memorization.verdict": "Whether generated patches are copies of training images, in words.",
     "memorization.generated_median": (
         "Correlation of a generated patch with the training window it resembles most (median): good where it is not "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,34 +125,75 @@ def _middle(plane: Pixels, side: int) -> Pixels:
     return plane[y : y + side, x : x + side]
 
 
-def draw_comparison(
-    path: Path, experimental: Pixels, generated: Pixels, training: Sequence[Pixels], pixel_size: float | None
-) -> None:
-    """Write a picture of patches side by side, intensity histograms, radial spectra, and the nearest training patches.
+@dataclass(frozen=True)
+class ComparedPatches:
+    """(N, Y, X) patches of both kinds, (Y, X) training planes to look for copies in, and the pixel size in nm."""
+
+    experimental: Pixels
+    generated: Pixels
+    training: Sequence[Pixels]
+    pixel_size: float | None
+
+
+@dataclass(frozen=True)
+class ShownField:
+    """Planes of one field: widefield and error map (Y, X), enhanced and reference (Y·factor, X·factor)."""
+
+    widefield: Pixels
+    enhanced: Pixels
+    reference: Pixels | None
+    error: Pixels
+    pixel_size: float | None  # of the enhanced plane, in nm
+    factor: int
+
+
+def draw_comparison(path: Path, patches: ComparedPatches | None, field: ShownField | None) -> None:
+    """Write one picture of everything that was compared.
+
+    Of patches: both kinds side by side, intensity histograms, radial spectra, and the nearest training patches if there
+    are training images. Of an enhanced field: widefield, enhanced, reference if there is one, and the error map.
 
     Parameters
     ----------
     path
         PNG file.
-    experimental, generated
-        (N, Y, X) patches.
-    training
-        Planes to look for copies in; the nearest pairs are left out when there are none.
-    pixel_size
-        In nm.
+    patches, field
+        What there is of the two.
     """
-    limits = contrast([experimental, generated])
-    figure = new_figure(13, 12.5 if training else 9)
-    parts: Any = figure.subfigures(3 if training else 2, 1, height_ratios=[1.25, 1, 0.8] if training else [1.3, 1])
-    for axes, patches, title in zip(
-        parts[0].subplots(1, 2), (experimental, generated), ("Experimental", "Generated"), strict=True
-    ):
-        sheet = contact_sheet(patches[:: max(1, len(patches) // 12)][:12], 4, fill=limits[1])
-        show(axes, sheet, limits, title, pixel_size)
-    _draw_statistics(parts[1], experimental, generated, pixel_size)
-    if training:
-        _draw_nearest(parts[2], generated, training, limits)
+    heights = [] if patches is None else [5.0, 4.0, *([3.4] if patches.training else [])]
+    if field is not None:
+        heights.append(3.9 if field.reference is not None else 5.0)
+    figure = new_figure(13, sum(heights))
+    parts: Any = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    if patches is not None:
+        limits = contrast([patches.experimental, patches.generated])
+        for axes, kind, title in zip(
+            parts[0].subplots(1, 2),
+            (patches.experimental, patches.generated),
+            ("Experimental", "Generated"),
+            strict=True,
+        ):
+            sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=limits[1])
+            show(axes, sheet, limits, title, patches.pixel_size)
+        _draw_statistics(parts[1], patches.experimental, patches.generated, patches.pixel_size)
+        if patches.training:
+            _draw_nearest(parts[2], patches.generated, patches.training, limits)
+    if field is not None:
+        _draw_field(parts[-1], field)
     save_figure(figure, path)
+
+
+def _draw_field(figure: Any, field: ShownField) -> None:
+    coarse = field.pixel_size * field.factor if field.pixel_size else None
+    planes = [
+        ("Widefield", field.widefield, coarse),
+        (f"Enhanced ×{field.factor}", field.enhanced, field.pixel_size),
+        ("Super-resolution reference", field.reference, field.pixel_size),
+        ("Error: enhanced, blurred again, against widefield", field.error, coarse),
+    ]
+    there = [(title, plane, size) for title, plane, size in planes if plane is not None]
+    for axes, (title, plane, size) in zip(figure.subplots(1, len(there)), there, strict=True):
+        show(axes, plane, contrast([plane], 99.9 if size == coarse else 99.7), title, size)
 
 
 def _draw_statistics(figure: Any, experimental: Pixels, generated: Pixels, pixel_size: float | None) -> None:

@@ -104,3 +104,26 @@ def test_copied_code_does_the_same(dock, click, tmp_path, monkeypatch):
     for key, value in report["realism"].items():
         if isinstance(value, float):
             assert rows[readable(f"realism.{key}")] == f"{value:.4g}"
+
+
+def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, monkeypatch):
+    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+    coarse = truth.reshape(64, 4, 64, 4).mean((1, 3)) + 1
+    place = {"units": ("nm", "nm")}
+    wide = viewer.add_image(coarse, name="wide", scale=(80, 80), **place)
+    sharp = viewer.add_image(truth, name="sharp", scale=(20, 20), metadata={"kind": "enhanced"}, **place)
+    dock = open_dock("Compare images")
+    assert dock.generated.layer() is None
+    dock.enhanced.choose(sharp)
+    click(dock, dock.run_button)
+    assert "widefield layer" in dock.status.text()
+    dock.widefield.choose(wide)
+    click(dock, dock.run_button)
+    names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
+    assert {"enhanced: rsp", "enhanced: resolution"} <= names
+    dock.reference.choose(sharp)
+    click(dock, dock.copy_button)
+    monkeypatch.chdir(tmp_path)
+    exec(QGuiApplication.clipboard().text(), {})
+    report = json.loads((tmp_path / "comparison" / "report.json").read_text())
+    assert report["enhancement"]["enhanced"]["correlation"] == pytest.approx(1)

@@ -20,9 +20,11 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
 )
 
-from .dock import Dock, Task, heading
+from .dock import Dock, Folded, Task, heading
 from .layers import kind, layer_source
 from .pickers import LayerBox, LayerList
 from .scripts import images_code
@@ -60,10 +62,18 @@ class CompareDock(Dock):
         super().__init__(napari_viewer)
         self.experimental = LayerBox(self.viewer, lambda layer: kind(layer) in ("experimental", "simulated"))
         self.experimental.setToolTip("experimental images that the generated ones should be like")
-        self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == "synthetic")
+        self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == "synthetic", optional=True)
         self.generated.setToolTip("synthetic images")
         self.training = LayerList(self.viewer, finest=True)
         self.training.setToolTip("images that the model was trained on, to look for copies; none to leave this out")
+        self.enhanced = LayerBox(self.viewer, lambda layer: False, optional=True)
+        self.enhanced.setToolTip(
+            "an enhanced image: how sharp is it, and where does it contradict its widefield image?"
+        )
+        self.widefield = LayerBox(self.viewer, lambda layer: False, optional=True)
+        self.widefield.setToolTip("the widefield image that it was made of")
+        self.reference = LayerBox(self.viewer, lambda layer: False, optional=True)
+        self.reference.setToolTip("a super-resolution image of the same field, pixel on pixel, if there is one")
         self.side_by_side = QPushButton("Show side by side")
         self.side_by_side.setCheckable(True)
         self.side_by_side.setToolTip("both layers beside each other with one camera and one contrast; again to go back")
@@ -91,37 +101,44 @@ class CompareDock(Dock):
         ):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
+        self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
         for below in (self.side_by_side, self.table, self.picture, self.save):
             self.form.addWidget(below)
         self._form_is_made()
 
     def task(self) -> Task:
         """Check the form, take what is needed of the layers, and say what to do."""
-        experimental, generated = self._pair()
-        sources = layer_source(experimental), layer_source(generated)
-        training = [layer_source(layer) for layer in self.training.layers()]
+        field = [None if layer is None else layer_source(layer) for layer in self._field()]
+        sources = [layer_source(layer) for layer in self._compared()]
+        training = [layer_source(layer) for layer in self.training.layers()] if sources else []
         self._folder = tempfile.TemporaryDirectory(prefix="smdiffusion-")
         out = Path(self._folder.name) / "comparison"
 
         def steps(stop: Stop) -> Steps[dict[str, Any]]:
-            from ..comparison import compare_steps
+            from ..comparison import EnhancedField, compare_steps
 
-            real, made = (source.read(stop) for source in sources)
+            images = [source.read(stop) for source in sources]
+            real, made = (images[:-1], images[-1]) if images else ([], None)
             seen = [source.read(stop) for source in training]
-            return (yield from compare_steps([real], made, seen, out, stop=stop))
+            sharp, coarse, truth = (None if source is None else source.read(stop) for source in field)
+            judged = EnhancedField(sharp, coarse, truth) if sharp and coarse else None
+            return (yield from compare_steps(real, made, seen, out, enhanced=judged, stop=stop))
 
         return Task("comparing", steps)
 
     def code(self) -> str:
         """Return the same comparison as Python."""
-        experimental, generated = self._pair()
-        training = self.training.layers()
+        compared = self._compared()
+        training = self.training.layers() if compared else []
+        field = [layer for layer in self._field() if layer is not None]
         return (
             "from pathlib import Path\n\n"
-            "from napari_smdiffusion.comparison import compare_images\n"
-            f"{images_code('pair', [experimental, generated])}"
+            "from napari_smdiffusion.comparison import EnhancedField, compare_images\n"
+            f"{images_code('pair', compared) if compared else 'pair = [None]'}\n"
             f"{images_code('training', training) if training else 'training = []'}\n"
-            'report = compare_images(pair[:1], pair[1], training, Path("comparison"))\n'
+            f"{images_code('field', field) if field else 'field = []'}\n"
+            "enhanced = EnhancedField(*field) if field else None\n"
+            'report = compare_images(pair[:-1], pair[-1], training, Path("comparison"), enhanced)\n'
         )
 
     def on_result(self, result: dict[str, Any]) -> str:
@@ -203,6 +220,34 @@ class CompareDock(Dock):
         if experimental is generated:
             raise ValueError("Choose two different layers: an experimental one and a generated one.")
         return experimental, generated
+
+    def _compared(self) -> list[ImageLayer]:
+        """Return the experimental and the generated layer; none of them where only an enhanced one is to be judged."""
+        if self.generated.layer() is None and self.enhanced.layer() is not None:
+            return []
+        return list(self._pair())
+
+    def _field(self) -> tuple[ImageLayer | None, ImageLayer | None, ImageLayer | None]:
+        """Return the enhanced layer, its widefield layer, and the reference; three times None where there is none."""
+        enhanced, widefield = self.enhanced.layer(), self.widefield.layer()
+        if enhanced is None:
+            return None, None, None
+        if widefield is None or widefield is enhanced:
+            raise ValueError("Choose the widefield layer that the enhanced image was made of.")
+        return enhanced, widefield, self.reference.layer()
+
+    def _enhanced_form(self) -> QWidget:
+        form = QWidget()
+        layout = QVBoxLayout(form)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for text, box in (
+            ("Enhanced", self.enhanced),
+            ("Its widefield image", self.widefield),
+            ("Super-resolution reference", self.reference),
+        ):
+            layout.addWidget(heading(text))
+            layout.addWidget(box)
+        return form
 
     def _toggle_side_by_side(self, on: bool) -> None:
         if not on:

@@ -206,11 +206,14 @@ class LayerBox(QComboBox):
         Whose layers are listed.
     likely
         Tells which layers a person most likely means; the topmost of them is chosen at first.
+    optional
+        Whether there may be none, which is chosen at first where no layer is likely.
     """
 
-    def __init__(self, viewer: ViewerModel, likely: Callable[[ImageLayer], bool]) -> None:
+    def __init__(self, viewer: ViewerModel, likely: Callable[[ImageLayer], bool], *, optional: bool = False) -> None:
         super().__init__()
         self._viewer = viewer
+        self._optional = optional
         self._likely = likely
         self._touched = False
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -225,22 +228,24 @@ class LayerBox(QComboBox):
         chosen = self.currentData()
         return next((layer for layer in image_layers(self._viewer) if layer is chosen), None)
 
-    def choose(self, layer: ImageLayer) -> None:
-        """Choose `layer`."""
+    def choose(self, layer: ImageLayer | None) -> None:
+        """Choose `layer`, or none."""
         self._touched = True
         self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) is layer), -1))
 
     def refresh(self) -> None:
         """List the layers anew; what was chosen stays chosen."""
         before = self.currentData()
-        layers = [layer for layer in image_layers(self._viewer) if not layer.rgb]
+        layers: list[ImageLayer | None] = [layer for layer in image_layers(self._viewer) if not layer.rgb]
+        if self._optional:
+            layers.insert(0, None)
         with QSignalBlocker(self):
             self.clear()
             for layer in layers:
-                self.addItem(f"{layer.name}   {viewed_size(layer)}", layer)
+                self.addItem("none" if layer is None else f"{layer.name}   {viewed_size(layer)}", layer)
             kept = next((i for i, layer in enumerate(layers) if layer is before), None)
             if kept is None or not self._touched:
-                kept = next((i for i, layer in enumerate(layers) if self._likely(layer)), kept or 0)
+                kept = next((i for i, layer in enumerate(layers) if layer and self._likely(layer)), kept or 0)
             self.setCurrentIndex(kept if layers else -1)
 
     def _on_activated(self, index: int) -> None:
