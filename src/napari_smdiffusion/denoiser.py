@@ -31,14 +31,18 @@ SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 
 
 def make_unet(channels: Sequence[int]) -> UNet2DModel:
-    """Return an untrained U-Net with one residual layer per resolution and attention at the lowest one."""
+    """Return an untrained U-Net with one residual layer per resolution, and attention at the two lowest ones.
+
+    On the way down the lowest but one has attention too: blocks of 16 pixels still tell where in them a filament runs,
+    and so its pieces find each other through the noise.
+    """
     deeper = len(channels) - 1
     unet = UNet2DModel(
         in_channels=BLOCK**2,
         out_channels=BLOCK**2,
         block_out_channels=tuple(channels),
         layers_per_block=1,
-        down_block_types=("DownBlock2D",) * deeper + ("AttnDownBlock2D",),
+        down_block_types=("DownBlock2D",) * (deeper - 1) + ("AttnDownBlock2D",) * min(deeper + 1, 2),
         up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * deeper,
         attention_head_dim=16,
         norm_num_groups=16,
@@ -47,6 +51,13 @@ def make_unet(channels: Sequence[int]) -> UNet2DModel:
     # An output of zero is the best guess before anything is learned.
     torch.nn.init.zeros_(unet.conv_out.weight)
     return unet.to(memory_format=torch.channels_last)
+
+
+def copied(unet: UNet2DModel) -> UNet2DModel:
+    """Return a network of the same layers, which may be those of an older version, with the same weights."""
+    copy = UNet2DModel.from_config(unet.config)
+    copy.load_state_dict(unet.state_dict())
+    return copy.to(memory_format=torch.channels_last)
 
 
 def field_multiple(unet: UNet2DModel) -> int:

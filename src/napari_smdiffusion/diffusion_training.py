@@ -10,7 +10,7 @@ import torch
 
 from .compute import bring_home, generator, pick_device
 from .config import TrainConfig, to_dict
-from .denoiser import denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
+from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
 from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, check_place, damage_named, mend, read_facts
@@ -157,9 +157,7 @@ def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainCo
                 "here, or from none."
             )
         config = replace(config, channels=start.config.channels)
-    unet = make_unet(config.channels)
-    if start is not None:
-        unet.load_state_dict(start.unet.state_dict())
+    unet = make_unet(config.channels) if start is None else copied(start.unet)
     multiple = field_multiple(unet)
     if config.patch % multiple:
         raise ValueError(
