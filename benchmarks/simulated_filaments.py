@@ -3,9 +3,10 @@
     python benchmarks/simulated_filaments.py --out build/simulated-filaments
 
 First on crowded fields, then on sparse ones, in which the course of each filament is plain, with more of the noise that
-hides it. It never sees an experimental image: what it brings to a training on a few of them is the course of filaments
-(long, smooth, crossing), which takes far longer to learn than their texture. Steps are counted, not minutes, so that it
-is the same model on a slow machine. Called again, it goes on where it was cut.
+hides it; and last on fields of filaments without the gaps that the mathematical model has and STORM images have not. It
+never sees an experimental image: what it brings to a training on a few of them is the course of filaments (long,
+smooth, crossing), which takes far longer to learn than their texture. Steps are counted, not minutes, so that it is the
+same model on a slow machine. Called again, it goes on where it was cut.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.progress import Reporter, run, stop_on_interrupt
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
-CROWDED_STEPS, SPARSE_STEPS = 12_000, 10_000
+CROWDED_STEPS, SPARSE_STEPS, CONTINUOUS_STEPS = 12_000, 10_000, 7_000
 ATTRIBUTION = """
 Simulated microtubules alone (`smdiffusion simulate microtubules`): no experimental image was ever seen. It is meant to
 start other trainings from (`smdiffusion train --start simulated-filaments`), not to generate images with.
@@ -55,6 +56,19 @@ def sparse_fields() -> Image:
         plane = gaussian_filter(np.tensordot(rng.uniform(0.4, 1, together), layers, axes=1), rng.uniform(0.6, 1.4))
         # Dim localizations beside the filaments are cut off; what is cut off differs between fields.
         plane = np.maximum(plane - rng.uniform(0.1, 0.6) * plane.std(), 0)
+        planes.append(plane / plane.std())
+    return _stack(planes)
+
+
+def continuous_fields() -> Image:
+    """Return simulated fields of filaments without gaps, each filament of its own brightness, as STORM images show."""
+    rng = np.random.default_rng(2)
+    planes = []
+    for k in range(2 * FIELDS):
+        together = int(rng.integers(1, 3))
+        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=9000 + 10 * k, labelling=3.0).pixels
+        plane = gaussian_filter(np.tensordot(rng.uniform(0.15, 1, together), layers, axes=1), rng.uniform(0.7, 1.3))
+        plane = np.maximum(plane - rng.uniform(0.05, 0.3) * plane.std(), 0)
         planes.append(plane / plane.std())
     return _stack(planes)
 
@@ -96,8 +110,12 @@ def main() -> None:
     crowded = options.out / "crowded"
     if not finished(crowded):
         train(crowded_fields(), TrainConfig(steps=CROWDED_STEPS, wide_fraction=0.75, previews=0), crowded)
-    sparse = TrainConfig(steps=SPARSE_STEPS, wide_fraction=0.9, log_sigma_mean=0.3, log_sigma_std=1.5, previews=0)
-    model = train(sparse_fields(), sparse, options.out / "sparse", start=DiffusionModel.load(crowded))
+    sparse = options.out / "sparse"
+    if not finished(sparse):
+        config = TrainConfig(steps=SPARSE_STEPS, wide_fraction=0.9, log_sigma_mean=0.3, log_sigma_std=1.5, previews=0)
+        train(sparse_fields(), config, sparse, start=DiffusionModel.load(crowded))
+    config = TrainConfig(steps=CONTINUOUS_STEPS, wide_fraction=0.9, log_sigma_mean=0.2, log_sigma_std=1.4, previews=0)
+    model = train(continuous_fields(), config, options.out / "continuous", start=DiffusionModel.load(sparse))
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
     model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
     facts = {"steps": model.facts["steps"], "curve": model.facts["curve"]}

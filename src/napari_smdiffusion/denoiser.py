@@ -31,18 +31,14 @@ SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 
 
 def make_unet(channels: Sequence[int]) -> UNet2DModel:
-    """Return an untrained U-Net with one residual layer per resolution, and attention at the two lowest ones.
-
-    On the way down the lowest but one has attention too: blocks of 16 pixels still tell where in them a filament runs,
-    and so its pieces find each other through the noise.
-    """
+    """Return an untrained U-Net with one residual layer per resolution and attention at the lowest one."""
     deeper = len(channels) - 1
     unet = UNet2DModel(
         in_channels=BLOCK**2,
         out_channels=BLOCK**2,
         block_out_channels=tuple(channels),
         layers_per_block=1,
-        down_block_types=("DownBlock2D",) * (deeper - 1) + ("AttnDownBlock2D",) * min(deeper + 1, 2),
+        down_block_types=("DownBlock2D",) * deeper + ("AttnDownBlock2D",),
         up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * deeper,
         attention_head_dim=16,
         norm_num_groups=16,

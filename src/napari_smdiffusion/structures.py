@@ -25,7 +25,14 @@ _PRECISION = 9.0  # nm, localization precision (standard deviation) of a dSTORM 
 _MARGIN = 2000.0  # nm around the field in which curves may begin, so that its border looks like its middle
 
 
-def simulate(structure: Structure, count: int = 1, size: int = 512, pixel_size: float = 20.0, seed: int = 0) -> Image:
+def simulate(
+    structure: Structure,
+    count: int = 1,
+    size: int = 512,
+    pixel_size: float = 20.0,
+    seed: int = 0,
+    labelling: float = 0.5,
+) -> Image:
     """Simulate super-resolution images of a structure.
 
     Parameters
@@ -39,6 +46,9 @@ def simulate(structure: Structure, count: int = 1, size: int = 512, pixel_size: 
         In nm.
     seed
         Image k depends on (seed, k) alone.
+    labelling
+        Share of the sites that carry a label, on average; it varies along a structure and between structures, so that
+        there are gaps. From 3 on hardly any are left.
 
     Returns
     -------
@@ -46,18 +56,21 @@ def simulate(structure: Structure, count: int = 1, size: int = 512, pixel_size: 
     """
     if structure not in _MODELS:
         raise ValueError(f"There is no model of {structure!r}: choose one of {', '.join(_MODELS)}.")
-    if count < 1 or size < 16 or not pixel_size > 0:
+    if count < 1 or size < 16 or not pixel_size > 0 or not labelling > 0:
         raise ValueError(
-            f"count ({count}) must be at least 1, size ({size}) at least 16 and the pixel size ({pixel_size}) positive."
+            f"count ({count}) must be at least 1, size ({size}) at least 16, and the pixel size ({pixel_size}) and the "
+            f"labelling ({labelling}) positive."
         )
-    planes = [_one(structure, size, pixel_size, np.random.default_rng([seed, k])) for k in range(count)]
+    planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
     provenance = {"kind": "simulated", "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
     return Image(np.stack(planes), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
 
-def _one(structure: Structure, size: int, pixel_size: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _one(
+    structure: Structure, size: int, pixel_size: float, labelling: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
     field = size * pixel_size
-    sites = _MODELS[structure](field, rng)
+    sites = _MODELS[structure](field, labelling, rng)
     # Each labelled site blinks a geometric number of times; each blink is one localization.
     blinks = np.repeat(sites, rng.geometric(0.3, len(sites)), axis=0)
     localized = blinks + rng.normal(0, _PRECISION, blinks.shape)
@@ -120,11 +133,11 @@ def _labelled(number: int, sites: int, fraction: float, rng: np.random.Generator
     return chance
 
 
-def _microtubules(field: float, rng: np.random.Generator) -> Points:
+def _microtubules(field: float, labelling: float, rng: np.random.Generator) -> Points:
     """Hollow filaments of 25 nm, seen 40 nm wide with their antibodies, many micrometres long."""
     number = max(rng.poisson(1.1 * ((field + 2 * _MARGIN) / 1000) ** 2 / 8), 3)
     points, angle = _curves(number, 16_000, 2.2e-4, field, rng)
-    keep = _labelled(number, angle.shape[1], 0.5, rng)
+    keep = _labelled(number, angle.shape[1], labelling, rng)
     # Filaments end: each keeps a random stretch of its curve.
     first, last = np.sort(rng.uniform(0, 1, (2, number, 1)), axis=0) * angle.shape[1]
     place = np.arange(angle.shape[1])
@@ -133,7 +146,7 @@ def _microtubules(field: float, rng: np.random.Generator) -> Points:
     return _moved_sideways(points, angle, across)[keep]
 
 
-def _mitochondria(field: float, rng: np.random.Generator) -> Points:
+def _mitochondria(field: float, labelling: float, rng: np.random.Generator) -> Points:
     """Tubes of about 400 nm with a labelled outer membrane, one to six micrometres long, closed at both ends."""
     number = max(rng.poisson(0.16 * ((field + 2 * _MARGIN) / 1000) ** 2), 2)
     points, angle = _curves(number, 6000, 5e-4, field, rng)
@@ -146,7 +159,7 @@ def _mitochondria(field: float, rng: np.random.Generator) -> Points:
     # The membrane is dense: several labels around the tube at each site, in clusters along it.
     rings = []
     for _ in range(10):
-        keep = _labelled(number, sites, 0.35, rng) & (from_end > 0)
+        keep = _labelled(number, sites, 0.7 * labelling, rng) & (from_end > 0)
         across = width * np.sin(rng.uniform(0, 2 * np.pi, angle.shape))
         rings.append(_moved_sideways(points, angle, across)[keep])
     return np.concatenate(rings)
@@ -157,7 +170,7 @@ def _moved_sideways(points: Points, angle: npt.NDArray[np.float64], across: npt.
     return moved
 
 
-_MODELS: dict[str, Callable[[float, np.random.Generator], Points]] = {
+_MODELS: dict[str, Callable[[float, float, np.random.Generator], Points]] = {
     "microtubules": _microtubules,
     "mitochondria": _mitochondria,
 }
