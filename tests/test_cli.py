@@ -54,7 +54,8 @@ def test_resume(folder, storm):
     run(train_steps([read_image(folder / "storm.tif")], config, out=folder / "m", stop=lambda: next(cut) >= 2))
     steps = json.loads((folder / "m" / "model.json").read_text())["steps"]
     assert 0 < steps < 5
-    arguments = ["--out", folder / "m", "--channels", 16, 32, "--patch", 64, "--batch", 2, "--resume"]
+    # What the network is like stands in the folder.
+    arguments = ["--out", folder / "m", "--patch", 64, "--batch", 2, "--resume"]
     assert _run("train", folder / "storm.tif", *arguments) == 0
     assert json.loads((folder / "m" / "model.json").read_text())["steps"] == 5
 

@@ -5,9 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_smdiffusion import list_models, load_diffusion_model, load_enhancer, read_image
+from napari_smdiffusion import (
+    DiffusionModel,
+    TrainConfig,
+    list_models,
+    load_diffusion_model,
+    load_enhancer,
+    read_image,
+    simulate,
+)
+from napari_smdiffusion.config import DEFAULT_START
 from napari_smdiffusion.model_folder import ModelFolderError
-from napari_smdiffusion.models import bundled_folder, find_model, user_folder
+from napari_smdiffusion.models import bundled_folder, default_start, find_model, user_folder
 
 
 def test_models_are_found_by_folder_and_by_name(tiny_model, tmp_path):
@@ -57,3 +66,13 @@ def test_the_sample_works_offline():
     assert widefield.pixel_size == pytest.approx(5 * sharp.pixel_size)
     assert simulated_reference().size == tuple(5 * n for n in widefield.size)
     assert all(Path(image.name).exists() for image in (sharp, widefield))
+
+
+def test_trainings_begin_from_the_simulated_filaments():
+    start = default_start(TrainConfig().channels)
+    assert start.name == DEFAULT_START
+    assert default_start((16, 32)) is None
+    field = simulate("mitochondria", 1, 64, 20.0, seed=1)
+    settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
+    assert DiffusionModel.train([field], **settings).facts["started_from"] == DEFAULT_START
+    assert DiffusionModel.train([field], start=None, **settings).facts["started_from"] is None

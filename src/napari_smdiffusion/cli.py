@@ -14,7 +14,15 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
+from .config import (
+    DEFAULT_START,
+    EnhanceConfig,
+    EnhancerConfig,
+    GenerateConfig,
+    ImportConfig,
+    MicroscopeConfig,
+    TrainConfig,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -141,7 +149,9 @@ def _train(commands: Any) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGES", help=_IMAGES)
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     parser.add_argument("--resume", action="store_true", help="continue the run that was cut in --out")
-    parser.add_argument("--start", metavar="MODEL", help="begin from this model: " + _MODEL)
+    parser.add_argument(
+        "--start", metavar="MODEL", help=f"begin from this model, or from none (default {DEFAULT_START}): {_MODEL}"
+    )
     _pixel_size(parser)
     _settings(parser, TrainConfig, {"previews"})
 
@@ -189,6 +199,9 @@ def _train_enhancer(commands: Any) -> None:
     parser.add_argument("--weights", nargs="+", type=float, metavar="W", help="how often each image is drawn from")
     parser.add_argument(
         "--widefield", nargs="+", metavar="TIFF", help="registered widefield images, to train on real pairs"
+    )
+    parser.add_argument(
+        "--fit", metavar="TIFF", help="a widefield image to fit the microscope to: its blur, haze and noise"
     )
     _pixel_size(parser)
     _settings(parser, EnhancerConfig, {"previews"})

@@ -177,9 +177,12 @@ def train(options: Namespace) -> None:
     config = _config(TrainConfig, options, previews=0)
     images = read_images(options.images, options.pixel_size)
     from .diffusion_training import train_steps
-    from .models import load_diffusion_model
+    from .models import default_start, load_diffusion_model
 
-    start = None if options.start is None else load_diffusion_model(options.start)
+    if options.resume or options.start == "none":
+        start = None
+    else:
+        start = load_diffusion_model(options.start) if options.start else default_start(config.channels)
     out = Path(options.out)
     _drained(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
     _say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
@@ -235,6 +238,15 @@ def train_enhancer(options: Namespace) -> None:
     coarse = [] if options.widefield is None else [read_image(path) for path in options.widefield]
     if coarse and len(coarse) != len(images):
         raise ValueError(f"--widefield names {len(coarse)} images for {len(images)} super-resolution images.")
+    if options.fit is not None:
+        from .microscope_fit import fit_microscope
+
+        found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
+        _say(
+            f"Fitted to {options.fit}: a point spread function {found.width:.2f} times as wide as in focus, "
+            f"{100 * found.haze:.0f} % haze of {found.haze_width:.0f} nm, {found.photons:.0f} photons in a bright pixel."
+        )
+        microscope = found.config(microscope)
     from .enhancer_training import train_enhancer_steps
 
     out = Path(options.out)

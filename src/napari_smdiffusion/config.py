@@ -64,6 +64,7 @@ class _Checked:
                 raise ValueError(f"{field.name} must go from the smaller to the larger value, not {value}.")
 
 
+DEFAULT_START = "simulated-filaments"  # the bundled model that trainings begin from
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -83,18 +83,22 @@ class DiffusionModel:
         cls,
         images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
         *,
-        start: DiffusionModel | None = None,
+        start: DiffusionModel | Literal["default"] | None = "default",
         **settings: Any,
     ) -> DiffusionModel:
         """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
 
-        `start` is a model to begin from. `settings` are the fields of `TrainConfig`:
+        `start` is a model to begin from, None to begin from nothing; by default it is the bundled
+        `simulated-filaments`. `settings` are the fields of `TrainConfig`:
         `DiffusionModel.train([storm], minutes=15, seed=1)`.
         """
         from .diffusion_training import train_steps
+        from .models import default_start
 
+        config = TrainConfig(**settings)
+        begin = default_start(config.channels) if start == "default" else start
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(train_steps(as_images(images), TrainConfig(**settings), start=start, stop=stop), report)
+            return run(train_steps(as_images(images), config, start=begin, stop=stop), report)
 
     def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
         """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.

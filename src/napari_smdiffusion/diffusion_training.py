@@ -80,7 +80,7 @@ def train_steps(
     config
         Settings.
     start
-        Begin from this model's weights instead of from nothing.
+        Begin from this model's weights instead of from nothing; a run that is resumed needs it no more.
     out
         Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
     resume
@@ -108,14 +108,17 @@ def train_steps(
     if out is not None and not resume:
         check_place(out)
     device = pick_device(config.device)
+    cut = _cut(out) if resume else None
+    if cut is not None:
+        start, config = None, replace(config, channels=tuple(cut["config"]["channels"]))
     config, unet = _network(config, start)
     scaling = Scaling.fit(images)
     facts = training_facts(images, name or (out.name if out is not None else "unnamed"))
-    facts["started_from"] = _started_from(start, out if resume else None)
+    facts["started_from"] = cut.get("started_from") if cut is not None else None if start is None else start.name
     # What is learned already is to be kept: half the rate changes it less.
     state = TrainingState(unet.to(device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
-    if resume:
-        _resume(state, out, config, facts)
+    if cut is not None and out is not None:
+        _resume(state, out, cut, config, facts)
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
@@ -137,14 +140,13 @@ def train_steps(
     return model(state)
 
 
-def _started_from(start: DiffusionModel | None, cut: Path | None) -> str | None:
-    """Return the name of the model that the training began from, or that the cut training in `cut` did."""
-    if start is not None:
-        return start.name
-    if cut is None or not (cut / STATE).exists():
-        return None
-    name = read_facts(cut, KIND).get("started_from")
-    return None if name is None else str(name)
+def _cut(out: Path | None) -> dict[str, Any]:
+    """Return what is known of the run that was cut in `out`."""
+    if out is not None:
+        mend(out)
+    if out is None or not (out / STATE).exists():
+        raise ValueError(f"There is no training to resume in {out}: leave out --resume to start one.")
+    return read_facts(out, KIND)
 
 
 def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
@@ -167,13 +169,10 @@ def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainCo
     return config, unet
 
 
-def _resume(state: TrainingState, out: Path | None, config: TrainConfig, facts: dict[str, Any]) -> None:
+def _resume(
+    state: TrainingState, out: Path, before: dict[str, Any], config: TrainConfig, facts: dict[str, Any]
+) -> None:
     """Load the state of the run that was cut, after checking that it is the same run."""
-    if out is not None:
-        mend(out)
-    if out is None or not (out / STATE).exists():
-        raise ValueError(f"There is no training to resume in {out}: leave out --resume to start one.")
-    before = read_facts(out, KIND)
     if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
         raise ValueError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
     for key, value in to_dict(config).items():

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .config import DEFAULT_START
 from .model_folder import Kind, ModelFolderError, mend, read_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .diffusion import DiffusionModel
     from .enhancer import Enhancer
 
@@ -24,6 +27,7 @@ class ModelEntry:
     kind: Kind
     folder: Path
     bundled: bool
+    imported: bool  # from the paper's code: it generates, but no training begins from it
     description: str
 
 
@@ -60,7 +64,8 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
         factor = f"×{facts['config']['upscale']}, " if kind == "enhancer" else ""
     except (ValueError, KeyError, TypeError):  # damaged, or not ours
         return None
-    return ModelEntry(folder.name, kind, folder, bundled, f"{factor}{pixel}, {facts.get('steps', 0)} steps")
+    description = f"{factor}{pixel}, {facts.get('steps', 0)} steps"
+    return ModelEntry(folder.name, kind, folder, bundled, "imported" in facts, description)
 
 
 def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
@@ -93,6 +98,18 @@ def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
     from .diffusion import DiffusionModel
 
     return DiffusionModel.load(find_model(model, "diffusion"))
+
+
+def default_start(channels: Sequence[int]) -> DiffusionModel | None:
+    """Return what trainings begin from unless something else is named; None for a network of other widths than its own.
+
+    It saw simulated filaments alone. It brings a network that can denoise, and for filaments their course, which takes
+    far longer to learn than their texture.
+    """
+    folder = bundled_folder() / "diffusion" / DEFAULT_START
+    if list(channels) != read_facts(folder, "diffusion")["config"]["channels"]:
+        return None
+    return load_diffusion_model(folder)
 
 
 def load_enhancer(model: str | os.PathLike[str]) -> Enhancer:

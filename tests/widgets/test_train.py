@@ -1,10 +1,13 @@
 """The Train dock, by clicking."""
 
+import json
+
 import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_diffusion_model
+from napari_smdiffusion.config import DEFAULT_START
 from napari_smdiffusion.models import user_folder
 
 from .conftest import quick_training
@@ -131,3 +134,13 @@ def test_from_scratch(dock, click):
     dock.start_from.choose("")
     click(dock, dock.run_button)
     assert load_diffusion_model("mine").facts["started_from"] is None
+
+
+def test_models_of_the_papers_code_are_offered_to_generate_with_but_not_to_start_from(viewer, open_dock, my_model):
+    facts = user_folder() / "diffusion" / my_model / "model.json"
+    known = json.loads(facts.read_text())
+    facts.write_text(json.dumps({**known, "imported": {"image_size": 64}}))
+    assert open_dock("Generate images").model.choose(my_model)
+    train = open_dock("Train diffusion model")
+    assert not train.start_from.choose(my_model)
+    assert train.start_from.model() == DEFAULT_START

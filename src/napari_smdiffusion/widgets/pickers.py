@@ -261,13 +261,16 @@ class ModelBox(QWidget):
         "diffusion" or "enhancer".
     first
         What stands before the models: (text, value) pairs.
+    imported
+        Whether models of the paper's code are listed too.
     """
 
     changed = Signal()
 
-    def __init__(self, kind: Kind, first: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, kind: Kind, first: Sequence[tuple[str, str]] = (), *, imported: bool = True) -> None:
         super().__init__()
         self._kind = kind
+        self._imported = imported
         self._first = list(first)
         self._folders: list[str] = []
         self.box = QComboBox()
@@ -319,6 +322,8 @@ class ModelBox(QWidget):
             for text, value in self._first:
                 self.box.addItem(text, value)
             for entry in list_models(self._kind):
+                if entry.imported and not self._imported:
+                    continue
                 place = " (bundled)" if entry.bundled else ""
                 self.box.addItem(f"{entry.name}{place}, {entry.description}", entry.name)
             for folder in self._folders:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QGridLayout, QLineEdit, QRadioButton, QWidget
 
-from ..config import TrainConfig
+from ..config import DEFAULT_START, TrainConfig
 from ..model_folder import check_place
 from ..models import user_folder
 from ..pictures import contact_sheet
@@ -86,8 +86,9 @@ class TrainDock(Dock):
         self.name.setObjectName("name")
         self.name.setToolTip("what to call the model; it is kept in your model folder")
         self.time = TimeChoice(_MINUTES, 15.0)
-        self.start_from = ModelBox("diffusion", [("nothing (from scratch)", "")])
+        self.start_from = ModelBox("diffusion", [("nothing (from scratch)", "")], imported=False)
         self.start_from.setToolTip("begin from a trained model, which takes less time and fewer images")
+        self.start_from.choose(DEFAULT_START)
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
         self.plot: Any = None
         self._preview_layer: ImageLayer | None = None
@@ -194,8 +195,8 @@ class TrainDock(Dock):
         """Show what was remembered."""
         if isinstance(values.get("minutes"), (int, float)):
             self.time.set_minutes(float(values["minutes"]))
-        if values.get("start"):
-            self.start_from.choose(str(values["start"]))
+        if "start" in values:
+            self.start_from.choose(str(values["start"] or ""))
         if values.get("name"):
             self.name.setText(free_name(str(values["name"])))
         self.advanced.show_values(values)

@@ -1,0 +1,168 @@
+"""The simulated microscope fitted to a person's own widefield image: how wide, how hazy and how noisy it is.
+
+Nobody knows what structure lies under a widefield image, but its power spectrum is that of the structure times the
+squared transfer function, plus the flat spectrum of noise. The spectrum of the structure is known from
+super-resolution images of the same kind, experimental or generated; the rest is fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import least_squares
+
+from .assess import grid_patches, radial_spectrum
+from .microscope import psf_sigma
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .config import MicroscopeConfig
+    from .images import Image
+
+Curve = npt.NDArray[np.float64]
+
+_SIDE = 64  # widefield pixels of the patches whose spectra are averaged
+_RINGS = 24
+_SPREAD = 0.15  # the fitted values are given this range, for no fit is exact
+_BRIGHT = 99.5  # percentile that counts as bright in a widefield image
+
+
+@dataclass(frozen=True)
+class MicroscopeFit:
+    """What was found in a widefield image.
+
+    Parameters
+    ----------
+    width
+        Of the point spread function, relative to that of the aperture in focus.
+    haze
+        Share of the light that is out of focus.
+    haze_width
+        Standard deviation of its blur, in nm.
+    photons
+        In a bright pixel, as many as would make as much noise.
+    residual
+        Root mean square difference of the logarithms of the measured and the fitted spectrum: below about 0.3 is good.
+    """
+
+    width: float
+    haze: float
+    haze_width: float
+    photons: float
+    residual: float
+
+    def config(self, microscope: MicroscopeConfig) -> MicroscopeConfig:
+        """Return `microscope` with narrow ranges around what was found, within what the settings allow."""
+
+        def around(value: float, high: float = math.inf) -> tuple[float, float]:
+            return min(value * (1 - _SPREAD), high), min(value * (1 + _SPREAD), high)
+
+        return replace(
+            microscope,
+            width_range=around(self.width),
+            haze_range=around(self.haze, 0.95),
+            haze_width_range=around(self.haze_width),
+            # Noise differs within an image as light does.
+            photons_range=(self.photons / 2, self.photons * 2),
+        )
+
+
+def fit_microscope(
+    widefield: Image, sharp: Sequence[Image], microscope: MicroscopeConfig, upscale: int
+) -> MicroscopeFit:
+    """Fit the microscope to a widefield image.
+
+    Parameters
+    ----------
+    widefield
+        (N, Y, X), at least 64 pixels along each side.
+    sharp
+        Super-resolution images of the same kind of structure, of pixels `upscale` times finer; of any field.
+    microscope
+        Its aperture and wavelength are taken; its ranges are where the fit begins.
+    upscale
+        Fine pixels per widefield pixel.
+
+    Raises
+    ------
+    ValueError
+        If an image is too small, or the pixel size is not known.
+    """
+    pixel_size = sharp[0].pixel_size
+    if pixel_size is None:
+        raise ValueError(f"{sharp[0].name} has no pixel size: give it in nm to fit the microscope.")
+    camera = _patches(widefield, 1)
+    structure = np.concatenate([_patches(image, upscale) for image in sharp])
+    dark, bright = (float(v) for v in np.percentile(widefield.pixels, (1.0, _BRIGHT)))
+    if not dark < bright:
+        raise ValueError(f"All pixels of {widefield.name} have the value {dark:g}: give an image with something in it.")
+    seen = _spectrum(((camera - dark) / (bright - dark)).astype(np.float32))
+    # In units of its own mean light, of which the widefield image shows as much.
+    light = float((camera.mean() - dark) / (bright - dark))
+    emitted = _spectrum((structure / max(float(structure.mean()), 1e-9) * light).astype(np.float32))
+    wide = pixel_size * upscale
+    frequency = (np.arange(_RINGS) + 0.5) / _RINGS * 0.5 / wide
+    in_focus = psf_sigma(microscope.na, microscope.wavelength)
+
+    def logarithm(values: Curve) -> Curve:
+        width, haze, haze_width, noise, scale = values
+        focused = (1 - haze) * _transfer(frequency, width * in_focus)
+        # Half of the haze comes from the plane itself, half from others that are like it but not it.
+        hazy = 0.5 * haze * _transfer(frequency, math.hypot(width * in_focus, haze_width))
+        return np.asarray(np.log(np.exp(scale) * emitted * ((focused + hazy) ** 2 + hazy**2) + np.exp(noise)))
+
+    wanted = np.log(seen)
+    begin = [
+        float(np.mean(microscope.width_range)),
+        float(np.mean(microscope.haze_range)),
+        float(np.mean(microscope.haze_width_range)),
+        float(wanted[-4:].min()),
+        0.0,
+    ]
+    low, high = [0.7, 0.0, 150.0, wanted.min() - 8, -2.0], [2.5, 0.95, 1500.0, wanted.max(), 2.0]
+    found = least_squares(
+        lambda v: logarithm(v) - wanted, np.clip(begin, low, high), bounds=(low, high), x_scale=[0.3, 0.2, 200, 1, 0.5]
+    )
+    width, haze, haze_width, noise, _ = (float(v) for v in found.x)
+    # Shot noise has the variance of the counts: the mean light, and what lies under it, over the photons of bright.
+    under = float(np.mean(microscope.background_range))
+    photons = (light + under) / max(_variance(noise), 1e-9)
+    low_photons, high_photons = 5.0, 1e5
+    residual = float(np.sqrt(np.mean(found.fun**2)))
+    return MicroscopeFit(width, haze, haze_width, float(np.clip(photons, low_photons, high_photons)), residual)
+
+
+def _patches(image: Image, factor: int) -> npt.NDArray[np.float32]:
+    """Return (N, 64, 64) patches on the widefield grid, made by gathering `factor`² fine pixels."""
+    planes = []
+    for plane in image.pixels:
+        y, x = (length // factor for length in plane.shape)
+        planes.append(plane[: y * factor, : x * factor].reshape(y, factor, x, factor).mean((1, 3)))
+    found = grid_patches(planes, _SIDE)
+    if not len(found):
+        raise ValueError(
+            f"{image.name} is {image.size[0]} × {image.size[1]} pixels: fitting the microscope needs "
+            f"{_SIDE * factor} along each side."
+        )
+    return found
+
+
+def _spectrum(patches: npt.NDArray[np.float32]) -> Curve:
+    """Return the mean power of patches in rings of equal width."""
+    return np.asarray(np.mean([radial_spectrum(patch, _RINGS) for patch in patches], axis=0) + 1e-12, np.float64)
+
+
+def _transfer(frequency: Curve, sigma: float) -> Curve:
+    """Return the transfer function of a Gaussian of `sigma` nm."""
+    return np.asarray(np.exp(-2 * (np.pi * sigma * frequency) ** 2), np.float64)
+
+
+def _variance(log_noise: float) -> float:
+    """Return the variance per pixel of noise whose power, as `radial_spectrum` gives it, is known."""
+    window = np.outer(np.hanning(_SIDE), np.hanning(_SIDE))
+    return math.exp(log_noise) * float(window.sum()) / float((window**2).sum())
