@@ -244,7 +244,7 @@ def train_enhancer(options: Namespace) -> None:
         found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
         _say(
             f"Fitted to {options.fit}: a point spread function {found.width:.2f} times as wide as in focus, "
-            f"{100 * found.haze:.0f} % haze of {found.haze_width:.0f} nm, {found.photons:.0f} photons in a bright pixel."
+            f"{100 * found.haze:.0f} % haze of {found.haze_width:.0f} nm, {found.photons:.0f} photons at most."
         )
         microscope = found.config(microscope)
     from .enhancer_training import train_enhancer_steps
