@@ -1,6 +1,6 @@
 """Train and judge the models that ship with the package, on the microtubule STORM image alone.
 
-    python benchmarks/bundled_microtubules.py [--only diffusion|enhancer|background|classifier|pictures]
+    python benchmarks/bundled_microtubules.py [--only diffusion|enhancer|fitted|background|classifier|pictures]
 
 15 minutes for the diffusion model and 5 for the enhancer on two cores, then the classifier test, the enhancer on the
 real widefield image, and the pictures of docs/results.md. Each stage is saved and can be run again by itself.
@@ -35,6 +35,7 @@ from napari_smdiffusion.denoiser import BLOCK
 from napari_smdiffusion.diffusion import generate_steps
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.microscope_fit import fit_microscope
 from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
 from napari_smdiffusion.progress import Reporter, run
@@ -102,6 +103,18 @@ def enhancer(minutes: float) -> None:
     save("bundled_enhancer", {"minutes": minutes, "steps": trained.facts["steps"], **measured(trained)})
 
 
+def fitted(minutes: float) -> None:
+    """Train another enhancer, through a microscope that is fitted to the real widefield image, and judge it as well."""
+    patches, widefield = read_image(WORK / "patches.tif"), microtubules()[2]
+    found = fit_microscope(widefield, [patches], MicroscopeConfig(), FACTOR)
+    config = EnhancerConfig(upscale=FACTOR, minutes=minutes, previews=0)
+    trained = run(train_enhancer_steps([patches], config, found.config(MicroscopeConfig())), Reporter())
+    save(
+        "fitted_enhancer",
+        {"minutes": minutes, "steps": trained.facts["steps"], "fit": dataclasses.asdict(found), **measured(trained)},
+    )
+
+
 def measured(trained: Enhancer) -> dict[str, Any]:
     """Compare the enhanced real widefield image with the STORM image, in test and in training columns."""
     storm, _, widefield = microtubules()
@@ -165,13 +178,14 @@ def _enhanced_picture(storm: Image, widefield: Image, trained: Enhancer) -> None
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("diffusion", "enhancer", "background", "classifier", "pictures"))
+    parser.add_argument("--only", choices=("diffusion", "enhancer", "fitted", "background", "classifier", "pictures"))
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=5.0)
     options = parser.parse_args()
     stages = {
         "diffusion": lambda: diffusion(options.minutes),
         "enhancer": lambda: enhancer(options.enhancer_minutes),
+        "fitted": lambda: fitted(options.enhancer_minutes),
         "background": background,
         "classifier": classifier,
         "pictures": pictures,

@@ -138,6 +138,7 @@ BAD = [
     ("enhance {enhancer} {cell.tif} {storm.tif} --out {x.tif}", "must be a folder for 2 images"),
     ("train-enhancer {bare.tif} --out {m}", "has no pixel size"),
     ("train-enhancer {storm.tif} --out {m} --upscale 12", "--upscale must be at most 8"),
+    ("train-enhancer {storm.tif} --out {m} --fit {tiny.tif} --upscale 2", "tiny.tif is 8 × 9 pixels: give"),
     ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
     ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
     ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),

@@ -242,10 +242,7 @@ def train_enhancer(options: Namespace) -> None:
         from .microscope_fit import fit_microscope
 
         found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
-        _say(
-            f"Fitted to {options.fit}: a point spread function {found.width:.2f} times as wide as in focus, "
-            f"{100 * found.haze:.0f} % haze of {found.haze_width:.0f} nm, {found.photons:.0f} photons at most."
-        )
+        _say(found.sentence)
         microscope = found.config(microscope)
     from .enhancer_training import train_enhancer_steps
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Curve = npt.NDArray[np.float64]
 
-_SIDE = 64  # widefield pixels of the patches whose spectra are averaged
-_RINGS = 24
+_SIDE, _LEAST = 64, 16  # widefield pixels at most and at least of the patches whose spectra are averaged
+_RINGS = 3 / 8  # per pixel of such a side
 _SPREAD = 0.15  # the fitted values are given this range, for no fit is exact
 _BRIGHT = 99.5  # percentile that counts as bright in a widefield image
 
@@ -56,6 +56,14 @@ class MicroscopeFit:
     photons: float
     residual: float
 
+    @property
+    def sentence(self) -> str:
+        """What was found, in words."""
+        return (
+            f"Fitted to the widefield image: a point spread function {self.width:.2f} times as wide as in focus, "
+            f"{100 * self.haze:.0f} % haze of {self.haze_width:.0f} nm, {self.photons:.0f} photons in a bright pixel."
+        )
+
     def config(self, microscope: MicroscopeConfig) -> MicroscopeConfig:
         """Return `microscope` with narrow ranges around what was found, within what the settings allow."""
 
@@ -80,9 +88,10 @@ def fit_microscope(
     Parameters
     ----------
     widefield
-        (N, Y, X), at least 64 pixels along each side.
+        (N, Y, X), at least 16 pixels along each side.
     sharp
-        Super-resolution images of the same kind of structure, of pixels `upscale` times finer; of any field.
+        Super-resolution images of the same kind of structure, of pixels `upscale` times finer; of any field. The larger
+        they are, up to 64 widefield pixels, the better haze is told.
     microscope
         Its aperture and wavelength are taken; its ranges are where the fit begins.
     upscale
@@ -96,17 +105,19 @@ def fit_microscope(
     pixel_size = sharp[0].pixel_size
     if pixel_size is None:
         raise ValueError(f"{sharp[0].name} has no pixel size: give it in nm to fit the microscope.")
-    camera = _patches(widefield, 1)
-    structure = np.concatenate([_patches(image, upscale) for image in sharp])
+    side = _side(widefield, sharp, upscale)
+    rings = int(side * _RINGS)
+    camera = _patches(widefield, 1, side)
+    structure = np.concatenate([_patches(image, upscale, side) for image in sharp])
     dark, bright = (float(v) for v in np.percentile(widefield.pixels, (1.0, _BRIGHT)))
     if not dark < bright:
         raise ValueError(f"All pixels of {widefield.name} have the value {dark:g}: give an image with something in it.")
-    seen = _spectrum(((camera - dark) / (bright - dark)).astype(np.float32))
+    seen = _spectrum(((camera - dark) / (bright - dark)).astype(np.float32), rings)
     # In units of its own mean light, of which the widefield image shows as much.
     light = float((camera.mean() - dark) / (bright - dark))
-    emitted = _spectrum((structure / max(float(structure.mean()), 1e-9) * light).astype(np.float32))
+    emitted = _spectrum((structure / max(float(structure.mean()), 1e-9) * light).astype(np.float32), rings)
     wide = pixel_size * upscale
-    frequency = (np.arange(_RINGS) + 0.5) / _RINGS * 0.5 / wide
+    frequency = (np.arange(rings) + 0.5) / rings * 0.5 / wide
     in_focus = psf_sigma(microscope.na, microscope.wavelength)
 
     def logarithm(values: Curve) -> Curve:
@@ -121,7 +132,7 @@ def fit_microscope(
         float(np.mean(microscope.width_range)),
         float(np.mean(microscope.haze_range)),
         float(np.mean(microscope.haze_width_range)),
-        float(wanted[-4:].min()),
+        float(wanted[-2:].min()),
         0.0,
     ]
     low, high = [0.7, 0.0, 150.0, wanted.min() - 8, -2.0], [2.5, 0.95, 1500.0, wanted.max(), 2.0]
@@ -131,30 +142,35 @@ def fit_microscope(
     width, haze, haze_width, noise, _ = (float(v) for v in found.x)
     # Shot noise has the variance of the counts: the mean light, and what lies under it, over the photons of bright.
     under = float(np.mean(microscope.background_range))
-    photons = (light + under) / max(_variance(noise), 1e-9)
+    photons = (light + under) / max(_variance(noise, side), 1e-9)
     low_photons, high_photons = 5.0, 1e5
     residual = float(np.sqrt(np.mean(found.fun**2)))
     return MicroscopeFit(width, haze, haze_width, float(np.clip(photons, low_photons, high_photons)), residual)
 
 
-def _patches(image: Image, factor: int) -> npt.NDArray[np.float32]:
-    """Return (N, 64, 64) patches on the widefield grid, made by gathering `factor`² fine pixels."""
+def _side(widefield: Image, sharp: Sequence[Image], upscale: int) -> int:
+    """Return how large the patches can be, in widefield pixels."""
+    for image, factor in [(widefield, 1), *((one, upscale) for one in sharp)]:
+        if min(image.size) < _LEAST * factor:
+            raise ValueError(
+                f"{image.name} is {image.size[0]} × {image.size[1]} pixels: fitting the microscope needs at least "
+                f"{_LEAST * factor} along each side."
+            )
+    return min(_SIDE, *widefield.size, *(length // upscale for image in sharp for length in image.size))
+
+
+def _patches(image: Image, factor: int, side: int) -> npt.NDArray[np.float32]:
+    """Return (N, side, side) patches on the widefield grid, made by gathering `factor`² fine pixels."""
     planes = []
     for plane in image.pixels:
         y, x = (length // factor for length in plane.shape)
         planes.append(plane[: y * factor, : x * factor].reshape(y, factor, x, factor).mean((1, 3)))
-    found = grid_patches(planes, _SIDE)
-    if not len(found):
-        raise ValueError(
-            f"{image.name} is {image.size[0]} × {image.size[1]} pixels: fitting the microscope needs "
-            f"{_SIDE * factor} along each side."
-        )
-    return found
+    return grid_patches(planes, side)
 
 
-def _spectrum(patches: npt.NDArray[np.float32]) -> Curve:
+def _spectrum(patches: npt.NDArray[np.float32], rings: int) -> Curve:
     """Return the mean power of patches in rings of equal width."""
-    return np.asarray(np.mean([radial_spectrum(patch, _RINGS) for patch in patches], axis=0) + 1e-12, np.float64)
+    return np.asarray(np.mean([radial_spectrum(patch, rings) for patch in patches], axis=0) + 1e-12, np.float64)
 
 
 def _transfer(frequency: Curve, sigma: float) -> Curve:
@@ -162,7 +178,7 @@ def _transfer(frequency: Curve, sigma: float) -> Curve:
     return np.asarray(np.exp(-2 * (np.pi * sigma * frequency) ** 2), np.float64)
 
 
-def _variance(log_noise: float) -> float:
-    """Return the variance per pixel of noise whose power, as `radial_spectrum` gives it, is known."""
-    window = np.outer(np.hanning(_SIDE), np.hanning(_SIDE))
+def _variance(log_noise: float, side: int) -> float:
+    """Return the variance per pixel of noise whose power in patches, as `radial_spectrum` gives it, is known."""
+    window = np.outer(np.hanning(side), np.hanning(side))
     return math.exp(log_noise) * float(window.sum()) / float((window**2).sum())

@@ -107,11 +107,18 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     dock.training.sources.choose([storm_layer])
     dock.training.simulated.setCurrentText("microtubules")
     dock.training.time.set_minutes(0.02)
-    dock.training.factor.show_values({"upscale": 2})
     dock.training.advanced.show_values({"channels": 16})
     dock.training.name.setText("mine")
-    dock.layer_list.choose([coarse])
+    dock.training.fit.setChecked(True)
+    dock.layer_list.choose([])
     click(dock, dock.run_button)
+    assert "to be fitted to" in dock.status.text()
+    dock.layer_list.choose([coarse])
+    dock.training.factor.show_values({"upscale": 2})
+    click(dock, dock.run_button)
+    assert "trained" in dock.status.text()
+    low, high = load_enhancer("mine").microscope.photons_range
+    assert high == pytest.approx(4 * low)
     facts = load_enhancer("mine").facts
     assert [one["kind"] for one in facts["training_data"]] == ["experimental", "simulated"]
     assert facts["weights"] == [1.0, 1.0]
@@ -155,6 +162,7 @@ def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
     dock.training.time.set_minutes(0.01)
     dock.training.advanced.show_values({"channels": 16})
     dock.training.name.setText("by code")
+    dock.training.fit.setChecked(True)
     dock.layer_list.choose([coarse])
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})

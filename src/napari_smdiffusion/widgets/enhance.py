@@ -9,40 +9,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QLineEdit,
     QPushButton,
     QRadioButton,
-    QVBoxLayout,
-    QWidget,
 )
 
-from ..config import EnhanceConfig, EnhancerConfig, MicroscopeConfig
-from ..model_folder import check_place
-from ..models import user_folder
+from ..config import EnhanceConfig
 from .dock import Dock, Folded, Task, heading
 from .enhanced_layers import original, restore, show_enhanced, show_error_map, widefield_source
+from .enhancer_form import TrainingForm
 from .forms import ConfigForm
-from .layers import image_layers, known_pixel_size, layer_source
+from .layers import image_layers, known_pixel_size
 from .pickers import LayerList, ModelBox
-from .scripts import images_code, settings_code
-from .train import TimeChoice, checked_name, free_name
+from .scripts import settings_code
+from .train import free_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
     from ..enhancer import Enhancement, Enhancer
     from ..images import Image
     from ..progress import Steps, Stop
-
-_MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
-_TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
-_SIMULATED_FIELDS = 8
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ class EnhanceDock(Dock):
         self.restore = QPushButton("Restore original")
         self.restore.setToolTip("give the chosen layers, or else all of them, back as they were before any enhancement")
         self.restore.clicked.connect(self.restore_originals)
-        self.training = _TrainingForm(self.viewer)
+        self.training = TrainingForm(self.viewer)
         self._layers: list[ImageLayer] = []
         self.form.addWidget(heading("Enhancer"))
         self.form.addWidget(self.model)
@@ -117,7 +104,7 @@ class EnhanceDock(Dock):
         sources = [widefield_source(layer) for layer in layers]
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise ValueError("A multiscale layer cannot be changed in place: choose new layer.")
-        train = None if model else self.training.steps_maker()
+        train = None if model else self.training.steps_maker(sources)
         chosen = model or ""
 
         def steps(stop: Stop) -> Steps[_Result]:
@@ -145,7 +132,7 @@ class EnhanceDock(Dock):
         made = (
             f"from napari_smdiffusion import load_enhancer\n\nenhancer = load_enhancer({model!r})\n"
             if model
-            else self.training.code()
+            else self.training.code(layers)
         )
         names = ", ".join(repr(layer.name) for layer in layers)
         show = "new" if self.new_layer.isChecked() else "in place"
@@ -227,121 +214,6 @@ class EnhanceDock(Dock):
 
     def _show_training(self) -> None:
         self.training.setVisible(self.model.model() == "")
-
-
-class _TrainingForm(QWidget):
-    """What an enhancer is trained on: layers with weights, simulated structures, optics, factor, time."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.sources = LayerList(viewer, finest=True, weighted=True)
-        self.sources.setToolTip("super-resolution images, experimental or generated, to learn from")
-        self.simulated = QComboBox()
-        self.simulated.addItems(["none", "microtubules", "mitochondria"])
-        self.simulated.setToolTip("mathematical models of structures to learn from as well")
-        self.simulated_weight = QDoubleSpinBox()
-        self.simulated_weight.setRange(0.01, 1000)
-        self.simulated_weight.setValue(1)
-        self.simulated_weight.setToolTip("how often the simulated images are drawn from, relative to a layer's weight")
-        self.name = QLineEdit(free_name("my enhancer", "enhancer"))
-        self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
-        self.factor = ConfigForm(EnhancerConfig, ("upscale",))
-        self.time = TimeChoice(_MINUTES, 5.0)
-        self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
-        self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
-        rows = QWidget()
-        form = QFormLayout(rows)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        form.addRow("simulated", self.simulated)
-        form.addRow("its weight", self.simulated_weight)
-        form.addRow("name", self.name)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 0, 0, 0)
-        layout.addWidget(heading("Super-resolution images to learn from"))
-        for widget in (self.sources, rows, self.factor, self.time):
-            layout.addWidget(widget)
-        layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
-        layout.addWidget(Folded("Advanced training", self.advanced))
-
-    def steps_maker(self) -> Any:
-        """Check the form and return what makes the steps of the training."""
-        layers = self.sources.layers()
-        structure = self.simulated.currentText()
-        if not layers and structure == "none":
-            raise ValueError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
-        sources = [layer_source(layer) for layer in layers]
-        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
-        config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
-        optics = MicroscopeConfig(**self.optics.values())
-        name = checked_name(self.name.text())
-        out = user_folder() / "enhancer" / name
-        check_place(out)
-
-        def steps(stop: Stop) -> Steps[Enhancer]:
-            from ..enhancer_training import train_enhancer_steps
-
-            images = [source.read(stop) for source in sources]
-            images += _simulated(structure, images, config.seed)
-            return (
-                yield from train_enhancer_steps(images, config, optics, weights=weights, out=out, name=name, stop=stop)
-            )
-
-        return steps
-
-    def code(self) -> str:
-        """Return the same training as Python."""
-        layers, structure = self.sources.layers(), self.simulated.currentText()
-        settings = {"minutes": self.time.minutes(), **self.factor.values(), **self.advanced.changes()}
-        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
-        simulated = (
-            ""
-            if structure == "none"
-            else (
-                "from napari_smdiffusion.widgets.enhance import simulated_like\n"
-                f"sources += simulated_like({structure!r}, sources, {self.advanced.values()['seed']})\n"
-            )
-        )
-        return (
-            "from napari_smdiffusion import Enhancer, MicroscopeConfig\n"
-            "from napari_smdiffusion.models import user_folder\n"
-            f"{images_code('sources', layers) if layers else 'sources = []'}\n"
-            f"{simulated}"
-            f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"
-            f"enhancer = Enhancer.train(sources, weights={weights}, microscope=microscope, {settings_code(settings)})\n"
-            f'enhancer.save(user_folder() / "enhancer" / {checked_name(self.name.text())!r})\n'
-        )
-
-    def settings(self) -> dict[str, Any]:
-        """Return what is to be remembered."""
-        return {
-            "minutes": self.time.minutes(),
-            **self.factor.values(),
-            **self.advanced.values(),
-            "optics": self.optics.values(),
-        }
-
-    def show_settings(self, values: Mapping[str, Any]) -> None:
-        """Show what was remembered."""
-        if isinstance(values.get("minutes"), (int, float)):
-            self.time.set_minutes(float(values["minutes"]))
-        for form in (self.factor, self.advanced):
-            form.show_values(values)
-        if isinstance(values.get("optics"), dict):
-            self.optics.show_values(values["optics"])
-
-
-def simulated_like(structure: str, images: Sequence[Image], seed: int) -> list[Image]:
-    """Return simulated fields of a structure, with the pixel size of `images` (20 nm if there are none)."""
-    from ..images import common_pixel_size
-    from ..structures import simulate
-
-    size = common_pixel_size(images) if images else None
-    return [simulate(structure, _SIMULATED_FIELDS, 512, size or 20.0, seed)]  # type: ignore[arg-type]
-
-
-def _simulated(structure: str, images: Sequence[Image], seed: int) -> list[Image]:
-    return [] if structure == "none" else simulated_like(structure, images, seed)
 
 
 def _enhance_layer(

@@ -1,0 +1,182 @@
+"""The part of the Enhance dock in which a new enhancer is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+
+from ..config import EnhancerConfig, MicroscopeConfig
+from ..model_folder import check_place
+from ..models import user_folder
+from ..progress import Note
+from .dock import Folded, heading
+from .forms import ConfigForm
+from .layers import layer_source
+from .pickers import LayerList
+from .scripts import images_code, settings_code
+from .train import TimeChoice, checked_name, free_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from ..enhancer import Enhancer
+    from ..images import Image
+    from ..progress import Steps, Stop
+    from .layers import LayerSource
+
+_Widefield = TypeVar("_Widefield")
+_MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
+_TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
+_SIMULATED_FIELDS = 8
+
+
+class TrainingForm(QWidget):
+    """What an enhancer is trained on: layers with weights, simulated structures, optics, factor, time."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.sources = LayerList(viewer, finest=True, weighted=True)
+        self.sources.setToolTip("super-resolution images, experimental or generated, to learn from")
+        self.simulated = QComboBox()
+        self.simulated.addItems(["none", "microtubules", "mitochondria"])
+        self.simulated.setToolTip("mathematical models of structures to learn from as well")
+        self.simulated_weight = QDoubleSpinBox()
+        self.simulated_weight.setRange(0.01, 1000)
+        self.simulated_weight.setValue(1)
+        self.simulated_weight.setToolTip("how often the simulated images are drawn from, relative to a layer's weight")
+        self.name = QLineEdit(free_name("my enhancer", "enhancer"))
+        self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
+        self.factor = ConfigForm(EnhancerConfig, ("upscale",))
+        self.time = TimeChoice(_MINUTES, 5.0)
+        self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
+        self.fit = QCheckBox("fit the microscope to the widefield image")
+        self.fit.setToolTip(
+            "find blur, haze and noise of the first widefield layer ticked above, instead of many kinds"
+        )
+        self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
+        rows = QWidget()
+        form = QFormLayout(rows)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.addRow("simulated", self.simulated)
+        form.addRow("its weight", self.simulated_weight)
+        form.addRow("name", self.name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 0, 0, 0)
+        layout.addWidget(heading("Super-resolution images to learn from"))
+        for widget in (self.sources, rows, self.factor, self.time, self.fit):
+            layout.addWidget(widget)
+        layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
+        layout.addWidget(Folded("Advanced training", self.advanced))
+
+    def steps_maker(self, widefield: Sequence[LayerSource]) -> Any:
+        """Check the form and return what makes the steps of the training; `widefield` is what will be enhanced."""
+        layers = self.sources.layers()
+        structure = self.simulated.currentText()
+        if not layers and structure == "none":
+            raise ValueError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
+        sources = [layer_source(layer) for layer in layers]
+        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
+        config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
+        optics = MicroscopeConfig(**self.optics.values())
+        example = self._example(widefield)
+        name = checked_name(self.name.text())
+        out = user_folder() / "enhancer" / name
+        check_place(out)
+
+        def steps(stop: Stop) -> Steps[Enhancer]:
+            from ..enhancer_training import train_enhancer_steps
+            from ..microscope_fit import fit_microscope
+
+            microscope = optics
+            images = [source.read(stop) for source in sources]
+            if structure != "none":
+                images += simulated_like(structure, images, config.seed)
+            if example is not None:
+                found = fit_microscope(example.read(stop), images, optics, config.upscale)
+                yield Note(found.sentence)
+                microscope = found.config(optics)
+            return (
+                yield from train_enhancer_steps(
+                    images, config, microscope, weights=weights, out=out, name=name, stop=stop
+                )
+            )
+
+        return steps
+
+    def _example(self, widefield: Sequence[_Widefield]) -> _Widefield | None:
+        """Return what the microscope is fitted to, or None."""
+        if not self.fit.isChecked():
+            return None
+        if not widefield:
+            raise ValueError("Tick the widefield layer that the microscope is to be fitted to.")
+        return widefield[0]
+
+    def code(self, widefield: Sequence[ImageLayer]) -> str:
+        """Return the same training as Python; `widefield` is what will be enhanced."""
+        layers, structure = self.sources.layers(), self.simulated.currentText()
+        settings = {"minutes": self.time.minutes(), **self.factor.values(), **self.advanced.changes()}
+        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
+        simulated = (
+            ""
+            if structure == "none"
+            else (
+                "from napari_smdiffusion.widgets.enhancer_form import simulated_like\n"
+                f"sources += simulated_like({structure!r}, sources, {self.advanced.values()['seed']})\n"
+            )
+        )
+        example = self._example(widefield)
+        fitted = (
+            ""
+            if example is None
+            else (
+                "from napari_smdiffusion.microscope_fit import fit_microscope\n"
+                f"{images_code('widefield', [example])}"
+                f"found = fit_microscope(widefield[0], sources, microscope, {self.factor.values()['upscale']})\n"
+                "microscope = found.config(microscope)\n"
+            )
+        )
+        return (
+            "from napari_smdiffusion import Enhancer, MicroscopeConfig\n"
+            "from napari_smdiffusion.models import user_folder\n"
+            f"{images_code('sources', layers) if layers else 'sources = []'}\n"
+            f"{simulated}"
+            f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"
+            f"{fitted}"
+            f"enhancer = Enhancer.train(sources, weights={weights}, microscope=microscope, {settings_code(settings)})\n"
+            f'enhancer.save(user_folder() / "enhancer" / {checked_name(self.name.text())!r})\n'
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered."""
+        return {
+            "minutes": self.time.minutes(),
+            **self.factor.values(),
+            **self.advanced.values(),
+            "optics": self.optics.values(),
+            "fit": self.fit.isChecked(),
+        }
+
+    def show_settings(self, values: Mapping[str, Any]) -> None:
+        """Show what was remembered."""
+        if isinstance(values.get("minutes"), (int, float)):
+            self.time.set_minutes(float(values["minutes"]))
+        self.fit.setChecked(bool(values.get("fit")))
+        for form in (self.factor, self.advanced):
+            form.show_values(values)
+        if isinstance(values.get("optics"), dict):
+            self.optics.show_values(values["optics"])
+
+
+def simulated_like(structure: str, images: Sequence[Image], seed: int) -> list[Image]:
+    """Return simulated fields of a structure, with the pixel size of `images` (20 nm if there are none)."""
+    from ..images import common_pixel_size
+    from ..structures import simulate
+
+    size = common_pixel_size(images) if images else None
+    return [simulate(structure, _SIMULATED_FIELDS, 512, size or 20.0, seed)]  # type: ignore[arg-type]
