@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_smdiffusion import DiffusionModel, Image, TrainConfig, read_image
+from napari_smdiffusion import DiffusionModel, Image, TrainConfig, denoiser, read_image
 from napari_smdiffusion.config import GenerateConfig
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, raw_output, start_noise, windowed_output
 from napari_smdiffusion.diffusion import generate_steps
@@ -222,3 +222,16 @@ def test_training_on_a_real_image_really_gets_better(sfsrm):
     # An untrained network outputs 0, whose loss is 1 by construction of the preconditioning.
     assert loss < 0.6
     assert model.facts["curve"][-1][1] < 0.8 * model.facts["curve"][0][1]
+
+
+def test_a_field_of_many_windows_has_no_seams(tiny_model, monkeypatch):
+    monkeypatch.setattr(denoiser, "WINDOW", 96)
+    planes = tiny_model.generate(4, size=256, steps=6).pixels
+    starts = denoiser.window_starts(256, 96)
+    edges = {edge for start in starts for edge in (start, start + 96)} - {0, 256}
+    # Windows begin at multiples of 16: their borders are compared with the other multiples.
+    others = set(range(16, 256, 16)) - edges
+    for axis in (1, 2):
+        across = np.abs(np.diff(planes, axis=axis)).mean(axis=(0, 3 - axis))
+        at_edges, elsewhere = (np.array([across[place - 1] for place in places]) for places in (edges, others))
+        assert at_edges.mean() < elsewhere.mean() + 2 * elsewhere.std()

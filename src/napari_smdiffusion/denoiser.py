@@ -100,7 +100,7 @@ def windowed_output(
     if max(height, width) <= window:
         return evaluate(unet, scaled, sigma)
     total, weight = torch.zeros_like(scaled), torch.zeros_like(scaled[:1])
-    corners = [(y, x) for y in _window_starts(height, window) for x in _window_starts(width, window)]
+    corners = [(y, x) for y in window_starts(height, window) for x in window_starts(width, window)]
     rows, columns = min(height, window), min(width, window)
     ramp = _ramp(rows)[:, None] * _ramp(columns)[None, :]
     for some in _batched(corners, max(1, _TOGETHER // (len(scaled) * rows * columns))):
@@ -120,7 +120,7 @@ def _batched(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int
         yield items[start : start + size]
 
 
-def _window_starts(length: int, window: int) -> list[int]:
+def window_starts(length: int, window: int) -> list[int]:
     """Return where windows begin that cover `length` and overlap by at least a quarter, at multiples of 16."""
     if length <= window:
         return [0]
