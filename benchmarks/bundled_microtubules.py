@@ -1,6 +1,6 @@
 """Train and judge the models that ship with the package, on the microtubule STORM image alone.
 
-    python benchmarks/bundled_microtubules.py [--only diffusion|enhancer|fitted|background|classifier|pictures]
+    python benchmarks/bundled_microtubules.py [--only STAGE]
 
 15 minutes for the diffusion model and 5 for the enhancer on two cores, then the classifier test, the enhancer on the
 real widefield image, and the pictures of docs/results.md. Each stage is saved and can be run again by itself.
@@ -31,10 +31,12 @@ from napari_smdiffusion import (
     read_image,
     write_image,
 )
+from napari_smdiffusion.assess import grid_patches
 from napari_smdiffusion.denoiser import BLOCK
 from napari_smdiffusion.diffusion import generate_steps
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.microscope_fit import fit_microscope
 from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
@@ -78,6 +80,15 @@ def diffusion(minutes: float) -> None:
 def classifier() -> None:
     """Have the classifier tell the model's patches from experimental ones."""
     save("bundled_classifier", judge(DiffusionModel.load(bundled_folder() / "diffusion" / "microtubules")))
+
+
+def filaments() -> None:
+    """Compare the skeletons of four generated fields of 512² with those of the training columns."""
+    model = DiffusionModel.load(bundled_folder() / "diffusion" / "microtubules")
+    train = microtubules()[1]
+    made, real = (grid_patches(list(image.pixels), 256) for image in (model.generate(4, size=512, seed=4), train))
+    found = compare_filaments(made, real, train.pixel_size)
+    save("bundled_filaments", {name: dataclasses.asdict(one) for name, one in found.items()})
 
 
 def background() -> None:
@@ -178,7 +189,9 @@ def _enhanced_picture(storm: Image, widefield: Image, trained: Enhancer) -> None
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("diffusion", "enhancer", "fitted", "background", "classifier", "pictures"))
+    parser.add_argument(
+        "--only", choices=("diffusion", "enhancer", "fitted", "filaments", "background", "classifier", "pictures")
+    )
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=5.0)
     options = parser.parse_args()
@@ -186,6 +199,7 @@ if __name__ == "__main__":
         "diffusion": lambda: diffusion(options.minutes),
         "enhancer": lambda: enhancer(options.enhancer_minutes),
         "fitted": lambda: fitted(options.enhancer_minutes),
+        "filaments": filaments,
         "background": background,
         "classifier": classifier,
         "pictures": pictures,
