@@ -166,7 +166,12 @@ def _generate(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
     parser.add_argument(
-        "--size", nargs="+", type=int, default=[128], metavar="PX", help="side, or height and width (default 128)"
+        "--size",
+        nargs="+",
+        type=int,
+        default=[128],
+        metavar="PX",
+        help="side, or height and width, multiples of 16 from 64 on (default 128)",
     )
     _settings(parser, GenerateConfig, {"height", "width"})
 
@@ -175,15 +180,21 @@ def _compare(commands: Any) -> None:
     parser = _command(
         commands,
         "compare",
-        "compare generated with experimental images",
+        "compare generated with experimental images, or judge an enhanced one by its widefield image, or both",
         "smdiffusion compare held_out.tif --generated generated.tif --training storm.tif --out comparison",
     )
     parser.add_argument("experimental", nargs="*", metavar="EXPERIMENTAL", help=_IMAGES)
     parser.add_argument("--generated", metavar="FILE.tif", help="generated images, to compare with experimental ones")
     parser.add_argument("--training", nargs="+", metavar="TIFF", help="training images, to look for copies of them")
     parser.add_argument("--enhanced", metavar="FILE.tif", help="an enhanced image, to judge; needs --widefield")
-    parser.add_argument("--widefield", metavar="FILE.tif", help="the widefield image that it was made of")
-    parser.add_argument("--reference", metavar="FILE.tif", help="the super-resolution image of the same field, if any")
+    parser.add_argument(
+        "--widefield", metavar="FILE.tif", help="the widefield image that it was made of: the same field"
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="FILE.tif",
+        help="the super-resolution image of that field, pixel on pixel, if there is one",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
 
 
@@ -218,7 +229,11 @@ def _enhance(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     parser.add_argument("widefield", nargs="+", metavar="WIDEFIELD", help="TIFF files or folders of them")
     parser.add_argument("--out", required=True, metavar="PATH", help="TIFF file; a folder for several images")
-    parser.add_argument("--error-map", action="store_true", help="also map where the result disagrees with its input")
+    parser.add_argument(
+        "--error-map",
+        action="store_true",
+        help="also map where the result disagrees with its input, beside it as …_error.tif",
+    )
     _pixel_size(parser)
     _settings(parser, EnhanceConfig)
 

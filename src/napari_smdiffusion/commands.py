@@ -94,7 +94,8 @@ def _demo_input(options: Namespace) -> Any:
         factor = round((widefield.pixel_size or 0) / (images.pixel_size or 1))
         if options.upscale not in (None, factor):
             raise ValueError(f"--upscale must be {factor} for the bundled sample: leave it out, or give --images.")
-        return DemoInput([images], widefield, factor, simulated_reference())
+        simulated = dataclasses.replace(images, provenance={"kind": "simulated"})
+        return DemoInput([simulated], widefield, factor, simulated_reference())
     images_read = read_images(options.images, options.pixel_size)
     widefield_read = read_image(options.widefield) if options.widefield else None
     return DemoInput(images_read, widefield_read, _factor(options, images_read[0], widefield_read))
@@ -184,6 +185,8 @@ def train(options: Namespace) -> None:
     else:
         start = load_diffusion_model(options.start) if options.start else default_start(config.channels)
     out = Path(options.out)
+    if not options.resume:
+        _say(f"The training begins from {'nothing' if start is None else start.name}.")
     _drained(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
     _say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
 
@@ -266,6 +269,7 @@ def enhance(options: Namespace) -> None:
     config = _config(EnhanceConfig, options)
     sources = image_files(options.widefield, TIFF_SUFFIXES)
     targets = _targets(Path(options.out), sources)
+    from .enhancer import uncertainty_facts
     from .models import load_enhancer
 
     enhancer = load_enhancer(options.model)
@@ -274,6 +278,9 @@ def enhance(options: Namespace) -> None:
             image = read_image(source, options.pixel_size)
             _enhance_one(enhancer, image, config, target, options.error_map, stop)
             _say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
+            if config.uncertainty:
+                meaning = uncertainty_facts(enhancer, image, config)["meaning"]
+                _say(f"{_beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
 
 
 def _targets(out: Path, images: list[Path]) -> list[Path]:

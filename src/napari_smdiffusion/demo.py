@@ -20,6 +20,7 @@ from .diffusion_training import train_steps
 from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
 from .images import Image, common_pixel_size, write_image, written_whole
+from .meanings import meanings_of
 from .memorization import correlation_map, memorization
 from .microscope import widefield as simulated_widefield
 from .model_folder import ModelFolderError
@@ -145,6 +146,7 @@ def demo_steps(
                 "columns": [columns.start or 0, columns.stop or reference.size[1]],
             }
         _draw(out / "overview.png", train[0], generated, place, _held_out_columns(work, reference))
+    report["meanings"] = meanings_of(report)
     report["seconds"] = timed.seconds
     report["provenance"] = _provenance(work, model, seed)
     with written_whole(out / "report.json") as temporary:

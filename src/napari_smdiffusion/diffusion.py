@@ -236,9 +236,10 @@ def _generate_batch(
 ) -> Steps[npt.NDArray[np.float32]]:
     """Return images `indices` of the run, or none of them if it was stopped."""
     sampler = model.sampler
-    noise = start_noise(config.seed, indices, (config.height, config.width), sampler.channels)
+    noise = start_noise(config.seed, indices, sampler.denoised_size(config.height, config.width), sampler.channels)
     total = config.count * config.steps
-    for step, guess in enumerate(sampler.solve(unet, noise, config.steps), start=1):
+    for step, whole in enumerate(sampler.solve(unet, noise, config.steps), start=1):
+        guess = whole[..., : config.height, : config.width]
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * config.steps + step * len(indices)

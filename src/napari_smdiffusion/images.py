@@ -265,18 +265,18 @@ def common_pixel_size(images: Iterable[Image]) -> float | None:
     Raises
     ------
     ValueError
-        If there is no image, or the pixel sizes differ by more than 2 %.
+        If there is no image, or the pixel sizes differ by more than 5 %.
     """
     images = list(images)
     if not images:
         raise ValueError("No image was given: name at least one.")
     known = [image for image in images if image.pixel_size]
     sizes = [image.pixel_size or 0.0 for image in known]
-    if sizes and max(sizes) > 1.02 * min(sizes):
+    if sizes and max(sizes) > 1.05 * min(sizes):
         low, high = known[sizes.index(min(sizes))], known[sizes.index(max(sizes))]
         raise ValueError(
             f"{low.name} has pixels of {low.pixel_size:.4g} nm and {high.name} of {high.pixel_size:.4g} nm: "
-            "train on images of one pixel size."
+            "give images of one pixel size."
         )
     return sizes[0] if sizes else None
 

@@ -59,13 +59,18 @@ def show(axes: Axes, plane: Pixels, limits: tuple[float, float], title: str, pix
 
 def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float) -> None:
     """Draw a bar of a round length, about a fifth of the width."""
+    from matplotlib.patheffects import withStroke
+
     target = shape[1] * pixel_size / 5
     length = max(v for v in (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000) if v <= max(target, 100))
     width, margin = length / pixel_size, shape[1] * 0.04
     label = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
     y, x = shape[0] - margin, shape[1] - margin - width
+    # Dark outlines, for there may be bright structure below.
+    axes.plot([x, x + width], [y, y], color="black", lw=5, solid_capstyle="projecting")
     axes.plot([x, x + width], [y, y], color="white", lw=3, solid_capstyle="butt")
-    axes.text(x + width / 2, y - margin * 0.4, label, color="white", fontsize=9, ha="center", va="bottom")
+    text = axes.text(x + width / 2, y - margin * 0.4, label, color="white", fontsize=10, ha="center", va="bottom")
+    text.set_path_effects([withStroke(linewidth=3, foreground="black")])
 
 
 def contact_sheet(patches: Pixels, columns: int, gap: int = 2, fill: float | None = None) -> Pixels:
@@ -101,7 +106,9 @@ def draw_overview(
     side = min(*experimental.size, *generated.size)
     columns = 3 if reference is not None else 2
     fields = [_middle(experimental.pixels[0], side), *generated.pixels[: columns - 1, :side, :side]]
-    titles = ["Experimental, seen in training", *["Generated: no microscope saw this"] * (columns - 1)]
+    # The sample that ships with the package is simulated.
+    seen = str(experimental.provenance.get("kind", "experimental")).capitalize()
+    titles = [f"{seen}, seen in training", *["Generated: no microscope saw this"] * (columns - 1)]
     limits = contrast(fields)
     figure = new_figure(4.6 * columns, 9.9)
     parts: Any = figure.subfigures(2, 1)

@@ -63,8 +63,10 @@ class Sampler:
         Turns (network, noise, steps) into present guesses, (B, 1, Y, X) in network units; the last one is the result.
     channels
         Of the noise that it starts from.
-    multiple, smallest
-        The sides of a field are multiples of the one, and at least the other, in pixels.
+    multiple
+        The network wants sides that are multiples of it, in pixels; other fields are cut from larger ones.
+    smallest
+        Side of a field in pixels.
     most_steps
         How many steps it can take.
     """
@@ -75,13 +77,15 @@ class Sampler:
     smallest: int
     most_steps: int
 
+    def denoised_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size of the field to denoise, from which one of (height, width) is cut."""
+        return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
+
     def check(self, config: GenerateConfig) -> None:
         """Raise a ValueError unless this network can do what is asked for."""
         for side, length in (("height", config.height), ("width", config.width)):
             if length < self.smallest:
                 raise ValueError(f"{side} must be at least {self.smallest} for this model, not {length}.")
-            if length % self.multiple:
-                raise ValueError(f"{side} must be a multiple of {self.multiple} for this model, not {length}.")
         if config.steps > self.most_steps:
             raise ValueError(f"steps must be at most {self.most_steps} for this model, not {config.steps}.")
 
