@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .config import EnhancerConfig, MicroscopeConfig
 
 _CALIBRATION_STEP = 2**31 + 1  # the examples of this and the following steps are never trained on
-_CALIBRATED = 36  # patches
+_CALIBRATED = 72  # patches
 
 
 def train_enhancer_steps(
