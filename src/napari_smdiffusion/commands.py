@@ -185,8 +185,6 @@ def train(options: Namespace) -> None:
     else:
         start = load_diffusion_model(options.start) if options.start else default_start(config.channels)
     out = Path(options.out)
-    if not options.resume:
-        _say(f"The training begins from {'nothing' if start is None else start.name}.")
     _drained(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
     _say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
 

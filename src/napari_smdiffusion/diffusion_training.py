@@ -15,7 +15,7 @@ from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, check_place, damage_named, mend, read_facts
 from .patches import check_patch, draw_patches
-from .progress import Steps, Stop, never
+from .progress import Note, Steps, Stop, never
 from .sampling import EDM
 from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
 
@@ -119,6 +119,8 @@ def train_steps(
     state = TrainingState(unet.to(device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
     if cut is not None and out is not None:
         _resume(state, out, cut, config, facts)
+    if start is not None:
+        yield Note(f"The training begins from {start.name}.")
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:

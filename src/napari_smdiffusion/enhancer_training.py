@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .config import EnhancerConfig, MicroscopeConfig
 
 _CALIBRATION_STEP = 2**31 + 1  # the examples of this and the following steps are never trained on
-_CALIBRATED = 72  # patches
+_CALIBRATED, _ROUGHLY = 48, 6  # patches
 
 
 def train_enhancer_steps(
@@ -97,7 +97,9 @@ def train_enhancer_steps(
     facts["weights"] = None if weights is None else list(weights)
     facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
     facts |= state.facts()
-    calibration = _calibrated(network, task.of(held) if held else task, held_out=bool(held))
+    # Who stops does not want to wait: a rough calibration is quick.
+    count = _ROUGHLY if stop() else _CALIBRATED
+    calibration = _calibrated(network, task.of(held) if held else task, count, held_out=bool(held))
     enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts, calibration)
     if out is not None:
         enhancer.save(out)
@@ -115,12 +117,12 @@ def _check_pairs(pairs: Sequence[tuple[Image, Image]], upscale: int) -> None:
 
 
 @torch.no_grad()
-def _calibrated(network: EnhancerNetwork, task: EnhancerTask, *, held_out: bool) -> Calibration:
+def _calibrated(network: EnhancerNetwork, task: EnhancerTask, count: int, *, held_out: bool) -> Calibration:
     """Enhance patches in all 8 symmetries, and learn from the true ones how large the errors are."""
     network.eval()
     found: list[list[Pixels]] = [[], [], []]
     step = _CALIBRATION_STEP
-    while sum(len(truth) for truth in found[2]) < _CALIBRATED:
+    while sum(len(truth) for truth in found[2]) < count:
         coarse, sharp = task.draw(step).tensors
         step += 1
         views = []
