@@ -6,6 +6,7 @@ Planes are (Y, X). Intensities are fitted linearly before they are compared, bec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -191,24 +192,34 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     y, x = widefield.shape
     gathered = enhanced.reshape(y, factor, x, factor).mean((1, 3), dtype=np.float32)
 
-    def explained(logarithms: Values) -> Pixels:
-        narrow, more = np.exp(np.clip(logarithms, *_WIDTHS))
-        return _mixed(gaussian_filter(gathered, narrow), gaussian_filter(gathered, narrow + more), widefield)
-
-    best = minimize(
-        lambda s: float(np.mean((explained(s) - widefield) ** 2)) / (float(np.var(widefield)) or 1.0),
-        np.log((1.0, 3.0)),
-        method="Nelder-Mead",
-        options={"xatol": 0.05, "fatol": 1e-5, "maxfev": 60},
+    # The widths are found in the middle of a large image, which is quick and enough.
+    middle = tuple(
+        slice((length - min(length, _FITTED)) // 2, (length + min(length, _FITTED)) // 2) for length in (y, x)
     )
-    image = explained(best.x)
+    part, target = gathered[middle], widefield[middle]
+
+    def left(logarithms: Values) -> float:
+        explained = _explained(part, target, logarithms)
+        return float(np.mean((explained - target) ** 2)) / (float(np.var(target)) or 1.0)
+
+    # There may be several valleys: one for the blur in focus, others for haze of many widths.
+    begin = min((np.log(pair) for pair in product((0.7, 1.3, 2.5), (2.0, 5.0, 15.0))), key=left)
+    best = minimize(left, begin, method="Nelder-Mead", options={"xatol": 0.05, "fatol": 1e-5, "maxfev": 60})
+    image = _explained(gathered, widefield, best.x)
     error = np.abs(image - widefield)
     return ErrorMap(
         error, float(np.sqrt(np.mean(error**2))), float(np.corrcoef(image.ravel(), widefield.ravel())[0, 1])
     )
 
 
-_WIDTHS = np.log(((0.2, 0.5), (8.0, 20.0)))  # widefield pixels: of the narrow Gaussian, and how much wider the other is
+_WIDTHS = np.log(((0.2, 0.5), (8.0, 40.0)))  # widefield pixels: of the narrow Gaussian, and how much wider the other is
+_FITTED = 512  # widefield pixels along a side
+
+
+def _explained(gathered: Pixels, widefield: Pixels, logarithms: Values) -> Pixels:
+    """Return what Gaussians of these widths make of an enhanced plane, as near as can be to `widefield`."""
+    narrow, more = np.exp(np.clip(logarithms, *_WIDTHS))
+    return _mixed(gaussian_filter(gathered, narrow), gaussian_filter(gathered, narrow + more), widefield)
 
 
 def _mixed(focused: Pixels, hazy: Pixels, widefield: Pixels) -> Pixels:

@@ -35,6 +35,7 @@ class LossPlot(QWidget):
         self._quartiles: list[tuple[float, ...]] = []
         self.plot = pyqtgraph.PlotWidget()
         self.plot.setMinimumHeight(170)
+        self.plot.setMaximumHeight(320)  # the axis below stays in sight beside the rest of the form
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
