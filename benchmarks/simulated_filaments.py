@@ -47,7 +47,7 @@ def crowded_fields() -> Image:
 
 
 def sparse_fields() -> Image:
-    """Return simulated fields as crowded as a cell's rim, of continuous filaments on a dark background."""
+    """Return simulated fields as crowded as a cell's rim, on a dark background."""
     rng = np.random.default_rng(1)
     planes = []
     for k in range(2 * FIELDS):

@@ -52,6 +52,9 @@ def test_resume_of_another_run_is_refused(storm, tmp_path):
         run(train_steps([Image(storm.pixels[:, ::-1])], config, out=tmp_path / "m", resume=True))
     with pytest.raises(ValueError, match="seed 0, not 1"):
         run(train_steps([storm], TrainConfig(steps=2, seed=1, **TINY), out=tmp_path / "m", resume=True))
+    other = TrainConfig(steps=2, **{**TINY, "channels": (32, 64)})
+    with pytest.raises(ValueError, match="channels"):
+        run(train_steps([storm], other, out=tmp_path / "m", resume=True))
     (tmp_path / "m" / STATE).write_bytes(b"broken")
     with pytest.raises(ModelFolderError, match="is damaged"):
         run(train_steps([storm], config, out=tmp_path / "m", resume=True))

@@ -20,7 +20,7 @@ from .memorization import memorization
 from .pictures import ComparedPatches, ShownField, draw_comparison
 from .progress import Progress, Steps, Stop, never, run
 from .resolution import decorrelation_analysis, fourier_ring_correlation
-from .restoration import error_map, restoration
+from .restoration import ErrorMap, error_map, restoration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,16 +113,18 @@ def compare_steps(
         raise ValueError("There is nothing to compare: give generated and experimental images, or an enhanced one.")
     report: dict[str, Any] = {}
     provenance: dict[str, Any] = {"made_by": f"napari-smdiffusion {__version__}"}
-    patches = None
+    patches = shown = None
     if generated is not None:
         patches = yield from _compare_generated(experimental, generated, training, report, provenance, stop)
     if enhanced is not None:
-        report |= judge_enhanced(enhanced)
+        maps = _error_maps(enhanced)
+        shown = _shown(enhanced, maps[0])
+        report |= _judged(enhanced, maps)
         images = (enhanced.enhanced, enhanced.widefield, enhanced.reference)
         provenance["enhanced"] = [Path(image.name).name for image in images if image is not None]
     yield _part(_PARTS - 1, stop)
     out.mkdir(parents=True, exist_ok=True)
-    draw_comparison(out / "comparison.png", patches, None if enhanced is None else _shown(enhanced))
+    draw_comparison(out / "comparison.png", patches, shown)
     report["meanings"] = meanings_of(report)
     report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
     report["provenance"] = provenance
@@ -199,6 +201,14 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
     which both agree by their Fourier ring correlation, None where it cannot be told; and `enhancement`, what
     `restored` says. Means over the planes of a stack, and medians of resolutions.
     """
+    return _judged(field, _error_maps(field))
+
+
+def _error_maps(field: EnhancedField) -> list[ErrorMap]:
+    return [error_map(e, w, field.factor) for e, w in zip(field.enhanced.pixels, field.widefield.pixels, strict=True)]
+
+
+def _judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     image, widefield, pixel_size = field.enhanced, field.widefield, field.enhanced.pixel_size
     judged: dict[str, Any] = {}
     if pixel_size is None:
@@ -206,7 +216,6 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
     else:
         judged["resolution"] = _typical_resolution(image.pixels, pixel_size)
         judged["resolution_widefield"] = _typical_resolution(widefield.pixels, pixel_size * field.factor)
-    maps = [error_map(e, w, field.factor) for e, w in zip(image.pixels, widefield.pixels, strict=True)]
     judged |= {"rse": float(np.mean([m.rse for m in maps])), "rsp": float(np.mean([m.rsp for m in maps]))}
     if field.reference is None:
         return {"enhanced": judged}
@@ -238,12 +247,11 @@ def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, di
     return {kind: {name: float(np.mean([e[name] for e in each])) for name in each[0]} for kind, each in found.items()}
 
 
-def _shown(field: EnhancedField) -> ShownField:
-    """Return the first planes of a field, and the error map of the enhanced one."""
+def _shown(field: EnhancedField, error: ErrorMap) -> ShownField:
+    """Return the first planes of a field, and the error map of the first."""
     plane, camera = field.enhanced.pixels[0], field.widefield.pixels[0]
     truth = None if field.reference is None else field.reference.pixels[0]
-    error = error_map(plane, camera, field.factor).error
-    return ShownField(camera, plane, truth, error, field.enhanced.pixel_size, field.factor)
+    return ShownField(camera, plane, truth, error.error, field.enhanced.pixel_size, field.factor)
 
 
 def _filaments(made: Any, real: Any, pixel_size: float | None) -> dict[str, Any]:

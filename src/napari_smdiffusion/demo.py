@@ -108,7 +108,7 @@ def demo_steps(
     timed = _Timed()
     train, held_out = zip(*(_split(image) for image in work.images), strict=True)
     start = _bundled_start()
-    settings = TrainConfig(minutes=0.55 * minutes, learning_rate=6e-4 if start else 1.2e-3, seed=seed, previews=0)
+    settings = TrainConfig(minutes=0.55 * minutes, seed=seed, previews=0)
     # Only now, so that nothing is left behind by input that was refused above.
     out.mkdir(parents=True, exist_ok=True)
     with timed.stage("train"):

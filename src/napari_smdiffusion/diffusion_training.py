@@ -110,7 +110,10 @@ def train_steps(
     device = pick_device(config.device)
     cut = _cut(out) if resume else None
     if cut is not None:
-        start, config = None, replace(config, channels=tuple(cut["config"]["channels"]))
+        start = None
+        # The network of the run may be that of the model it began from; whoever names another is refused below.
+        if config.channels == TrainConfig().channels:
+            config = replace(config, channels=tuple(cut["config"]["channels"]))
     config, unet = _network(config, start)
     scaling = Scaling.fit(images)
     facts = training_facts(images, name or (out.name if out is not None else "unnamed"))
