@@ -1,14 +1,17 @@
 """The paper's three claims, measured on real data, piece by piece.
 
-    python benchmarks/paper_claims.py [--claims A B C] [--hours 1]
+    python benchmarks/paper_claims.py [--claims A B C] [--hours 1] [--share 1/2]
 
 A. Generated images resemble experimental ones. B. They are not copies. C. An enhancer trained on generated images is
 better than one trained on the few experimental images, or on the mathematical model.
 
-Each piece (one training, one seed) is written to `results/paper_claims/` when it is done, and is not done again: the
-study goes on where it stopped, or where `--hours` ended it. All of it takes about eight hours on two cores. Draw it
-with `draw_claims.py`. Real data: see `common.py`; microtubules are trained on columns 0 to 959 of 1280 and tested on
-the rest, mitochondria on rows 0 to 1919 of 2560.
+Each piece (the trainings of one seed at one size) is written to `results/paper_claims/` when it is done, and is not
+done again: the study goes on where it stopped, or where `--hours` ended it. Trainings are counted in steps, as many as
+two cores alone do in the minutes that are named (`STEPS_A_MINUTE`, measured by `bundled_microtubules.py`), so that
+nothing beside them changes the result. All of it takes about eight hours on two cores: two processes with one thread
+each (OMP_NUM_THREADS=1, `--share 1/2` and `--share 2/2`) are a sixth quicker than one with two. Draw it with
+`draw_claims.py`. Real data: see `common.py`; microtubules are trained on columns 0 to 959 of 1280 and tested on the
+rest, mitochondria on rows 0 to 1919 of 2560.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +40,7 @@ from napari_smdiffusion import (
     simulate,
 )
 from napari_smdiffusion.assess import grid_patches, realism
+from napari_smdiffusion.comparison import EnhancedField, restored
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.filaments import compare_filaments
@@ -43,8 +48,8 @@ from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.microscope import widefield as simulated_widefield
 from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.progress import run
+from napari_smdiffusion.registration import moved
 from napari_smdiffusion.resolution import fourier_ring_correlation
-from napari_smdiffusion.restoration import restoration
 from napari_smdiffusion.two_sample import two_sample_test
 
 if TYPE_CHECKING:
@@ -56,20 +61,23 @@ if TYPE_CHECKING:
 
 PLACE = RESULTS / "paper_claims"
 START = "simulated-filaments"  # saw simulated filaments alone: neither these cells nor any other
+STEPS_A_MINUTE = 276
 SEEDS = range(5)
-LONG_SEEDS = range(2)  # of the trainings of 30 minutes, and of those on few patches
-MINUTES = (2.0, 10.0, 30.0)
+LONG_SEEDS = range(3)  # of mitochondria for 30 minutes, and of few patches for 10
+MINUTES = (2, 10, 30)
 PATCHES = {128: 256, 256: 128}  # generated and drawn for the classifier
 LOOKED_UP = 64
 FEW_PATCHES = (4, 16, 64)
 FIELDS = (1, 2, 4, 8, 15)  # of 256 pixels; 15 is all there are
-FIELD, MADE = 256, 48
-FEW_MINUTES, UPDATES = 3.0, 800
+FIELD = 256
+TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
+MADE, MADE_SIZE = 32, 512  # fields that are generated, and simulated by the mathematical model
+FEW_MINUTES, UPDATES = 3, 1200
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One training and what it is judged by; `minutes` is about what it takes on two cores."""
+    """What is trained and judged together; `minutes` is about what it takes on two cores."""
 
     name: str
     minutes: float
@@ -79,46 +87,31 @@ class Piece:
 def pieces() -> Iterator[Piece]:
     """Yield all pieces, those of the first seeds first."""
     for seed in SEEDS:
-        for minutes in MINUTES:
-            if minutes <= 10 or seed in LONG_SEEDS:
-                for structure in ("microtubules", "mitochondria"):
-                    yield _resemblance(structure, minutes, seed)
-        if seed in LONG_SEEDS:
-            for count in FEW_PATCHES:
-                for minutes in MINUTES[:2]:
-                    yield _copies(count, minutes, seed)
-        yield _enhancer("mathematical", 0, seed)
+        yield Piece(f"C_mathematical_seed{seed}", 1.5, partial(mathematical, seed))
         for count in FIELDS:
-            for arm in ("experimental", "generated", "both"):
-                yield _enhancer(arm, count, seed)
-
-
-def _resemblance(structure: str, minutes: float, seed: int) -> Piece:
-    name = f"A_{structure}_{minutes:g}min_seed{seed}"
-    return Piece(name, minutes + 4, lambda: resemblance(structure, minutes, seed))
-
-
-def _copies(count: int, minutes: float, seed: int) -> Piece:
-    return Piece(f"B_{count}patches_{minutes:g}min_seed{seed}", minutes + 1, lambda: copies(count, minutes, seed))
-
-
-def _enhancer(arm: str, count: int, seed: int) -> Piece:
-    name = f"C_{arm}_{count}fields_seed{seed}"
-    return Piece(name, 1.5 + (FEW_MINUTES if arm == "generated" else 0), lambda: enhancer(arm, count, seed))
+            yield Piece(f"C_{count}fields_seed{seed}", 7, partial(enhancers, count, seed))
+        for count in FEW_PATCHES:
+            for minutes in MINUTES[: 2 if seed in LONG_SEEDS else 1]:
+                name = f"B_{count}patches_{minutes}min_seed{seed}"
+                yield Piece(name, minutes + 1, partial(copies, count, minutes, seed))
+        for structure in ("microtubules", "mitochondria"):
+            for minutes in MINUTES[: 3 if structure == "microtubules" or seed in LONG_SEEDS else 2]:
+                name = f"A_{structure}_{minutes}min_seed{seed}"
+                yield Piece(name, minutes + 4, partial(resemblance, structure, minutes, seed))
 
 
 def cell(structure: str) -> tuple[Image, Image, Image]:
     """Return a whole STORM image, and its parts for training and for testing."""
     if structure == "microtubules":
         storm, train, _ = microtubules()
-        return storm, train, storm.crop(slice(None), slice(TRAIN_COLUMNS, None))
+        return storm, train, storm.crop(slice(None), TEST_COLUMNS)
     storm = read_image(DATA / "sfsrm" / "mitochondria_STORM.tif", 20.0)
     return storm, storm.crop(slice(0, 1920), slice(None)), storm.crop(slice(1920, None), slice(None))
 
 
-def trained(images: Sequence[Image], minutes: float, seed: int) -> DiffusionModel:
+def trained(images: Sequence[Image], minutes: int, seed: int) -> DiffusionModel:
     """Train from the model of simulated filaments."""
-    config = TrainConfig(minutes=minutes, seed=seed, previews=0)
+    config = TrainConfig(steps=minutes * STEPS_A_MINUTE, seed=seed, previews=0)
     return run(train_steps(images, config, start=load_diffusion_model(START)))
 
 
@@ -130,7 +123,7 @@ def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
 # A
 
 
-def resemblance(structure: str, minutes: float, seed: int) -> dict[str, Any]:
+def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
     """Train, generate, and compare with the whole experimental image; the floors are of its two halves."""
     storm, train, test = cell(structure)
     model = trained([train], minutes, seed)
@@ -161,7 +154,7 @@ def _halves(rows: int) -> tuple[slice, slice]:
 # B
 
 
-def copies(count: int, minutes: float, seed: int) -> dict[str, Any]:
+def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     """Train on so many patches alone, and look for them in what is generated."""
     _, train, test = cell("microtubules")
     grid = grid_patches(list(train.pixels), 128)
@@ -176,57 +169,69 @@ def copies(count: int, minutes: float, seed: int) -> dict[str, Any]:
 # C
 
 
-def enhancer(arm: str, count: int, seed: int) -> dict[str, Any]:
-    """Train an enhancer on one kind of images, and test it on simulated and on the real widefield image."""
-    storm, train, test = cell("microtubules")
+def mathematical(seed: int) -> dict[str, Any]:
+    """Train an enhancer on fields of the mathematical model."""
+    made = simulate("microtubules", MADE, MADE_SIZE, cell("microtubules")[0].pixel_size or 20.0, seed)
+    return {"updates": UPDATES, "mathematical": enhancer([made], seed)}
+
+
+def enhancers(count: int, seed: int) -> dict[str, Any]:
+    """Train enhancers on so many experimental fields, on what a model generates that saw these alone, and on both."""
+    _, train, _ = cell("microtubules")
     grid = grid_patches(list(train.pixels), FIELD)
-    fields = Image(grid[np.random.default_rng(seed).permutation(len(grid))[:count]], storm.pixel_size, name="fields")
-    sources = {
-        "experimental": lambda: [fields],
-        "mathematical": lambda: [simulate("microtubules", MADE, FIELD, storm.pixel_size or 20.0, seed)],
-        "generated": lambda: [_generated(fields, seed)],
-        "both": lambda: [fields, _generated(fields, seed)],
-    }[arm]()
+    fields = Image(grid[np.random.default_rng(seed).permutation(len(grid))[:count]], train.pixel_size, name="fields")
+    made = trained([fields], FEW_MINUTES, seed).generate(MADE, size=MADE_SIZE, seed=seed)
+    return {
+        "updates": UPDATES,
+        "experimental": enhancer([fields], seed),
+        "generated": enhancer([made], seed),
+        "both": enhancer([fields, made], seed),
+    }
+
+
+def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
+    """Train an enhancer, drawing from all sources alike, and test it on simulated and on the real widefield image."""
     config = EnhancerConfig(upscale=FACTOR, steps=UPDATES, seed=seed, previews=0)
-    weights = [1.0] * len(sources)
-    began = time.monotonic()
-    network = run(train_enhancer_steps(sources, config, MicroscopeConfig(), weights=weights))
-    seconds = round(time.monotonic() - began, 1)
-    return {"seconds": seconds, "updates": UPDATES, **tested(network, storm, test, seed)}
-
-
-def _generated(fields: Image, seed: int) -> Image:
-    """Return fields that a model generates which saw `fields` alone, and simulated ones; made once for both arms."""
-    place = PLACE.parents[2] / "build" / "paper_claims" / f"{len(fields)}fields_seed{seed}"
-    if place.exists():
-        model = DiffusionModel.load(place)
-    else:
-        model = trained([fields], FEW_MINUTES, seed)
-        model.save(place)
-    return model.generate(MADE, size=FIELD, seed=seed)
-
-
-def tested(network: Enhancer, storm: Image, test: Image, seed: int) -> dict[str, Any]:
-    """Compare enhanced with STORM images in the test columns, from three simulated widefields and the real one."""
-    widefield = microtubules()[2]
-    sharp = network.enhance(widefield).pixels[0][:, TRAIN_COLUMNS:]
-    truth = test.pixels[0]
-    found = {"real": _judged(sharp, truth, storm.pixel_size or 0)}
+    network = run(train_enhancer_steps(sources, config, MicroscopeConfig(), weights=[1.0] * len(sources)))
+    storm, _, test = cell("microtubules")
+    pixel = storm.pixel_size or 20.0
     drawn = []
     for k in range(3):
         # The same three for every arm: what differs is the enhancer alone.
         random = torch.Generator().manual_seed(1000 * seed + k)
-        images = torch.from_numpy(test.pixels)[:, None]
-        counts = simulated_widefield(images, MicroscopeConfig(), storm.pixel_size or 20.0, FACTOR, random)
-        image = Image(counts[:, 0].numpy(), (storm.pixel_size or 0) * FACTOR, name="simulated widefield")
-        drawn.append(_judged(network.enhance(image).pixels[0], truth, storm.pixel_size or 0))
-    means = {key: [one[key] for one in drawn if one[key] is not None] for key in drawn[0]}
-    found["simulated"] = {key: float(np.mean(values)) if values else None for key, values in means.items()}
+        counts = simulated_widefield(torch.from_numpy(test.pixels)[:, None], MicroscopeConfig(), pixel, FACTOR, random)
+        image = Image(counts[:, 0].numpy(), pixel * FACTOR, name="simulated widefield")
+        drawn.append(judged(network, image, test, slice(None)))
+    found: dict[str, Any] = {"real": judged(network, microtubules()[2], storm, TEST_COLUMNS)}
+    found["simulated"] = {
+        kind: {key: mean([one[kind][key] for one in drawn]) for key in drawn[0][kind]} for kind in drawn[0]
+    }
     return found
 
 
-def _judged(sharp: Pixels, truth: Pixels, pixel_size: float) -> dict[str, float | None]:
-    return {**restoration(sharp, truth), "frc_nm": fourier_ring_correlation(sharp, truth, pixel_size).resolution}
+def judged(network: Enhancer, widefield: Image, reference: Image, columns: slice) -> dict[str, dict[str, float | None]]:
+    """Compare what the network makes of a widefield image with the reference: as they lie, and registered."""
+    made = network.enhance_with_uncertainty(widefield)
+    said = restored(EnhancedField(made.image, widefield, reference), columns)
+    by = said["registered"]["offset"]
+    truth = reference.pixels[0][:, columns]
+    found = {}
+    for kind, restoring, offset in (("as it is", said, (0.0, 0.0)), ("registered", said["registered"], by)):
+        sharp, width = (moved(image.pixels[0], offset)[:, columns] for image in (made.image, made.uncertainty))
+        found[kind] = {
+            **restoring["enhanced"],
+            "interpolated_correlation_blurred": restoring["interpolated"]["correlation_blurred"],
+            "frc_nm": fourier_ring_correlation(sharp, truth, reference.pixel_size).resolution,
+            # Of the pixels, the share in the interval that is to hold 90 %.
+            "coverage_90": float((np.abs(sharp - truth) <= width).mean()),
+        }
+    return found
+
+
+def mean(values: list[float | None]) -> float | None:
+    """Return the mean of what is known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def main() -> None:
@@ -234,10 +239,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--claims", nargs="+", default=["A", "B", "C"], choices=["A", "B", "C"])
     parser.add_argument("--hours", type=float, default=24.0, help="begin no piece that would end later")
+    parser.add_argument("--share", default="1/1", help="do every n-th piece, from the k-th: k/n")
     options = parser.parse_args()
+    first, every = map(int, options.share.split("/"))
     PLACE.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 3600 * options.hours
-    todo = [piece for piece in pieces() if piece.name[0] in options.claims and not _file(piece).exists()]
+    mine = list(pieces())[first - 1 :: every]
+    todo = [piece for piece in mine if piece.name[0] in options.claims and not _file(piece).exists()]
     print(f"{len(todo)} pieces to do, about {sum(piece.minutes for piece in todo) / 60:.1f} hours")
     for piece in todo:
         if time.monotonic() + 60 * piece.minutes > end:

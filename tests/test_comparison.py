@@ -1,6 +1,7 @@
 """What a report says of generated and of enhanced images."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from napari_smdiffusion import Image, simulate
 from napari_smdiffusion.comparison import EnhancedField, compare_images, judge_enhanced
+from napari_smdiffusion.registration import moved
 
 FACTOR = 4
 
@@ -35,8 +37,21 @@ def test_an_enhanced_image_is_judged(field, tmp_path):
     restored = report["enhancement"]
     assert restored["enhanced"]["psnr"] > restored["interpolated"]["psnr"] + 3
     assert {f"enhanced.{key}" for key in judged} <= set(report["meanings"])
-    assert {f"enhancement.enhanced.{key}" for key in restored["enhanced"]} <= set(report["meanings"])
+    kinds = ("enhanced", "interpolated", "registered.enhanced", "registered.interpolated")
+    named = {f"enhancement.{kind}.{key}" for kind in kinds for key in restored["enhanced"]}
+    assert named | {"enhancement.registered.offset"} <= set(report["meanings"])
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
+
+
+def test_images_that_lie_off_each_other_are_laid_on_each_other(field):
+    off = replace(field.reference, pixels=np.stack([moved(plane, (-2, 1)) for plane in field.reference.pixels]))
+    there, here = (judge_enhanced(replace(field, reference=image)) for image in (off, field.reference))
+    apart, laid = there["enhancement"], there["enhancement"]["registered"]
+    np.testing.assert_allclose(laid["offset"], (-2, 1), atol=0.2)
+    np.testing.assert_allclose(here["enhancement"]["registered"]["offset"], (0, 0), atol=0.2)
+    assert laid["enhanced"]["correlation"] > apart["enhanced"]["correlation"] + 0.1
+    assert laid["enhanced"]["correlation"] == pytest.approx(here["enhancement"]["enhanced"]["correlation"], abs=0.03)
+    assert there["enhanced"]["frc_with_reference"] == pytest.approx(here["enhanced"]["frc_with_reference"], rel=0.15)
 
 
 def test_an_interpolated_image_has_no_more_resolution_than_its_widefield_image(field):

@@ -26,7 +26,7 @@ def test_demo_with_the_bundled_sample(tmp_path):
     assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     _check(tmp_path, report)
-    assert set(report["enhancement"]) == {"enhanced", "interpolated", "columns"}
+    assert set(report["enhancement"]) == {"enhanced", "interpolated", "registered", "columns"}
     assert read_image(tmp_path / "generated.tif").pixels.shape == (8, 512, 512)
 
 

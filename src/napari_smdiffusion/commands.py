@@ -153,12 +153,19 @@ def _summary(report: dict[str, Any]) -> list[str]:
         lines.append(f"Blurred again, it correlates by {e['rsp']:.3f} with the widefield image (1 is ideal).")
     if "enhancement" in report:
         e = report["enhancement"]
-        lines.append(
-            "Correlation with the super-resolution image (blurred by 2 px): "
-            f"{e['enhanced']['correlation_blurred']:.2f} enhanced, "
-            f"{e['interpolated']['correlation_blurred']:.2f} interpolated."
-        )
+        lines.append(f"Correlation with the super-resolution image (blurred by 2 px): {_correlations(e)}.")
+        down, right = e["registered"]["offset"]
+        if max(abs(down), abs(right)) >= 0.5:
+            lines.append(
+                f"The widefield image lies off it by {-down:.1f} pixels down and {-right:.1f} to the right; laid "
+                f"exactly on each other: {_correlations(e['registered'])}."
+            )
     return lines
+
+
+def _correlations(enhancement: dict[str, Any]) -> str:
+    kinds = ("enhanced", "interpolated")
+    return ", ".join(f"{enhancement[kind]['correlation_blurred']:.2f} {kind}" for kind in kinds)
 
 
 def _open_in_napari(out: Path) -> None:

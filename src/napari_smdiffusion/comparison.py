@@ -19,6 +19,7 @@ from .meanings import meanings_of
 from .memorization import memorization
 from .pictures import ComparedPatches, ShownField, draw_comparison
 from .progress import Progress, Steps, Stop, never, run
+from .registration import moved, offset
 from .resolution import decorrelation_analysis, fourier_ring_correlation
 from .restoration import ErrorMap, error_map, restoration
 
@@ -198,8 +199,8 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
     -------
     `enhanced`: `resolution` and `resolution_widefield` in nm by decorrelation analysis, or `resolution_left_out`, a
     sentence; `rse` and `rsp` (see `error_map`). With a reference also `frc_with_reference`, the resolution in nm up to
-    which both agree by their Fourier ring correlation, None where it cannot be told; and `enhancement`, what
-    `restored` says. Means over the planes of a stack, and medians of resolutions.
+    which both agree by their Fourier ring correlation once they are laid exactly on each other, None where it cannot
+    be told; and `enhancement`, what `restored` says. Means over the planes of a stack, and medians of resolutions.
     """
     return _judged(field, _error_maps(field))
 
@@ -219,16 +220,18 @@ def _judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     judged |= {"rse": float(np.mean([m.rse for m in maps])), "rsp": float(np.mean([m.rsp for m in maps]))}
     if field.reference is None:
         return {"enhanced": judged}
+    enhancement = restored(field)
     if pixel_size is not None:
-        pairs = zip(image.pixels, field.reference.pixels, strict=True)
-        agreed = [fourier_ring_correlation(plane, truth, pixel_size).resolution for plane, truth in pairs]
+        by = enhancement["registered"]["offset"]
+        laid = zip((moved(plane, by) for plane in image.pixels), field.reference.pixels, strict=True)
+        agreed = [fourier_ring_correlation(plane, truth, pixel_size).resolution for plane, truth in laid]
         known = [one for one in agreed if one is not None]
         judged["frc_with_reference"] = float(np.median(known)) if known else None
-    return {"enhanced": judged, "enhancement": restored(field)}
+    return {"enhanced": judged, "enhancement": enhancement}
 
 
-def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, dict[str, float]]:
-    """Compare `enhanced` with the reference (see `restoration`), and say what `interpolated` would have reached.
+def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, Any]:
+    """Compare the enhanced image with the reference (see `restoration`), as they lie and laid exactly on each other.
 
     Parameters
     ----------
@@ -236,15 +239,28 @@ def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, di
         With a reference; what is said are means over its planes.
     columns
         Of the reference that are compared.
+
+    Returns
+    -------
+    What `restoration` says of the image `enhanced`, and of the widefield image `interpolated`; and `registered`, the
+    same after both were moved by `offset`, the (y, x) in pixels of the reference by which the widefield image has to
+    be moved to lie on it, whatever was made of it.
     """
     if field.reference is None:
         raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")
-    found: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
-    for plane, camera, truth in zip(field.enhanced.pixels, field.widefield.pixels, field.reference.pixels, strict=True):
-        plain = zoom(camera, field.factor, order=3, grid_mode=True, mode="nearest")
-        for kind, image in (("enhanced", plane), ("interpolated", plain)):
-            found[kind].append(restoration(image[:, columns], truth[:, columns]))
-    return {kind: {name: float(np.mean([e[name] for e in each])) for name in each[0]} for kind, each in found.items()}
+    truth = field.reference.pixels
+    plain = [zoom(plane, field.factor, order=3, grid_mode=True, mode="nearest") for plane in field.widefield.pixels]
+    by = offset(list(field.widefield.pixels), list(truth), field.factor)
+    found: dict[str, Any] = {"registered": {"offset": list(by)}}
+    for kind, planes in (("enhanced", field.enhanced.pixels), ("interpolated", plain)):
+        found[kind] = _means([restoration(p[:, columns], t[:, columns]) for p, t in zip(planes, truth, strict=True)])
+        laid = [moved(plane, by)[:, columns] for plane in planes]
+        found["registered"][kind] = _means([restoration(p, t[:, columns]) for p, t in zip(laid, truth, strict=True)])
+    return found
+
+
+def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def _shown(field: EnhancedField, error: ErrorMap) -> ShownField:

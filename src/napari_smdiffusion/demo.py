@@ -21,19 +21,19 @@ from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
 from .images import Image, common_pixel_size, write_image, written_whole
 from .meanings import meanings_of
-from .memorization import correlation_map, memorization
+from .memorization import memorization
 from .microscope import widefield as simulated_widefield
 from .model_folder import ModelFolderError
 from .models import load_diffusion_model
 from .pictures import draw_overview
 from .progress import Note, Reporter, Steps, Stop, never, run, stop_on_interrupt
+from .registration import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _FIELDS, _FIELD = 8, 512  # generated
 _PATCH = 128
-_REGISTERED = 0.35  # correlation above which a super-resolution image is taken to lie in the widefield image
 _START = "microtubules"  # the bundled model that training starts from
 
 
@@ -210,23 +210,12 @@ def _registered(widefield: Image, sharp: Image, factor: int) -> tuple[Image, Ima
     The part of the widefield image that it covers, and the super-resolution image; the whole widefield image and None
     where it does not lie in it.
     """
-    from scipy.ndimage import gaussian_filter
-
     rows, columns = (length // factor for length in sharp.size)
-    if rows > widefield.size[0] or columns > widefield.size[1]:
+    corner = place_of(sharp.pixels[0], widefield.pixels[0], factor)
+    if corner is None:
         return widefield, None
+    y, x = corner
     sharp = sharp.crop(slice(0, rows * factor), slice(0, columns * factor))
-    gathered = sharp.pixels[0].reshape(rows, factor, columns, factor).mean((1, 3))
-    # Without haze: what is wider than filaments are in a widefield image says little of where they lie.
-    camera, blurred = (
-        image - gaussian_filter(image, 8) for image in (widefield.pixels[0], gaussian_filter(gathered, 1.5))
-    )
-    fits = correlation_map(camera, blurred)
-    y, x = (int(i) for i in np.unravel_index(int(fits.argmax()), fits.shape))
-    elsewhere = fits.copy()
-    elsewhere[max(0, y - 6) : y + 7, max(0, x - 6) : x + 7] = 0
-    if fits[y, x] < max(_REGISTERED, 1.5 * float(elsewhere.max())):
-        return widefield, None
     return widefield.crop(slice(y, y + rows), slice(x, x + columns)), sharp
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ from .enhancer_tasks import EnhancerTask, kept_apart, pairs_task, plane_chances,
 from .images import Image, common_pixel_size
 from .model_folder import check_place
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
-from .progress import Steps, Stop, never
+from .progress import Note, Steps, Stop, never
+from .registration import moved, offset
 from .training import Budget, TrainingState, optimize_steps, training_facts
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ def train_enhancer_steps(
         How often each of `images` is drawn from, relative to the others; by default in proportion to its pixels.
     pairs
         Registered (widefield, super-resolution) images to train on instead of simulated ones; each
-        super-resolution image has exactly `upscale` times the pixels of its widefield image, corner on corner.
+        super-resolution image has exactly `upscale` times the pixels of its widefield image, corner on corner. What
+        they are off by, up to two widefield pixels, is found and mended.
     out
         Folder to save the enhancer in when it is trained. None: only in memory.
     name
@@ -73,13 +76,14 @@ def train_enhancer_steps(
     ValueError
         For images that cannot be trained on.
     """
+    _check_pairs(pairs, config.upscale)
+    pairs = yield from _registered(pairs, config.upscale)
     sources = [fine for _, fine in pairs] if pairs else list(images)
     pixel_size = common_pixel_size(sources)
     if not pairs and pixel_size is None:
         raise ValueError(f"{sources[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
     if out is not None:
         check_place(out)
-    _check_pairs(pairs, config.upscale)
     chances = plane_chances(sources, weights)
     training, held = kept_apart(sources, chances, config)
     task = (
@@ -114,6 +118,22 @@ def _check_pairs(pairs: Sequence[tuple[Image, Image]], upscale: int) -> None:
                 f"{fine.name} has shape {fine.pixels.shape}, but {upscale} times {coarse.name} is {expected}: "
                 "crop the two to the same field, or choose another upscale."
             )
+
+
+def _registered(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[list[tuple[Image, Image]]]:
+    """Lay each super-resolution image on its widefield image, to a pixel; its own pixels stay as they are."""
+    laid = []
+    for coarse, fine in pairs:
+        by = offset(list(coarse.pixels), list(fine.pixels), upscale)
+        back = (-round(by[0]), -round(by[1]))
+        if any(back):
+            yield Note(
+                f"{fine.name} lies {by[0]:.1f} pixels below and {by[1]:.1f} to the right of where {coarse.name} has "
+                "its structure: it is moved back for the training."
+            )
+            fine = replace(fine, pixels=np.stack([moved(plane, back, smooth=False) for plane in fine.pixels]))
+        laid.append((coarse, fine))
+    return laid
 
 
 @torch.no_grad()

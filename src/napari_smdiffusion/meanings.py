@@ -9,6 +9,17 @@ if TYPE_CHECKING:
 
 _LIES = "the generated patches are like the experimental ones where it lies between their 5 % and 95 % marks"
 
+_RESTORATION = {
+    "correlation": "Correlation with the super-resolution image: 1 is the same.",
+    "correlation_blurred": (
+        "Correlation with the super-resolution image blurred by 2 pixels, which takes out the chance of single "
+        "localizations: 1 is the same structure."
+    ),
+    "psnr": "Peak signal-to-noise ratio in dB after a linear fit of intensities: more is better.",
+    "ssim": "Structural similarity after that fit: 1 is the same.",
+    "ms_ssim": "Structural similarity over several scales after that fit: 1 is the same.",
+}
+
 # By the place of a number in a report, its keys joined by dots.
 MEANINGS: dict[str, str] = {
     "realism.score": (
@@ -54,14 +65,15 @@ MEANINGS: dict[str, str] = {
         "smaller, the better; a hot spot in the error map is where something was made up or lost."
     ),
     "enhanced.rsp": "Correlation of the two: near 1 where the enhanced image explains the widefield image.",
-    "enhancement.enhanced.correlation": "Correlation with the super-resolution image: 1 is the same.",
-    "enhancement.enhanced.correlation_blurred": (
-        "Correlation with the super-resolution image blurred by 2 pixels, which takes out the chance of single "
-        "localizations: 1 is the same structure."
+    **{
+        f"enhancement.{images}.{key}": text
+        for images in ("enhanced", "interpolated", "registered.enhanced", "registered.interpolated")
+        for key, text in _RESTORATION.items()
+    },
+    "enhancement.registered.offset": (
+        "By how many pixels of the super-resolution image the widefield image was moved, down and to the right, to lie "
+        "exactly on it: half a widefield pixel is common, more than two mean another field."
     ),
-    "enhancement.enhanced.psnr": "Peak signal-to-noise ratio in dB after a linear fit of intensities: more is better.",
-    "enhancement.enhanced.ssim": "Structural similarity after that fit: 1 is the same.",
-    "enhancement.enhanced.ms_ssim": "Structural similarity over several scales after that fit: 1 is the same.",
     "memorization.verdict": "Whether generated patches are copies of training images, in words.",
     "memorization.generated_median": (
         "Correlation of a generated patch with the training window it resembles most (median): good where it is not "
