@@ -239,13 +239,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--claims", nargs="+", default=["A", "B", "C"], choices=["A", "B", "C"])
     parser.add_argument("--hours", type=float, default=24.0, help="begin no piece that would end later")
-    parser.add_argument("--share", default="1/1", help="do every n-th piece, from the k-th: k/n")
+    parser.add_argument("--share", default="1/1", help="do the k-th of n equal shares: k/n")
     options = parser.parse_args()
     first, every = map(int, options.share.split("/"))
     PLACE.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 3600 * options.hours
-    mine = list(pieces())[first - 1 :: every]
-    todo = [piece for piece in mine if piece.name[0] in options.claims and not _file(piece).exists()]
+    todo = [
+        piece for piece in shares(every)[first - 1] if piece.name[0] in options.claims and not _file(piece).exists()
+    ]
     print(f"{len(todo)} pieces to do, about {sum(piece.minutes for piece in todo) / 60:.1f} hours")
     for piece in todo:
         if time.monotonic() + 60 * piece.minutes > end:
@@ -255,6 +256,14 @@ def main() -> None:
         result["minutes"] = round((time.monotonic() - began) / 60, 2)
         _file(piece).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         print(f"{piece.name}: {result['minutes']} min", flush=True)
+
+
+def shares(count: int) -> list[list[Piece]]:
+    """Divide all pieces among processes: each goes to the one that has least to do so far."""
+    found: list[list[Piece]] = [[] for _ in range(count)]
+    for piece in pieces():
+        min(found, key=lambda share: sum(one.minutes for one in share)).append(piece)
+    return found
 
 
 def _file(piece: Piece) -> Any:

@@ -9,37 +9,45 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
+    from .comparison import EnhancedField, compare_images
     from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
     from .diffusion import DiffusionModel
     from .enhancer import Enhancer
     from .images import Image, read_image, read_images, write_image
     from .models import list_models, load_diffusion_model, load_enhancer
     from .reference_checkpoint import import_checkpoint
+    from .resolution import decorrelation_analysis, fourier_ring_correlation, single_image_frc
     from .structures import simulate
 
 _ROOMS = {
+    "compare_images": "comparison",
+    "decorrelation_analysis": "resolution",
     "DiffusionModel": "diffusion",
-    "Enhancer": "enhancer",
     "EnhanceConfig": "config",
+    "EnhancedField": "comparison",
+    "Enhancer": "enhancer",
     "EnhancerConfig": "config",
+    "fourier_ring_correlation": "resolution",
     "GenerateConfig": "config",
     "Image": "images",
-    "ImportConfig": "config",
-    "MicroscopeConfig": "config",
-    "TrainConfig": "config",
     "import_checkpoint": "reference_checkpoint",
+    "ImportConfig": "config",
     "list_models": "models",
     "load_diffusion_model": "models",
     "load_enhancer": "models",
+    "MicroscopeConfig": "config",
     "read_image": "images",
     "read_images": "images",
     "simulate": "structures",
+    "single_image_frc": "resolution",
+    "TrainConfig": "config",
     "write_image": "images",
 }
 
 __all__ = [
     "DiffusionModel",
     "EnhanceConfig",
+    "EnhancedField",
     "Enhancer",
     "EnhancerConfig",
     "GenerateConfig",
@@ -48,6 +56,9 @@ __all__ = [
     "MicroscopeConfig",
     "TrainConfig",
     "__version__",
+    "compare_images",
+    "decorrelation_analysis",
+    "fourier_ring_correlation",
     "import_checkpoint",
     "list_models",
     "load_diffusion_model",
@@ -55,6 +66,7 @@ __all__ = [
     "read_image",
     "read_images",
     "simulate",
+    "single_image_frc",
     "write_image",
 ]
 

@@ -1,0 +1,188 @@
+"""Train CARE (csbdeep) and our enhancer on the same pairs for the same time, and test both on the same images.
+
+    python benchmarks/against_care.py [--minutes 0.5 1 2 4]
+
+Makes `build/care` with csbdeep and tensorflow-cpu from PyPI the first time. The pairs are 400 patches of 240² from
+fields that the bundled model generates, and their simulated widefield images; CARE gets these interpolated to the fine
+grid and cut in four, as it works on that grid. Its settings are its own defaults but for the steps of an epoch (40), so
+that its learning rate has a chance to fall. Tested on a simulated and on the real widefield image of the test columns.
+Run it with nothing beside it: everything is time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy.ndimage import zoom
+
+from common import FACTOR, ROOT, TRAIN_COLUMNS, microtubules, save
+from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model
+from napari_smdiffusion.comparison import EnhancedField, restored
+from napari_smdiffusion.enhancer import widefield_levels
+from napari_smdiffusion.enhancer_tasks import kept_apart, plane_chances, simulation_task
+from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.microscope import widefield as simulated_widefield
+from napari_smdiffusion.progress import run
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.float32]
+
+PLACE = ROOT / "build" / "care"
+PAIRS, PATCH, BATCH = 400, 240, 4
+THEIRS = """
+import json, os, sys, time
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np
+from csbdeep.models import CARE, Config
+from importlib.metadata import version
+
+arrays, marks, out = np.load(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+x, y = (arrays[name][..., np.newaxis] for name in ("coarse", "fine"))
+config = Config("YXC", n_channel_in=1, n_channel_out=1, train_steps_per_epoch=40, train_tensorboard=False,
+                train_checkpoint=None, train_checkpoint_last=None, train_checkpoint_epochs=None)
+model = CARE(config, "care", os.path.dirname(out))
+found = {"version": version("csbdeep"), "tensorflow": version("tensorflow-cpu"), "steps": {}, "parameters":
+         int(model.keras_model.count_params())}
+made = {}
+
+class Marks(keras.callbacks.Callback):
+    steps, spent, left = 0, 0.0, list(marks)
+    def on_train_begin(self, logs=None):
+        self.began = time.monotonic()
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.left and time.monotonic() - self.began - self.spent >= 60 * self.left[0]:
+            paused, mark = time.monotonic(), self.left.pop(0)
+            for name in ("real", "simulated"):
+                made[f"{name}_{mark}"] = model.predict(arrays[name], "YX", normalizer=None)
+            found["steps"][str(mark)] = self.steps
+            self.spent += time.monotonic() - paused
+            if not self.left:
+                self.model.stop_training = True
+
+model.prepare_for_training()
+model.callbacks.append(Marks())
+model.train(x[32:], y[32:], validation_data=(x[:32], y[:32]), epochs=100000)
+seconds = []
+for _ in range(3):
+    began = time.monotonic()
+    model.predict(arrays["large"], "YX", normalizer=None)
+    seconds.append(time.monotonic() - began)
+found["seconds_to_enhance"] = min(seconds)
+np.savez(out, **made)
+json.dump(found, open(out + ".json", "w"))
+"""
+
+
+def pairs() -> tuple[Pixels, Pixels]:
+    """Return simulated widefield patches (N, 48, 48) and the generated patches (N, 240, 240), in network units."""
+    fields = load_diffusion_model("microtubules").generate(32, size=512, seed=11)
+    config = EnhancerConfig(upscale=FACTOR, patch=PATCH, batch=BATCH)
+    training, _ = kept_apart([fields], plane_chances([fields], None), config)
+    task = simulation_task([fields], training, config, MicroscopeConfig(), fields.pixel_size or 20.0)
+    drawn = [task.draw(step).tensors for step in range(PAIRS // BATCH)]
+    coarse, fine = (torch.cat(kind)[:, 0].numpy() for kind in zip(*drawn, strict=True))
+    return coarse, fine
+
+
+def tests() -> dict[str, EnhancedField]:
+    """Return the widefield images that both are tested on, with the STORM image; what is enhanced is put in later."""
+    storm, _, real = microtubules()
+    random = torch.Generator().manual_seed(5)
+    planes = torch.from_numpy(storm.pixels)[:, None]
+    counts = simulated_widefield(planes, MicroscopeConfig(), storm.pixel_size or 20.0, FACTOR, random)
+    simulated = Image(counts[:, 0].numpy(), real.pixel_size, name="simulated widefield")
+    return {"real": EnhancedField(storm, real, storm), "simulated": EnhancedField(storm, simulated, storm)}
+
+
+def interpolated(plane: Pixels) -> Pixels:
+    """Return a widefield plane on the fine grid."""
+    return np.asarray(zoom(plane, FACTOR, order=3, grid_mode=True, mode="nearest"), np.float32)
+
+
+def judged(sharp: Pixels, place: EnhancedField) -> dict[str, Any]:
+    """Compare an enhanced plane with the STORM image in the test columns."""
+    image = Image(sharp, place.enhanced.pixel_size, name="enhanced")
+    said = restored(EnhancedField(image, place.widefield, place.reference), slice(TRAIN_COLUMNS, None))
+    return {"as it is": said["enhanced"], "registered": said["registered"]["enhanced"]}
+
+
+def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: list[float]) -> dict[str, Any]:
+    """Train CARE in its own environment up to the last mark, and judge it at each."""
+    python = PLACE / "bin" / "python"
+    if not python.exists():
+        venv.create(PLACE, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "csbdeep==0.8.2", "tensorflow-cpu"], check=True)
+    half = PATCH // 2
+    quarters = (slice(0, half), slice(half, None))
+    cut = {
+        name: np.concatenate([planes[:, rows, columns] for rows in quarters for columns in quarters])
+        for name, planes in (("coarse", np.stack([interpolated(plane) for plane in coarse])), ("fine", fine))
+    }
+    order = np.random.default_rng(0).permutation(len(cut["fine"]))
+    arrays = {name: planes[order] for name, planes in cut.items()}
+    for name, place in places.items():
+        arrays[name] = interpolated(widefield_levels(place.widefield).scale(place.widefield.pixels[0]))
+    arrays["large"] = arrays["real"]
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "given.npz", Path(folder) / "made.npz"
+        np.savez(given, **arrays)
+        subprocess.run([python, "-c", THEIRS, given, json.dumps(marks), out], check=True)
+        found: dict[str, Any] = json.loads(Path(f"{out}.json").read_text(encoding="utf-8"))
+        with np.load(out) as made:
+            found["curve"] = {
+                str(mark): {name: judged(made[f"{name}_{mark}"], place) for name, place in places.items()}
+                for mark in marks
+            }
+    return found
+
+
+def ours(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: list[float]) -> dict[str, Any]:
+    """Train our enhancer on the pairs, anew for each mark, for its learning rate follows the time it has."""
+    pair = Image(coarse, 100.0, name="widefield"), Image(fine, 100.0 / FACTOR, name="generated")
+    found: dict[str, Any] = {"steps": {}, "curve": {}}
+    for mark in marks:
+        config = EnhancerConfig(upscale=FACTOR, minutes=mark, patch=PATCH, previews=0)
+        network = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[pair]))
+        found["steps"][str(mark)] = network.facts["steps"]
+        found["curve"][str(mark)] = {
+            name: judged(network.enhance(place.widefield).pixels[0], place) for name, place in places.items()
+        }
+    return {**found, "seconds_to_enhance": _seconds(network, places["real"].widefield)}
+
+
+def _seconds(network: Enhancer, image: Image) -> float:
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        network.enhance(image)
+        seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 1.0, 2.0, 4.0])
+    options = parser.parse_args()
+    given, places = pairs(), tests()
+    result: dict[str, Any] = {
+        "interpolated": {
+            name: judged(interpolated(place.widefield.pixels[0]), place) for name, place in places.items()
+        },
+        "care": care(*given, places, options.minutes),
+        "ours": ours(*given, places, options.minutes),
+    }
+    sys.stdout.flush()
+    save("against_care", result)
