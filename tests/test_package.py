@@ -68,3 +68,4 @@ def test_every_public_name_can_be_loaded_and_is_documented():
     for name in napari_smdiffusion.__all__:
         assert getattr(napari_smdiffusion, name)
         assert name.startswith("__") or f"`{name}" in page, name
+    assert set(dir(napari_smdiffusion)) == set(napari_smdiffusion.__all__)
