@@ -2,14 +2,14 @@
 
     python benchmarks/against_reference.py [--only speed|theirs|ours]
 
-Makes `build/reference` with improved_diffusion_for_SMLM 0.3.0 and an MPI from PyPI the first time; its network, training
-loop and sampler run unchanged, with its own defaults (batch of 10, learning rate 1e-4, 2000 diffusion steps). It draws
-an image in 1000 network evaluations; a few of them are timed.
+Makes `build/reference` with improved_diffusion_for_SMLM 0.3.0 and an MPI from PyPI the first time; its network,
+training loop and sampler run unchanged, with its own defaults (batch of 10, learning rate 1e-4, 1000 diffusion steps).
+It draws an image in 1000 network evaluations; a few of them are timed.
 
-`theirs` and `ours` train both on the microtubule columns 0 to 959, on patches of 128 pixels, for as many steps as `speed`
-says that fit into 10 and 30 minutes, ours from scratch as well as from the bundled model of simulated filaments. The
-checkpoints of the reference are imported, and drawn with 32 steps of DDIM, for 1000 would take hours. Run `speed` with
-nothing beside it; the others are counted in steps.
+`theirs` and `ours` train both on the microtubule columns 0 to 959, on patches of 128 pixels, for as many steps as
+`speed` says that fit into 10 and 30 minutes, ours from scratch as well as from the bundled model of simulated
+filaments. The checkpoints of the reference are imported, and drawn with 32 steps of DDIM, for 1000 would take hours.
+Run `speed` with nothing beside it; the others are counted in steps.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import os
 import subprocess
 import sys
 import venv
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -33,6 +32,9 @@ from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.progress import run
 from napari_smdiffusion.two_sample import two_sample_test
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLACE = ROOT / "build" / "reference"
 WORK = ROOT / "build" / "against_reference"
@@ -52,7 +54,8 @@ size, what = int(sys.argv[1]), sys.argv[2]
 dist_util.setup_dist()
 logger.configure(format_strs=[])
 respacing = {"timestep_respacing": "4"} if what == "generate" else {}
-model, diffusion = create_model_and_diffusion(**{**model_and_diffusion_defaults(), "image_size": size, **respacing})
+model, diffusion = create_model_and_diffusion(
+    **{**model_and_diffusion_defaults(), "diffusion_steps": 1000, "image_size": size, **respacing})
 seconds = []
 if what == "train":
     def data():
@@ -96,7 +99,7 @@ print(json.dumps({"seconds": min(seconds), "megabytes": resource.getrusage(resou
 TRAIN = """
 import sys
 from improved_diffusion_for_SMLM.scripts.image_train import main
-main(model_name="trained", logdir=sys.argv[1], data_dir=sys.argv[2], image_size=128, diffusion_steps=2000,
+main(model_name="trained", logdir=sys.argv[1], data_dir=sys.argv[2], image_size=128,
      num_steps=int(sys.argv[3]), save_interval=int(sys.argv[4]))
 """
 
@@ -185,7 +188,7 @@ def theirs() -> None:
             (WORK / "trained").glob("model*.pt"), key=lambda path, count=count: abs(int(path.stem[5:]) - count)
         )
         for kind in ("model", "ema_0.9999_"):
-            model = import_checkpoint(nearest.with_name(f"{kind}{nearest.stem[5:]}.pt"), diffusion_steps=2000)
+            model = import_checkpoint(nearest.with_name(f"{kind}{nearest.stem[5:]}.pt"))
             result[f"{kind.strip('_')}_{minutes}min"] = _judged(model, int(nearest.stem[5:]), 32)
     save("against_reference_theirs", result)
 
