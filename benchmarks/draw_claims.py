@@ -1,6 +1,9 @@
-"""Draw and tabulate what `paper_claims.py` measured so far: figures in docs/images, tables on standard output.
+"""Draw and tabulate what `paper_claims.py` measured so far.
 
-python benchmarks/draw_claims.py
+    python benchmarks/draw_claims.py
+
+Figures go to docs/images, and the tables into docs/results.md, between the marks that name them. Intervals are of 95 %
+by Student's t over the seeds.
 """
 
 from __future__ import annotations
@@ -8,133 +11,261 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t as student
 
-from common import PICTURES, RESULTS
+from common import PICTURES, RESULTS, ROOT
 from napari_smdiffusion.pictures import new_figure, save_figure
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 PLACE = RESULTS / "paper_claims"
-ARMS = {"experimental": "#1f77b4", "mathematical": "#7f7f7f", "generated": "#d62728", "both": "#9467bd"}
+PAGE = ROOT / "docs" / "results.md"
+NO_FIELDS = ("mathematical", "start")
+ARMS = {
+    "mathematical": "#7f7f7f",
+    "start": "#bcbd22",
+    "experimental": "#1f77b4",
+    "both": "#9467bd",
+    "generated": "#d62728",
+}
+KINDS = {"real": "registered", "simulated": "as it is"}  # widefield images, and how they are compared
+SHOWN = ("correlation", "correlation_blurred", "psnr", "ssim", "frc_nm", "coverage_90")
+STRUCTURES = {"microtubules": "#d62728", "mitochondria": "#2ca02c"}
+
+Piece = dict[str, Any]
 
 
-def measured() -> dict[str, dict[str, Any]]:
+def measured() -> dict[str, Piece]:
     """Return all pieces by their names."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(PLACE.glob("*.json"))]
     return {one["piece"]: one for one in found}
 
 
-def interval(values: list[float]) -> str:
-    """Return the mean, and the 95 % interval of it by Student's t where there are several seeds."""
-    from scipy.stats import t
-
-    mean = float(np.mean(values))
+def half_width(values: Sequence[float]) -> float:
+    """Return half of the 95 % interval of the mean; NaN for a single seed."""
     if len(values) < 2:
-        return f"{mean:.3f} (1 seed)"
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return f"{mean:.3f} ± {half:.3f} ({len(values)} seeds)"
+        return float("nan")
+    return float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def _row(*cells: object) -> None:
-    print("| " + " | ".join(map(str, cells)) + " |")
+def interval(values: Iterable[float | None], digits: int = 2) -> str:
+    """Return the mean of what is known, with its interval."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "none"
+    mean = f"{np.mean(known):.{digits}f}"
+    return f"{mean} ± {half_width(known):.{digits}f}" if len(known) > 1 else f"{mean} (1)"
 
 
-def resemblance(pieces: dict[str, dict[str, Any]]) -> None:
-    """Print claim A: realism and AUC against training time."""
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def grouped(pieces: dict[str, Piece], pattern: str) -> dict[tuple[str, ...], list[Piece]]:
+    """Return the pieces whose names match, all seeds together, by what the pattern's groups say."""
+    groups: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
     for name, one in pieces.items():
-        if found := re.fullmatch(r"A_(\w+)_([\d.]+)min_seed\d+", name):
-            groups[found[1], float(found[2])].append(one)
-    _row("structure", "minutes", "realism score", "AUC 128 px", "two halves", "AUC 256 px", "two halves", "copies")
-    _row(*["---"] * 8)
-    for (structure, minutes), ones in sorted(groups.items()):
-        scores = [o["realism"]["score"] for o in ones if o["realism"]["score"] is not None]
-        _row(
-            structure,
-            f"{minutes:g}",
-            interval(scores) if scores else "no scale",
-            *(
-                interval([o[key] for o in ones])
-                for key in ("auc_128", "auc_two_halves_128", "auc_256", "auc_two_halves_256")
-            ),
-            interval([o["memorization"]["copies"] for o in ones]),
-        )
-    inside: dict[str, list[bool]] = defaultdict(list)
-    for (structure, minutes), ones in groups.items():
-        for one in ones if structure == "microtubules" and minutes == max(m for _, m in groups) else ():
-            for name, value in one["filaments"].items():
-                inside[name].append(value["inside"])
-    for name, values in inside.items():
-        print(f"- {name}: inside the spread of experimental patches for {sum(values)} of {len(values)} seeds")
+        if found := re.fullmatch(pattern + r"_seed\d+", name):
+            groups[found.groups()].append(one)
+    return dict(sorted(groups.items(), key=lambda group: [(len(part), part) for part in group[0]]))
 
 
-def copies(pieces: dict[str, dict[str, Any]]) -> None:
-    """Print claim B: copies against the number of training patches and time."""
-    groups: dict[tuple[int, float], list[dict[str, Any]]] = defaultdict(list)
-    for name, one in pieces.items():
-        if found := re.fullmatch(r"B_(\d+)patches_([\d.]+)min_seed\d+", name):
-            groups[int(found[1]), float(found[2])].append(one)
-    _row("training patches", "minutes", "copies among 64", "nearest, generated", "nearest, held out")
-    _row(*["---"] * 5)
-    for (count, minutes), ones in sorted(groups.items()):
-        found_in = [one["memorization"] for one in ones]
-        _row(
-            count,
-            f"{minutes:g}",
-            interval([m["copies"] for m in found_in]),
-            interval([m["generated_median"] for m in found_in]),
-            interval([m["held_out_median"] for m in found_in]),
-        )
-
-
-def enhancers(pieces: dict[str, dict[str, Any]]) -> None:
-    """Print claim C with paired differences over seeds, and draw it."""
-    groups: dict[tuple[str, int], dict[int, dict[str, Any]]] = defaultdict(dict)
-    for name, one in pieces.items():
-        if found := re.fullmatch(r"C_(\w+)_(\d+)fields_seed(\d+)", name):
-            groups[found[1], int(found[2])][int(found[3])] = one
+def resemblance(pieces: dict[str, Piece]) -> str:
+    """Draw and tabulate claim A: realism and AUC against training time."""
+    groups = grouped(pieces, r"A_(\w+)_(\d+)min")
     if not groups:
-        return
-    counts = sorted({count for arm, count in groups if arm != "mathematical"})
-    figure = new_figure(11, 4.5)
-    for axes, kind in zip(figure.subplots(1, 2), ("simulated", "real"), strict=True):
-        for arm, color in ARMS.items():
-            drawn = [(c, groups[arm, c if arm != "mathematical" else 0]) for c in counts]
-            drawn = [(c, list(seeds.values())) for c, seeds in drawn if seeds]
-            if not drawn:
-                continue
-            values = [[one[kind]["correlation_blurred"] for one in ones] for _, ones in drawn]
-            means, spreads = [np.mean(v) for v in values], [np.std(v) for v in values]
-            axes.errorbar([c for c, _ in drawn], means, spreads, label=arm, color=color, marker="o", capsize=3)
-        axes.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="experimental fields of 256²")
-        axes.set(title=f"{kind} widefield", ylabel="correlation, reference blurred by 2 px")
+        return "Not measured yet."
+    keys = ("auc_128", "auc_two_halves_128", "auc_256", "auc_two_halves_256")
+    rows = [
+        (
+            structure,
+            minutes,
+            len(ones),
+            interval((one["realism"]["score"] for one in ones), 3),
+            *(interval(one[key] for one in ones) for key in keys),
+            f"{sum(one['memorization']['copies'] for one in ones)} of {sum(_looked_up(one) for one in ones)}",
+        )
+        for (structure, minutes), ones in groups.items()
+    ]
+    figure = new_figure(11, 4)
+    for axes, key, title in zip(
+        figure.subplots(1, 3),
+        ("realism", "auc_128", "auc_256"),
+        ("realism score (0 is ideal)", "classifier, 128 px (0.5 is ideal)", "classifier, 256 px"),
+        strict=True,
+    ):
+        for structure, color in STRUCTURES.items():
+            drawn = [(int(m), [_value(one, key) for one in ones]) for (s, m), ones in groups.items() if s == structure]
+            drawn = [(m, [v for v in values if v is not None]) for m, values in drawn]
+            drawn = [(m, values) for m, values in drawn if values]
+            _errorbar(axes, drawn, structure, color)
+            floors = [one[key.replace("auc", "auc_two_halves")] for (s, _), ones in groups.items() for one in ones
+                      if s == structure and key != "realism"]  # fmt: skip
+            if floors:
+                axes.axhline(np.mean(floors), color=color, linestyle=":", linewidth=1)
+        axes.set(title=title, xlabel="minutes of training", xscale="log", xticks=[2, 10, 30], xticklabels=[2, 10, 30])
         axes.minorticks_off()
-    axes.legend()
-    save_figure(figure, PICTURES / "claims_enhancers.png")
-    _row("fields", "trained on", "simulated widefield", "real widefield", "better than experimental (real, paired)")
-    _row(*["---"] * 5)
-    for count in counts:
-        for arm in ARMS:
-            seeds = groups[arm, 0 if arm == "mathematical" else count]
-            if not seeds:
-                continue
-            usual = groups["experimental", count]
-            paired = [
-                one["real"]["correlation_blurred"] - usual[seed]["real"]["correlation_blurred"]
-                for seed, one in seeds.items()
-                if seed in usual
-            ]
-            _row(
+    axes.legend(frameon=False)
+    save_figure(figure, PICTURES / "claim_a.png")
+    return (
+        table(
+            ("structure", "minutes", "seeds", "realism", "AUC 128 px", "halves", "AUC 256 px", "halves", "copies"), rows
+        )
+        + "\n\n"
+        + _skeletons(groups)
+    )
+
+
+def _looked_up(one: Piece) -> int:
+    return len(one["memorization"]["copied"])
+
+
+def _value(one: Piece, key: str) -> float | None:
+    return one["realism"]["score"] if key == "realism" else one[key]
+
+
+def _skeletons(groups: dict[tuple[str, ...], list[Piece]]) -> str:
+    lines = []
+    for (structure, minutes), ones in groups.items():
+        if structure == "microtubules":
+            inside: dict[str, list[bool]] = defaultdict(list)
+            for one in ones:
+                for name, value in one["filaments"].items():
+                    inside[name.replace("_", " ")].append(value["inside"])
+            said = ", ".join(f"{name} {sum(values)} of {len(values)}" for name, values in inside.items())
+            lines.append(f"- after {minutes} minutes: {said}")
+    return "Skeletons within the 5 to 95 % spread of experimental patches, by seeds:\n\n" + "\n".join(lines)
+
+
+def copies(pieces: dict[str, Piece]) -> str:
+    """Draw and tabulate claim B: copies against the number of training patches and time."""
+    groups = grouped(pieces, r"B_(\d+)patches_(\d+)min")
+    everything = {("all", m): ones for (s, m), ones in grouped(pieces, r"A_(\w+)_(\d+)min").items() if s[:3] == "mic"}
+    groups |= everything
+    if not groups:
+        return "Not measured yet."
+    rows = []
+    for (count, minutes), ones in groups.items():
+        found = [one["memorization"] for one in ones]
+        rows.append(
+            (
                 count,
-                arm,
-                *(interval([o[kind]["correlation_blurred"] for o in seeds.values()]) for kind in ("simulated", "real")),
-                interval(paired) if paired and arm != "experimental" else "",
+                minutes,
+                len(ones),
+                f"{sum(m['copies'] for m in found)} of {sum(len(m['copied']) for m in found)}",
+                interval(m["generated_median"] for m in found),
+                interval(m["held_out_median"] for m in found),
             )
+        )
+    figure = new_figure(6, 4)
+    axes = figure.subplots()
+    names = list(dict.fromkeys(count for count, _ in groups))
+    for minutes, color in (("2", "#9ecae1"), ("10", "#3182bd"), ("30", "#08306b")):
+        drawn = [
+            (names.index(count), [one["memorization"]["copies"] / _looked_up(one) for one in ones])
+            for (count, m), ones in groups.items()
+            if m == minutes
+        ]
+        _errorbar(axes, drawn, f"{minutes} minutes", color)
+    axes.set(xticks=range(len(names)), xticklabels=names, xlabel="training patches of 128²", ylabel="share of copies")
+    axes.legend(frameon=False)
+    save_figure(figure, PICTURES / "claim_b.png")
+    header = ("training patches", "minutes", "seeds", "copies", "nearest, generated", "nearest, held out")
+    return table(header, rows)
+
+
+def enhancers(pieces: dict[str, Piece]) -> str:
+    """Draw and tabulate claim C, with differences paired by seed."""
+    by_seed: dict[tuple[str, int], dict[int, Piece]] = defaultdict(dict)
+    for name, one in pieces.items():
+        if found := re.fullmatch(r"C_(\d+)fields_seed(\d+)", name):
+            for arm in ("experimental", "both", "generated"):
+                by_seed[arm, int(found[1])][int(found[2])] = one[arm]
+        elif found := re.fullmatch(r"C_(mathematical|start)_seed(\d+)", name):
+            by_seed[found[1], 0][int(found[2])] = one[found[1]]
+    counts = sorted({count for _, count in by_seed} - {0})
+    if not counts:
+        return "Not measured yet."
+    _draw_enhancers(by_seed, counts)
+    parts = []
+    for kind, how in KINDS.items():
+        rows = []
+        for count in counts:
+            for arm in ARMS:
+                seeds = by_seed[arm, 0 if arm in NO_FIELDS else count]
+                if seeds and (arm not in NO_FIELDS or count == counts[0]):
+                    values = {key: [one[kind][how][key] for one in seeds.values()] for key in SHOWN}
+                    rows.append(
+                        (
+                            "none" if arm in NO_FIELDS else count,
+                            arm,
+                            len(seeds),
+                            *(interval(values[key], 0 if key == "frc_nm" else 2) for key in SHOWN),
+                        )
+                    )
+        header = ("fields", "trained on", "seeds", "correlation", "blurred", "PSNR", "SSIM", "FRC, nm", "in the 90 %")
+        parts.append(f"On the **{kind}** widefield image ({how}):\n\n" + table(header, rows))
+    rows = [
+        (
+            count,
+            *(
+                _difference(by_seed, kind, "generated", count, other)
+                for other in ("experimental", *NO_FIELDS)
+                for kind in KINDS
+            ),
+        )
+        for count in counts
+    ]
+    header = ("fields", *(f"over {other}, {kind}" for other in ("experimental", *NO_FIELDS) for kind in KINDS))
+    paired = "What `generated` gains in correlation (blurred), paired by seed:\n\n" + table(header, rows)
+    return "\n\n".join([*parts, paired])
+
+
+def _difference(by_seed: dict[tuple[str, int], dict[int, Piece]], kind: str, arm: str, count: int, other: str) -> str:
+    ours, theirs = by_seed[arm, count], by_seed[other, 0 if other in NO_FIELDS else count]
+    how, key = KINDS[kind], "correlation_blurred"
+    return interval(ours[s][kind][how][key] - theirs[s][kind][how][key] for s in ours if s in theirs)
+
+
+def _draw_enhancers(by_seed: dict[tuple[str, int], dict[int, Piece]], counts: list[int]) -> None:
+    figure = new_figure(11, 4.5)
+    for axes, (kind, how) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
+        for arm, color in ARMS.items():
+            drawn = [(count, by_seed[arm, 0 if arm in NO_FIELDS else count]) for count in counts]
+            values = [(c, [one[kind][how]["correlation_blurred"] for one in seeds.values()]) for c, seeds in drawn]
+            _errorbar(axes, [(c, v) for c, v in values if v], arm, color)
+        axes.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="experimental fields of 256²")
+        axes.set(title=f"{kind} widefield, {how}", ylabel="correlation, STORM image blurred by 2 px")
+        axes.minorticks_off()
+    axes.legend(frameon=False)
+    save_figure(figure, PICTURES / "claim_c.png")
+
+
+def _errorbar(axes: Any, drawn: Sequence[tuple[float, Sequence[float]]], label: str, color: str) -> None:
+    """Draw means with their intervals, and each seed as a point."""
+    if not drawn:
+        return
+    means, halves = [np.mean(v) for _, v in drawn], [np.nan_to_num(half_width(v)) for _, v in drawn]
+    axes.errorbar([x for x, _ in drawn], means, halves, label=label, color=color, capsize=3)
+    for x, values in drawn:
+        axes.plot([x] * len(values), values, ".", color=color, alpha=0.5)
+
+
+def main() -> None:
+    """Draw everything, and put the tables into the page."""
+    pieces, page = measured(), PAGE.read_text(encoding="utf-8")
+    for name, part in (("A", resemblance), ("B", copies), ("C", enhancers)):
+        begin, end = f"<!-- claim {name}: written by draw_claims.py -->", f"<!-- end of claim {name} -->"
+        before, rest = page.split(begin)
+        page = f"{before}{begin}\n\n{part(pieces)}\n\n{end}{rest.split(end)[1]}"
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    everything = measured()
-    for part in (resemblance, copies, enhancers):
-        part(everything)
-        print()
+    main()

@@ -88,6 +88,7 @@ def pieces() -> Iterator[Piece]:
     """Yield all pieces, those of the first seeds first."""
     for seed in SEEDS:
         yield Piece(f"C_mathematical_seed{seed}", 1.5, partial(mathematical, seed))
+        yield Piece(f"C_start_seed{seed}", 2, partial(start_alone, seed))
         for count in FIELDS:
             yield Piece(f"C_{count}fields_seed{seed}", 7, partial(enhancers, count, seed))
         for count in FEW_PATCHES:
@@ -173,6 +174,15 @@ def mathematical(seed: int) -> dict[str, Any]:
     """Train an enhancer on fields of the mathematical model."""
     made = simulate("microtubules", MADE, MADE_SIZE, cell("microtubules")[0].pixel_size or 20.0, seed)
     return {"updates": UPDATES, "mathematical": enhancer([made], seed)}
+
+
+def start_alone(seed: int) -> dict[str, Any]:
+    """Train an enhancer on what the model generates that all others begin from, before it sees any experimental image.
+
+    What the others gain over it comes from the experimental fields.
+    """
+    made = load_diffusion_model(START).generate(MADE, size=MADE_SIZE, seed=seed)
+    return {"updates": UPDATES, "start": enhancer([made], seed)}
 
 
 def enhancers(count: int, seed: int) -> dict[str, Any]:
