@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_smdiffusion import Image, read_image, simulate
-from napari_smdiffusion.demo import DemoInput, demo_steps, run_demo
-from napari_smdiffusion.progress import run
+from napari_smdiffusion.demo import DemoInput, demo_steps
+from napari_smdiffusion.progress import Event, Note, run
 
 RESULTS = ("generated.tif", "enhanced.tif", "overview.png", "report.json")
 
@@ -45,7 +45,9 @@ def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):
     blurred = gaussian_filter(whole.pixels[0], 6).reshape(160, 4, 160, 4).mean((1, 3)) * 100
     widefield = Image(blurred + np.random.default_rng(0).normal(0, 0.5, blurred.shape), 80.0)
     sharp = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
-    report = run_demo(DemoInput([sharp], widefield, 4), tmp_path, minutes=0.03)
+    events: list[Event] = []
+    report = run(demo_steps(DemoInput([sharp], widefield, 4), tmp_path, minutes=0.03), events.append)
+    assert any("too few to learn" in event.message for event in events if isinstance(event, Note))
     _check(tmp_path, report)
     assert report["enhancement"]["columns"] == [420, 560]
     assert report["enhancement"]["interpolated"]["correlation_blurred"] > 0.4

@@ -29,7 +29,8 @@ def test_tables_of_common_programs(tmp_path, header):
 
 
 def test_picasso(tmp_path):
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     locs = np.array([(10.0, 20.0, 0.1), (30.0, 15.0, 0.2)], [("x", "f4"), ("y", "f4"), ("lpx", "f4")])
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         file["locs"] = locs

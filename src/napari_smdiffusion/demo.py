@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _FIELDS, _FIELD = 8, 512  # generated
 _PATCH = 128
+_FEW_STEPS = 200
 _START = "microtubules"  # the bundled model that training starts from
 
 
@@ -115,6 +116,11 @@ def demo_steps(
         model = yield from train_steps(train, settings, start=start, name="demo", stop=stop)
         model.save(out / "diffusion_model")
         _check(stop)
+    if (steps := int(model.facts["steps"])) < _FEW_STEPS:
+        yield Note(
+            f"There was time for {steps} steps of training, which is too few to learn from these images: give more "
+            "--minutes, or close other programs."
+        )
     with timed.stage("generate"):
         generate = GenerateConfig(count=_FIELDS, height=_FIELD, width=_FIELD, seed=seed)
         generated = yield from generate_steps(model, generate, stop=stop)

@@ -80,8 +80,9 @@ def test_bad_input_is_one_sentence(viewer, dock, click, storm_layer):
 
 
 def test_dask_and_zarr_layers_are_read_plane_by_plane(viewer, dock, click, storm):
-    dask = pytest.importorskip("dask.array")
-    zarr = pytest.importorskip("zarr")
+    import dask.array as dask
+    import zarr
+
     stack = np.stack([storm.pixels[0]] * 3)
     lazy = viewer.add_image(dask.from_array(stack, chunks=(1, 192, 192)), name="dask", scale=(1, 20, 20))
     stored = viewer.add_image(zarr.array(stack, chunks=(1, 192, 192)), name="zarr", scale=(1, 20, 20))
