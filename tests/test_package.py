@@ -13,7 +13,8 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 ROOMS = (
     "config", "progress", "localizations", "images", "patches", "structures", "microscope", "compute",
     "memorization", "registration", "cards", "model_folder", "training", "denoiser", "sampling", "diffusion",
-    "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training",
+    "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network", "enhancer",
+    "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
     "models", "samples", "pictures", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
