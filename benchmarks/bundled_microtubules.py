@@ -42,7 +42,7 @@ from napari_smdiffusion.microscope_fit import fit_microscope
 from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
 from napari_smdiffusion.progress import Reporter, run
-from napari_smdiffusion.registration import moved
+from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import fourier_ring_correlation
 
 ATTRIBUTION = """
@@ -144,7 +144,7 @@ def measured(trained: Enhancer) -> dict[str, Any]:
         said = restored(EnhancedField(made.image, widefield, storm), columns)
         by, truth = said["registered"]["offset"], storm.pixels[0][:, columns]
         maps = [image.pixels[0] for image in (made.image, made.uncertainty) if image is not None]
-        sharp, width = (moved(plane, by)[:, columns] for plane in maps)
+        sharp, width = (translated(plane, by)[:, columns] for plane in maps)
         said["registered"]["frc_nm"] = fourier_ring_correlation(sharp, truth, storm.pixel_size or 20.0).resolution
         said["registered"]["coverage_90"] = float((np.abs(sharp - truth) <= width).mean())
         result[f"{name}_columns"] = said

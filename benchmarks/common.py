@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,13 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("napari-smdiffusion", "torch", "diffusers", "numpy")},
     }
+
+
+def commit() -> str:
+    """Return the commit that the code is at, with a + where it was changed since."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
 
 
 def _processor() -> str:

@@ -5,13 +5,25 @@
 A. Generated images resemble experimental ones. B. They are not copies. C. An enhancer trained on generated images is
 better than one trained on the few experimental images, or on the mathematical model.
 
-Each piece (the trainings of one seed at one size) is written to `results/paper_claims/` when it is done, and is not
-done again: the study goes on where it stopped, or where `--hours` ended it. Trainings are counted in steps, as many as
-two cores alone do in the minutes that are named (`STEPS_A_MINUTE`, measured by `bundled_microtubules.py`), so that
-nothing beside them changes the result. All of it takes about eight hours on two cores: two processes with one thread
-each (OMP_NUM_THREADS=1, `--share 1/2` and `--share 2/2`) are a sixth quicker than one with two. Draw it with
-`draw_claims.py`. Real data: see `common.py`; microtubules are trained on columns 0 to 959 of 1280 and tested on the
-rest, mitochondria on rows 0 to 1919 of 2560.
+Each piece (the trainings of one seed at one size) is written to `results/paper_claims/` when it is done, with the
+commit and the settings it was made with, and is not done again: the study goes on where it stopped, or where `--hours`
+ended it. Trainings are counted in steps, as many as two cores alone do in the minutes that are named (`STEPS_A_MINUTE`,
+measured by `bundled_microtubules.py`), so that nothing beside them changes the result. All of it takes about ten hours
+on two cores: two processes with one thread each (OMP_NUM_THREADS=1, `--share 1/2` and `--share 2/2`) are a sixth
+quicker than one with two. Draw it with `draw_claims.py`. Real data: see `common.py`; microtubules are trained on
+columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
+
+All enhancers of claim C have the same network, number of updates, patches and symmetries. They learn from
+
+- `experimental`: 1, 2, 4 or 8 fields of 256² from the training columns, or all of these columns;
+- `generated`: fields that a diffusion model generates which was trained on the same fields alone;
+- `both`: half of one and half of the other;
+- `mathematical`: the mathematical model as it is, the baseline of the paper;
+- `continuous`: the mathematical model as `simulated_filaments.py` uses it, without gaps; a better one for this cell;
+- `experimental and continuous`: half and half, which tells whether a diffusion model does more than such a mixture;
+- `pretrained`: what that script's model generates, from which all diffusion models here begin.
+
+The outcome named beforehand is the correlation with the STORM image as it is, on the real widefield image, registered.
 """
 
 from __future__ import annotations
@@ -27,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import DATA, FACTOR, RESULTS, TRAIN_COLUMNS, machine, microtubules
+from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, commit, machine, microtubules
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -38,19 +50,23 @@ from napari_smdiffusion import (
     load_diffusion_model,
     read_image,
     simulate,
+    write_image,
 )
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.comparison import EnhancedField, restored
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.filaments import compare_filaments
+from napari_smdiffusion.images import written_whole
 from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.microscope import widefield as simulated_widefield
 from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.progress import run
-from napari_smdiffusion.registration import moved
+from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import fourier_ring_correlation
+from napari_smdiffusion.restoration import linear_fit
 from napari_smdiffusion.two_sample import two_sample_test
+from simulated_filaments import continuous_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,11 +84,27 @@ MINUTES = (2, 10, 30)
 PATCHES = {128: 256, 256: 128}  # generated and drawn for the classifier
 LOOKED_UP = 64
 FEW_PATCHES = (4, 16, 64)
-FIELDS = (1, 2, 4, 8, 15)  # of 256 pixels; 15 is all there are
+ALL = 0  # stands for the training columns as a whole
+FIELDS = (1, 2, 4, 8, ALL)  # of 256 pixels
 FIELD = 256
 TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
-MADE, MADE_SIZE = 32, 512  # fields that are generated, and simulated by the mathematical model
-FEW_MINUTES, UPDATES = 3, 1200
+MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
+CENTRE, DISPLACED = 96, 8  # pixels of a patch that are looked up among few, and by how much known copies lie off
+FEW_MINUTES, UPDATES = 3, 1000
+# Patches smaller than the fields, so that few fields too are seen at many places; not so small that a part of each
+# field is held out for the calibration.
+PATCH, BATCH = 180, 8
+
+# Pieces that were made with other settings do not belong together: `draw_claims.py` refuses them.
+SETTINGS = {
+    "steps_a_minute": STEPS_A_MINUTE,
+    "few_minutes": FEW_MINUTES,
+    "updates": UPDATES,
+    "patch": PATCH,
+    "batch": BATCH,
+    "generated": [MADE, MADE_SIZE],
+    "looked_up": [LOOKED_UP, CENTRE],
+}
 
 
 @dataclass(frozen=True)
@@ -87,10 +119,9 @@ class Piece:
 def pieces() -> Iterator[Piece]:
     """Yield all pieces, those of the first seeds first."""
     for seed in SEEDS:
-        yield Piece(f"C_mathematical_seed{seed}", 1.5, partial(mathematical, seed))
-        yield Piece(f"C_start_seed{seed}", 2, partial(start_alone, seed))
+        yield Piece(f"C_without_seed{seed}", 4, partial(without_fields, seed))
         for count in FIELDS:
-            yield Piece(f"C_{count}fields_seed{seed}", 7, partial(enhancers, count, seed))
+            yield Piece(f"C_{count or 'all'}fields_seed{seed}", 6.5, partial(enhancers, count, seed))
         for count in FEW_PATCHES:
             for minutes in MINUTES[: 2 if seed in LONG_SEEDS else 1]:
                 name = f"B_{count}patches_{minutes}min_seed{seed}"
@@ -156,52 +187,105 @@ def _halves(rows: int) -> tuple[slice, slice]:
 
 
 def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
-    """Train on so many patches alone, and look for them in what is generated."""
+    """Train on so many patches alone, and look for them in what is generated.
+
+    What is looked up is the centre of each patch, so that copies that lie a little off are found too. As a control,
+    windows of the training image that lie `DISPLACED` pixels off the training patches, dimmed and with noise, are
+    looked up as well: all of them are copies.
+    """
     _, train, test = cell("microtubules")
-    grid = grid_patches(list(train.pixels), 128)
+    plane, size = train.pixels[0], 128
+    grid = grid_patches([plane], size)
+    columns = plane.shape[1] // size
     chosen = np.random.default_rng(seed).permutation(len(grid))[:count]
     few = Image(grid[chosen], train.pixel_size, name=f"{count} patches")
     model = trained([few], minutes, seed)
-    made = model.generate(LOOKED_UP, size=128, seed=seed).pixels
-    found = memorization(made, list(few.pixels), grid_patches(list(test.pixels), 128))
-    return {"steps": model.facts["steps"], "memorization": found}
+    made = model.generate(LOOKED_UP, size=size, seed=seed).pixels
+    held_out = grid_patches(list(test.pixels), size)
+    known = np.stack([_displaced(plane, which, columns, seed) for which in np.resize(chosen, LOOKED_UP)])
+    looked_up = {"generated": made, "known": known}
+    found = {
+        kind: memorization(_centre(patches), list(few.pixels), _centre(held_out)) for kind, patches in looked_up.items()
+    }
+    return {
+        "steps": model.facts["steps"],
+        "memorization": found["generated"],
+        "known_copies_found": found["known"]["copies"] / LOOKED_UP,
+    }
+
+
+def _displaced(plane: Pixels, which: int, columns: int, seed: int) -> Pixels:
+    """Return the window `DISPLACED` pixels off a patch of the grid, at most at the border, dimmed and with noise."""
+    random = np.random.default_rng([seed, which])
+    y, x = (128 * int(i) + int(random.choice((-1, 1))) * DISPLACED for i in divmod(which, columns))
+    y, x = (min(max(corner, 0), length - 128) for corner, length in zip((y, x), plane.shape, strict=True))
+    window = 0.7 * plane[y : y + 128, x : x + 128]
+    return np.asarray(window + random.normal(0, 0.1 * plane.std(), window.shape), np.float32)
+
+
+def _centre(patches: Pixels) -> Pixels:
+    margin = (patches.shape[-1] - CENTRE) // 2
+    return patches[:, margin : margin + CENTRE, margin : margin + CENTRE]
 
 
 # C
 
 
-def mathematical(seed: int) -> dict[str, Any]:
-    """Train an enhancer on fields of the mathematical model."""
-    made = simulate("microtubules", MADE, MADE_SIZE, cell("microtubules")[0].pixel_size or 20.0, seed)
-    return {"updates": UPDATES, "mathematical": enhancer([made], seed)}
-
-
-def start_alone(seed: int) -> dict[str, Any]:
-    """Train an enhancer on what the model generates that all others begin from, before it sees any experimental image.
-
-    What the others gain over it comes from the experimental fields.
-    """
-    made = load_diffusion_model(START).generate(MADE, size=MADE_SIZE, seed=seed)
-    return {"updates": UPDATES, "start": enhancer([made], seed)}
-
-
-def enhancers(count: int, seed: int) -> dict[str, Any]:
-    """Train enhancers on so many experimental fields, on what a model generates that saw these alone, and on both."""
-    _, train, _ = cell("microtubules")
-    grid = grid_patches(list(train.pixels), FIELD)
-    fields = Image(grid[np.random.default_rng(seed).permutation(len(grid))[:count]], train.pixel_size, name="fields")
-    made = trained([fields], FEW_MINUTES, seed).generate(MADE, size=MADE_SIZE, seed=seed)
+def without_fields(seed: int) -> dict[str, Any]:
+    """Train enhancers on what needs no experimental field."""
+    pixel = cell("microtubules")[0].pixel_size or 20.0
     return {
-        "updates": UPDATES,
-        "experimental": enhancer([fields], seed),
-        "generated": enhancer([made], seed),
-        "both": enhancer([fields, made], seed),
+        "mathematical": enhancer([simulate("microtubules", MADE, MADE_SIZE, pixel, seed)], seed),
+        "continuous": enhancer([continuous(seed)], seed),
+        "pretrained": enhancer([load_diffusion_model(START).generate(MADE, size=MADE_SIZE, seed=seed)], seed),
     }
 
 
+def continuous(seed: int) -> Image:
+    """Return the mathematical model without gaps, at the pixel size of the STORM image."""
+    fields = continuous_fields(MADE, MADE_SIZE, seed + 1)
+    return dataclasses.replace(fields, pixel_size=cell("microtubules")[0].pixel_size)
+
+
+def enhancers(count: int, seed: int) -> dict[str, Any]:
+    """Train enhancers on so many experimental fields, on what a model generates that saw these alone, and mixtures."""
+    fields, made = experimental(count, seed), generated(count, seed)
+    return {
+        "experimental": enhancer([fields], seed),
+        "generated": enhancer([made], seed),
+        "both": enhancer([fields, made], seed),
+        "experimental and continuous": enhancer([fields, continuous(seed)], seed),
+    }
+
+
+def experimental(count: int, seed: int) -> Image:
+    """Return so many fields of the training columns, or all of these columns."""
+    _, train, _ = cell("microtubules")
+    if count == ALL:
+        return train
+    grid = grid_patches(list(train.pixels), FIELD)
+    return Image(grid[np.random.default_rng(seed).permutation(len(grid))[:count]], train.pixel_size, name="fields")
+
+
+def generated(count: int, seed: int) -> Image:
+    """Return what a model generates that was trained on so many fields; kept, for it takes half of the time."""
+    path = ROOT / "build" / "paper_claims" / f"{count or 'all'}fields_seed{seed}.tif"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model = trained([experimental(count, seed)], FEW_MINUTES, seed)
+        write_image(path, model.generate(MADE, size=MADE_SIZE, seed=seed))
+    return read_image(path)
+
+
 def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
-    """Train an enhancer, drawing from all sources alike, and test it on simulated and on the real widefield image."""
-    config = EnhancerConfig(upscale=FACTOR, steps=UPDATES, seed=seed, previews=0)
+    """Train an enhancer, drawing from all sources alike, and test it on simulated and on the real widefield image.
+
+    Returns
+    -------
+    `real` and `simulated` (means over three images), each with what `judged` returns, and whether the intervals were
+    calibrated on images that were `held_out` from training.
+    """
+    config = EnhancerConfig(upscale=FACTOR, steps=UPDATES, patch=PATCH, batch=BATCH, seed=seed, previews=0)
     network = run(train_enhancer_steps(sources, config, MicroscopeConfig(), weights=[1.0] * len(sources)))
     storm, _, test = cell("microtubules")
     pixel = storm.pixel_size or 20.0
@@ -212,36 +296,54 @@ def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
         counts = simulated_widefield(torch.from_numpy(test.pixels)[:, None], MicroscopeConfig(), pixel, FACTOR, random)
         image = Image(counts[:, 0].numpy(), pixel * FACTOR, name="simulated widefield")
         drawn.append(judged(network, image, test, slice(None)))
-    found: dict[str, Any] = {"real": judged(network, microtubules()[2], storm, TEST_COLUMNS)}
-    found["simulated"] = {
-        kind: {key: mean([one[kind][key] for one in drawn]) for key in drawn[0][kind]} for kind in drawn[0]
+    simulated = {
+        how: {key: mean([one[how][key] for one in drawn]) for key in values} for how, values in drawn[0].items()
     }
-    return found
+    held_out = network.calibration is not None and bool(network.calibration.facts["held_out"])
+    return {
+        "real": judged(network, microtubules()[2], storm, TEST_COLUMNS),
+        "simulated": simulated,
+        "held_out": held_out,
+    }
 
 
 def judged(network: Enhancer, widefield: Image, reference: Image, columns: slice) -> dict[str, dict[str, float | None]]:
-    """Compare what the network makes of a widefield image with the reference: as they lie, and registered."""
+    """Compare what the network makes of a widefield image with the reference: as the two lie, and registered.
+
+    Returns
+    -------
+    For "as it is" and "registered": what `restoration` says, and of the interpolated image its `correlation`;
+    `frc_nm`, down to which period in nm the enhanced image agrees with the reference (1/7; None where it never does);
+    `coverage_90`, the share of pixels in the interval that is to hold 90 %, after the linear fit of intensities, and
+    `coverage_90_structure`, the same of the pixels that are not 0.
+    """
     made = network.enhance_with_uncertainty(widefield)
     said = restored(EnhancedField(made.image, widefield, reference), columns)
-    by = said["registered"]["offset"]
     truth = reference.pixels[0][:, columns]
     found = {}
-    for kind, restoring, offset in (("as it is", said, (0.0, 0.0)), ("registered", said["registered"], by)):
-        sharp, width = (moved(image.pixels[0], offset)[:, columns] for image in (made.image, made.uncertainty))
+    for kind, restoring, by in (
+        ("as it is", said, (0.0, 0.0)),
+        ("registered", said["registered"], said["registered"]["offset"]),
+    ):
+        planes = [image.pixels[0] for image in (made.image, made.uncertainty) if image is not None]
+        sharp, width = (translated(plane, by)[:, columns] for plane in planes)
+        # Enhancers that learned from simulated images are in other units than the reference.
+        slope = float(np.polyfit(sharp.ravel(), truth.ravel(), 1)[0])
+        inside = np.abs(linear_fit(sharp, truth) - truth) <= abs(slope) * width
         found[kind] = {
             **restoring["enhanced"],
-            "interpolated_correlation_blurred": restoring["interpolated"]["correlation_blurred"],
-            "frc_nm": fourier_ring_correlation(sharp, truth, reference.pixel_size).resolution,
-            # Of the pixels, the share in the interval that is to hold 90 %.
-            "coverage_90": float((np.abs(sharp - truth) <= width).mean()),
+            "interpolated_correlation": restoring["interpolated"]["correlation"],
+            "frc_nm": fourier_ring_correlation(sharp, truth, reference.pixel_size or 20.0).resolution,
+            "coverage_90": float(inside.mean()),
+            "coverage_90_structure": float(inside[truth > 0].mean()),
         }
     return found
 
 
 def mean(values: list[float | None]) -> float | None:
-    """Return the mean of what is known."""
+    """Return the mean, or None where one of the values is not known: failures must not be left out."""
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def main() -> None:
@@ -262,9 +364,11 @@ def main() -> None:
         if time.monotonic() + 60 * piece.minutes > end:
             continue
         began = time.monotonic()
-        result = {"piece": piece.name, **piece.measure(), "machine": machine()}
+        made_with = {"commit": commit(), "settings": SETTINGS}
+        result = {"piece": piece.name, **piece.measure(), **made_with, "machine": machine()}
         result["minutes"] = round((time.monotonic() - began) / 60, 2)
-        _file(piece).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        with written_whole(_file(piece)) as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         print(f"{piece.name}: {result['minutes']} min", flush=True)
 
 

@@ -60,13 +60,14 @@ def sparse_fields() -> Image:
     return _stack(planes)
 
 
-def continuous_fields() -> Image:
+def continuous_fields(count: int = 2 * FIELDS, size: int = SIZE, seed: int = 0) -> Image:
     """Return simulated fields of filaments without gaps, each filament of its own brightness, as STORM images show."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng([2, seed] if seed else 2)
     planes = []
-    for k in range(2 * FIELDS):
+    for k in range(count):
         together = int(rng.integers(1, 3))
-        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=9000 + 10 * k, labelling=3.0).pixels
+        first = 100_000 * seed + 9000 + 10 * k
+        layers = simulate("microtubules", together, size, PIXEL_SIZE, seed=first, labelling=3.0).pixels
         plane = gaussian_filter(np.tensordot(rng.uniform(0.15, 1, together), layers, axes=1), rng.uniform(0.7, 1.3))
         plane = np.maximum(plane - rng.uniform(0.05, 0.3) * plane.std(), 0)
         planes.append(plane / plane.std())

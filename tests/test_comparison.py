@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from napari_smdiffusion import Image, simulate
 from napari_smdiffusion.comparison import EnhancedField, compare_images, judge_enhanced
-from napari_smdiffusion.registration import moved
+from napari_smdiffusion.registration import translated
 
 FACTOR = 4
 
@@ -44,7 +44,7 @@ def test_an_enhanced_image_is_judged(field, tmp_path):
 
 
 def test_images_that_lie_off_each_other_are_laid_on_each_other(field):
-    off = replace(field.reference, pixels=np.stack([moved(plane, (-2, 1)) for plane in field.reference.pixels]))
+    off = replace(field.reference, pixels=np.stack([translated(plane, (-2, 1)) for plane in field.reference.pixels]))
     there, here = (judge_enhanced(replace(field, reference=image)) for image in (off, field.reference))
     apart, laid = there["enhancement"], there["enhancement"]["registered"]
     np.testing.assert_allclose(laid["offset"], (-2, 1), atol=0.2)

@@ -8,7 +8,7 @@ from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, simulate
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.progress import Note
-from napari_smdiffusion.registration import moved, offset, place_of
+from napari_smdiffusion.registration import place_of, registration_shift, translated
 
 FACTOR = 5
 
@@ -29,28 +29,30 @@ def pair(pairs):
 
 @pytest.mark.parametrize("by", [(0.0, 0.0), (-2.7, -0.8), (3.4, 1.2), (-6.0, 5.0)])
 def test_the_offset_of_a_stack_is_found_to_a_fraction_of_a_pixel(pairs, by):
-    found = offset(pairs[0], [moved(plane, by) for plane in pairs[1]], FACTOR)
+    found = registration_shift(pairs[0], [translated(plane, by) for plane in pairs[1]], FACTOR)
     np.testing.assert_allclose(found, by, atol=0.3)
 
 
 def test_a_small_image_alone_is_laid_right_to_a_quarter_of_a_widefield_pixel(pair):
-    np.testing.assert_allclose(offset([pair[0]], [moved(pair[1], (-4, 3))], FACTOR), (-4, 3), atol=FACTOR / 4)
+    np.testing.assert_allclose(
+        registration_shift([pair[0]], [translated(pair[1], (-4, 3))], FACTOR), (-4, 3), atol=FACTOR / 4
+    )
 
 
 @pytest.mark.parametrize("camera", ["flat", "of another field"])
 def test_images_that_share_nothing_are_left_where_they_are(pair, camera):
     flat = np.full((64, 64), 7.0, np.float32)
     if camera == "flat":
-        assert offset([flat], [pair[1]], FACTOR) == (0.0, 0.0)
+        assert registration_shift([flat], [pair[1]], FACTOR) == (0.0, 0.0)
     else:
-        found = offset([pair[0]], [np.ascontiguousarray(pair[1].T)], FACTOR)
+        found = registration_shift([pair[0]], [np.ascontiguousarray(pair[1].T)], FACTOR)
         assert max(map(abs, found)) <= 2 * FACTOR
 
 
 def test_whole_pixels_leave_the_noise_as_it_is(pair):
-    back = moved(pair[1], (3, -2), smooth=False)
+    back = translated(pair[1], (3, -2), smooth=False)
     np.testing.assert_array_equal(back[3:, :-2], pair[1][:-3, 2:])
-    np.testing.assert_allclose(moved(pair[1], (3, -2))[3:, :-2], back[3:, :-2], atol=1e-4)
+    np.testing.assert_allclose(translated(pair[1], (3, -2))[3:, :-2], back[3:, :-2], atol=1e-4)
 
 
 def test_the_place_of_a_smaller_field(pair):
@@ -63,7 +65,7 @@ def test_the_place_of_a_smaller_field(pair):
 
 def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):
     camera, sharp = pair
-    images = Image(camera, 100.0, name="camera"), Image(moved(sharp, (-4, 2)), 20.0, name="storm")
+    images = Image(camera, 100.0, name="camera"), Image(translated(sharp, (-4, 2)), 20.0, name="storm")
     config = EnhancerConfig(upscale=FACTOR, steps=2, patch=160, batch=1, channels=8, previews=0)
     events = list(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[images]))
     (note,) = [event for event in events if isinstance(event, Note) and "moved back" in event.message]

@@ -19,7 +19,7 @@ from .meanings import meanings_of
 from .memorization import memorization
 from .pictures import ComparedPatches, ShownField, draw_comparison
 from .progress import Progress, Steps, Stop, never, run
-from .registration import moved, offset
+from .registration import registration_shift, translated
 from .resolution import decorrelation_analysis, fourier_ring_correlation
 from .restoration import ErrorMap, error_map, restoration
 
@@ -223,7 +223,7 @@ def _judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     enhancement = restored(field)
     if pixel_size is not None:
         by = enhancement["registered"]["offset"]
-        laid = zip((moved(plane, by) for plane in image.pixels), field.reference.pixels, strict=True)
+        laid = zip((translated(plane, by) for plane in image.pixels), field.reference.pixels, strict=True)
         agreed = [fourier_ring_correlation(plane, truth, pixel_size).resolution for plane, truth in laid]
         known = [one for one in agreed if one is not None]
         judged["frc_with_reference"] = float(np.median(known)) if known else None
@@ -250,11 +250,11 @@ def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, An
         raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")
     truth = field.reference.pixels
     plain = [zoom(plane, field.factor, order=3, grid_mode=True, mode="nearest") for plane in field.widefield.pixels]
-    by = offset(list(field.widefield.pixels), list(truth), field.factor)
+    by = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
     found: dict[str, Any] = {"registered": {"offset": list(by)}}
     for kind, planes in (("enhanced", field.enhanced.pixels), ("interpolated", plain)):
         found[kind] = _means([restoration(p[:, columns], t[:, columns]) for p, t in zip(planes, truth, strict=True)])
-        laid = [moved(plane, by)[:, columns] for plane in planes]
+        laid = [translated(plane, by)[:, columns] for plane in planes]
         found["registered"][kind] = _means([restoration(p, t[:, columns]) for p, t in zip(laid, truth, strict=True)])
     return found
 

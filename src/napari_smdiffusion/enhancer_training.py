@@ -17,7 +17,7 @@ from .images import Image, common_pixel_size
 from .model_folder import check_place
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
-from .registration import moved, offset
+from .registration import registration_shift, translated
 from .training import Budget, TrainingState, optimize_steps, training_facts
 
 if TYPE_CHECKING:
@@ -124,14 +124,14 @@ def _registered(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[lis
     """Lay each super-resolution image on its widefield image, to a pixel; its own pixels stay as they are."""
     laid = []
     for coarse, fine in pairs:
-        by = offset(list(coarse.pixels), list(fine.pixels), upscale)
+        by = registration_shift(list(coarse.pixels), list(fine.pixels), upscale)
         back = (-round(by[0]), -round(by[1]))
         if any(back):
             yield Note(
                 f"{fine.name} lies {by[0]:.1f} pixels below and {by[1]:.1f} to the right of where {coarse.name} has "
                 "its structure: it is moved back for the training."
             )
-            fine = replace(fine, pixels=np.stack([moved(plane, back, smooth=False) for plane in fine.pixels]))
+            fine = replace(fine, pixels=np.stack([translated(plane, back, smooth=False) for plane in fine.pixels]))
         laid.append((coarse, fine))
     return laid
 

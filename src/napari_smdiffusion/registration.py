@@ -44,7 +44,9 @@ def place_of(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] |
     return y, x
 
 
-def offset(widefield: Sequence[Pixels] | Pixels, sharp: Sequence[Pixels] | Pixels, factor: int) -> tuple[float, float]:
+def registration_shift(
+    widefield: Sequence[Pixels] | Pixels, sharp: Sequence[Pixels] | Pixels, factor: int
+) -> tuple[float, float]:
     """Return by how much the widefield image must be moved to lie on the super-resolution image.
 
     The highest cross-correlation of the two without what is wider than filaments, to parts of a pixel by a parabola
@@ -86,7 +88,7 @@ def _vertex(before: float, top: float, after: float) -> float:
     return float(0.5 * (before - after) / curved) if curved < 0 else 0.0
 
 
-def moved(plane: Pixels, by: tuple[float, float], *, smooth: bool = True) -> Pixels:
+def translated(plane: Pixels, by: tuple[float, float], *, smooth: bool = True) -> Pixels:
     """Return a plane moved by (y, x) pixels, downwards and to the right; what comes in at the border repeats it.
 
     Between pixels by cubic splines where `smooth`; else to the nearest whole pixel, which leaves noise as it is.
