@@ -8,8 +8,8 @@ It draws an image in 1000 network evaluations; a few of them are timed.
 
 `theirs` and `ours` train both on the microtubule columns 0 to 959, on patches of 128 pixels, for as many steps as
 `speed` says that fit into 10 and 30 minutes, ours from scratch as well as from the bundled model of simulated
-filaments. The checkpoints of the reference are imported, and drawn with 32 steps of DDIM, for 1000 would take hours.
-Run `speed` with nothing beside it; the others are counted in steps.
+filaments, which was trained for two hours before. The checkpoints of the reference are imported, and drawn with 32
+steps of DDIM, for 1000 would take hours. One seed. Run `speed` with nothing beside it; the others are counted in steps.
 """
 
 from __future__ import annotations
@@ -155,11 +155,13 @@ def _judged(model: DiffusionModel, steps: int, network_evaluations: int) -> dict
     made = model.generate(JUDGED, size=128, seed=1, steps=network_evaluations).pixels
     real = grid_patches(list(storm.pixels), 128)
     drawn = draw_patches(list(storm.pixels), 128, JUDGED, np.random.default_rng(1))
+    halves = [draw_patches([rows], 128, JUDGED, np.random.default_rng(2)) for rows in np.split(storm.pixels[0], 2)]
     tifffile.imwrite(WORK / f"{model.name}.tif", made)
     return {
         "steps": steps,
         "realism": realism(made, real, storm.pixel_size),
         "auc": two_sample_test(drawn, made).auc,
+        "auc_two_halves": two_sample_test(*halves).auc,
         "evaluations": network_evaluations,
     }
 
@@ -200,7 +202,7 @@ def ours() -> None:
     for start in (None, "simulated-filaments"):
         for minutes, count in _steps("ours", TrainConfig().batch).items():
             config = TrainConfig(steps=count, previews=0)
-            name = f"{'scratch' if start is None else 'start'}_{minutes}min"
+            name = f"{'scratch' if start is None else 'pretrained'}_{minutes}min"
             begin = None if start is None else load_diffusion_model(start)
             model = run(train_steps([microtubules()[1]], config, start=begin, name=name))
             result[name] = _judged(model, count, 18)

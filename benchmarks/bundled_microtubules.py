@@ -65,6 +65,7 @@ def diffusion(minutes: float) -> None:
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
     model.save(WORK / "diffusion")
     model.save(bundled_folder() / "diffusion" / "microtubules", half=True)
+    (WORK / "fields.tif").unlink(missing_ok=True)  # of the model before
     patches = run(generate_steps(model, GenerateConfig(count=400, seed=2)), Reporter())
     write_image(WORK / "patches.tif", patches)
     curve = model.facts["curve"]
@@ -120,12 +121,13 @@ def enhancer(minutes: float) -> None:
     trained = run(steps, Reporter())
     trained = dataclasses.replace(trained, facts={**trained.facts, "attribution": ATTRIBUTION})
     trained.save(WORK / "enhancer")
-    trained.save(bundled_folder() / "enhancer" / "microtubules", half=True)
-    save("bundled_enhancer", {"minutes": minutes, "steps": trained.facts["steps"], **measured(trained)})
+    shipped = bundled_folder() / "enhancer" / "microtubules"
+    trained.save(shipped, half=True)
+    save("bundled_enhancer", {"minutes": minutes, "steps": trained.facts["steps"], **measured(Enhancer.load(shipped))})
 
 
 def fitted(minutes: float) -> None:
-    """Train another enhancer, through a microscope that is fitted to the real widefield image, and judge it as well."""
+    """Train another enhancer, through a microscope fitted to the whole real widefield image, and judge it as well."""
     found = fit_microscope(microtubules()[2], [fields()], MicroscopeConfig(), FACTOR)
     config = EnhancerConfig(upscale=FACTOR, minutes=minutes, previews=0)
     trained = run(train_enhancer_steps([fields()], config, found.config(MicroscopeConfig())), Reporter())

@@ -243,8 +243,8 @@ def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, An
     Returns
     -------
     What `restoration` says of the image `enhanced`, and of the widefield image `interpolated`; and `registered`, the
-    same after both were moved by `offset`, the (y, x) in pixels of the reference by which the widefield image has to
-    be moved to lie on it, whatever was made of it.
+    same after both were translated by `offset`, the `registration_shift` of the widefield image, (y, x) in pixels of
+    the reference: it does not depend on what was made of that image.
     """
     if field.reference is None:
         raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")

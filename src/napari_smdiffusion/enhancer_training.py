@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from .images import Image, common_pixel_size
 from .model_folder import check_place
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
-from .registration import registration_shift, translated
+from .registration import registration_shift
 from .training import Budget, TrainingState, optimize_steps, training_facts
 
 if TYPE_CHECKING:
@@ -77,8 +76,9 @@ def train_enhancer_steps(
         For images that cannot be trained on.
     """
     _check_pairs(pairs, config.upscale)
+    given = [fine for _, fine in pairs] if pairs else list(images)
     pairs = yield from _registered(pairs, config.upscale)
-    sources = [fine for _, fine in pairs] if pairs else list(images)
+    sources = [fine for _, fine in pairs] if pairs else given
     pixel_size = common_pixel_size(sources)
     if not pairs and pixel_size is None:
         raise ValueError(f"{sources[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
@@ -97,7 +97,7 @@ def train_enhancer_steps(
     state = TrainingState(network, config.learning_rate)
     yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
     bring_home(network, device)
-    facts = training_facts(sources, name or (out.name if out is not None else "unnamed"))
+    facts = training_facts(given, name or (out.name if out is not None else "unnamed"))
     facts["weights"] = None if weights is None else list(weights)
     facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
     facts |= state.facts()
@@ -121,19 +121,29 @@ def _check_pairs(pairs: Sequence[tuple[Image, Image]], upscale: int) -> None:
 
 
 def _registered(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[list[tuple[Image, Image]]]:
-    """Lay each super-resolution image on its widefield image, to a pixel; its own pixels stay as they are."""
-    laid = []
+    """Cut each pair to where both images show the same field, to a pixel; the pixels themselves stay as they are."""
+    found = []
     for coarse, fine in pairs:
         by = registration_shift(list(coarse.pixels), list(fine.pixels), upscale)
-        back = (-round(by[0]), -round(by[1]))
-        if any(back):
+        whole = round(by[0]), round(by[1])
+        if any(whole):
             yield Note(
-                f"{fine.name} lies {by[0]:.1f} pixels below and {by[1]:.1f} to the right of where {coarse.name} has "
-                "its structure: it is moved back for the training."
+                f"{fine.name} is shifted by ({by[0]:.1f}, {by[1]:.1f}) pixels (y, x) against {coarse.name}: both are "
+                "cut to what they share."
             )
-            fine = replace(fine, pixels=np.stack([translated(plane, back, smooth=False) for plane in fine.pixels]))
-        laid.append((coarse, fine))
-    return laid
+            coarse, fine = _shared(coarse, fine, whole, upscale)
+        found.append((coarse, fine))
+    return found
+
+
+def _shared(coarse: Image, fine: Image, shift: tuple[int, int], upscale: int) -> tuple[Image, Image]:
+    """Return the pair without the widefield pixels at the border whose field the shifted image does not hold."""
+    inner = []
+    for by, length in zip(shift, coarse.size, strict=True):
+        cut = -(-abs(by) // upscale)
+        inner.append((slice(cut, length - cut), slice(cut * upscale + by, (length - cut) * upscale + by)))
+    (rows, fine_rows), (columns, fine_columns) = inner
+    return coarse.crop(rows, columns), fine.crop(fine_rows, fine_columns)
 
 
 @torch.no_grad()

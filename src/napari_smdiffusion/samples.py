@@ -30,7 +30,7 @@ _HASHES = {
 _STORM_PIXEL = {"microtubule": 19.35600, "mitochondria": 20.0}  # nm; the second is not stated with the data: about 20
 _FACTOR = {"microtubule": 5, "mitochondria": 4}
 # Where the corner of the STORM image lies in the widefield image, (y, x) in widefield pixels; the fractions as found by
-# `registration.registration_shift`, to about a tenth of a widefield pixel.
+# `registration.registration_shift`, which differs by up to 0.3 between parts of these fields.
 _CORNER = {"microtubule": (50.52, 48.16), "mitochondria": (-0.53, 0.54)}
 
 
