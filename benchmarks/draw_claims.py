@@ -24,24 +24,36 @@ if TYPE_CHECKING:
 
 PLACE = RESULTS / "paper_claims"
 PAGE = ROOT / "docs" / "results.md"
-NO_FIELDS = ("mathematical", "start")
+NO_FIELDS = {"mathematical": "#c7c7c7", "continuous": "#7f7f7f", "pretrained": "#bcbd22"}
 ARMS = {
-    "mathematical": "#7f7f7f",
-    "start": "#bcbd22",
+    **NO_FIELDS,
     "experimental": "#1f77b4",
+    "experimental and continuous": "#17becf",
     "both": "#9467bd",
     "generated": "#d62728",
 }
 KINDS = {"real": "registered", "simulated": "as it is"}  # widefield images, and how they are compared
-SHOWN = ("correlation", "correlation_blurred", "psnr", "ssim", "frc_nm", "coverage_90")
+PRIMARY = "correlation"
+SHOWN = {
+    "correlation": "correlation",
+    "correlation_blurred": "blurred",
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "frc_nm": "FRC, nm",
+    "coverage_90": "coverage",
+    "coverage_90_structure": "coverage of structure",
+}
 STRUCTURES = {"microtubules": "#d62728", "mitochondria": "#2ca02c"}
 
 Piece = dict[str, Any]
+BySeed = dict[tuple[str, str], dict[int, Piece]]  # by arm and fields, then by seed
 
 
 def measured() -> dict[str, Piece]:
-    """Return all pieces by their names."""
+    """Return all pieces by their names; pieces made with different settings do not belong together."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(PLACE.glob("*.json"))]
+    if len({json.dumps(one["settings"]) for one in found}) > 1:
+        raise ValueError(f"The pieces in {PLACE} were made with different settings: delete those of before.")
     return {one["piece"]: one for one in found}
 
 
@@ -53,12 +65,15 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def interval(values: Iterable[float | None], digits: int = 2) -> str:
-    """Return the mean of what is known, with its interval."""
-    known = [value for value in values if value is not None]
+    """Return the mean with its interval, and of how many it is known where it is not of all."""
+    given = list(values)
+    known = [value for value in given if value is not None]
     if not known:
         return "none"
     mean = f"{np.mean(known):.{digits}f}"
-    return f"{mean} ± {half_width(known):.{digits}f}" if len(known) > 1 else f"{mean} (1)"
+    if len(known) > 1:
+        mean += f" ± {half_width(known):.{digits}f}"
+    return mean if len(known) == len(given) else f"{mean} ({len(known)} of {len(given)})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -161,6 +176,7 @@ def copies(pieces: dict[str, Piece]) -> str:
                 f"{sum(m['copies'] for m in found)} of {sum(len(m['copied']) for m in found)}",
                 interval(m["generated_median"] for m in found),
                 interval(m["held_out_median"] for m in found),
+                interval(one.get("known_copies_found") for one in ones),
             )
         )
     figure = new_figure(6, 4)
@@ -176,74 +192,85 @@ def copies(pieces: dict[str, Piece]) -> str:
     axes.set(xticks=range(len(names)), xticklabels=names, xlabel="training patches of 128²", ylabel="share of copies")
     axes.legend(frameon=False)
     save_figure(figure, PICTURES / "claim_b.png")
-    header = ("training patches", "minutes", "seeds", "copies", "nearest, generated", "nearest, held out")
+    header = (
+        "training patches",
+        "minutes",
+        "seeds",
+        "copies",
+        "nearest, generated",
+        "nearest, held out",
+        "known copies found",
+    )
     return table(header, rows)
 
 
 def enhancers(pieces: dict[str, Piece]) -> str:
     """Draw and tabulate claim C, with differences paired by seed."""
-    by_seed: dict[tuple[str, int], dict[int, Piece]] = defaultdict(dict)
+    by_seed: BySeed = defaultdict(dict)
     for name, one in pieces.items():
-        if found := re.fullmatch(r"C_(\d+)fields_seed(\d+)", name):
-            for arm in ("experimental", "both", "generated"):
-                by_seed[arm, int(found[1])][int(found[2])] = one[arm]
-        elif found := re.fullmatch(r"C_(mathematical|start)_seed(\d+)", name):
-            by_seed[found[1], 0][int(found[2])] = one[found[1]]
-    counts = sorted({count for _, count in by_seed} - {0})
+        if found := re.fullmatch(r"C_(?:(\w+)fields|without)_seed(\d+)", name):
+            for arm in set(ARMS) & set(one):
+                by_seed[arm, found[1] or ""][int(found[2])] = one[arm]
+    counts = [count for count in ("1", "2", "4", "8", "all") if ("generated", count) in by_seed]
     if not counts:
         return "Not measured yet."
     _draw_enhancers(by_seed, counts)
-    parts = []
-    for kind, how in KINDS.items():
-        rows = []
-        for count in counts:
-            for arm in ARMS:
-                seeds = by_seed[arm, 0 if arm in NO_FIELDS else count]
-                if seeds and (arm not in NO_FIELDS or count == counts[0]):
-                    values = {key: [one[kind][how][key] for one in seeds.values()] for key in SHOWN}
-                    rows.append(
-                        (
-                            "none" if arm in NO_FIELDS else count,
-                            arm,
-                            len(seeds),
-                            *(interval(values[key], 0 if key == "frc_nm" else 2) for key in SHOWN),
-                        )
-                    )
-        header = ("fields", "trained on", "seeds", "correlation", "blurred", "PSNR", "SSIM", "FRC, nm", "in the 90 %")
-        parts.append(f"On the **{kind}** widefield image ({how}):\n\n" + table(header, rows))
+    parts = [_every_measure(by_seed, counts, kind, how) for kind, how in KINDS.items()]
+    others = [arm for arm in ARMS if arm not in ("generated", "both")]
+    header = ("fields", "widefield", *(f"over {other}" for other in others))
     rows = [
-        (
-            count,
-            *(
-                _difference(by_seed, kind, "generated", count, other)
-                for other in ("experimental", *NO_FIELDS)
-                for kind in KINDS
-            ),
-        )
+        (count, kind, *(_difference(by_seed, kind, PRIMARY, count, other) for other in others))
+        for kind in KINDS
         for count in counts
     ]
-    header = ("fields", *(f"over {other}, {kind}" for other in ("experimental", *NO_FIELDS) for kind in KINDS))
-    paired = "What `generated` gains in correlation (blurred), paired by seed:\n\n" + table(header, rows)
-    return "\n\n".join([*parts, paired])
+    parts.append(f"What `generated` gains in {SHOWN[PRIMARY]}, paired by seed:\n\n" + table(header, rows))
+    keys = [key for key in SHOWN if key != PRIMARY and not key.startswith("coverage")]
+    rows = [
+        (count, kind, *(_difference(by_seed, kind, key, count, "experimental", 3) for key in keys))
+        for kind in KINDS
+        for count in counts
+    ]
+    header = ("fields", "widefield", *(SHOWN[key] for key in keys))
+    parts.append(
+        "What it gains over `experimental` in the other measures (less is better for FRC):\n\n" + table(header, rows)
+    )
+    return "\n\n".join(parts)
 
 
-def _difference(by_seed: dict[tuple[str, int], dict[int, Piece]], kind: str, arm: str, count: int, other: str) -> str:
-    ours, theirs = by_seed[arm, count], by_seed[other, 0 if other in NO_FIELDS else count]
-    how, key = KINDS[kind], "correlation_blurred"
-    return interval(ours[s][kind][how][key] - theirs[s][kind][how][key] for s in ours if s in theirs)
+def _arm(by_seed: BySeed, arm: str, count: str) -> dict[int, Piece]:
+    return by_seed.get((arm, "" if arm in NO_FIELDS else count), {})
 
 
-def _draw_enhancers(by_seed: dict[tuple[str, int], dict[int, Piece]], counts: list[int]) -> None:
+def _every_measure(by_seed: BySeed, counts: Sequence[str], kind: str, how: str) -> str:
+    rows = []
+    for count in counts:
+        for arm in ARMS:
+            seeds = _arm(by_seed, arm, count).values()
+            if seeds and (arm not in NO_FIELDS or count == counts[0]):
+                cells = (interval((one[kind][how][key] for one in seeds), 0 if key == "frc_nm" else 2) for key in SHOWN)
+                rows.append(("none" if arm in NO_FIELDS else count, arm, len(seeds), *cells))
+    header = ("fields", "trained on", "seeds", *SHOWN.values())
+    return f"On the **{kind}** widefield image ({how}):\n\n" + table(header, rows)
+
+
+def _difference(by_seed: BySeed, kind: str, key: str, count: str, other: str, digits: int = 2) -> str:
+    ours, theirs, how = _arm(by_seed, "generated", count), _arm(by_seed, other, count), KINDS[kind]
+    pairs = [(ours[s][kind][how][key], theirs[s][kind][how][key]) for s in ours if s in theirs]
+    return interval((None if None in pair else pair[0] - pair[1] for pair in pairs), digits)
+
+
+def _draw_enhancers(by_seed: BySeed, counts: Sequence[str]) -> None:
     figure = new_figure(11, 4.5)
     for axes, (kind, how) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
         for arm, color in ARMS.items():
-            drawn = [(count, by_seed[arm, 0 if arm in NO_FIELDS else count]) for count in counts]
-            values = [(c, [one[kind][how]["correlation_blurred"] for one in seeds.values()]) for c, seeds in drawn]
-            _errorbar(axes, [(c, v) for c, v in values if v], arm, color)
-        axes.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="experimental fields of 256²")
-        axes.set(title=f"{kind} widefield, {how}", ylabel="correlation, STORM image blurred by 2 px")
-        axes.minorticks_off()
-    axes.legend(frameon=False)
+            drawn = [
+                (place, [one[kind][how][PRIMARY] for one in _arm(by_seed, arm, count).values()])
+                for place, count in enumerate(counts)
+            ]
+            _errorbar(axes, [(place, values) for place, values in drawn if values], arm, color)
+        axes.set(xticks=range(len(counts)), xticklabels=counts, xlabel="experimental fields of 256²")
+        axes.set(title=f"{kind} widefield image, {how}", ylabel="correlation with the STORM image")
+    axes.legend(frameon=False, fontsize=8)
     save_figure(figure, PICTURES / "claim_c.png")
 
 
