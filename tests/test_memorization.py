@@ -1,11 +1,17 @@
 """Copies are found wherever they come from, and nothing else is called one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from curves import curves
-from napari_smdiffusion import simulate
+from napari_smdiffusion import Image, load_diffusion_model, simulate
 from napari_smdiffusion.assess import grid_patches
+from napari_smdiffusion.compute import generator
+from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas
+from napari_smdiffusion.images import Scaling
 from napari_smdiffusion.memorization import correlation_map, memorization, nearest_matches
 from napari_smdiffusion.patches import symmetry
 
@@ -124,3 +130,27 @@ def test_what_cannot_be_looked_up_is_refused(fields):
         memorization(fields, list(fields), fields[:0])
     with pytest.raises(ValueError, match="smaller than the patches"):
         nearest_matches(fields, [fields[0][:100]])
+
+
+def test_a_model_overfitted_to_four_patches_is_called_out():
+    """Without the 8 symmetries, and far longer than it should: then a diffusion model copies, and it is said."""
+    sim = simulate("microtubules", count=40, size=64, pixel_size=20.0, seed=1)
+    few, held_out = sim.pixels[:4], sim.pixels[4:]
+    start = load_diffusion_model("simulated-filaments")
+    model = replace(start, scaling=Scaling.fit([Image(few)]))
+    clean = torch.from_numpy(model.scaling.scale(few))[:, None]
+    before = memorization(model.generate(16, size=64).pixels, list(few), held_out)
+    assert before["copies"] == 0
+    optimizer = torch.optim.AdamW(model.unet.parameters(), 1e-3, betas=(0.9, 0.99))
+    model.unet.train()
+    for step in range(1000):
+        sigma, _ = draw_sigmas(4, generator(0, step), 0.5, 1.5)
+        noise = torch.randn(clean.shape, generator=generator(1, step))
+        optimizer.zero_grad()
+        denoising_loss(model.unet, clean, sigma, noise).mean().backward()
+        torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
+        optimizer.step()
+    after = memorization(model.generate(16, size=64).pixels, list(few), held_out)
+    assert after["copies"] >= 3
+    assert after["generated_median"] > before["generated_median"] + 0.15
+    assert "copied" in after["verdict"] or "copies" in after["verdict"]

@@ -23,6 +23,7 @@ Values = npt.NDArray[np.float64]
 _BLOCK = 512  # pixels; a spectrum of this size stays in a core's cache
 # Windows with less contrast than this share of their plane's are left alone: their correlation is rounding error.
 _FLAT = 0.01
+_MIDDLE = 0.75  # of the smallest plane: the most of a patch that is looked up
 # Chance that any patch at all is called a copy where none is. It is small, because the exponential law holds for the
 # ordinary patches better than for the odd one.
 _FALSE_ALARM = 0.01
@@ -201,7 +202,8 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
         (N, Y, X) patches, at least one of each. A handful held out is enough, though copies are found more surely with
         20 or more.
     training
-        (Y, X) planes, none smaller than the patches, and none that shows what was held out.
+        (Y, X) planes, none smaller than the patches, and none that shows what was held out. Where the smallest is less
+        than a third larger than the patches, the middle of the patches is looked up: three quarters of that plane.
 
     Returns
     -------
@@ -220,7 +222,10 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
             "Looking for copies needs generated patches, and experimental ones that the model was not trained on."
         )
     planes = [halved(plane[np.newaxis])[0] for plane in training]
-    made, real = (nearest_matches(halved(patches), planes) for patches in (generated, held_out))
+    # Planes hardly larger than the patches hold few windows to compare with, and no copy that lies a little off.
+    side = int(_MIDDLE * min(min(plane.shape) for plane in training)) // 2 * 2
+    looked_up = [_middle(patches, side) for patches in (generated, held_out)]
+    made, real = (nearest_matches(halved(patches), planes) for patches in looked_up)
     made_r, real_r = (np.array([match.correlation for match in matches]) for matches in (made, real))
     made_margin, real_margin = (np.array([match.margin for match in matches]) for matches in (made, real))
     threshold = _threshold(real_margin, len(made))
@@ -235,6 +240,12 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
         "copied": [bool(flag) for flag in copied],
         "verdict": _verdict(int(copied.sum()), len(made), known, len(real)),
     }
+
+
+def _middle(patches: Pixels, side: int) -> Pixels:
+    """Return the middle of (N, Y, X) patches, `side` pixels at most."""
+    y, x = (max(0, length - side) // 2 for length in patches.shape[1:])
+    return patches[:, y : y + side, x : x + side]
 
 
 def _threshold(null: Values, count: int) -> float:
