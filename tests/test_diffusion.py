@@ -240,3 +240,15 @@ def test_a_field_of_many_windows_has_no_seams(tiny_model, monkeypatch):
         across = np.abs(np.diff(planes, axis=axis)).mean(axis=(0, 3 - axis))
         at_edges, elsewhere = (np.array([across[place - 1] for place in places]) for places in (edges, others))
         assert at_edges.mean() < elsewhere.mean() + 2 * elsewhere.std()
+
+
+def test_who_sees_few_images_too_often_is_warned_of_copies(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_smdiffusion.cards._SEEN_TOO_OFTEN", 20)
+    few = Image(np.random.default_rng(0).random((2, 64, 64)), 20.0)
+    for steps, warned in ((9, 0), (12, 1)):
+        events = []
+        out = tmp_path / str(steps)
+        run(train_steps([few], TrainConfig(**{**TINY, "steps": steps}), out=out), events.append)
+        notes = [event.message for event in events if isinstance(event, Note) and "begin to copy" in event.message]
+        assert len(notes) == warned
+        assert ("begin to copy" in (out / "README.md").read_text(encoding="utf-8")) == bool(warned)

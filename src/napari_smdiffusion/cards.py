@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+
+# How often each part of the training images is seen. Models of four patches that saw them 2 200 times copied none, and
+# 11 000 times some (docs/results.md, claim B).
+_SEEN_TOO_OFTEN = 4000
+
+
+def times_seen(facts: Mapping[str, Any], step: int) -> float:
+    """Return how often a diffusion model has seen each part of its training images after `step` steps."""
+    pixels = sum(math.prod(image["shape"]) for image in facts["training_data"])
+    return float(step * facts["config"]["batch"] * facts["config"]["patch"] ** 2 / pixels)
+
+
+def copying(facts: Mapping[str, Any], step: int) -> str:
+    """Return a warning where it has seen them so often that such models began to copy; else nothing."""
+    seen = times_seen(facts, step)
+    if seen < _SEEN_TOO_OFTEN:
+        return ""
+    return (
+        f"Each part of the training images was seen {seen:.0f} times, and from about {_SEEN_TOO_OFTEN} times on models "
+        "begin to copy them: look for copies (Compare images, or smdiffusion compare --training), and train for a "
+        "shorter time or on more images if there are any."
+    )
 
 
 def write_diffusion_card(folder: Path, facts: dict[str, Any]) -> None:
@@ -13,7 +38,8 @@ def write_diffusion_card(folder: Path, facts: dict[str, Any]) -> None:
     title = f"{facts['name']}: a diffusion model of super-resolution images"
     size = facts["imported"]["image_size"] if "imported" in facts else 512
     use = f"smdiffusion generate {facts['name']} --out generated.tif --count 16 --size {size}"
-    _write(folder, facts, title, use)
+    warning = "" if "imported" in facts else copying(facts, facts.get("steps", 0))
+    _write(folder, facts, title, use, f"\n## Copies\n\n{warning}\n" if warning else "")
 
 
 def write_enhancer_card(folder: Path, facts: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from .cards import copying
 from .compute import bring_home, generator, pick_device
 from .config import TrainConfig, to_dict
 from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
@@ -15,7 +17,7 @@ from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, check_place, damage_named, mend, read_facts
 from .patches import check_patch, draw_patches
-from .progress import Note, Steps, Stop, never
+from .progress import Note, Progress, Steps, Stop, never
 from .sampling import EDM
 from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
 
@@ -133,7 +135,7 @@ def train_steps(
         if out is not None:
             save_model(model(state), out, state=state)
 
-    yield from optimize_steps(
+    steps = optimize_steps(
         state,
         task,
         Budget(config.minutes, config.steps),
@@ -141,8 +143,20 @@ def train_steps(
         checkpoint=None if out is None else checkpoint,
         device=device,
     )
+    yield from _warned(steps, {**facts, "config": to_dict(config)})
     bring_home(unet, device)
     return model(state)
+
+
+def _warned(steps: Steps[None], facts: dict[str, Any]) -> Steps[None]:
+    """Pass on the events of a training, and say once when it has seen its images so often that it may copy them."""
+    said = False
+    with closing(steps):
+        for event in steps:
+            yield event
+            if not said and isinstance(event, Progress) and (warning := copying(facts, event.step)):
+                yield Note(warning)
+                said = True
 
 
 def _cut(out: Path | None) -> dict[str, Any]:

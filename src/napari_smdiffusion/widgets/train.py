@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QGridLayout, QLineEdit, QRadioButton, QWidget
 
+from ..cards import copying
 from ..config import DEFAULT_START, TrainConfig
-from ..model_folder import check_place
+from ..model_folder import check_place, read_facts
 from ..models import user_folder
 from ..pictures import contact_sheet
 from ..progress import Event, Preview, Steps, Stop
@@ -180,7 +181,8 @@ class TrainDock(Dock):
             if isinstance(dock, GenerateDock):
                 dock.model.choose(result.name)
         self.name.setText(free_name(self._model_name))
-        return f"The model {result.name} is trained: it is chosen in Generate images."
+        warning = copying(facts := read_facts(result, "diffusion"), facts.get("steps", 0))
+        return f"The model {result.name} is trained: it is chosen in Generate images. {warning}".strip()
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered."""
