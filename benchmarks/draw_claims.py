@@ -52,8 +52,9 @@ BySeed = dict[tuple[str, str], dict[int, Piece]]  # by arm and fields, then by s
 def measured() -> dict[str, Piece]:
     """Return all pieces by their names; pieces made with different settings do not belong together."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(PLACE.glob("*.json"))]
-    if len({json.dumps(one["settings"]) for one in found}) > 1:
-        raise ValueError(f"The pieces in {PLACE} were made with different settings: delete those of before.")
+    for claim in "ABC":
+        if len({json.dumps(one["settings"]) for one in found if one["piece"][0] == claim}) > 1:
+            raise ValueError(f"Pieces of claim {claim} in {PLACE} were made with different settings: delete the old.")
     return {one["piece"]: one for one in found}
 
 

@@ -90,20 +90,23 @@ FIELD = 256
 TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
 MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
 CENTRE, DISPLACED = 96, 8  # pixels of a patch that are looked up among few, and by how much known copies lie off
-FEW_MINUTES, UPDATES = 3, 1000
+FEW_MINUTES, UPDATES = 3, 2000
+MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
 # Patches smaller than the fields, so that few fields too are seen at many places; not so small that a part of each
 # field is held out for the calibration.
 PATCH, BATCH = 180, 8
 
-# Pieces that were made with other settings do not belong together: `draw_claims.py` refuses them.
+# What pieces of a claim must have in common to be drawn together.
 SETTINGS = {
-    "steps_a_minute": STEPS_A_MINUTE,
-    "few_minutes": FEW_MINUTES,
-    "updates": UPDATES,
-    "patch": PATCH,
-    "batch": BATCH,
-    "generated": [MADE, MADE_SIZE],
-    "looked_up": [LOOKED_UP, CENTRE],
+    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP},
+    "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": [LOOKED_UP, CENTRE]},
+    "C": {
+        "steps_a_minute": STEPS_A_MINUTE,
+        "few_minutes": FEW_MINUTES,
+        "updates": UPDATES,
+        "patches": [PATCH, BATCH],
+        "generated": [MADE, MADE_SIZE],
+    },
 }
 
 
@@ -119,9 +122,10 @@ class Piece:
 def pieces() -> Iterator[Piece]:
     """Yield all pieces, those of the first seeds first."""
     for seed in SEEDS:
-        yield Piece(f"C_without_seed{seed}", 4, partial(without_fields, seed))
+        yield Piece(f"C_without_seed{seed}", 6, partial(without_fields, seed))
         for count in FIELDS:
-            yield Piece(f"C_{count or 'all'}fields_seed{seed}", 6.5, partial(enhancers, count, seed))
+            minutes = 10 if count in MIXED else 6.5
+            yield Piece(f"C_{count or 'all'}fields_seed{seed}", minutes, partial(enhancers, count, seed))
         for count in FEW_PATCHES:
             for minutes in MINUTES[: 2 if seed in LONG_SEEDS else 1]:
                 name = f"B_{count}patches_{minutes}min_seed{seed}"
@@ -250,12 +254,11 @@ def continuous(seed: int) -> Image:
 def enhancers(count: int, seed: int) -> dict[str, Any]:
     """Train enhancers on so many experimental fields, on what a model generates that saw these alone, and mixtures."""
     fields, made = experimental(count, seed), generated(count, seed)
-    return {
-        "experimental": enhancer([fields], seed),
-        "generated": enhancer([made], seed),
-        "both": enhancer([fields, made], seed),
-        "experimental and continuous": enhancer([fields, continuous(seed)], seed),
-    }
+    found = {"experimental": enhancer([fields], seed), "generated": enhancer([made], seed)}
+    if count in MIXED:
+        found["both"] = enhancer([fields, made], seed)
+        found["experimental and continuous"] = enhancer([fields, continuous(seed)], seed)
+    return found
 
 
 def experimental(count: int, seed: int) -> Image:
@@ -355,6 +358,7 @@ def main() -> None:
     options = parser.parse_args()
     first, every = map(int, options.share.split("/"))
     PLACE.mkdir(parents=True, exist_ok=True)
+    code = commit()
     end = time.monotonic() + 3600 * options.hours
     todo = [
         piece for piece in shares(every)[first - 1] if piece.name[0] in options.claims and not _file(piece).exists()
@@ -364,7 +368,7 @@ def main() -> None:
         if time.monotonic() + 60 * piece.minutes > end:
             continue
         began = time.monotonic()
-        made_with = {"commit": commit(), "settings": SETTINGS}
+        made_with = {"commit": code, "settings": SETTINGS[piece.name[0]]}
         result = {"piece": piece.name, **piece.measure(), **made_with, "machine": machine()}
         result["minutes"] = round((time.monotonic() - began) / 60, 2)
         with written_whole(_file(piece)) as temporary:
