@@ -54,12 +54,10 @@ arrays, marks, out = np.load(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 x, y = (arrays[name][..., np.newaxis] for name in ("coarse", "fine"))
 random = np.random.default_rng(0)
 
-def symmetries(xs, ys):
-    def turned(a, k):
-        a = np.rot90(a, k % 4)
-        return a[:, ::-1] if k >= 4 else a
-    chosen = random.integers(8, size=len(xs))
-    return tuple(np.stack([turned(a, k) for a, k in zip(arrays, chosen)]) for arrays in (xs, ys))
+def symmetries(*pair):
+    k = int(random.integers(8))
+    turned = (np.rot90(image, k % 4) for image in pair)
+    return tuple(image[:, ::-1] if k >= 4 else image for image in turned)
 
 class Falling(keras.callbacks.Callback):
     def __init__(self, minutes):
@@ -79,7 +77,7 @@ made = {}
 for loss, minutes in [("mae", mark) for mark in marks] + [("mse", marks[-1])]:
     keras.utils.set_random_seed(0)
     config = Config("YXC", n_channel_in=1, n_channel_out=1, train_steps_per_epoch=20, train_tensorboard=False,
-                    train_checkpoint=None, train_checkpoint_last=None, train_checkpoint_epochs=None,
+                    train_checkpoint=None, train_checkpoint_last=None, train_checkpoint_epoch=None,
                     train_reduce_lr=None, train_loss=loss)
     model = CARE(config, f"care_{loss}_{minutes}", os.path.dirname(out))
     model.prepare_for_training()

@@ -2,7 +2,7 @@
 
     python benchmarks/bundled_microtubules.py [--only STAGE]
 
-15 minutes for the diffusion model and 5 for the enhancer, which learns from generated fields, on two cores; then the
+15 minutes for the diffusion model and 2 for the enhancer, which learns from generated fields, on two cores; then the
 classifier test, the enhancer on the real widefield image, and the pictures of docs/results.md. Each stage is saved and
 can be run again by itself.
 """
@@ -210,7 +210,7 @@ if __name__ == "__main__":
         "--only", choices=("diffusion", "enhancer", "fitted", "filaments", "background", "classifier", "pictures")
     )
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
-    parser.add_argument("--enhancer-minutes", type=float, default=5.0)
+    parser.add_argument("--enhancer-minutes", type=float, default=2.0)
     options = parser.parse_args()
     stages = {
         "diffusion": lambda: diffusion(options.minutes),
