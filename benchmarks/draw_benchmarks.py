@@ -15,9 +15,10 @@ from napari_smdiffusion.pictures import new_figure, save_figure
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEFORE = """# Benchmarks
 
-Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`; each names the machine, the versions and the date it
-was measured on. Each script below makes the other program's environment itself, from PyPI, and runs both in one go on one machine. Speeds
-are those of one run with nothing beside it: repeat it on your machine before you rely on a factor.
+Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`; each names the machine, the
+versions and the date it was measured on. Each script below makes the other program's environment itself, from PyPI, and
+runs both in one go on one machine. Speeds are those of one run with nothing beside it: repeat it on your machine before
+you rely on a factor.
 """
 
 
@@ -49,9 +50,9 @@ def reference() -> str:
         "## Against the paper's own code\n",
         "    python benchmarks/against_reference.py\n",
         where(result)
-        + " improved_diffusion_for_SMLM 0.3.0 with its own defaults: 1000 evaluations of its network for an image (16 were "
-        "timed), batch of 10 in training; ours 18, batch of 16, bfloat16. Memory is the highest resident set of the process, for 4 images "
-        "of theirs and 16 of ours.\n",
+        + " improved_diffusion_for_SMLM 0.3.0 with its own defaults: 1000 evaluations of its network for an image "
+        "(4 for each of 4 images were timed), batch of 10 in training; ours 18, batch of 16, bfloat16. Memory is the "
+        "highest resident set of the process, for 4 images of theirs and 16 of ours.\n",
         table(("", "reference", "ours", "times quicker"), rows),
     ]
     judged = [(who, loaded(f"against_reference_{who}")) for who in ("theirs", "ours")]
@@ -93,22 +94,26 @@ def care() -> str:
     ):
         for who, color in (("care", "#1f77b4"), ("ours", "#d62728")):
             curve = {float(m): one for m, one in result[who]["curve"].items() if "mse" not in m}
-            axes.plot(curve, [one[kind][how]["psnr"] for one in curve.values()], marker="o", color=color, label=who)
+            axes.plot(
+                list(curve), [one[kind][how]["psnr"] for one in curve.values()], marker="o", color=color, label=who
+            )
         axes.set(xlabel="minutes of training", ylabel="PSNR, dB", title=f"{kind} widefield image, {how}")
     axes.legend(frameon=False)
     save_figure(figure, PICTURES / "against_care.png")
     quick, slow = (result[who]["seconds_to_enhance"] for who in ("ours", "care"))
+    megapixels = 1280**2 / 1e6
     header = ("", "updates", "PSNR", "correlation", "blurred", "real, blurred", "real, registered")
     return "\n".join(
         [
             "## The enhancer against CARE\n",
             "    python benchmarks/against_care.py\n",
-            f"{where(result)} csbdeep {result['care']['version']} with TensorFlow {result['care']['tensorflow']}. Both learn from the same "
-            "400 pairs in their 8 symmetries, anew for each time. The first columns are of a simulated widefield image of the test "
-            "columns, the last two of the real one.\n",
+            f"{where(result)} csbdeep {result['care']['version']}, TensorFlow {result['care']['tensorflow']}. Both "
+            "learn from the same 400 pairs in their 8 symmetries, anew for each time. The first columns are of a "
+            "simulated widefield image of the test columns, the last two of the real one (blurred).\n",
             table(header, rows),
-            f"\n![Learning curves](images/against_care.png)\n\n256² to 1280² pixels take CARE {slow:.2f} s and ours {quick:.2f} s: "
-            f"{1280**2 / 1e6 / slow:.1f} and {1280**2 / 1e6 / quick:.1f} megapixels a second, {slow / quick:.0f} times as many.",
+            "\n![Learning curves](images/against_care.png)\n",
+            f"256² to 1280² pixels take CARE {slow:.2f} s and ours {quick:.2f} s: {megapixels / slow:.1f} and "
+            f"{megapixels / quick:.1f} megapixels a second, {slow / quick:.1f} times as many.",
         ]
     )
 
