@@ -141,16 +141,17 @@ def test_a_model_overfitted_to_four_patches_is_called_out():
     clean = torch.from_numpy(model.scaling.scale(few))[:, None]
     before = memorization(model.generate(16, size=64).pixels, list(few), held_out)
     assert before["copies"] == 0
-    optimizer = torch.optim.AdamW(model.unet.parameters(), 1e-3, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(model.unet.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
     model.unet.train()
-    for step in range(1000):
-        sigma, _ = draw_sigmas(4, generator(0, step), 0.5, 1.5)
+    for step in range(600):
+        sigma, _ = draw_sigmas(4, generator(0, step), 1.2, 1.5)
         noise = torch.randn(clean.shape, generator=generator(1, step))
         optimizer.zero_grad()
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 600)
         denoising_loss(model.unet, clean, sigma, noise).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
         optimizer.step()
     after = memorization(model.generate(16, size=64).pixels, list(few), held_out)
-    assert after["copies"] >= 3
-    assert after["generated_median"] > before["generated_median"] + 0.15
+    assert after["copies"] >= 4
+    assert after["generated_median"] > before["generated_median"]
     assert "copied" in after["verdict"] or "copies" in after["verdict"]
