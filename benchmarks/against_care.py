@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ import numpy as np
 import torch
 from scipy.ndimage import zoom
 
-from common import FACTOR, ROOT, TRAIN_COLUMNS, microtubules, save
+from common import FACTOR, TRAIN_COLUMNS, environment, microtubules, save
 from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model
 from napari_smdiffusion.comparison import EnhancedField, restored
 from napari_smdiffusion.enhancer import widefield_levels
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[np.float32]
 
-PLACE = ROOT / "build" / "care"
 PAIRS, PATCH, BATCH = 400, 240, 4
 THEIRS = """
 import json, os, sys, time
@@ -135,10 +133,7 @@ def judged(sharp: Pixels, place: EnhancedField) -> dict[str, Any]:
 
 def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: list[float]) -> dict[str, Any]:
     """Train CARE in its own environment up to the last mark, and judge it at each."""
-    python = PLACE / "bin" / "python"
-    if not python.exists():
-        venv.create(PLACE, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "csbdeep==0.8.2", "tensorflow-cpu"], check=True)
+    python = environment("care", ("csbdeep==0.8.2", "tensorflow-cpu"))
     half = PATCH // 2
     quarters = (slice(0, half), slice(half, None))
     cut = {

@@ -19,13 +19,13 @@ import json
 import os
 import subprocess
 import sys
-import venv
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
-from common import RESULTS, ROOT, microtubules, save
+from common import RESULTS, ROOT, environment, microtubules, save
 from napari_smdiffusion import DiffusionModel, TrainConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.diffusion_training import train_steps
@@ -36,7 +36,6 @@ from napari_smdiffusion.two_sample import two_sample_test
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLACE = ROOT / "build" / "reference"
 WORK = ROOT / "build" / "against_reference"
 SIZES = (64, 128, 256)
 MINUTES = (10, 30)
@@ -106,17 +105,13 @@ main(model_name="trained", logdir=sys.argv[1], data_dir=sys.argv[2], image_size=
 
 def reference_python() -> Path:
     """Return the Python that has the reference, and make its environment the first time."""
-    python = PLACE / "bin" / "python"
-    if not python.exists():
-        venv.create(PLACE, with_pip=True)
-        from importlib.metadata import version
-
-        # torch first, the same as ours; mpich brings the MPI that mpi4py looks for.
-        for packages in ([f"torch=={version('torch').split('+')[0]}"], ["improved_diffusion_for_SMLM==0.3.0"]):
-            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
-        others = ["mpi4py", "mpich", "pillow", "scikit-image", "numpy"]
-        subprocess.run([python, "-m", "pip", "install", "-q", *others], check=True)
-    return python
+    # torch first, the same as ours; mpich brings the MPI that mpi4py looks for.
+    return environment(
+        "reference",
+        (f"torch=={version('torch').split('+')[0]}",),
+        ("improved_diffusion_for_SMLM==0.3.0",),
+        ("mpi4py", "mpich", "pillow", "scikit-image", "numpy"),
+    )
 
 
 def _run(python: Path | str, code: str, *arguments: object) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import json
 import os
 import platform
 import subprocess
+import sys
+import venv
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,24 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("napari-smdiffusion", "torch", "diffusers", "numpy")},
     }
+
+
+def environment(name: str, *installs: tuple[str, ...]) -> Path:
+    """Return the Python of `build/name`, an environment of its own for another program, made the first time.
+
+    Each of `installs` is one call of pip, in this order.
+    """
+    place = ROOT / "build" / name
+    python = place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    # Written last: an environment that was cut while it was made is made again.
+    ready = place / "ready"
+    if not ready.exists():
+        if not python.exists():
+            venv.create(place, with_pip=True)
+        for packages in installs:
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+        ready.touch()
+    return python
 
 
 def commit() -> str:

@@ -83,7 +83,9 @@ def care() -> str:
                 f"{one['simulated']['as it is'][key]:.2f}" for key in ("psnr", "correlation", "correlation_blurred")
             ]
             cells += [f"{one['real'][how]['correlation_blurred']:.2f}" for how in ("as it is", "registered")]
-            rows.append((f"{who}, {mark} min", result[who]["steps"][mark], *cells))
+            minutes, _, loss = mark.partition(" ")
+            said = f"{who}, {minutes} min" + (f", {loss} loss" if loss else "")
+            rows.append((said, result[who]["steps"][mark], *cells))
     plain = result["interpolated"]
     cells = [f"{plain['simulated']['as it is'][key]:.2f}" for key in ("psnr", "correlation", "correlation_blurred")]
     cells += [f"{plain['real'][how]['correlation_blurred']:.2f}" for how in ("as it is", "registered")]

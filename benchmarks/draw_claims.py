@@ -256,7 +256,13 @@ def _every_measure(by_seed: BySeed, counts: Sequence[str], kind: str, how: str) 
         for arm in ARMS:
             seeds = _arm(by_seed, arm, count).values()
             if seeds and (arm not in NO_FIELDS or count == counts[0]):
-                cells = (interval((one[kind][how][key] for one in seeds), 0 if key == "frc_nm" else 2) for key in SHOWN)
+                # Intervals of enhancers that learned from simulated images are in other units than the STORM image.
+                cells = (
+                    ""
+                    if arm in NO_FIELDS and key.startswith("coverage")
+                    else interval((one[kind][how][key] for one in seeds), 0 if key == "frc_nm" else 2)
+                    for key in SHOWN
+                )
                 rows.append(("none" if arm in NO_FIELDS else count, arm, len(seeds), *cells))
     header = ("fields", "trained on", "seeds", *SHOWN.values())
     return f"On the **{kind}** widefield image ({how}):\n\n" + table(header, rows)

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
-import venv
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from common import DATA, ROOT, save
+from common import DATA, environment, save
 from napari_smdiffusion import read_image, simulate
 from napari_smdiffusion.resolution import decorrelation_analysis, fourier_ring_correlation
 
-PLACE = ROOT / "build" / "nanopyx"
 PIXEL = 20.0  # nm
 THEIRS = """
 import json, sys
@@ -69,10 +66,7 @@ def images() -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Run both, and save the estimates side by side."""
-    python = PLACE / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if not python.exists():
-        venv.create(PLACE, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "nanopyx"], check=True)
+    python = environment("nanopyx", ("nanopyx",))
     arrays = images()
     with tempfile.TemporaryDirectory() as folder:
         given, found = Path(folder) / "images.npz", Path(folder) / "found.json"

@@ -89,7 +89,7 @@ FIELDS = (1, 2, 4, 8, ALL)  # of 256 pixels
 FIELD = 256
 TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
 MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
-CENTRE, DISPLACED = 96, 8  # pixels of a patch that are looked up among few, and by how much known copies lie off
+DISPLACED = 8  # pixels by which known copies lie off
 FEW_MINUTES, UPDATES = 3, 2000
 MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
 # Patches smaller than the fields, so that few fields too are seen at many places; not so small that a part of each
@@ -99,7 +99,7 @@ PATCH, BATCH = 180, 8
 # What pieces of a claim must have in common to be drawn together.
 SETTINGS = {
     "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP},
-    "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": [LOOKED_UP, CENTRE]},
+    "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP},
     "C": {
         "steps_a_minute": STEPS_A_MINUTE,
         "few_minutes": FEW_MINUTES,
@@ -193,9 +193,9 @@ def _halves(rows: int) -> tuple[slice, slice]:
 def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     """Train on so many patches alone, and look for them in what is generated.
 
-    What is looked up is the centre of each patch, so that copies that lie a little off are found too. As a control,
-    windows of the training image that lie `DISPLACED` pixels off the training patches, dimmed and with noise, are
-    looked up as well: all of them are copies.
+    Among patches of the same size it is the middle that is looked up (see `memorization`), so that copies that lie a
+    little off are found too. As a control, windows of the training image that lie `DISPLACED` pixels off the training
+    patches, dimmed and with noise, are looked up as well: all of them are copies.
     """
     _, train, test = cell("microtubules")
     plane, size = train.pixels[0], 128
@@ -208,9 +208,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     held_out = grid_patches(list(test.pixels), size)
     known = np.stack([_displaced(plane, which, columns, seed) for which in np.resize(chosen, LOOKED_UP)])
     looked_up = {"generated": made, "known": known}
-    found = {
-        kind: memorization(_centre(patches), list(few.pixels), _centre(held_out)) for kind, patches in looked_up.items()
-    }
+    found = {kind: memorization(patches, list(few.pixels), held_out) for kind, patches in looked_up.items()}
     return {
         "steps": model.facts["steps"],
         "memorization": found["generated"],
@@ -225,11 +223,6 @@ def _displaced(plane: Pixels, which: int, columns: int, seed: int) -> Pixels:
     y, x = (min(max(corner, 0), length - 128) for corner, length in zip((y, x), plane.shape, strict=True))
     window = 0.7 * plane[y : y + 128, x : x + 128]
     return np.asarray(window + random.normal(0, 0.1 * plane.std(), window.shape), np.float32)
-
-
-def _centre(patches: Pixels) -> Pixels:
-    margin = (patches.shape[-1] - CENTRE) // 2
-    return patches[:, margin : margin + CENTRE, margin : margin + CENTRE]
 
 
 # C
