@@ -98,14 +98,18 @@ def resemblance(pieces: dict[str, Piece]) -> str:
     groups = grouped(pieces, r"A_(\w+)_(\d+)min")
     if not groups:
         return "Not measured yet."
-    keys = ("auc_128", "auc_two_halves_128", "auc_256", "auc_two_halves_256")
+    halves = grouped(pieces, r"A_(\w+)_halves")
     rows = [
         (
             structure,
             minutes,
             len(ones),
             interval((one["realism"]["score"] for one in ones), 3),
-            *(interval(one[key] for one in ones) for key in keys),
+            *(
+                interval(one[key] for one in some)
+                for size in (128, 256)
+                for key, some in ((f"auc_{size}", ones), (_halves(f"auc_{size}"), halves.get((structure,), [])))
+            ),
             f"{sum(one['memorization']['copies'] for one in ones)} of {sum(_looked_up(one) for one in ones)}",
         )
         for (structure, minutes), ones in groups.items()
@@ -122,9 +126,7 @@ def resemblance(pieces: dict[str, Piece]) -> str:
             drawn = [(m, [v for v in values if v is not None]) for m, values in drawn]
             drawn = [(m, values) for m, values in drawn if values]
             _errorbar(axes, drawn, structure, color)
-            floors = [one[key.replace("auc", "auc_two_halves")] for (s, _), ones in groups.items() for one in ones
-                      if s == structure and key != "realism"]  # fmt: skip
-            if floors:
+            if floors := [one[_halves(key)] for one in halves.get((structure,), []) if key != "realism"]:
                 axes.axhline(np.mean(floors), color=color, linestyle=":", linewidth=1)
         axes.set(title=title, xlabel="minutes of training", xscale="log", xticks=[2, 10, 30], xticklabels=[2, 10, 30])
         axes.minorticks_off()
@@ -145,6 +147,10 @@ def _looked_up(one: Piece) -> int:
 
 def _value(one: Piece, key: str) -> float | None:
     return one["realism"]["score"] if key == "realism" else one[key]
+
+
+def _halves(key: str) -> str:
+    return key.replace("auc", "auc_two_halves")
 
 
 def _skeletons(groups: dict[tuple[str, ...], list[Piece]]) -> str:
