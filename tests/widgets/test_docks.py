@@ -67,3 +67,20 @@ def test_gpu_memory_can_be_released(viewer):
 
     PluginManager.instance().commands.execute("napari-smdiffusion.release_memory")
     assert "given back" in notification_manager.records[-1].message
+
+
+def test_what_run_needs_is_loaded_ahead(monkeypatch):
+    import napari_smdiffusion
+    from napari_smdiffusion import cards
+    from napari_smdiffusion.widgets.jobs import load_ahead
+
+    assert load_ahead("cards") is None
+    monkeypatch.setattr(napari_smdiffusion, "cards", cards)  # put back afterwards, as what comes next is
+    monkeypatch.delitem(sys.modules, "napari_smdiffusion.cards")
+    thread = load_ahead("cards")
+    assert thread is not None
+    thread.join(20)
+    assert "napari_smdiffusion.cards" in sys.modules
+    broken = load_ahead("no_such_room")  # says nothing: whoever runs it is told
+    assert broken is not None
+    broken.join(20)

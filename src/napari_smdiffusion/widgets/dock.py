@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..progress import Event, Note, Progress, Steps, Stop, clock
-from .jobs import Job
+from .jobs import Job, load_ahead
 from .memory import recall, remember
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Dock(QWidget):
     """The frame of a dock; what it does is told by the methods that subclasses fill in."""
 
     key: ClassVar[str]  # under which its settings are remembered
+    room: ClassVar[str]  # of the core, where Run does its work
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -97,6 +98,11 @@ class Dock(QWidget):
             self.stop()
             self.deleteLater()
         return bool(super().event(event))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Load what Run needs while the form is being filled in."""
+        super().showEvent(event)
+        load_ahead(self.room)
 
     # What subclasses fill in.
 

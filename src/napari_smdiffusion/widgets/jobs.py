@@ -7,10 +7,14 @@ is touched by the thread, a dock that is gone receives nothing, and a run's late
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
+import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
@@ -23,6 +27,25 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 100  # ms
+
+
+def load_ahead(room: str) -> Thread | None:
+    """Load a room of the package, and torch with it, in a thread of its own; return the thread, or None if it is there.
+
+    That takes seconds, in which a person fills in the form. Whoever needs the room earlier waits for this thread.
+    """
+    name = f"napari_smdiffusion.{room}"
+    if name in sys.modules:
+        return None
+
+    def load() -> None:
+        # What is wrong with an installation is said when the room is needed.
+        with suppress(ImportError, OSError):
+            importlib.import_module(name)
+
+    thread = Thread(target=load, name=f"loading {name}")
+    thread.start()
+    return thread
 
 
 @dataclass(frozen=True)
