@@ -21,7 +21,9 @@ PICTURES = ROOT / "docs" / "images"
 # Clone https://github.com/crrayna/SFSRM and set SMDIFFUSION_DATA to the folder that holds its images in `sfsrm/`.
 DATA = Path(os.environ.get("SMDIFFUSION_DATA", ROOT.parent / "shared" / "data"))
 TRAIN_COLUMNS = 960  # of the 1280 of the microtubule image; the rest is for testing
+TRAIN_ROWS = 1920  # of the 2560 of the mitochondria image
 FACTOR = 5
+FACTORS = {"microtubules": FACTOR, "mitochondria": 4}
 
 
 def microtubules() -> tuple[Image, Image, Image]:
@@ -29,6 +31,21 @@ def microtubules() -> tuple[Image, Image, Image]:
     storm = read_image(DATA / "sfsrm" / "microtubule_STORM.tif")
     widefield = read_image(DATA / "sfsrm" / "microtubule_widefield.tif", (storm.pixel_size or 0) * FACTOR)
     return storm, storm.crop(slice(None), slice(0, TRAIN_COLUMNS)), widefield.crop(slice(50, 306), slice(48, 304))
+
+
+def mitochondria() -> tuple[Image, Image, Image]:
+    """Return the mitochondria STORM image, its training rows, and the widefield image of the same field."""
+    storm = read_image(DATA / "sfsrm" / "mitochondria_STORM.tif", 20.0)
+    widefield = read_image(DATA / "sfsrm" / "mitochondria_widefield.tif", 20.0 * FACTORS["mitochondria"])
+    return storm, storm.crop(slice(0, TRAIN_ROWS), slice(None)), widefield
+
+
+CELLS = {"microtubules": microtubules, "mitochondria": mitochondria}
+# Rows and columns of the STORM images that nothing was trained on.
+TESTED = {
+    "microtubules": (slice(None), slice(TRAIN_COLUMNS, None)),
+    "mitochondria": (slice(TRAIN_ROWS, None), slice(None)),
+}
 
 
 def machine() -> dict[str, Any]:

@@ -34,12 +34,13 @@ def copying(facts: Mapping[str, Any], step: int) -> str:
 
 
 def write_diffusion_card(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the card of a diffusion model into `folder`."""
+    """Write the card of a diffusion model into `folder`; `judged` among the facts is Markdown of how good it was."""
     title = f"{facts['name']}: a diffusion model of super-resolution images"
     size = facts["imported"]["image_size"] if "imported" in facts else 512
     use = f"smdiffusion generate {facts['name']} --out generated.tif --count 16 --size {size}"
     warning = "" if "imported" in facts else copying(facts, facts.get("steps", 0))
-    _write(folder, facts, title, use, f"\n## Copies\n\n{warning}\n" if warning else "")
+    more = f"\n## Copies\n\n{warning}\n" if warning else ""
+    _write(folder, facts, title, use, more + facts.get("judged", ""))
 
 
 def write_enhancer_card(folder: Path, facts: dict[str, Any]) -> None:

@@ -230,14 +230,14 @@ def _judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     return {"enhanced": judged, "enhancement": enhancement}
 
 
-def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, Any]:
+def restored(field: EnhancedField, columns: slice = slice(None), rows: slice = slice(None)) -> dict[str, Any]:
     """Compare the enhanced image with the reference (see `restoration`), as they lie and laid exactly on each other.
 
     Parameters
     ----------
     field
         With a reference; what is said are means over its planes.
-    columns
+    columns, rows
         Of the reference that are compared.
 
     Returns
@@ -253,9 +253,10 @@ def restored(field: EnhancedField, columns: slice = slice(None)) -> dict[str, An
     by = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
     found: dict[str, Any] = {"registered": {"offset": list(by)}}
     for kind, planes in (("enhanced", field.enhanced.pixels), ("interpolated", plain)):
-        found[kind] = _means([restoration(p[:, columns], t[:, columns]) for p, t in zip(planes, truth, strict=True)])
-        laid = [translated(plane, by)[:, columns] for plane in planes]
-        found["registered"][kind] = _means([restoration(p, t[:, columns]) for p, t in zip(laid, truth, strict=True)])
+        laid = [translated(plane, by) for plane in planes]
+        for where, some in ((found, planes), (found["registered"], laid)):
+            pairs = [(p[rows, columns], t[rows, columns]) for p, t in zip(some, truth, strict=True)]
+            where[kind] = _means([restoration(p, t) for p, t in pairs])
     return found
 
 

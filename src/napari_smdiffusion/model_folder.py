@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS = "weights"
 STATE = "training_state.pt"
-_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png"}
+_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
 
 Kind = Literal["diffusion", "enhancer"]
 Writer = Callable[[Path], None]

@@ -1,0 +1,315 @@
+"""Train and judge the models that ship with the package, on one STORM image of each structure alone.
+
+    python benchmarks/bundled_models.py {microtubules,mitochondria} [--only STAGE]
+
+A diffusion model from that of simulated filaments on, what it makes judged, for its card; enhancers x5 and x4 that
+learn from what it generates, for 2 minutes each, and the one of the real pair's factor on that pair; then the
+pictures. Each stage is saved and can be run again by itself. 15 minutes for the diffusion model are the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifier import judge
+from common import CELLS, FACTORS, PICTURES, TESTED, save
+from napari_smdiffusion import (
+    DiffusionModel,
+    Enhancer,
+    EnhancerConfig,
+    GenerateConfig,
+    Image,
+    MicroscopeConfig,
+    TrainConfig,
+    load_diffusion_model,
+    read_image,
+    write_image,
+)
+from napari_smdiffusion.assess import grid_patches, realism
+from napari_smdiffusion.comparison import EnhancedField, restored
+from napari_smdiffusion.denoiser import BLOCK
+from napari_smdiffusion.diffusion import generate_steps
+from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.filaments import compare_filaments
+from napari_smdiffusion.memorization import memorization
+from napari_smdiffusion.microscope_fit import fit_microscope
+from napari_smdiffusion.models import bundled_folder
+from napari_smdiffusion.patches import draw_patches
+from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
+from napari_smdiffusion.progress import Reporter, run
+from napari_smdiffusion.registration import translated
+from napari_smdiffusion.resolution import fourier_ring_correlation
+from napari_smdiffusion.two_sample import two_sample_test
+
+ATTRIBUTION = """
+The {structure} STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
+package), {part}. Please cite Chen et al., Nature Communications 14, 2854 (2023). It is one cell: nothing is
+claimed about others. The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
+"""
+PARTS = {"microtubules": "columns 0 to 959", "mitochondria": "rows 0 to 1919"}
+JUDGED = """
+## How good it is
+
+![32 generated patches, 16 of 256 and 16 of 128 pixels](samples.png)
+
+Realism score {score:.3f} ({score_low:.3f} to {score_high:.3f}; 0: as near to experimental patches as other experimental
+patches, 1: as far as the mathematical model). A small classifier tells generated from experimental patches of 128
+pixels with an AUC of {auc:.2f} (0.5: it cannot; two halves of the experimental image: {auc_halves:.2f}). Of {looked_up}
+patches that were looked up in the training image {copies} fit better than chance allows; they correlate with it by
+{generated_median:.2f} (median of the nearest places), held-out experimental patches by {held_out_median:.2f}.
+"""
+WORK = Path("build") / "bundled"
+FIELDS = 48
+SIZE, LOOKED_UP = 128, 64  # of patches that are judged, and how many are looked up
+
+
+def attribution(structure: str) -> str:
+    """Return what a card must say of the data."""
+    return ATTRIBUTION.format(structure=structure, part=PARTS[structure])
+
+
+def shipped(structure: str) -> Path:
+    """Return the folder of the diffusion model in the package."""
+    return bundled_folder() / "diffusion" / structure
+
+
+def diffusion(structure: str, minutes: float) -> None:
+    """Train the diffusion model from that of simulated filaments, generate 400 patches, and save both."""
+    train = dataclasses.replace(CELLS[structure]()[1], name=f"{structure}, STORM, {PARTS[structure]}")
+    start = load_diffusion_model("simulated-filaments")
+    began = time.monotonic()
+    steps = train_steps([train], TrainConfig(minutes=minutes, previews=0), start=start, name=structure)
+    model = run(steps, Reporter())
+    seconds = time.monotonic() - began
+    model = dataclasses.replace(model, facts={**model.facts, "attribution": attribution(structure)})
+    model.save(WORK / structure / "diffusion")
+    model.save(shipped(structure), half=True)
+    (WORK / structure / "fields.tif").unlink(missing_ok=True)  # of the model before
+    patches = run(generate_steps(model, GenerateConfig(count=400, seed=2)), Reporter())
+    write_image(WORK / structure / "patches.tif", patches)
+    curve = model.facts["curve"]
+    taken, batch = model.facts["steps"], model.config.batch
+    result = {
+        "minutes": round(seconds / 60, 2),
+        "steps": taken,
+        "patches_per_second": round(taken * batch / seconds, 1),
+    }
+    save(
+        f"bundled_{structure}_diffusion",
+        {**result, "parameters": sum(p.numel() for p in model.unet.parameters()), "curve": curve[::10]},
+    )
+
+
+def judged(structure: str) -> None:
+    """Judge what the model generates, and write it into the card of the model, with a contact sheet."""
+    model = DiffusionModel.load(WORK / structure / "diffusion")
+    storm, train, _ = CELLS[structure]()
+    rows, columns = TESTED[structure]
+    made = read_image(WORK / structure / "patches.tif").pixels
+    windows = draw_patches(list(storm.pixels), SIZE, len(made), np.random.default_rng(0))
+    top, bottom = (storm.pixels[0][half] for half in (slice(0, storm.size[0] // 2), slice(storm.size[0] // 2, None)))
+    halves = [
+        draw_patches([half], SIZE, len(made), np.random.default_rng(seed)) for seed, half in ((1, top), (2, bottom))
+    ]
+    held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
+    looked_up = memorization(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    result = {
+        **realism(made, grid_patches(list(storm.pixels), SIZE), storm.pixel_size),
+        "auc": two_sample_test(windows, made).auc,
+        "auc_halves": two_sample_test(*halves).auc,
+        "memorization": looked_up,
+    }
+    text = JUDGED.format(**result, **looked_up, looked_up=LOOKED_UP)
+    dataclasses.replace(model, facts={**model.facts, "judged": text}).save(shipped(structure), half=True)
+    wide = model.generate(16, size=256, seed=3).pixels
+    limits = contrast([wide, made[:16]])
+    figure = new_figure(10, 7.6)
+    for axes, planes, size in zip(
+        figure.subplots(2, 1, height_ratios=(2, 1)), (wide, made[:16]), (256, SIZE), strict=True
+    ):
+        show(axes, contact_sheet(planes, 8, fill=limits[1]), limits, f"Generated, {size} pixels", storm.pixel_size)
+    save_figure(figure, shipped(structure) / "samples.png")
+    save(f"bundled_{structure}_judged", result)
+
+
+def classifier() -> None:
+    """Have the classifier tell the microtubule model's patches from experimental ones of the training columns."""
+    save("bundled_microtubules_classifier", judge(DiffusionModel.load(shipped("microtubules"))))
+
+
+def filaments() -> None:
+    """Compare the skeletons of four generated fields of 512² with those of the training columns."""
+    model = DiffusionModel.load(shipped("microtubules"))
+    train = CELLS["microtubules"]()[1]
+    made, real = (grid_patches(list(image.pixels), 256) for image in (model.generate(4, size=512, seed=4), train))
+    found = compare_filaments(made, real, train.pixel_size)
+    save("bundled_microtubules_filaments", {name: dataclasses.asdict(one) for name, one in found.items()})
+
+
+def background(structure: str) -> None:
+    """Compare how many pixels are exactly 0, for each position in the 4 × 4 blocks that the network works on."""
+    made, real = read_image(WORK / structure / "patches.tif").pixels, CELLS[structure]()[1].pixels
+    result = {}
+    for name, pixels in (("generated", made), ("experimental", real)):
+        shares = [float((pixels[:, y::BLOCK, x::BLOCK] == 0).mean()) for y in range(BLOCK) for x in range(BLOCK)]
+        result[name] = {"zeros": float(np.mean(shares)), "least": min(shares), "most": max(shares)}
+    save(f"bundled_{structure}_background", result)
+
+
+def fields(structure: str) -> Image:
+    """Return the fields of 512² that the enhancers learn from: what is longer than a patch is in them as well."""
+    path = WORK / structure / "fields.tif"
+    if not path.exists():
+        write_image(path, DiffusionModel.load(shipped(structure)).generate(FIELDS, size=512, seed=2))
+    return dataclasses.replace(read_image(path), name=f"{FIELDS} fields generated by the model `{structure}`")
+
+
+def enhancer_name(structure: str, factor: int) -> str:
+    """Return what an enhancer is called: the one for the real pair's factor as the structure, others with theirs."""
+    return structure if factor == FACTORS[structure] else f"{structure}-x{factor}"
+
+
+def enhancer(structure: str, factor: int, minutes: float) -> None:
+    """Train an enhancer on generated fields; judge it on the real widefield image where that has this factor."""
+    name = enhancer_name(structure, factor)
+    config = EnhancerConfig(upscale=factor, minutes=minutes, previews=0)
+    trained = run(train_enhancer_steps([fields(structure)], config, MicroscopeConfig(), name=name), Reporter())
+    trained = dataclasses.replace(trained, facts={**trained.facts, "attribution": attribution(structure)})
+    trained.save(WORK / structure / f"enhancer-x{factor}")
+    folder = bundled_folder() / "enhancer" / name
+    trained.save(folder, half=True)
+    loaded = Enhancer.load(folder)
+    calibration = None if loaded.calibration is None else loaded.calibration.facts
+    result = {"minutes": minutes, "steps": trained.facts["steps"], "calibration": calibration}
+    if factor == FACTORS[structure]:
+        result |= measured(loaded, structure)
+    save(f"bundled_{structure}_enhancer_x{factor}", result)
+
+
+def fitted(minutes: float) -> None:
+    """Train another enhancer, through a microscope fitted to the whole real widefield image, and judge it as well."""
+    made = fields("microtubules")
+    found = fit_microscope(CELLS["microtubules"]()[2], [made], MicroscopeConfig(), FACTORS["microtubules"])
+    config = EnhancerConfig(upscale=FACTORS["microtubules"], minutes=minutes, previews=0)
+    trained = run(train_enhancer_steps([made], config, found.config(MicroscopeConfig())), Reporter())
+    save(
+        "fitted_enhancer",
+        {
+            "minutes": minutes,
+            "steps": trained.facts["steps"],
+            "fit": dataclasses.asdict(found),
+            **measured(trained, "microtubules"),
+        },
+    )
+
+
+def measured(trained: Enhancer, structure: str) -> dict[str, Any]:
+    """Compare the enhanced real widefield image with the STORM image, where it was trained on and where not."""
+    storm, train, widefield = CELLS[structure]()
+    made = trained.enhance_with_uncertainty(widefield)
+    result: dict[str, Any] = {}
+    seen = (slice(0, train.size[0]), slice(0, train.size[1]))
+    for name, (rows, columns) in (("test", TESTED[structure]), ("training", seen)):
+        said = restored(EnhancedField(made.image, widefield, storm), columns, rows)
+        by, truth = said["registered"]["offset"], storm.pixels[0][rows, columns]
+        maps = [image.pixels[0] for image in (made.image, made.uncertainty) if image is not None]
+        sharp, width = (translated(plane, by)[rows, columns] for plane in maps)
+        said["registered"]["frc_nm"] = fourier_ring_correlation(sharp, truth, storm.pixel_size or 20.0).resolution
+        said["registered"]["coverage_90"] = float((np.abs(sharp - truth) <= width).mean())
+        result[f"{name}_part"] = said
+    factor = trained.config.upscale
+    result["grid"] = {
+        "enhanced": grid_strength(made.image.pixels[0], factor),
+        "experimental": grid_strength(storm.pixels[0], factor),
+    }
+    return result
+
+
+def grid_strength(sharp: Any, factor: int) -> float:
+    """Return how strong a grid of the widefield pixels is in the darker half, relative to the 99th percentile.
+
+    The root mean square, over places, of how far the fine pixels under a widefield pixel differ, each averaged over
+    8 × 8 widefield pixels. It is not 0 without a grid: what is left is structure.
+    """
+    rows, columns = (length // (8 * factor) for length in sharp.shape)
+    cut = sharp[: rows * 8 * factor, : columns * 8 * factor].reshape(rows, 8, factor, columns, 8, factor)
+    phases = cut.mean((1, 4)).transpose(0, 2, 1, 3).reshape(rows * columns, factor**2)
+    dark = phases[phases.mean(1) <= np.median(phases.mean(1))]
+    spread = dark - dark.mean(1, keepdims=True)
+    return float(np.sqrt((spread**2).mean()) / np.percentile(sharp, 99))
+
+
+def pictures(structure: str) -> None:
+    """Draw generated beside experimental patches and fields, and the enhanced beside the real image."""
+    model = DiffusionModel.load(shipped(structure))
+    storm, train, _ = CELLS[structure]()
+    real, made = draw_patches(list(train.pixels), SIZE, 32, np.random.default_rng(5)), model.generate(32, seed=3).pixels
+    fields = model.generate(2, size=512, seed=4).pixels
+    windows = np.stack([train.pixels[0][100:612, 100:612], train.pixels[0][700:1212, 400:912]])
+    PICTURES.mkdir(exist_ok=True)
+    for name, pair, columns in (("patches", (real, made), 8), ("fields", (windows, fields), 2)):
+        limits = contrast(pair)
+        figure = new_figure(12, 6.6 * 2)
+        for axes, planes, title in zip(figure.subplots(2, 1), pair, ("Experimental", "Generated"), strict=True):
+            show(axes, contact_sheet(planes, columns, fill=limits[1]), limits, title, storm.pixel_size)
+        save_figure(figure, PICTURES / f"{structure}_{name}.png")
+    _enhanced_picture(structure)
+
+
+def _enhanced_picture(structure: str) -> None:
+    storm, _, widefield = CELLS[structure]()
+    factor = FACTORS[structure]
+    sharp = Enhancer.load(bundled_folder() / "enhancer" / structure).enhance(widefield).pixels[0]
+    # 64 widefield pixels of the tested part.
+    y, x = (300, 960) if structure == "microtubules" else (2000, 1000)
+    coarse, fine = (
+        (slice(a // f, a // f + 64 * factor // f), slice(b // f, b // f + 64 * factor // f))
+        for f, a, b in ((factor, y, x), (1, y, x))
+    )
+    figure = new_figure(15, 5.6)
+    parts = (
+        (widefield.pixels[0][coarse], "Real widefield", (storm.pixel_size or 0) * factor),
+        (sharp[fine], f"Enhanced ×{factor}", storm.pixel_size),
+        (storm.pixels[0][fine], "STORM image of the same field, never seen", storm.pixel_size),
+    )
+    for axes, (plane, title, pixel) in zip(figure.subplots(1, 3), parts, strict=True):
+        show(axes, plane, contrast([plane], 99.7), title, pixel)
+    save_figure(figure, PICTURES / f"{structure}_enhanced.png")
+
+
+def main() -> None:
+    """Do the stages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("structure", choices=tuple(CELLS))
+    parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
+    parser.add_argument("--enhancer-minutes", type=float, default=2.0)
+    parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, background, pictures; "
+                        "for microtubules also fitted, filaments, classifier")  # fmt: skip
+    options = parser.parse_args()
+    structure, minutes = options.structure, options.enhancer_minutes
+    stages = {
+        "diffusion": lambda: diffusion(structure, options.minutes),
+        "judged": lambda: judged(structure),
+        "enhancer-x5": lambda: enhancer(structure, 5, minutes),
+        "enhancer-x4": lambda: enhancer(structure, 4, minutes),
+        "background": lambda: background(structure),
+        "pictures": lambda: pictures(structure),
+    }
+    if structure == "microtubules":
+        stages |= {"fitted": lambda: fitted(minutes), "filaments": filaments, "classifier": classifier}
+    if options.only is not None and options.only not in stages:
+        parser.error(f"There is no stage {options.only}: choose one of {', '.join(stages)}.")
+    for name, stage in stages.items():
+        if options.only in (None, name):
+            stage()
+
+
+if __name__ == "__main__":
+    main()
