@@ -1,0 +1,75 @@
+"""Training from a model that ships against training from nothing, on few images and for the same number of steps.
+
+    python benchmarks/fine_tuning.py [--seeds 3]
+
+A user's few images: one or four windows of 512² of the mitochondria STORM image, of its upper three quarters. All
+models are trained for the steps that two cores do in two minutes, from nothing, from `simulated-filaments` (the
+default) and from `microtubules`, which never saw mitochondria. Told are the loss on the lower quarter at three levels
+of noise (with the same noise for all), the realism score of 128 patches, and the AUC of the classifier.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+import torch
+
+from common import TESTED, mitochondria, save
+from napari_smdiffusion import DiffusionModel, Image, TrainConfig, load_diffusion_model
+from napari_smdiffusion.assess import grid_patches, realism
+from napari_smdiffusion.compute import generator
+from napari_smdiffusion.denoiser import denoising_loss
+from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.patches import draw_patches
+from napari_smdiffusion.progress import run
+from napari_smdiffusion.two_sample import two_sample_test
+
+MINUTES, STEPS_A_MINUTE = 2, 276
+STARTS = (None, "simulated-filaments", "microtubules")
+WINDOWS = (1, 4)
+SIDE, SIZE, COUNT = 512, 128, 128
+NOISE = (0.05, 0.5, 5.0)
+
+
+@torch.no_grad()
+def held_out_loss(model: DiffusionModel, patches: Any) -> dict[str, float]:
+    """Return the mean loss on patches at each level of noise."""
+    clean = torch.from_numpy(model.scaling.scale(patches))[:, None]
+    found = {}
+    for level in NOISE:
+        noise = torch.randn(clean.shape, generator=generator(0, int(100 * level)))
+        sigma = torch.full((len(clean),), level)
+        found[f"{level:g}"] = float(denoising_loss(model.unet.eval(), clean, sigma, noise).mean())
+    return found
+
+
+def measured(start: str | None, windows: int, seed: int) -> dict[str, Any]:
+    """Train on so many windows, and judge."""
+    storm, train, _ = mitochondria()
+    few = Image(draw_patches(list(train.pixels), SIDE, windows, np.random.default_rng(seed)), storm.pixel_size)
+    config = TrainConfig(steps=MINUTES * STEPS_A_MINUTE, seed=seed, previews=0)
+    model = run(train_steps([few], config, start=None if start is None else load_diffusion_model(start)))
+    rows, columns = TESTED["mitochondria"]
+    held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
+    made = model.generate(COUNT, size=SIZE, seed=seed).pixels
+    drawn = draw_patches(list(storm.pixels), SIZE, COUNT, np.random.default_rng(seed + 100))
+    return {
+        "loss": held_out_loss(model, held_out[::2]),
+        "realism": realism(made, grid_patches(list(storm.pixels), SIZE), storm.pixel_size, seed)["score"],
+        "auc": two_sample_test(drawn, made, seed=seed).auc,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    seeds = range(parser.parse_args().seeds)
+    result: dict[str, Any] = {}
+    for windows in WINDOWS:
+        for start in STARTS:
+            name = f"{windows} windows of {SIDE}², from {start or 'nothing'}"
+            result[name] = [measured(start, windows, seed) for seed in seeds]
+            print(name, result[name], flush=True)
+    save("fine_tuning", {"minutes": MINUTES, **result})
