@@ -133,6 +133,8 @@ BAD = [
     ("generate {model} --out {g.tif} --size 32", "--size must be at least 64 for this model"),
     ("generate {model} --out {g.tif} --size 64 64 64", "--size takes a side"),
     ("generate {model} --out {notes.txt/g.tif}", "cannot be written"),
+    ("simulate microtubules --out {bare.tif}", "bare.tif exists, and was not made by smdiffusion"),
+    ("enhance {enhancer} {cell.tif} --out {bare.tif}", "bare.tif exists, and was not made by smdiffusion"),
     ("enhance {enhancer} {constant.tif} --out {x.tif}", "All pixels of"),
     ("enhance {enhancer} {cell.tif} --out {notes.txt}", "must be a folder"),
     ("enhance {enhancer} {cell.tif} {storm.tif} --out {x.tif}", "must be a folder for 2 images"),
@@ -176,6 +178,12 @@ def test_bad_input_gets_one_sentence(folder, capsys, command, message):
     assert message in lines[0]
     assert lines[0].startswith(f"smdiffusion {arguments[0]}: ")
     assert sorted(folder.rglob("*")) == before
+
+
+def test_what_was_made_here_can_be_made_again(tmp_path):
+    for seed in (1, 2):
+        assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 64, "--seed", seed) == 0
+    assert read_image(tmp_path / "s.tif").provenance["seed"] == 2
 
 
 def test_unknown_flags_exit_with_2(capsys):

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
-from .images import TIFF_SUFFIXES, Image, image_files, new_tiff, read_image, read_images, write_image, written_whole
+from .images import (
+    TIFF_SUFFIXES,
+    Image,
+    image_files,
+    made_here,
+    new_tiff,
+    read_image,
+    read_images,
+    write_image,
+    written_whole,
+)
 from .progress import Reporter, Steps, run, stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -48,6 +58,9 @@ def _check_file(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise ValueError(f"--out {path} must end in .tif.")
+    # What was generated can be generated again; a measured image cannot be measured again.
+    if path.is_file() and not made_here(path):
+        raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file, so that it is kept.")
     # Try it, rather than guess from permissions.
     existed = [parent for parent in path.parents if parent.exists()]
     try:
@@ -274,6 +287,10 @@ def enhance(options: Namespace) -> None:
     config = _config(EnhanceConfig, options)
     sources = image_files(options.widefield, TIFF_SUFFIXES)
     targets = _targets(Path(options.out), sources)
+    words = [word for word, wanted in (("uncertainty", config.uncertainty), ("error", options.error_map)) if wanted]
+    for target in targets:
+        for word in words:
+            _check_file(_beside(target, word))
     from .enhancer import uncertainty_facts
     from .models import load_enhancer
 

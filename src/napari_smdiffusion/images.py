@@ -198,6 +198,18 @@ def _read_facts(tiff: Any) -> dict[str, Any]:
     return {}
 
 
+def made_here(path: Path) -> bool:
+    """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return "kind" in _read_facts(tiff).get("provenance", {})
+    # See `_read_tiff`.
+    except Exception:
+        return False
+
+
 def _tiff_pixel_size(tiff: Any) -> float | None:
     """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags, or None."""
     if tiff.is_ome:
