@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from common import PICTURES, RESULTS, ROOT
-from draw_claims import table
+from draw_claims import interval, table
 from napari_smdiffusion.pictures import new_figure, save_figure
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -120,5 +120,128 @@ def care() -> str:
     )
 
 
+def start_up() -> str:
+    """Tabulate how soon the first image is there."""
+    result = loaded("start_up")
+    if result is None:
+        return ""
+    rows = [
+        (f"Run {name.removeprefix('run_after_').removesuffix('_s')} s after the dock was opened",
+         *(f"{one[key]['median']:.1f} s" for key in ("first_preview", "first_image")))
+        for name, one in result.items()
+        if name != "machine"
+    ]  # fmt: skip
+    cold = loaded("speed") or {}
+    rows += [
+        ("from a cold command line", "", f"{one['value']:.1f} s") for key, one in cold.items() if "cold command" in key
+    ]
+    parts = [
+        "## The first image",
+        "    python benchmarks/start_up.py && python benchmarks/speed.py cold",
+        f"{where(result)} Seconds until an image is shown, still being denoised, and until it is finished: 512 pixels "
+        "in the dock, 512 on the command line; medians of three.",
+        table(("", "shown", "finished"), rows),
+    ]
+    return "\n\n".join(parts)
+
+
+def limits() -> str:
+    """Tabulate which part of the peak is reached, where the time goes, and how cost grows."""
+    result = loaded("limits")
+    if result is None:
+        return ""
+    stages = {name: one for name, one in result.items() if isinstance(one, dict) and "fraction_of_peak" in one}
+    rows = [
+        (name, f"{one['seconds']:.3g} s", f"{one['gigaflop']:.0f}", f"{100 * one['fraction_of_peak']:.0f} %",
+         _longest(one["operators"]))
+        for name, one in stages.items()
+    ]  # fmt: skip
+    peaks = result["peak_gigaflops"]
+    parts = [
+        "## How near to the limit",
+        "    python benchmarks/limits.py",
+        f"{where(result)} The peak, the best product of two 2048² matrices, is {peaks['float32']:.0f} · 10⁹ operations "
+        f"a second in float32 and {peaks['bfloat16']:.0f} in bfloat16; the fractions are of that in "
+        f"{result['precision']}. Operations are counted by torch: multiplications and additions of convolutions, "
+        "matrix products and attention.",
+        table(("", "time", "10⁹ operations", "of the peak", "the operators that take longest"), rows),
+        "How the cost grows:",
+    ]
+    for name, one in result["growth"].items():
+        parts.append(f"- {name}: " + ", ".join(f"{key}: {1000 * value:.3g} ms" for key, value in one.items()))
+    return "\n\n".join(parts[:5]) + "\n\n" + "\n".join(parts[5:])
+
+
+def _longest(operators: dict[str, float], most: int = 4) -> str:
+    first = list(operators.items())[:most]
+    return ", ".join(f"{name.removeprefix('aten::')} {100 * share:.0f} %" for name, share in first)
+
+
+def solver_steps() -> str:
+    """Tabulate realism against the number of steps."""
+    result = loaded("solver_steps")
+    if result is None:
+        return ""
+    rows = [
+        (name, steps, f"{one['score']:.3f} ({one['score_low']:.3f} to {one['score_high']:.3f})", f"{one['auc']:.2f}",
+         f"{100 * one['difference']:.0f} %")
+        for name, curve in result.items() if name != "machine"
+        for steps, one in sorted(curve.items(), key=lambda item: int(item[0]))
+    ]  # fmt: skip
+    parts = [
+        "## How many steps an image needs",
+        "    python benchmarks/solver_steps.py",
+        f"{where(result)} The same 400 patches with each number of steps: realism score with its 90 % interval, AUC of "
+        "the classifier, and how far they are from those of 64 steps, relative to their standard deviation.",
+        table(("model", "steps", "realism", "AUC", "difference"), rows),
+        "![Realism against the number of steps](images/solver_steps.png)",
+    ]
+    return "\n\n".join(parts)
+
+
+def large_field() -> str:
+    """Say what a large field takes, and whether it shows that it was made of windows."""
+    result = loaded("large_field")
+    if result is None:
+        return ""
+    seams, again = result["seams"], result["repetition"]
+    parts = [
+        "## Large fields",
+        "    python benchmarks/large_field.py",
+        f"{where(result)} {result['size']}² pixels in {result['seconds'] / 60:.1f} minutes, at most "
+        f"{result['peak_memory_gb']:.2f} GB. Differences of neighbouring pixels across the borders of windows "
+        f"are {seams['at_borders_mean']:.3f} of those across the lines around them, {seams['at_borders_most']:.3f} at "
+        f"most; one in 100 of all lines reaches {seams['all_lines_99']:.3f}. Patches of it correlate with other places of it "
+        f"by {again['generated']['median']:.2f} (median), {again['generated']['highest']:.2f} at most; those of the "
+        f"experimental image with its other places by {again['experimental']['median']:.2f} and "
+        f"{again['experimental']['highest']:.2f}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def fine_tuning() -> str:
+    """Tabulate what it brings to begin from a model that ships."""
+    result = loaded("fine_tuning")
+    if result is None:
+        return ""
+    names = [name for name in result if name not in ("machine", "minutes")]
+    levels = list(result[names[0]][0]["loss"])
+    rows = [
+        (name, len(result[name]), *(interval((one["loss"][level] for one in result[name]), 3) for level in levels),
+         interval(one["realism"] for one in result[name]), interval(one["auc"] for one in result[name]))
+        for name in names
+    ]  # fmt: skip
+    parts = [
+        "## Beginning from a model that ships",
+        "    python benchmarks/fine_tuning.py",
+        f"{where(result)} Mitochondria, as many steps as {result['minutes']} minutes have; loss on the held-out part "
+        "at three levels of noise, realism score and AUC; intervals of 95 % over seeds.",
+        table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism", "AUC"), rows),
+    ]
+    return "\n\n".join(parts)
+
+
+PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, limits)
+
 if __name__ == "__main__":
-    PAGE.write_text("\n".join([BEFORE, *(part + "\n" for part in (reference(), care()) if part)]), encoding="utf-8")
+    PAGE.write_text("\n".join([BEFORE, *(part + "\n" for one in PARTS if (part := one()))]), encoding="utf-8")
