@@ -212,8 +212,8 @@ def large_field() -> str:
         f"{result['peak_memory_gb']:.2f} GB. Differences of neighbouring pixels across the borders of windows "
         f"are {seams['at_borders_mean']:.3f} of those across the lines around them, {seams['at_borders_most']:.3f} at "
         f"most; one in 100 of all lines reaches {seams['all_lines_99']:.3f}. Patches of it correlate with other places "
-        f"of it by {again['generated']['median']:.2f} (median), {again['generated']['highest']:.2f} at most; those of the "
-        f"experimental image with its other places by {again['experimental']['median']:.2f} and "
+        f"of it by {again['generated']['median']:.2f} (median), {again['generated']['highest']:.2f} at most; those of "
+        f"the experimental image with its other places by {again['experimental']['median']:.2f} and "
         f"{again['experimental']['highest']:.2f}.",
     ]
     return "\n\n".join(parts)

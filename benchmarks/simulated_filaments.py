@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,49 +34,53 @@ start other trainings from (`smdiffusion train --start simulated-filaments`), no
 """
 
 
-def crowded_fields() -> Image:
-    """Return simulated fields of many densities, filament widths and renderings, each of standard deviation 1."""
-    rng = np.random.default_rng(0)
+@dataclass(frozen=True)
+class Look:
+    """What simulated fields look like; each pair is a range that every field draws from."""
+
+    together: tuple[int, int]  # simulated images in one field
+    brightness: tuple[float, float]  # of each of them
+    blur: tuple[float, float]  # pixels
+    cut: tuple[float, float] | None  # standard deviations of the field: what is dimmer is left out
+    labelling: float = 0.5
+
+
+CROWDED = Look((1, 4), (0.4, 1.0), (0.4, 1.3), None)
+# As crowded as a cell's rim, on a dark background: dim localizations beside the filaments are cut off.
+SPARSE = Look((1, 2), (0.4, 1.0), (0.6, 1.4), (0.1, 0.6))
+# Without gaps, each filament of its own brightness, as STORM images show them.
+CONTINUOUS = Look((1, 2), (0.15, 1.0), (0.7, 1.3), (0.05, 0.3), labelling=3.0)
+
+
+def fields(look: Look, count: int, size: int, first_seed: int, rng: np.random.Generator) -> Image:
+    """Return simulated fields of filaments, each of standard deviation 1."""
     planes = []
-    for k in range(FIELDS):
-        together = int(rng.integers(1, 5))
-        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=1000 + 10 * k).pixels
-        plane = np.tensordot(rng.uniform(0.4, 1, together), layers, axes=1)
-        plane = gaussian_filter(plane, rng.uniform(0.4, 1.3))
+    for k in range(count):
+        together = int(rng.integers(look.together[0], look.together[1] + 1))
+        seed = first_seed + 10 * k
+        layers = simulate("microtubules", together, size, PIXEL_SIZE, seed, labelling=look.labelling).pixels
+        plane = np.tensordot(rng.uniform(*look.brightness, together), layers, axes=1)
+        plane = gaussian_filter(plane, rng.uniform(*look.blur))
+        if look.cut is not None:
+            plane = np.maximum(plane - rng.uniform(*look.cut) * plane.std(), 0)
         planes.append(plane / plane.std())
-    return _stack(planes)
+    return Image(np.stack(planes), PIXEL_SIZE, name="simulated filaments", provenance={"kind": "simulated"})
+
+
+def crowded_fields() -> Image:
+    """Return the fields of the first stage."""
+    return fields(CROWDED, FIELDS, SIZE, 1000, np.random.default_rng(0))
 
 
 def sparse_fields() -> Image:
-    """Return simulated fields as crowded as a cell's rim, on a dark background."""
-    rng = np.random.default_rng(1)
-    planes = []
-    for k in range(2 * FIELDS):
-        together = int(rng.integers(1, 3))
-        layers = simulate("microtubules", together, SIZE, PIXEL_SIZE, seed=5000 + 10 * k).pixels
-        plane = gaussian_filter(np.tensordot(rng.uniform(0.4, 1, together), layers, axes=1), rng.uniform(0.6, 1.4))
-        # Dim localizations beside the filaments are cut off; what is cut off differs between fields.
-        plane = np.maximum(plane - rng.uniform(0.1, 0.6) * plane.std(), 0)
-        planes.append(plane / plane.std())
-    return _stack(planes)
+    """Return the fields of the second stage."""
+    return fields(SPARSE, 2 * FIELDS, SIZE, 5000, np.random.default_rng(1))
 
 
 def continuous_fields(count: int = 2 * FIELDS, size: int = SIZE, seed: int = 0) -> Image:
-    """Return simulated fields of filaments without gaps, each filament of its own brightness, as STORM images show."""
+    """Return the fields of the last stage, or others like them."""
     rng = np.random.default_rng([2, seed] if seed else 2)
-    planes = []
-    for k in range(count):
-        together = int(rng.integers(1, 3))
-        first = 100_000 * seed + 9000 + 10 * k
-        layers = simulate("microtubules", together, size, PIXEL_SIZE, seed=first, labelling=3.0).pixels
-        plane = gaussian_filter(np.tensordot(rng.uniform(0.15, 1, together), layers, axes=1), rng.uniform(0.7, 1.3))
-        plane = np.maximum(plane - rng.uniform(0.05, 0.3) * plane.std(), 0)
-        planes.append(plane / plane.std())
-    return _stack(planes)
-
-
-def _stack(planes: list[np.ndarray]) -> Image:
-    return Image(np.stack(planes), PIXEL_SIZE, name="simulated filaments", provenance={"kind": "simulated"})
+    return fields(CONTINUOUS, count, size, 100_000 * seed + 9000, rng)
 
 
 def finished(folder: Path) -> bool:
