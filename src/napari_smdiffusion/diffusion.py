@@ -195,13 +195,14 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     with moved(model.unet, device) as unet:
         countdown = Countdown(0, config.count * config.steps)
         while done < config.count and not stop():
-            indices = range(done, min(done + together, config.count))
+            # The first one alone, so that there is soon something to see.
+            indices = range(done, min(done + (together if done else 1), config.count))
             try:
                 images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                if together == 1:
+                if len(indices) == 1:
                     raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
                 together = max(1, together // 2)
                 release_memory()
