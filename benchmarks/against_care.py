@@ -1,6 +1,6 @@
 """Train CARE (csbdeep) and our enhancer on the same pairs for the same time, and test both on the same images.
 
-    python benchmarks/against_care.py [--minutes 0.5 1 2 4]
+    python benchmarks/against_care.py [--minutes 0.5 1 2 4] [--only curve|speed]
 
 Makes `build/care` with csbdeep and tensorflow-cpu from PyPI the first time. The pairs are 400 patches of 240² from
 fields that the bundled model generates, and their simulated widefield images; CARE gets these interpolated to the fine
@@ -8,7 +8,8 @@ grid and cut in four, as it works on that grid. Both see each pair in its 8 symm
 each time, with a learning rate that falls linearly to zero within it, from 4e-4 for CARE (its default; else its
 learning rate would hardly have begun to fall). CARE minimizes the absolute error by default, and the squared error, as
 ours does, in a second run for the longest time. Tested on a simulated and on the real widefield image of the test
-columns. One seed. Run it with nothing beside it: everything is time.
+columns. One seed. `speed` times enhancing alone, three times each with the network warm, of which the best counts; an
+untrained CARE takes as long as a trained one. Run it with nothing beside it: everything is time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import torch
 from scipy.ndimage import zoom
 
 from common import FACTOR, TRAIN_COLUMNS, environment, microtubules, save
-from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model
+from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model, load_enhancer
 from napari_smdiffusion.comparison import EnhancedField, restored
 from napari_smdiffusion.enhancer import widefield_levels
 from napari_smdiffusion.enhancer_tasks import kept_apart, plane_chances, simulation_task
@@ -87,15 +88,29 @@ for loss, minutes in [("mae", mark) for mark in marks] + [("mse", marks[-1])]:
     for image in ("real", "simulated"):
         made[f"{image}_{name}"] = model.predict(arrays[image], "YX", normalizer=None)
 found["parameters"] = int(model.keras_model.count_params())
-seconds = []
-for _ in range(3):
-    began = time.monotonic()
-    model.predict(arrays["real"], "YX", normalizer=None)
-    seconds.append(time.monotonic() - began)
-found["seconds_to_enhance"] = min(seconds)
 np.savez(out, **made)
 json.dump(found, open(out + ".json", "w"))
 """
+THEIR_SPEED = """
+import json, os, sys, tempfile, time
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
+from csbdeep.models import CARE, Config
+
+found = {}
+with tempfile.TemporaryDirectory() as folder:
+    model = CARE(Config("YXC", n_channel_in=1, n_channel_out=1, train_tensorboard=False), "care", folder)
+    for side in json.loads(sys.argv[1]):
+        image = np.random.default_rng(0).random((side, side), np.float32)
+        seconds = []
+        for _ in range(4):
+            began = time.monotonic()
+            model.predict(image, "YX", normalizer=None)
+            seconds.append(time.monotonic() - began)
+        found[str(side)] = min(seconds[1:])
+print(json.dumps(found))
+"""
+SIDES = (128, 256, 512)  # widefield pixels
 
 
 def pairs() -> tuple[Pixels, Pixels]:
@@ -131,9 +146,13 @@ def judged(sharp: Pixels, place: EnhancedField) -> dict[str, Any]:
     return {"as it is": said["enhanced"], "registered": said["registered"]["enhanced"]}
 
 
+def care_python() -> Path:
+    """Return the Python that has CARE, and make its environment the first time."""
+    return environment("care", ("csbdeep==0.8.2", "tensorflow-cpu"))
+
+
 def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: list[float]) -> dict[str, Any]:
     """Train CARE in its own environment up to the last mark, and judge it at each."""
-    python = environment("care", ("csbdeep==0.8.2", "tensorflow-cpu"))
     half = PATCH // 2
     quarters = (slice(0, half), slice(half, None))
     cut = {
@@ -147,7 +166,7 @@ def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "given.npz", Path(folder) / "made.npz"
         np.savez(given, **arrays)
-        subprocess.run([python, "-c", THEIRS, given, json.dumps(marks), out], check=True)
+        subprocess.run([care_python(), "-c", THEIRS, given, json.dumps(marks), out], check=True)
         found: dict[str, Any] = json.loads(Path(f"{out}.json").read_text(encoding="utf-8"))
         with np.load(out) as made:
             found["curve"] = {
@@ -168,29 +187,48 @@ def ours(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
         found["curve"][str(mark)] = {
             name: judged(network.enhance(place.widefield).pixels[0], place) for name, place in places.items()
         }
-    return {**found, "seconds_to_enhance": _seconds(network, places["real"].widefield)}
+    return found
 
 
-def _seconds(network: Enhancer, image: Image) -> float:
-    seconds = []
-    for _ in range(3):
-        began = time.monotonic()
-        network.enhance(image)
-        seconds.append(time.monotonic() - began)
-    return min(seconds)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 1.0, 2.0, 4.0])
-    options = parser.parse_args()
+def curve(marks: list[float]) -> None:
+    """Train both for each of the times, and judge them."""
     given, places = pairs(), tests()
     result: dict[str, Any] = {
         "interpolated": {
             name: judged(interpolated(place.widefield.pixels[0]), place) for name, place in places.items()
         },
-        "care": care(*given, places, options.minutes),
-        "ours": ours(*given, places, options.minutes),
+        "care": care(*given, places, marks),
+        "ours": ours(*given, places, marks),
     }
     sys.stdout.flush()
     save("against_care", result)
+
+
+def speed() -> None:
+    """Time how long both take to enhance an image."""
+    command = [str(care_python()), "-W", "ignore", "-c", THEIR_SPEED, json.dumps([FACTOR * side for side in SIDES])]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    theirs = json.loads(said.splitlines()[-1])
+    network = load_enhancer("microtubules")
+    result: dict[str, Any] = {}
+    for side in SIDES:
+        image = np.random.default_rng(0).random((side, side), np.float32)
+        seconds = []
+        for _ in range(4):
+            began = time.monotonic()
+            network.enhance(image)
+            seconds.append(time.monotonic() - began)
+        pair = {"care": theirs[str(FACTOR * side)], "ours": min(seconds[1:])}
+        result[str(side)] = {**pair, "ratio": round(pair["care"] / pair["ours"], 1)}
+    save("against_care_speed", result)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 1.0, 2.0, 4.0])
+    parser.add_argument("--only", choices=("curve", "speed"))
+    options = parser.parse_args()
+    if options.only != "speed":
+        curve(options.minutes)
+    if options.only != "curve":
+        speed()
