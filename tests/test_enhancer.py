@@ -207,3 +207,11 @@ def test_background_has_no_grid_and_structure_stays(upscale):
     empty = even[0, 0, margin:-margin, margin : side // 2 - margin]
     assert empty.std() < 1e-3 * sharp.std()
     torch.testing.assert_close(even[..., side // 2 + margin :], (sharp + structure)[..., side // 2 + margin :])
+
+
+@pytest.mark.parametrize("rows", [4, 24, 25, 97])
+def test_strips_of_the_fine_grid_join_without_a_seam(tiny_enhancer, rows):
+    network = tiny_enhancer.network
+    features = torch.randn(2, network.shuffle.out_channels, rows, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(network._fine_in_strips(features), network._fine(features), atol=1e-5)

@@ -43,7 +43,7 @@ NewArray = Callable[[tuple[int, int, int]], Pixels]
 
 KIND: Kind = "enhancer"
 _BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
-_TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
+_TILE = 512  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
 _WEIGHTS_FILE = "enhancer.safetensors"
 # Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
 # bright structure. They are robust, and the same whether an image is enhanced at once or in tiles.
@@ -362,7 +362,11 @@ def _enhance_planes(
     while todo and not stop():
         n, tile = todo[0]
         try:
-            views = [work.enhanced(image.pixels[n], tile, k) for k in (SYMMETRIES if spread is not None else (0,))]
+            views = []
+            for k in SYMMETRIES if spread is not None else (0,):
+                if views and stop():
+                    return
+                views.append(work.enhanced(image.pixels[n], tile, k))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -14,6 +14,7 @@ ALIGN = 4  # windows must begin at multiples of the coarsest grid
 REACH = 48  # widefield pixels that an output pixel depends on, to each side (rounded up to a multiple of ALIGN)
 _EMPTY, _SURE = 0.01, 0.025  # mean intensities between which background becomes structure
 _FINE = 8  # channels on the fine grid
+_STRIP = 24  # widefield rows whose fine grid stays in a processor's cache
 
 
 class _Residual(nn.Module):
@@ -77,13 +78,27 @@ class EnhancerNetwork(nn.Module):
         bottom = self.bottom(self.down2(middle))
         middle = self.after2(middle + F.interpolate(self.up2(bottom), scale_factor=2, mode="nearest"))
         top = self.after1(top + F.interpolate(self.up1(middle), scale_factor=2, mode="nearest"))
-        fine = F.pixel_shuffle(self.shuffle(F.silu(top)), self.upscale)
+        features = self.shuffle(F.silu(top))
+        sharp = self._fine(features) if self.training else self._fine_in_strips(features)
+        sharp = sharp[..., : height * self.upscale, : width * self.upscale]
+        return sharp if self.training else even_background(sharp, self.upscale)
+
+    def _fine(self, features: torch.Tensor) -> torch.Tensor:
+        fine = F.pixel_shuffle(features, self.upscale)
         # In full precision: bfloat16 would leave steps of half a per cent in the result.
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(features.device.type, enabled=False):
             sharp: torch.Tensor = self.leave(F.silu(fine.float()))
-        if not self.training:
-            sharp = even_background(sharp, self.upscale)
-        return sharp[..., : height * self.upscale, : width * self.upscale]
+        return sharp
+
+    def _fine_in_strips(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the same as `_fine`, strip by strip: the fine grid of a whole tile would go through slow memory."""
+        strips = []
+        for first in range(0, features.shape[-2], _STRIP):
+            above = min(1, first)  # a row more on either side is all that the last layer looks at
+            strip = self._fine(features[:, :, first - above : first + _STRIP + 1])
+            rows = min(_STRIP, features.shape[-2] - first) * self.upscale
+            strips.append(strip[:, :, above * self.upscale :][:, :, :rows])
+        return torch.cat(strips, dim=-2)
 
 
 def even_background(sharp: torch.Tensor, upscale: int) -> torch.Tensor:
