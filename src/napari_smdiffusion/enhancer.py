@@ -362,7 +362,7 @@ def _enhance_planes(
     while todo and not stop():
         n, tile = todo[0]
         try:
-            views = []
+            views: list[Pixels] = []
             for k in SYMMETRIES if spread is not None else (0,):
                 if views and stop():
                     return
