@@ -1,15 +1,14 @@
 """The judge sees what people see."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from curves import curves
 from napari_smdiffusion import simulate
-from napari_smdiffusion.assess import (
-    grid_patches,
-    realism,
-)
+from napari_smdiffusion.assess import grid_patches, histograms, realism, spectra
 from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.meanings import MEANINGS, meanings_of
 from napari_smdiffusion.patches import symmetry
@@ -126,8 +125,57 @@ def test_the_interval_holds_the_score_and_narrows_with_more_patches():
     assert widths[1] < widths[0]
 
 
+def test_patches_that_come_twice_are_counted_however_many_there_are(experiment):
+    fresh = _filaments(100)
+    twice = np.concatenate([_filaments(100), _filaments(102), _filaments(104)])
+    assert realism(fresh, experiment)["repeated"] == 0
+    assert realism(np.concatenate([twice, twice[::-1]]), experiment)["repeated"] == 1
+
+
+def test_features_that_never_vary_do_not_set_the_scale(experiment):
+    # Half of the pixels are exactly 0, as in STORM images: the low quantiles are the same in all patches.
+    dark, fresh = (np.maximum(patches - np.median(patches), 0) for patches in (experiment, _filaments(100)))
+    lifted = fresh + np.abs(np.random.default_rng(0).normal(0, 0.01 * dark.std(), fresh.shape))
+    said = [realism(patches, dark) for patches in (fresh, lifted)]
+    assert all(0.5 < one["diversity"] < 2 for one in said)
+    assert said[1]["coverage"] > 0.5 * said[0]["coverage"]
+
+
+def test_few_patches_on_a_gradient_have_a_scale():
+    # The left is crowded and the right is empty: halves of every second column would be one and the other.
+    fields = [np.hstack([curves(seed, number=60)[:, :128], curves(seed, number=8)[:, :128]]) for seed in range(2)]
+    patches = grid_patches(fields, 128)
+    bright = simulate("mitochondria", count=8, size=128, seed=0).pixels
+    assert realism(patches[::-1], patches)["frechet_experimental"] < realism(bright, patches)["frechet_generated"]
+
+
+def _leaves(report, above=()):
+    for key, value in report.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key)
+
+
 def test_every_number_has_a_meaning(fields):
     patches = grid_patches(list(fields), 64)
-    report = {"realism": realism(patches[::2], patches[1::2]), "filaments": compare_filaments(patches, patches)}
-    assert set(meanings_of(report)) == {f"{part}.{key}" for part, keys in report.items() for key in keys}
+    report = {
+        "realism": realism(patches[::2], patches[1::2]),
+        "spectrum": spectra(patches[::2], patches[1::2], 20.0),
+        "histogram": histograms(patches[::2], patches[1::2], (0, 5)),
+        "filaments": {key: asdict(one) for key, one in compare_filaments(patches, patches).items()},
+    }
+    assert {".".join(keys) for keys in _leaves(report)} <= set(meanings_of(report))
     assert all(sentence.endswith(".") for sentence in MEANINGS.values())
+
+
+def test_spectra_and_histograms_are_the_same_for_the_same_and_not_for_blurred_ones(fields):
+    patches = grid_patches(list(fields), 64)
+    blurred = gaussian_filter(patches, (0, 2, 2))
+    same, other = (spectra(patches, one, 20.0) for one in (patches, blurred))
+    assert same["log2_ratio"] == 0
+    assert other["log2_ratio"] > 1
+    assert same["frequency"][-1] < 25  # cycles per µm: half a cycle per pixel
+    limits = (0.0, float(patches.max()))
+    assert histograms(patches, patches, limits)["overlap"] == pytest.approx(1)
+    assert histograms(patches, blurred, limits)["overlap"] < 0.9

@@ -88,3 +88,54 @@ def test_generated_patches_that_are_blurred_have_less_resolution(tmp_path):
     made = Image(gaussian_filter(real.pixels, (0, 3, 3)), 20.0, name="blurred")
     found = compare_images([real], made, [], tmp_path)["resolution"]
     assert found["generated"] > 1.3 * found["experimental"]
+
+
+def test_copies_are_found_wherever_they_are_and_it_is_said_where(tmp_path):
+    seen, held_out, made = (
+        simulate("microtubules", 1, size, 20.0, seed=s) for s, size in ((1, 512), (2, 512), (3, 768))
+    )
+    pixels = np.concatenate([made.pixels, made.pixels[:, ::-1].copy()])
+    pixels[1, 640:768, 512:640] = seen.pixels[0, 30:158, 301:429]
+    report = compare_images([held_out], Image(pixels, 20.0, name="made"), [seen], tmp_path)
+    assert report["memorization"]["copied"] == [{"image": 1, "row": 640, "column": 512}]
+    assert report["two_sample"]["patch"] == 64
+    assert {"auc", "by_chance", "auc_two_halves"} <= set(report["two_sample"])
+    named = set(report["meanings"])
+    for part in ("realism", "spectrum", "histogram", "memorization", "two_sample", "resolution"):
+        assert {f"{part}.{key}" for key in report[part]} <= named or part in named
+    assert (tmp_path / "comparison.png").exists()
+
+
+def test_empty_planes_of_a_stack_leave_a_report(field, tmp_path):
+    def with_empty(image):
+        return replace(image, pixels=np.concatenate([image.pixels, np.zeros_like(image.pixels)]))
+
+    stack = EnhancedField(*(with_empty(image) for image in (field.enhanced, field.widefield, field.reference)))
+    report = compare_images([], None, [], tmp_path, stack)
+    alone = judge_enhanced(field)["enhancement"]["enhanced"]
+    assert report["enhancement"]["enhanced"]["psnr"] == pytest.approx(alone["psnr"], abs=0.5)
+    assert report["enhanced"]["rsp"] == pytest.approx(0.5, abs=0.01)
+    empty = replace(field, reference=replace(field.reference, pixels=np.zeros_like(field.reference.pixels)))
+    assert "constant" in judge_enhanced(empty)["enhancement_left_out"]
+
+
+def test_pixel_sizes_that_contradict_each_other_are_refused(field):
+    with pytest.raises(ValueError, match="mend a pixel size"):
+        replace(field, widefield=replace(field.widefield, pixel_size=500.0))
+
+
+def test_an_uncertainty_map_is_judged(field):
+    error = np.abs(field.enhanced.pixels - field.reference.pixels)
+    settings = {"settings": {"confidence": 0.9}}
+    for share in (0.5, 0.9):
+        width = np.full_like(error, np.quantile(error, share))
+        told = replace(field, uncertainty=replace(field.enhanced, pixels=width, provenance=settings))
+        said = judge_enhanced(told)["enhanced"]["uncertainty"]
+        assert said["coverage"] == pytest.approx(share, abs=0.08)
+        assert said["stated"] == 0.9
+    exact = replace(field, uncertainty=replace(field.enhanced, pixels=error))
+    assert judge_enhanced(exact)["enhanced"]["uncertainty"]["rank_correlation"] > 0.8
+
+
+def test_the_same_image_agrees_to_the_finest_detail(field):
+    assert judge_enhanced(replace(field, enhanced=field.reference))["enhanced"]["frc_with_reference"] == 40

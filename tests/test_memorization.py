@@ -99,6 +99,47 @@ def test_a_held_out_patch_that_was_trained_on_does_not_hide_the_copies(drawn):
     assert report["held_out_copies"] == 1
 
 
+def test_symmetric_structures_that_are_copied_are_found_too():
+    # Each window shows one ring, which looks the same in all symmetries: there is no margin to go by.
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:64, :64] - 31.5
+
+    def rings(count):
+        radii, widths = rng.uniform(8, 26, count), rng.uniform(1.5, 4, count)
+        found = [np.exp(-(((np.hypot(y, x) - r) / w) ** 2)) for r, w in zip(radii, widths, strict=True)]
+        return np.stack(found).astype(np.float32)
+
+    training, held_out, new = rings(6), rings(24), rings(6)
+    planes = [np.pad(ring, 30) for ring in training]
+    report = memorization(np.concatenate([training, new]), planes, held_out)
+    assert sum(report["copied"][:6]) >= 5
+    assert not any(report["copied"][6:])
+
+
+def test_empty_held_out_patches_do_not_set_the_bar(drawn):
+    training, held_out, new = drawn
+    empty = np.concatenate([held_out[:12], np.zeros((20, 64, 64), np.float32)])
+    assert memorization(new, training, empty)["verdict"].startswith("No sign of copying: none of 32")
+
+
+def test_held_out_patches_that_were_trained_on_are_no_measure(drawn):
+    training, held_out, new = drawn
+    patches, where = _planted(training, new, 1.0, 0.0)
+    seen = grid_patches([training[0]], 64)
+    report = memorization(patches, training, np.concatenate([held_out[:16], seen]))
+    assert report["copies"] == len(where)
+    assert report["held_out_copies"] == len(seen)
+    with pytest.raises(ValueError, match="give other experimental images"):
+        memorization(patches, training, seen)
+
+
+def test_units_do_not_matter(drawn):
+    training, held_out, new = drawn
+    patches, where = _planted(training, new, 1.0, 0.5)
+    small = [1e-6 * np.asarray(one) for one in (patches, held_out)]
+    assert memorization(small[0], [1e-6 * plane for plane in training], small[1])["copies"] == len(where)
+
+
 def test_patches_are_found_beyond_a_block_of_the_search():
     plane = np.random.default_rng(0).gamma(0.3, 1, (1201, 701)).astype(np.float32)
     corners = [(0, 0), (1101, 0), (0, 641), (1101, 641), (448, 300), (470, 449), (700, 255)]

@@ -174,3 +174,27 @@ def _distance_of_hottest(error, mask):
     """Return how far the hottest pixel of an error map is from a mask on the fine grid, in widefield pixels."""
     hottest = (np.array(np.unravel_index(error.argmax(), error.shape)) + 0.5) * FACTOR
     return np.hypot(*(np.argwhere(mask) + 0.5 - hottest).T).min() / FACTOR
+
+
+def test_a_negative_is_no_restoration():
+    truth = simulate("microtubules", size=256, seed=1).pixels[0]
+    widefield = gaussian_filter(truth, 6).reshape(64, 4, 64, 4).mean((1, 3))
+    assert error_map(truth.max() - truth, widefield, 4).rsp < 0.5 < error_map(truth, widefield, 4).rsp
+    said = restoration(-truth, truth)
+    assert said["psnr"] < restoration(gaussian_filter(truth, 3), truth)["psnr"]
+    assert said["ssim"] < 0.9
+
+
+def test_units_do_not_matter():
+    truth = simulate("microtubules", size=128, seed=1).pixels[0]
+    said, small = (restoration(unit * gaussian_filter(truth, 1), unit * truth) for unit in (1, np.float32(1e-6)))
+    assert small == pytest.approx(said, rel=1e-3)
+
+
+def test_a_constant_image_explains_nothing():
+    truth = simulate("microtubules", size=128, seed=1).pixels[0]
+    flat = np.zeros_like(truth)
+    assert restoration(flat, truth)["correlation"] == 0
+    assert error_map(flat, truth.reshape(32, 4, 32, 4).mean((1, 3)), 4).rsp == 0
+    with pytest.raises(ValueError, match="constant"):
+        restoration(truth, flat)

@@ -6,7 +6,7 @@ import torch
 
 from curves import curves
 from napari_smdiffusion.assess import grid_patches
-from napari_smdiffusion.two_sample import area_under_curve, two_sample_test
+from napari_smdiffusion.two_sample import _meaning, area_under_curve, two_sample_test
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,16 @@ def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
     assert len(alike.folds) == 3
     assert alike.auc == pytest.approx(np.mean(alike.folds))
     assert "a mark of their own" in other.meaning
+    assert "cannot tell them apart" in _meaning(0.3, 0.1)
+    assert "30 times" in _meaning(0.3, 0.1)
+    assert alike.by_chance == pytest.approx(0.09, abs=0.005)
+
+
+def test_small_differences_are_seen_and_larger_ones_better(kinds):
+    first, second = kinds
+    found = [two_sample_test(first, np.round(factor * second), epochs=6).auc for factor in (1.0, 1.3, 2.0)]
+    assert found[0] < found[1] < found[2]
+    assert found[2] > 0.8
 
 
 def test_fractions_are_no_mark_where_the_source_has_whole_numbers(kinds):

@@ -6,7 +6,7 @@ Patches are (N, Y, X) arrays of one size, in the units of the experimental image
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,53 @@ def radial_spectrum(patch: Pixels, rings: int) -> Features:
     return mean
 
 
+def spectra(experimental: Pixels, generated: Pixels, pixel_size: float | None) -> dict[str, Any]:
+    """Compare the radial power spectra of patches.
+
+    Returns
+    -------
+    `frequency`, the middle of each ring, in the `unit` that is told; of both kinds the median power over the patches
+    and its quartiles, lists of as many; and `log2_ratio`, by how many doublings the medians differ, as a mean over the
+    rings.
+    """
+    rings = generated.shape[-1] // 4
+    frequency = (np.arange(rings) + 0.5) / rings * 0.5 * (1 if pixel_size is None else 1000 / pixel_size)
+    found: dict[str, Any] = {"unit": "cycles per pixel" if pixel_size is None else "cycles per µm"}
+    found["frequency"] = frequency.tolist()
+    for name, patches in (("experimental", experimental), ("generated", generated)):
+        power = np.array([radial_spectrum(patch, rings) for patch in patches])
+        for key, part in (("low", 25), ("median", 50), ("high", 75)):
+            found[f"{name}_{key}"] = np.percentile(power, part, axis=0).tolist()
+    medians = [np.maximum(found[f"{name}_median"], 1e-300) for name in ("generated", "experimental")]
+    found["log2_ratio"] = float(np.mean(np.abs(np.log2(medians[0] / medians[1]))))
+    return found
+
+
+def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, float]) -> dict[str, Any]:
+    """Compare the intensities of patches.
+
+    Parameters
+    ----------
+    experimental, generated
+        (N, Y, X).
+    limits
+        The intensities between which they are counted; what lies outside counts at its end.
+
+    Returns
+    -------
+    `edges` of the bins, the share of the pixels in each for both kinds, and `overlap`, the share that both have in
+    common.
+    """
+    edges = np.linspace(*limits, 80)
+    counts = {
+        name: np.histogram(np.clip(patches, *limits), edges)[0] / patches.size
+        for name, patches in (("experimental", experimental), ("generated", generated))
+    }
+    common = float(np.minimum(counts["experimental"], counts["generated"]).sum())
+    shares = {f"{name}_share": values.tolist() for name, values in counts.items()}
+    return {"edges": edges.tolist(), **shares, "overlap": common}
+
+
 def frechet_distance(a: Features, b: Features) -> float:
     """Return the Fréchet distance of two sets of features, each taken as one Gaussian (Dowson and Landau 1982).
 
@@ -119,18 +166,19 @@ def realism(
 
     Returns
     -------
-    `score`, 0 where generated patches are as near to half of the experimental patches as the other half is, and 1
-    where they are as far as the nearest mathematical model; None where the model is itself as near as experimental
-    patches, which leaves no scale. `score_low` and `score_high`, between which it lies with 90 % confidence: a
-    bootstrap over the generated patches and both halves. The three Fréchet distances it is made of, each between
-    equally many patches, because the distance falls with their number.
+    `score`, 0 where generated patches are as near to half of the experimental patches as the other half is (the mean
+    of 20 divisions by chance), and 1 where they are as far as the nearest mathematical model; None where the model is
+    itself as near as experimental patches, which leaves no scale. `score_low` and `score_high`, between which it lies
+    with 90 % confidence: a bootstrap over the generated patches and both halves. The three Fréchet distances it is made
+    of, each between equally many patches, because the distance falls with their number.
 
-    `diversity`, the mean distance in the space of features from a generated patch to its nearest neighbour among the
-    others, over the same for equally many experimental ones: 1 is ideal, 0 means that every patch comes twice; None
-    where the experimental ones are all the same. And `coverage`, the share of experimental patches that have a
-    generated one as near as their fifth nearest experimental one (Naeem et al., ICML 2020), over the same for the two
-    halves of the experimental patches: 1 is ideal, and a few images repeated cover little, as do images that are unlike
-    any experimental one.
+    `diversity`, the mean distance in the space of features from a generated patch to its nearest neighbour among as
+    many others, over the same for equally many experimental ones: 1 is ideal; None where the experimental ones are all
+    the same. `repeated`, the share of generated patches that come more than once: those whose nearest neighbour among
+    all generated ones is less than a tenth as far as experimental ones are apart. And `coverage`, the share of
+    experimental patches that have a generated one as near as their fifth nearest experimental one (Naeem et al., ICML
+    2020), over the same for two halves of the experimental patches: 1 is ideal, and a few images repeated cover little,
+    as do images that are unlike any experimental one.
 
     Raises
     ------
@@ -148,21 +196,25 @@ def realism(
     def features(patches: Pixels) -> Features:
         return texture_features((patches - dark) / std)
 
-    # Neighbouring patches go to different halves, so that both halves hold every region of the field.
-    count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
-    halves = features(experimental[::2]), features(experimental[1::2])
-    real, other = (_spread(half, count) for half in halves)
-    models = [features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)) for s in _MODELS]
-    modelled = min((_spread(model, count) for model in models), key=lambda model: frechet_distance(model, real))
-    # As many as there are experimental ones, chosen by chance: patches in regular steps could miss what repeats.
     rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(generated))[: len(experimental)]
-    made, some = features(_spread(generated, count)), features(generated[chosen])
-    near, floor, far = (frechet_distance(kind, real) for kind in (made, other, modelled))
+    count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
+    real, all_made = features(experimental), features(generated)
+    models = [features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)) for s in _MODELS]
+    # A few patches may be divided so that one half has most of the nucleus: many divisions are averaged.
+    halves = [np.array_split(rng.permutation(len(real)), 2) for _ in range(_DIVIDED)]
+    pairs = [(real[one[:count]], real[other[:count]]) for one, other in halves]
+    drawn = [all_made[rng.permutation(len(all_made))[:count]] for _ in pairs]
+    near, floor = (
+        float(np.mean([frechet_distance(kind, one) for kind, (one, _) in zip(kinds, pairs, strict=True)]))
+        for kinds in (drawn, [other for _, other in pairs])
+    )
+    far = min(float(np.mean([frechet_distance(model[:count], one) for one, _ in pairs])) for model in models)
     score = low = high = None
     if far > _SCALE * floor:
         score = (near - floor) / (far - floor)
-        low, high = (score + error / (far - floor) for error in _errors(made, real, other, rng))
+        low, high = (score + error / (far - floor) for error in _errors(drawn[0], *pairs[0], rng))
+    # As many as there are experimental ones: distances to the nearest neighbour fall with the number of patches.
+    some = all_made[rng.permutation(len(all_made))[: len(real)]]
     return {
         "score": score,
         "score_low": low,
@@ -170,8 +222,9 @@ def realism(
         "frechet_generated": near,
         "frechet_experimental": floor,
         "frechet_mathematical_model": far,
-        "diversity": _diversity(some, np.concatenate(halves)),
-        "coverage": _coverage(_spread(some, count), real) / max(_coverage(other, real), 1 / count),
+        "diversity": _diversity(some, real),
+        "repeated": _repeated(all_made, real),
+        "coverage": _coverage(some[:count], pairs[0][0]) / max(_coverage(*reversed(pairs[0])), 1 / count),
     }
 
 
@@ -191,15 +244,28 @@ def _errors(made: Features, real: Features, other: Features, rng: np.random.Gene
 
 def _diversity(made: Features, real: Features) -> float | None:
     """Return the mean distance to the nearest neighbour among equally many generated and experimental patches."""
-    scale = real.std(0) + 1e-6
+    scale = _unit(real)
     count = min(len(made), len(real))
     near, usual = (float(_nearest(_spread(kind, count) / scale)[:, 0].mean()) for kind in (made, real))
     return near / usual if usual else None
 
 
+def _repeated(made: Features, real: Features) -> float:
+    """Return the share of generated patches that have a twin among the others."""
+    scale = _unit(real)
+    usual = float(np.median(_nearest(real / scale)[:, 0]))
+    return float(np.mean(_nearest(made / scale)[:, 0] < usual / 10))
+
+
+def _unit(real: Features) -> Features:
+    """Return the spread of each feature among experimental patches; features are logarithms, and a tenth is little."""
+    unit: Features = np.maximum(real.std(0), 0.1)
+    return unit
+
+
 def _coverage(made: Features, real: Features) -> float:
     """Return the share of experimental patches with a generated one nearer than their fifth experimental neighbour."""
-    scale = real.std(0) + 1e-6
+    scale = _unit(real)
     reach = _nearest(real / scale)[:, min(_NEIGHBOURS, len(real) - 1) - 1]
     return float(np.mean(cdist(real / scale, made / scale).min(1) <= reach))
 
@@ -213,6 +279,7 @@ def _nearest(features: Features) -> Features:
 _MODELS: tuple[Structure, ...] = ("microtubules", "mitochondria")
 _SCALE = 1.5  # how much farther than experimental patches a model must be to serve as a scale
 _RESAMPLED = 200
+_DIVIDED = 20  # divisions of the experimental patches into halves
 _NEIGHBOURS = 5
 
 

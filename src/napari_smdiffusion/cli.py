@@ -195,6 +195,9 @@ def _compare(commands: Any) -> None:
         metavar="FILE.tif",
         help="the super-resolution image of that field, pixel on pixel, if there is one",
     )
+    parser.add_argument(
+        "--uncertainty", metavar="FILE.tif", help="the uncertainty map of the enhanced image; needs --reference"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
 
 

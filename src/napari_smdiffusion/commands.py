@@ -132,7 +132,10 @@ def _summary(report: dict[str, Any]) -> list[str]:
     if "memorization_left_out" in report:
         lines.append(f"Memorization was left out. {report['memorization_left_out']}")
     if "realism" in report and report["realism"]["score"] is None:
-        lines.append("Realism has no scale here: the experimental images are like the mathematical model themselves.")
+        lines.append(
+            "Realism has no scale here: the experimental patches differ from each other as much as from the "
+            "mathematical model, or are too few."
+        )
     elif "realism" in report:
         lines.append(
             f"Realism {report['realism']['score']:.3f} ({report['realism']['score_low']:.3f} to "
@@ -140,7 +143,8 @@ def _summary(report: dict[str, Any]) -> list[str]:
             "they are to each other, 1 as far as a mathematical model."
         )
     if "two_sample" in report:
-        lines.append(report["two_sample"]["meaning"])
+        two_sample = report["two_sample"]
+        lines.append(f"{two_sample['meaning']} Two halves of the experiment: {two_sample['auc_two_halves']:.2f}.")
     if "filaments" in report:
         outside = [name.replace("_", " ") for name, one in report["filaments"].items() if not one["inside"]]
         lines.append(
@@ -164,6 +168,14 @@ def _summary(report: dict[str, Any]) -> list[str]:
         if e.get("frc_with_reference"):
             lines.append(f"It agrees with the super-resolution image down to {e['frc_with_reference']:.0f} nm.")
         lines.append(f"Blurred again, it correlates by {e['rsp']:.3f} with the widefield image (1 is ideal).")
+        if "uncertainty" in e:
+            u = e["uncertainty"]
+            stated = f"; {100 * u['stated']:.0f} % are stated" if u["stated"] else ""
+            lines.append(
+                f"In {100 * u['coverage']:.1f} % of the pixels the truth lies within the uncertainty map{stated}."
+            )
+    if "enhancement_left_out" in report:
+        lines.append(f"The comparison with the super-resolution image was left out. {report['enhancement_left_out']}")
     if "enhancement" in report:
         e = report["enhancement"]
         lines.append(f"Correlation with the super-resolution image (blurred by 2 px): {_correlations(e)}.")
@@ -233,14 +245,16 @@ def compare(options: Namespace) -> None:
         raise ValueError("Name experimental images and --generated ones together: they are compared with each other.")
     if (options.enhanced is None) != (options.widefield is None) or (options.reference and options.enhanced is None):
         raise ValueError("Name --enhanced and --widefield together: the two are compared with each other.")
+    if options.uncertainty and not options.reference:
+        raise ValueError("--uncertainty is judged by the super-resolution image of the field: name --reference too.")
     if options.generated is None and options.enhanced is None:
         raise ValueError("Name experimental images and --generated ones, or --enhanced and --widefield.")
     experimental = read_images(options.experimental) if options.experimental else []
     generated = None if options.generated is None else read_image(options.generated)
     enhanced = None
     if options.enhanced is not None:
-        reference = read_image(options.reference) if options.reference else None
-        enhanced = EnhancedField(read_image(options.enhanced), read_image(options.widefield), reference)
+        others = (read_image(path) if path else None for path in (options.reference, options.uncertainty))
+        enhanced = EnhancedField(read_image(options.enhanced), read_image(options.widefield), *others)
     training = read_images(options.training) if options.training else []
     out = Path(options.out)
     if out.exists() and not out.is_dir():

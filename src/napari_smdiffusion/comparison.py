@@ -12,16 +12,16 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from . import __version__
-from .assess import grid_patches, realism
+from .assess import grid_patches, histograms, realism, spectra
 from .filaments import compare_filaments
 from .images import Image, common_pixel_size, written_whole
 from .meanings import meanings_of
-from .memorization import memorization
-from .pictures import ComparedPatches, ShownField, draw_comparison
+from .memorization import LookedUp, look_for_copies
+from .pictures import ComparedPatches, ShownField, contrast, draw_comparison
 from .progress import Progress, Steps, Stop, never, run
 from .registration import registration_shift, translated
 from .resolution import decorrelation_analysis, fourier_ring_correlation
-from .restoration import ErrorMap, error_map, restoration
+from .restoration import ErrorMap, error_map, linear_fit, restoration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.float32]
 
 _SIZES = (128, 96, 64)
+_PIXELS_DIFFER = 0.05  # by which pixel sizes may differ from the factor
 _ENOUGH = 8  # patches of each kind
 _TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
 _PARTS = 5
-_LOOKED_UP = 40  # patches of each kind that are looked for in the training images
+_LOOKED_UP = 400  # patches of each kind that are looked for in the training images, at most
 _ANALYSED = 64  # patches of each kind whose resolution is told
 
 
@@ -42,24 +43,36 @@ _ANALYSED = 64  # patches of each kind whose resolution is told
 class EnhancedField:
     """An enhanced image, the widefield image it was made of, and a super-resolution image of the field if there is one.
 
+    `uncertainty` is the map that came with the enhanced image.
+
     Raises
     ------
     ValueError
-        If they cannot be images of one field: the enhanced one must have a whole number of times as many pixels.
+        If they cannot be images of one field: the enhanced one must have a whole number of times as many pixels, of
+        sizes that agree where they are known.
     """
 
     enhanced: Image
     widefield: Image
     reference: Image | None = None
+    uncertainty: Image | None = None
 
     def __post_init__(self) -> None:
         factor, size = self.factor, self.widefield.size
         expected = (len(self.widefield), size[0] * factor, size[1] * factor)
-        for image in (self.enhanced, self.reference):
-            if image is not None and (not factor or image.pixels.shape != expected):
+        for image in (self.enhanced, self.reference, self.uncertainty):
+            if image is None:
+                continue
+            if not factor or image.pixels.shape != expected:
                 raise ValueError(
                     f"{image.name} has shape {image.pixels.shape}, which is no whole number of times that of "
                     f"{self.widefield.name}, {self.widefield.pixels.shape}: give images of the same field."
+                )
+            one, other = image.pixel_size, self.widefield.pixel_size
+            if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
+                raise ValueError(
+                    f"{image.name} has pixels of {one:.4g} nm and {self.widefield.name} of {other:.4g} nm, but "
+                    f"{factor} times as many of them: give images of the same field, or mend a pixel size."
                 )
 
     @property
@@ -147,21 +160,29 @@ def _compare_generated(
     size, real, made = _patches(experimental, generated)
     yield _part(0, stop)
     report["realism"] = realism(made, real, pixel_size)
+    report["spectrum"] = spectra(real, made, pixel_size)
+    report["histogram"] = histograms(real, made, contrast([real, made], 99.95))
     yield _part(1, stop)
     report |= _filaments(made, real, pixel_size)
     yield _part(2, stop)
-    report |= _told_apart(made, real, stop)
+    report |= _told_apart(experimental, generated, stop)
     yield _part(3, stop)
     planes = [plane for image in training for plane in image.pixels]
     seen = {image.digest for image in training} & {image.digest for image in experimental}
+    looked_up = None
     if seen:
         report["memorization_left_out"] = (
             "The experimental images are training images: give images that the model was not trained on."
         )
     elif planes:
         _check_planes(planes, size)
-        spread = [patches[:: max(1, len(patches) // _LOOKED_UP)][:_LOOKED_UP] for patches in (made, real)]
-        report["memorization"] = memorization(spread[0], planes, spread[1])
+        some = np.unique(np.linspace(0, len(made) - 1, min(len(made), _LOOKED_UP)).round().astype(int))
+        try:
+            looked_up = look_for_copies(made[some], planes, real[:: -(-len(real) // _LOOKED_UP)])
+        except ValueError as error:
+            report["memorization_left_out"] = str(error)
+        else:
+            report["memorization"] = {**looked_up.report, "copied": _places(looked_up, some, generated, size)}
     yield _part(4, stop)
     report |= _finest_detail(made, real, pixel_size)
     provenance |= {
@@ -171,7 +192,19 @@ def _compare_generated(
         "patch": size,
         "patches": {"experimental": len(real), "generated": len(made)},
     }
-    return ComparedPatches(real, made, planes, pixel_size)
+    found = report["spectrum"], report["histogram"]
+    return ComparedPatches(real, made, pixel_size, *found, planes, looked_up)
+
+
+def _places(looked_up: LookedUp, which: Any, generated: Image, size: int) -> list[dict[str, int]]:
+    """Return where in the generated images the patches lie that were called copies."""
+    rows, columns = (length // size for length in generated.size)
+    found = []
+    for index, copied in zip(which.tolist(), looked_up.copied, strict=True):
+        if copied:
+            image, place = divmod(index, rows * columns)
+            found.append({"image": image, "row": place // columns * size, "column": place % columns * size})
+    return found
 
 
 def _finest_detail(made: Pixels, real: Pixels, pixel_size: float | None) -> dict[str, Any]:
@@ -220,14 +253,73 @@ def _judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     judged |= {"rse": float(np.mean([m.rse for m in maps])), "rsp": float(np.mean([m.rsp for m in maps]))}
     if field.reference is None:
         return {"enhanced": judged}
-    enhancement = restored(field)
-    if pixel_size is not None:
+    try:
+        enhancement = restored(field)
         by = enhancement["registered"]["offset"]
-        laid = zip((translated(plane, by) for plane in image.pixels), field.reference.pixels, strict=True)
-        agreed = [fourier_ring_correlation(plane, truth, pixel_size).resolution for plane, truth in laid]
-        known = [one for one in agreed if one is not None]
-        judged["frc_with_reference"] = float(np.median(known)) if known else None
+        if pixel_size is not None:
+            judged["frc_with_reference"] = _agreement(field, by, pixel_size)
+    except ValueError as error:  # too small, or nothing in it
+        return {"enhanced": judged, "enhancement_left_out": str(error)}
+    if field.uncertainty is not None:
+        judged["uncertainty"] = _intervals(field, by)
     return {"enhanced": judged, "enhancement": enhancement}
+
+
+def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float) -> float | None:
+    """Return down to which period in nm the planes agree with the reference: the median over those that show anything.
+
+    Where they agree to the end it is that of two pixels; None where most hardly agree at all.
+    """
+    agreed = []
+    for plane, truth in _telling(field):
+        laid = translated(plane, (by[0], by[1]))
+        if not np.ptp(laid) > 0:
+            agreed.append(np.inf)  # an empty plane agrees with nothing
+            continue
+        found = fourier_ring_correlation(laid, truth, pixel_size)
+        to_the_end = 2 * pixel_size if found.curve.min() > 1 / 7 else np.inf
+        agreed.append(to_the_end if found.resolution is None else found.resolution)
+    middle = float(np.median(agreed))
+    return middle if np.isfinite(middle) else None
+
+
+def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
+    """Tell how often the reference lies in the intervals of the uncertainty map, and whether they are wide at errors.
+
+    Intensities are fitted first, and the widths with them, for enhancers do not promise units.
+    """
+    from scipy.stats import spearmanr
+
+    errors, widths = [], []
+    if field.reference is None or field.uncertainty is None:
+        raise ValueError("Intervals are judged by a reference: give one, and the uncertainty map.")
+    planes = zip(field.enhanced.pixels, field.uncertainty.pixels, field.reference.pixels, strict=True)
+    for plane, width, truth in planes:
+        laid, half = (translated(one, (by[0], by[1])) for one in (plane, width))
+        fitted = linear_fit(laid, truth)
+        scale = float(np.std(fitted)) / (float(np.std(laid)) or 1.0)
+        errors.append(np.abs(fitted - truth).ravel())
+        widths.append(scale * half.ravel())
+    error, width = np.concatenate(errors), np.concatenate(widths)
+    some = slice(None, None, -(-len(error) // 200_000))
+    constant = np.ptp(error[some]) == 0 or np.ptp(width[some]) == 0
+    settings = field.uncertainty.provenance.get("settings", {})
+    return {
+        "stated": settings.get("confidence"),
+        "coverage": float(np.mean(error <= width)),
+        "rank_correlation": None if constant else float(spearmanr(width[some], error[some]).statistic),
+    }
+
+
+def _telling(field: EnhancedField) -> list[tuple[Any, Any]]:
+    """Return the enhanced planes with those of the reference that show anything."""
+    if field.reference is None:
+        raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")
+    pairs = zip(field.enhanced.pixels, field.reference.pixels, strict=True)
+    found = [(plane, truth) for plane, truth in pairs if np.ptp(truth) > 0]
+    if not found:
+        raise ValueError("The super-resolution image is constant: there is nothing to compare with.")
+    return found
 
 
 def restored(field: EnhancedField, columns: slice = slice(None), rows: slice = slice(None)) -> dict[str, Any]:
@@ -236,7 +328,7 @@ def restored(field: EnhancedField, columns: slice = slice(None), rows: slice = s
     Parameters
     ----------
     field
-        With a reference; what is said are means over its planes.
+        With a reference; what is said are means over those of its planes that show anything.
     columns, rows
         Of the reference that are compared.
 
@@ -251,12 +343,15 @@ def restored(field: EnhancedField, columns: slice = slice(None), rows: slice = s
     truth = field.reference.pixels
     plain = [zoom(plane, field.factor, order=3, grid_mode=True, mode="nearest") for plane in field.widefield.pixels]
     by = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
+    there = [bool(np.ptp(plane[rows, columns]) > 0) for plane in truth]
+    if not any(there):
+        raise ValueError("The super-resolution image is constant: there is nothing to compare with.")
     found: dict[str, Any] = {"registered": {"offset": list(by)}}
     for kind, planes in (("enhanced", field.enhanced.pixels), ("interpolated", plain)):
         laid = [translated(plane, by) for plane in planes]
         for where, some in ((found, planes), (found["registered"], laid)):
-            pairs = [(p[rows, columns], t[rows, columns]) for p, t in zip(some, truth, strict=True)]
-            where[kind] = _means([restoration(p, t) for p, t in pairs])
+            compared = zip(some, truth, there, strict=True)
+            where[kind] = _means([restoration(p[rows, columns], t[rows, columns]) for p, t, shown in compared if shown])
     return found
 
 
@@ -277,21 +372,40 @@ def _filaments(made: Any, real: Any, pixel_size: float | None) -> dict[str, Any]
     return {"filaments": {name: asdict(one) for name, one in found.items()}} if found else {}
 
 
-def _told_apart(made: Any, real: Any, stop: Stop) -> dict[str, Any]:
-    """Have a network tell the patches apart, where there are enough of them for it to learn from."""
-    few = min(len(made), len(real))
-    if few < _TO_LEARN_FROM:
+def _told_apart(experimental: Sequence[Image], generated: Image, stop: Stop) -> dict[str, Any]:
+    """Have a network tell patches of both kinds apart, and as a measure the two halves of the experimental ones.
+
+    They are the largest patches of which there are enough for it to learn from.
+    """
+    planes = [plane for image in experimental for plane in image.pixels]
+    for size in _SIZES:
+        real, made = grid_patches(planes, size), grid_patches(list(generated.pixels), size)
+        few = min(len(made), len(real))
+        if few >= _TO_LEARN_FROM:
+            break
+    else:
         return {
             "two_sample_left_out": (
-                f"There are {few} patches of a kind, and a network needs {_TO_LEARN_FROM} to learn to tell them apart: "
-                "give more or larger images."
+                f"There are {few} patches of {size} pixels of a kind, and a network needs {_TO_LEARN_FROM} to learn to "
+                "tell them apart: give more or larger images."
             )
         }
     from .two_sample import two_sample_test
 
     spread = [patches[:: -(-len(patches) // _TOLD_APART)] for patches in (real, made)]
     result = two_sample_test(spread[0], spread[1], stop=stop)
-    return {"two_sample": {"auc": result.auc, "folds": list(result.folds), "meaning": result.meaning}}
+    # In their order: two regions, or two images, rather than a mixture.
+    halves = two_sample_test(*np.array_split(spread[0], 2), stop=stop)
+    return {
+        "two_sample": {
+            "auc": result.auc,
+            "by_chance": result.by_chance,
+            "auc_two_halves": halves.auc,
+            "folds": list(result.folds),
+            "patch": size,
+            "meaning": result.meaning,
+        }
+    }
 
 
 def compare_images(

@@ -265,7 +265,10 @@ def _judged(generated: Image, training: Sequence[Any], held_out: Sequence[Any], 
     if len(train_patches) >= 8:
         report["realism"] = realism(made, train_patches, pixel_size)
     # A score of copying needs no more than a few patches of each kind, spread over all fields.
-    report["memorization"] = memorization(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
+    try:
+        report["memorization"] = memorization(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
+    except ValueError as error:  # too little was held out that shows anything
+        report["memorization_left_out"] = str(error)
     return report
 
 

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
 
 _LIES = "the generated patches are like the experimental ones where it lies between their 5 % and 95 % marks"
 
+_MARKS = {
+    "generated": "Median over the generated patches.",
+    "experimental": "Median over the experimental patches.",
+    "low": "5 % of the experimental patches lie below.",
+    "high": "5 % of the experimental patches lie above.",
+    "inside": "Whether the generated median lies between these two: it should.",
+    "difference": "Kolmogorov-Smirnov statistic of both kinds: 0 for the same distribution, 1 for no overlap.",
+}
+
 _RESTORATION = {
     "correlation": "Correlation with the super-resolution image: 1 is the same.",
     "correlation_blurred": (
@@ -41,12 +50,28 @@ MEANINGS: dict[str, str] = {
     ),
     "realism.diversity": (
         "How different generated patches are from each other, relative to experimental ones: 1 is ideal, well below 1 "
-        "means that they repeat themselves, and 0 that each comes twice."
+        "means that they repeat themselves."
     ),
+    "realism.repeated": "Share of the generated patches that come more than once: 0 is good.",
     "realism.coverage": (
         "How many of the experimental patches have a generated one that is like them, relative to other experimental "
         "patches: 1 is ideal, and near 0 the generated patches repeat a few images or look like none of the experiment."
     ),
+    "spectrum.unit": "Of the frequencies.",
+    "spectrum.frequency": "The middle of each ring of the radial power spectrum.",
+    **{
+        f"spectrum.{kind}_{part}": f"Power of the {kind} patches in each ring: {word}."
+        for kind in ("experimental", "generated")
+        for part, word in (("low", "lower quartile"), ("median", "median"), ("high", "upper quartile"))
+    },
+    "spectrum.log2_ratio": (
+        "By how many doublings the powers of both kinds differ, as a mean over the rings: 0 is ideal; from 1 on they "
+        "are blurred, noisy or of another brightness."
+    ),
+    "histogram.edges": "Intensities between which pixels are counted.",
+    "histogram.experimental_share": "Share of the pixels of experimental patches between two of them.",
+    "histogram.generated_share": "Share of the pixels of generated patches between two of them.",
+    "histogram.overlap": "What the two have in common: 1 is ideal, and 0.9 is good.",
     "resolution": (
         "Finest detail in nm by decorrelation analysis (median over patches): generated patches should have that of "
         "the experimental ones; more nm means blurred, and fewer means noise that the experiment has not."
@@ -58,13 +83,22 @@ MEANINGS: dict[str, str] = {
     "enhanced.resolution_widefield": "The same of the widefield image.",
     "enhanced.frc_with_reference": (
         "The period in nm down to which the enhanced image agrees with the super-resolution image of the field "
-        "(Fourier ring correlation, 1/7): what resolution it really has. None where they hardly agree at all."
+        "(Fourier ring correlation, 1/7): what resolution it really has. Two pixels where they agree to the end, and "
+        "None where they hardly agree at all."
     ),
     "enhanced.rse": (
         "Root mean square difference of the enhanced image, blurred again, and the widefield image, in its units: the "
         "smaller, the better; a hot spot in the error map is where something was made up or lost."
     ),
     "enhanced.rsp": "Correlation of the two: near 1 where the enhanced image explains the widefield image.",
+    "enhanced.uncertainty.stated": "The share of the pixels that should lie within the uncertainty map.",
+    "enhanced.uncertainty.coverage": (
+        "The share of the pixels of the super-resolution image that do, after a linear fit of intensities: good where "
+        "it is what was stated."
+    ),
+    "enhanced.uncertainty.rank_correlation": (
+        "Whether the map is large where the error is (Spearman): 1 is ideal, 0 means that it tells nothing."
+    ),
     **{
         f"enhancement.{images}.{key}": text
         for images in ("enhanced", "interpolated", "registered.enhanced", "registered.interpolated")
@@ -95,11 +129,24 @@ MEANINGS: dict[str, str] = {
         "How many held-out experimental patches were called copies: 0 is expected, and more mean that they were in the "
         "training images, or that so many are called copies by mistake."
     ),
-    "memorization.copied": "Which generated patches were called copies, in their order.",
+    "memorization.threshold_correlation": (
+        "The correlation from which on a patch is called a copy whatever its margin, for structures that look alike in "
+        "several symmetries."
+    ),
+    "memorization.copied": (
+        "Where the patches that were called copies begin in the generated images: image (from 0), row and column."
+    ),
     "two_sample.auc": (
         "How well a small network tells generated from experimental patches that it has not seen: 0.5 is guessing and "
-        "ideal, 1 is every time; two regions of one cell often give 0.6 to 0.8."
+        "ideal, 1 is every time."
     ),
+    "two_sample.by_chance": "As far from 0.5 a network that guesses comes with 95 % confidence, for so many patches.",
+    "two_sample.auc_two_halves": (
+        "The same for the first and the second half of the experimental patches, of which there are fewer: what two "
+        "regions or images of the experiment differ by; generated ones should not differ more."
+    ),
+    "two_sample.patch": "Side of the patches that the network saw, in pixels.",
+    "two_sample.meaning": "The same in words.",
     "two_sample.folds": "The same for each third of the patches: their spread is the least error of the mean.",
     "filaments.length_density": f"Length of filaments per area: {_LIES}.",
     "filaments.branch_length": (
@@ -114,6 +161,19 @@ MEANINGS: dict[str, str] = {
         f"How uneven the light along a filament is, standard deviation over mean (median): {_LIES}; more means dashes."
     ),
     "filaments.free_ends": f"How many ends filaments have per length, two for each gap: {_LIES}; more means dashes.",
+    **{
+        f"filaments.{name}.{key}": text
+        for name in (
+            "length_density",
+            "branch_length",
+            "curvature",
+            "curvature_90",
+            "order",
+            "intensity_variation",
+            "free_ends",
+        )
+        for key, text in _MARKS.items()
+    },
 }
 
 
@@ -124,6 +184,6 @@ def meanings_of(report: Mapping[str, Any], above: str = "") -> dict[str, str]:
         name = f"{above}{key}"
         if name in MEANINGS:
             found[name] = MEANINGS[name]
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             found.update(meanings_of(value, f"{name}."))
     return found

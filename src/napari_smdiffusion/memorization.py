@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.stats import f as f_distribution
+from scipy.stats import t as t_distribution
 
 from .patches import SYMMETRIES, halved, symmetry
 
@@ -27,6 +28,9 @@ _MIDDLE = 0.75  # of the smallest plane: the most of a patch that is looked up
 # Chance that any patch at all is called a copy where none is. It is small, because the exponential law holds for the
 # ordinary patches better than for the odd one.
 _FALSE_ALARM = 0.01
+_HIGHEST = 0.9999  # correlation; what is above differs by rounding
+_SAME = 0.98  # correlation from which on a held-out patch was trained on
+_LEAST = 5  # held-out patches
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,12 @@ def _centred(patch: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
     return centred, float(np.sqrt((centred.astype(np.float64) ** 2).sum())) or 1.0
 
 
-def _window_norms(plane: Values, shape: tuple[int, int], least: float = 1e-9) -> Values:
-    """Return sqrt(Σ (I - mean)²) over every window, from summed-area tables; its square is at least `least`."""
+def _window_norms(plane: Values, shape: tuple[int, int], flat: float = 1e-5) -> Values:
+    """Return sqrt(Σ (I - mean)²) over every window, from summed-area tables.
+
+    It is at least that of a window with the share `flat` of the contrast of the plane, whatever its units.
+    """
+    least = max(flat**2 * float(np.mean(plane**2)) * shape[0] * shape[1], 1e-300)
     sums = [_box_sums(v, shape) for v in (plane, plane**2)]
     norms: Values = np.sqrt(np.maximum(sums[1] - sums[0] ** 2 / (shape[0] * shape[1]), least))
     return norms
@@ -103,8 +111,7 @@ class _Searched:
     def prepare(self, shape: tuple[int, int]) -> None:
         """Compute what patches of this shape need, before threads share it."""
         if shape not in self._inverse_norms:
-            least = max(1e-9, _FLAT**2 * float(np.mean(self._wide**2)) * shape[0] * shape[1])
-            self._inverse_norms[shape] = (1 / _window_norms(self._wide, shape, least)).astype(np.float32)
+            self._inverse_norms[shape] = (1 / _window_norms(self._wide, shape, _FLAT)).astype(np.float32)
 
     def best(self, patch: Pixels) -> tuple[float, int, int]:
         """Return the highest correlation of a patch with any window, and the corner (y, x) of that window."""
@@ -181,8 +188,30 @@ def _match(best: list[tuple[float, int, int, int]], pixels: float) -> Match:
     """Return the best of what was found in each symmetry, and how far it stands out."""
     order = sorted(SYMMETRIES, key=lambda k: -best[k][0])
     (correlation, plane, y, x), second = best[order[0]], best[order[1]]
-    first_z, second_z = (float(np.arctanh(np.clip(r, -0.9999, 0.9999))) for r in (correlation, second[0]))
+    first_z, second_z = (float(np.arctanh(np.clip(r, -_HIGHEST, _HIGHEST))) for r in (correlation, second[0]))
     return Match(plane, y, x, order[0], min(correlation, 1.0), (first_z - second_z) * pixels**0.5)
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """Generated patches that were looked up in training images.
+
+    Parameters
+    ----------
+    patches
+        (N, y, x) as they were looked up: where training images are small, the middle of what was given.
+    matches
+        Where each fits best, in pixels of the 2 × 2 averages of the planes.
+    copied
+        Whether each is called a copy.
+    report
+        What `memorization` returns.
+    """
+
+    patches: Pixels
+    matches: tuple[Match, ...]
+    copied: tuple[bool, ...]
+    report: dict[str, Any]
 
 
 def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels) -> dict[str, Any]:
@@ -194,29 +223,37 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     one symmetry far better than in the seven others. Where nothing is copied, the 8 best fits are maxima of like
     samples, and the distance of the highest to the second is exponentially distributed (Weissman 1978); its mean is
     taken from the held-out patches. A patch whose margin would come up in 1 of 100 such judgements, among all its
-    patches, is called a copy.
+    patches, is called a copy. What looks the same in two symmetries has no margin: so a patch is called one, too, whose
+    correlation is far above those of the held-out patches (on Fisher's scale, by Student's t, in 1 of 1000 judgements).
+    A noisy copy of what is symmetric and alike everywhere, such as one straight line, is told by neither.
 
     Parameters
     ----------
     generated, held_out
-        (N, Y, X) patches, at least one of each. A handful held out is enough, though copies are found more surely with
-        20 or more.
+        (N, Y, X) patches. Of those held out at least 5 must show something and not lie in the training planes; copies
+        are found more surely with 20 or more.
     training
-        (Y, X) planes, none smaller than the patches, and none that shows what was held out. Where the smallest is less
-        than a third larger than the patches, the middle of the patches is looked up: three quarters of that plane.
+        (Y, X) planes, none smaller than the patches. Where the smallest is less than a third larger than the patches,
+        the middle of the patches is looked up: three quarters of that plane.
 
     Returns
     -------
     `generated_median` and `held_out_median` of the highest correlations; `fraction_above_held_out_99`, the share of
     generated patches above the 99th percentile of the held-out ones: about 1 in as many as are held out, at least 0.01,
-    for a model that copies nothing; `threshold` of the margin; `copied`, a flag for each generated patch; `copies` and
-    `held_out_copies`, how many of each kind are above the threshold; and the `verdict` in words.
+    for a model that copies nothing; `threshold` of the margin and `threshold_correlation`; `copied`, a flag for each
+    generated patch; `copies` and `held_out_copies`, how many of each kind are called copies; and the `verdict` in
+    words.
 
     Raises
     ------
     ValueError
-        If there are no patches of either kind, or a plane is smaller than they are.
+        If there are no generated patches or too few held-out ones, or a plane is smaller than they are.
     """
+    return look_for_copies(generated, training, held_out).report
+
+
+def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pixels) -> LookedUp:
+    """Do what `memorization` does, and return what was found of each patch as well."""
     if not len(generated) or not len(held_out):
         raise ValueError(
             "Looking for copies needs generated patches, and experimental ones that the model was not trained on."
@@ -228,18 +265,41 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     made, real = (nearest_matches(halved(patches), planes) for patches in looked_up)
     made_r, real_r = (np.array([match.correlation for match in matches]) for matches in (made, real))
     made_margin, real_margin = (np.array([match.margin for match in matches]) for matches in (made, real))
-    threshold = _threshold(real_margin, len(made))
-    copied, known = made_margin > threshold, int((real_margin > threshold).sum())
-    return {
+    # Empty patches fit nothing, and those that were trained on after all must not raise the bar.
+    null = (real_r > 0) & (real_r < _SAME)
+    if null.sum() < _LEAST:
+        raise ValueError(
+            f"Only {null.sum()} of {len(real)} held-out experimental patches show something that is not in the "
+            f"training images, and {_LEAST} are needed to judge copies by: give other experimental images."
+        )
+    margin = _threshold(real_margin[null], len(made))
+    correlation = _unusual(real_r[null], len(made))
+
+    def called(margins: Values, correlations: Values) -> npt.NDArray[np.bool_]:
+        return np.asarray((margins > margin) | (correlations > correlation))
+
+    copied, known = called(made_margin, made_r), int(called(real_margin, real_r).sum())
+    flags = tuple(bool(flag) for flag in copied)
+    report = {
         "generated_median": float(np.median(made_r)),
         "held_out_median": float(np.median(real_r)),
         "fraction_above_held_out_99": float(np.mean(made_r > np.quantile(real_r, 0.99))),
-        "threshold": threshold,
+        "threshold": margin,
+        "threshold_correlation": correlation,
         "copies": int(copied.sum()),
         "held_out_copies": known,
-        "copied": [bool(flag) for flag in copied],
+        "copied": list(flags),
         "verdict": _verdict(int(copied.sum()), len(made), known, len(real)),
     }
+    return LookedUp(looked_up[0], tuple(made), flags, report)
+
+
+def _unusual(correlations: Values, count: int) -> float:
+    """Return the correlation that none of `count` patches exceeds in 999 of 1000 judgements, if they are like these."""
+    z = np.arctanh(np.minimum(correlations, _HIGHEST))
+    # One more from the same normal distribution, of unknown mean and width.
+    far = float(t_distribution.ppf(1 - _FALSE_ALARM / 10 / count, len(z) - 1)) * float(z.std(ddof=1))
+    return float(np.tanh(z.mean() + far * (1 + 1 / len(z)) ** 0.5))
 
 
 def _middle(patches: Pixels, side: int) -> Pixels:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .assess import radial_spectrum
 from .images import Image, written_whole
-from .memorization import nearest_matches
-from .patches import halved, symmetry
+from .patches import symmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .memorization import LookedUp
 
 Pixels = npt.NDArray[np.float32]
 
@@ -134,12 +134,18 @@ def _middle(plane: Pixels, side: int) -> Pixels:
 
 @dataclass(frozen=True)
 class ComparedPatches:
-    """(N, Y, X) patches of both kinds, (Y, X) training planes to look for copies in, and the pixel size in nm."""
+    """(N, Y, X) patches of both kinds, what was found of them, and (Y, X) training planes that were searched.
+
+    `spectra` and `histograms` are what `assess` returns; `looked_up` is None where there was nothing to search.
+    """
 
     experimental: Pixels
     generated: Pixels
-    training: Sequence[Pixels]
     pixel_size: float | None
+    spectra: Mapping[str, Any]
+    histograms: Mapping[str, Any]
+    training: Sequence[Pixels]
+    looked_up: LookedUp | None
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ def draw_comparison(path: Path, patches: ComparedPatches | None, field: ShownFie
     patches, field
         What there is of the two.
     """
-    heights = [] if patches is None else [5.0, 4.0, *([3.4] if patches.training else [])]
+    heights = [] if patches is None else [5.0, 4.0, *([3.4] if patches.looked_up else [])]
     if field is not None:
         heights.append(3.9 if field.reference is not None else 5.0)
     figure = new_figure(13, sum(heights))
@@ -182,9 +188,9 @@ def draw_comparison(path: Path, patches: ComparedPatches | None, field: ShownFie
         ):
             sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=limits[1])
             show(axes, sheet, limits, title, patches.pixel_size)
-        _draw_statistics(parts[1], patches.experimental, patches.generated, patches.pixel_size)
-        if patches.training:
-            _draw_nearest(parts[2], patches.generated, patches.training, limits)
+        _draw_statistics(parts[1], patches.spectra, patches.histograms)
+        if patches.looked_up is not None:
+            _draw_nearest(parts[2], patches.looked_up, patches.training, limits)
     if field is not None:
         _draw_field(parts[-1], field)
     save_figure(figure, path)
@@ -203,33 +209,24 @@ def _draw_field(figure: Any, field: ShownField) -> None:
         show(axes, plane, contrast([plane], 99.9 if size == coarse else 99.7), title, size)
 
 
-def _draw_statistics(figure: Any, experimental: Pixels, generated: Pixels, pixel_size: float | None) -> None:
+def _draw_statistics(figure: Any, spectra: Mapping[str, Any], histograms: Mapping[str, Any]) -> None:
     histogram, spectrum = figure.subplots(1, 2)
-    edges = np.linspace(*contrast([experimental, generated], 99.95), 80)
-    rings = generated.shape[-1] // 4
-    frequency = (np.arange(rings) + 0.5) / rings * 0.5
-    unit = "cycles per pixel"
-    if pixel_size:
-        frequency, unit = frequency / pixel_size * 1000, "cycles per µm"
-    for patches, name, color in ((experimental, "experimental", "#1f77b4"), (generated, "generated", "#d62728")):
-        counts, _ = np.histogram(patches, edges, density=True)
-        histogram.stairs(counts, edges, label=name, color=color)
-        power = np.array([radial_spectrum(patch, rings) for patch in patches])
-        low, middle, high = np.percentile(power, (25, 50, 75), axis=0)
-        spectrum.plot(frequency, middle, label=name, color=color)
-        spectrum.fill_between(frequency, low, high, color=color, alpha=0.2, lw=0)
-    histogram.set(yscale="log", xlabel="intensity", ylabel="density", title="Intensities")
-    spectrum.set(yscale="log", xlabel=unit, ylabel="power", title="Radial power spectrum (middle half of the patches)")
+    for name, color in (("experimental", "#1f77b4"), ("generated", "#d62728")):
+        histogram.stairs(histograms[f"{name}_share"], histograms["edges"], label=name, color=color)
+        low, middle, high = (spectra[f"{name}_{part}"] for part in ("low", "median", "high"))
+        spectrum.plot(spectra["frequency"], middle, label=name, color=color)
+        spectrum.fill_between(spectra["frequency"], low, high, color=color, alpha=0.2, lw=0)
+    histogram.set(yscale="log", xlabel="intensity", ylabel="share of the pixels", title="Intensities")
+    title = "Radial power spectrum (middle half of the patches)"
+    spectrum.set(yscale="log", xlabel=spectra["unit"], ylabel="power", title=title)
     histogram.legend()
     spectrum.legend()
 
 
-def _draw_nearest(figure: Any, generated: Pixels, training: Sequence[Pixels], limits: tuple[float, float]) -> None:
-    """Show the generated patches that resemble a training image most, each over the window it resembles."""
-    coarse = [halved(plane[np.newaxis])[0] for plane in training]
-    candidates = generated[:24]
-    matches = nearest_matches(halved(candidates), coarse)
-    order = sorted(range(len(matches)), key=lambda i: -matches[i].correlation)[:6]
+def _draw_nearest(figure: Any, looked_up: LookedUp, training: Sequence[Pixels], limits: tuple[float, float]) -> None:
+    """Show patches over the training windows they resemble: those called copies first, then the most alike."""
+    matches = looked_up.matches
+    order = sorted(range(len(matches)), key=lambda i: (not looked_up.copied[i], -matches[i].correlation))[:6]
     figure.suptitle("Generated patches (top) and the training windows they resemble most", fontsize=11)
     grid = figure.subplots(2, 6, squeeze=False)
     for column in range(6):
@@ -237,8 +234,10 @@ def _draw_nearest(figure: Any, generated: Pixels, training: Sequence[Pixels], li
             axes.set_axis_off()
         if column >= len(order):
             continue
-        match, patch = matches[order[column]], candidates[order[column]]
-        height, width = patch.shape
+        match, patch = matches[order[column]], looked_up.patches[order[column]]
+        turned = symmetry(patch, match.symmetry)
+        height, width = turned.shape
         window = training[match.plane][2 * match.y : 2 * match.y + height, 2 * match.x : 2 * match.x + width]
-        show(grid[0, column], symmetry(patch, match.symmetry), limits, f"r = {match.correlation:.2f}", None)
+        called = ", called a copy" if looked_up.copied[order[column]] else ""
+        show(grid[0, column], turned, limits, f"r = {match.correlation:.2f}{called}", None)
         show(grid[1, column], window, limits, "", None)

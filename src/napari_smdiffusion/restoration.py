@@ -23,10 +23,17 @@ _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fi
 
 
 def linear_fit(image: Pixels, reference: Pixels) -> Pixels:
-    """Return a·image + b nearest to `reference` in the least squares."""
+    """Return a·image + b nearest to `reference` in the least squares, with a ≥ 0: a negative is not the same image."""
     variance = float(np.var(image)) or 1.0
-    slope = float(np.mean((image - image.mean()) * (reference - reference.mean()))) / variance
+    slope = max(0.0, float(np.mean((image - image.mean()) * (reference - reference.mean()))) / variance)
     return np.asarray(slope * (image - image.mean()) + reference.mean(), np.float32)
+
+
+def correlation(one: Pixels, other: Pixels) -> float:
+    """Return Pearson's correlation of two planes; 0 where one of them is constant, for it tells nothing."""
+    if not (np.ptp(one) > 0 and np.ptp(other) > 0):
+        return 0.0
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 def restoration(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> dict[str, float]:
@@ -48,16 +55,19 @@ def restoration(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> dict[
     Raises
     ------
     ValueError
-        If the sizes differ or are too small.
+        If the sizes differ or are too small, or the reference is constant.
     """
-    fitted = linear_fit(enhanced, reference)
-    error = float(np.mean((fitted - reference) ** 2))
     span = float(reference.max() - reference.min())
+    if not span > 0:
+        raise ValueError("The super-resolution image is constant: there is nothing to compare with.")
+    fitted = linear_fit(enhanced, reference)
+    # Relative to the range, so that units do not matter; 120 dB is the same image to rounding.
+    error = max(float(np.mean(((fitted - reference) / span) ** 2)), 1e-12)
     blurred = gaussian_filter(reference, blur)
     return {
-        "correlation": float(np.corrcoef(enhanced.ravel(), reference.ravel())[0, 1]),
-        "correlation_blurred": float(np.corrcoef(enhanced.ravel(), blurred.ravel())[0, 1]),
-        "psnr": float(10 * np.log10(span**2 / max(error, 1e-12))),
+        "correlation": correlation(enhanced, reference),
+        "correlation_blurred": correlation(enhanced, blurred),
+        "psnr": float(-10 * np.log10(error)),
         "ssim": ssim(fitted, reference, span),
         "ms_ssim": ms_ssim(fitted, reference, span),
     }
@@ -165,7 +175,8 @@ class ErrorMap:
     rse
         Resolution-scaled error: the root mean square of it.
     rsp
-        Resolution-scaled Pearson correlation: near 1 when the enhanced image explains the widefield image.
+        Resolution-scaled Pearson correlation: near 1 when the enhanced image explains the widefield image, 0 where one
+        of them is constant.
     """
 
     error: Pixels
@@ -207,9 +218,7 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     best = minimize(left, begin, method="Nelder-Mead", options={"xatol": 0.05, "fatol": 1e-5, "maxfev": 60})
     image = _explained(gathered, widefield, best.x)
     error = np.abs(image - widefield)
-    return ErrorMap(
-        error, float(np.sqrt(np.mean(error**2))), float(np.corrcoef(image.ravel(), widefield.ravel())[0, 1])
-    )
+    return ErrorMap(error, float(np.sqrt(np.mean(error**2))), correlation(image, widefield))
 
 
 _WIDTHS = np.log(((0.2, 0.5), (8.0, 40.0)))  # widefield pixels: of the narrow Gaussian, and how much wider the other is

@@ -75,6 +75,8 @@ class CompareDock(Dock):
         self.widefield.setToolTip("the widefield image that it was made of")
         self.reference = LayerBox(self.viewer, lambda layer: False, optional=True)
         self.reference.setToolTip("a super-resolution image of the same field, pixel on pixel, if there is one")
+        self.uncertainty = LayerBox(self.viewer, lambda layer: False, optional=True)
+        self.uncertainty.setToolTip("the uncertainty map that came with the enhanced image: does it hold what it says?")
         self.side_by_side = QPushButton("Show side by side")
         self.side_by_side.setCheckable(True)
         self.side_by_side.setToolTip("both layers beside each other with one camera and one contrast; again to go back")
@@ -121,8 +123,8 @@ class CompareDock(Dock):
             images = [source.read(stop) for source in sources]
             real, made = (images[:-1], images[-1]) if images else ([], None)
             seen = [source.read(stop) for source in training]
-            sharp, coarse, truth = (None if source is None else source.read(stop) for source in field)
-            judged = EnhancedField(sharp, coarse, truth) if sharp and coarse else None
+            sharp, coarse, *others = (None if source is None else source.read(stop) for source in field)
+            judged = EnhancedField(sharp, coarse, *others) if sharp and coarse else None
             return (yield from compare_steps(real, made, seen, out, enhanced=judged, stop=stop))
 
         return Task("comparing", steps)
@@ -228,14 +230,17 @@ class CompareDock(Dock):
             return []
         return list(self._pair())
 
-    def _field(self) -> tuple[ImageLayer | None, ImageLayer | None, ImageLayer | None]:
-        """Return the enhanced layer, its widefield layer, and the reference; three times None where there is none."""
+    def _field(self) -> list[ImageLayer | None]:
+        """Return the enhanced layer, its widefield layer, the reference and the uncertainty map, None where missing."""
         enhanced, widefield = self.enhanced.layer(), self.widefield.layer()
         if enhanced is None:
-            return None, None, None
+            return [None] * 4
         if widefield is None or widefield is enhanced:
             raise ValueError("Choose the widefield layer that the enhanced image was made of.")
-        return enhanced, widefield, self.reference.layer()
+        reference, uncertainty = self.reference.layer(), self.uncertainty.layer()
+        if uncertainty is not None and reference is None:
+            raise ValueError("Choose the super-resolution reference too: the uncertainty map is judged by it.")
+        return [enhanced, widefield, reference, uncertainty]
 
     def _enhanced_form(self) -> QWidget:
         form = QWidget()
@@ -245,6 +250,7 @@ class CompareDock(Dock):
             ("Enhanced", self.enhanced),
             ("Its widefield image", self.widefield),
             ("Super-resolution reference", self.reference),
+            ("Uncertainty map", self.uncertainty),
         ):
             layout.addWidget(heading(text))
             layout.addWidget(box)
@@ -318,7 +324,8 @@ def flattened(report: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
     for name, value in report.items():
         key = f"{above}{name}"
         if isinstance(value, dict) and {"generated", "experimental"} <= set(value):
-            yield key, f"{value['generated']:.3g} (experimental {value['experimental']:.3g})"
+            spread = f", 5 to 95 %: {value['low']:.3g} to {value['high']:.3g}" if "low" in value else ""
+            yield key, f"{value['generated']:.3g} (experimental {value['experimental']:.3g}{spread})"
         elif isinstance(value, dict):
             yield from flattened(value, f"{key}.")
         elif isinstance(value, float):
