@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-from napari_smdiffusion import Image, simulate
+from napari_smdiffusion import Image, MicroscopeConfig, simulate
 from napari_smdiffusion.calibration import LEVELS, Calibration, calibrate, judge_intervals
 from napari_smdiffusion.config import EnhanceConfig, EnhancerConfig
 from napari_smdiffusion.enhancer import Enhancer, enhance_steps
-from napari_smdiffusion.enhancer_tasks import kept_apart
+from napari_smdiffusion.enhancer_tasks import Part, kept_apart
+from napari_smdiffusion.enhancer_training import _apart
+from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.progress import Note, run
 
 TINY = {"upscale": 2, "patch": 64, "batch": 4, "channels": 8, "previews": 0}
@@ -79,6 +82,20 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
     assert known.facts["held_out"]
     place = known.facts["levels"].index(0.9)
     assert known.facts["coverage"][place] == pytest.approx(0.9, abs=0.05)
+    # Measured once more, on fields that neither the training nor the calibration knows.
+    fresh = simulate("microtubules", 4, 256, 20.0, seed=77)
+    random = torch.Generator().manual_seed(0)
+    counts = imaged(torch.from_numpy(fresh.pixels)[:, None], MicroscopeConfig(), 20.0, 2, random)
+    seen = [Image(plane[:1].numpy(), 40.0) for plane in counts]
+    made = [enhancer.enhance_with_uncertainty(image) for image in seen]
+    error, width = (
+        np.concatenate([one.ravel() for one in kind])
+        for kind in (
+            [np.abs(one.image.pixels[0] - truth) for one, truth in zip(made, fresh.pixels, strict=True)],
+            [one.uncertainty.pixels[0] for one in made],
+        )
+    )
+    assert np.mean(error <= width) == pytest.approx(0.9, abs=0.06)
     enhancer.save(tmp_path / "e")
     again = Enhancer.load(tmp_path / "e")
     widefield = Image(np.random.default_rng(0).gamma(2, 5, (1, 64, 64)).astype(np.float32), 40.0)
@@ -115,3 +132,17 @@ def test_what_is_held_out_is_never_trained_on():
     assert (band.stop - band.start) == 32
     # The 20 images together are drawn from as often as before.
     assert sum(part.chance for part in training if part.plane < 20) == pytest.approx(20)
+
+
+def test_intervals_are_checked_on_other_parts_than_they_are_calibrated_on():
+    part = Part(0, (slice(224, 256), slice(0, 256)), 1.0)
+    assert _apart([part], 130) == ([part], [part])
+    (one,), (other,) = _apart([part], 32)
+    assert one.window == (slice(224, 256), slice(0, 128))
+    assert other.window == (slice(224, 256), slice(128, 256))
+    # Where the further images err twice as much, it shows.
+    known, further = _images(20, 0), _images(10, 1)
+    worse = further[0], further[1], further[0] + 2 * (further[2] - further[0])
+    fair, poor = (calibrate(*known, further=images).facts["coverage"] for images in (further, worse))
+    np.testing.assert_allclose(fair, LEVELS, atol=0.02)
+    assert max(poor) < max(fair) - 0.05

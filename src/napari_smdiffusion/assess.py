@@ -258,8 +258,12 @@ def _repeated(made: Features, real: Features) -> float:
 
 
 def _unit(real: Features) -> Features:
-    """Return the spread of each feature among experimental patches; features are logarithms, and a tenth is little."""
-    unit: Features = np.maximum(real.std(0), 0.1)
+    """Return the spread of each feature among experimental patches.
+
+    It is at least 0.3, for features are logarithms: an intensity that is the same in all experimental patches, as 0 is
+    in many STORM images, must not make a third more or less of it a world apart.
+    """
+    unit: Features = np.maximum(real.std(0), 0.3)
     return unit
 
 

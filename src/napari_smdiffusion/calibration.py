@@ -3,10 +3,12 @@
 Held-out pixels are sorted into cells by how bright they were enhanced, and by how much the 8 symmetries of the input
 disagree on them. The error that a given share of the pixels of a cell stays below is the half width of an interval, and
 between the cells it is interpolated. What this leaves to be desired is made up for by one factor, chosen on further
-held-out pixels so that as many of them as stated lie in their interval. New pixels of the same kind then do so too,
-whatever the network and its errors are like (split conformal prediction: Papadopoulos et al., ECML 2002; with a scale
-of its own for every case: Lei et al., Journal of the American Statistical Association 113, 1094 (2018)). For images of
-another kind nothing is promised.
+held-out pixels so that as many of them as stated lie in their interval (split conformal prediction: Papadopoulos et
+al., ECML 2002; with a scale of its own for every case: Lei et al., Journal of the American Statistical Association 113,
+1094 (2018)). Were pixels independent, new ones of the same kind would do so too, whatever the network and its errors
+are like. They are not: pixels of an image err together, so that the share holds on the average of many images, and a
+single image may have more or less. How often intervals held is measured on other planes, or other parts of a plane,
+than those they were calibrated on. For images of another kind nothing is promised.
 
 Intensities, disagreements and errors are in network units: 0 is dark, 1 is bright.
 """
@@ -48,8 +50,8 @@ class Calibration:
     half_widths
         (levels, I, S) half widths of the intervals, for each of `LEVELS`.
     facts
-        What was measured on further held-out pixels, as `judge_intervals` returns it; and `held_out`, False where there
-        was too little to hold anything out and the training images served.
+        What was measured on further images, as `judge_intervals` returns it; and `held_out`, False where there was too
+        little to hold anything out and the training images served.
     """
 
     intensities: Values
@@ -109,13 +111,22 @@ def _split(place: Any, length: int) -> tuple[Any, Any]:
     return before, np.clip(place - before, 0, 1)
 
 
-def calibrate(predicted: Values, spread: Values, truth: Values, *, held_out: bool = True) -> Calibration:
-    """Learn how large errors are from a third of the images, calibrate on the second third, and check with the last.
+def calibrate(
+    predicted: Values,
+    spread: Values,
+    truth: Values,
+    *,
+    further: tuple[Values, Values, Values] | None = None,
+    held_out: bool = True,
+) -> Calibration:
+    """Learn how large errors are from half of the images, calibrate on the other half, and check with further ones.
 
     Parameters
     ----------
     predicted, spread, truth
         (N, Y, X): enhanced images, the standard deviation over the symmetries, and the true images; at least 3 of them.
+    further
+        The same three of other images, to check with; by default a third of the images is taken for that.
     held_out
         Whether the images were never trained on.
 
@@ -126,7 +137,9 @@ def calibrate(predicted: Values, spread: Values, truth: Values, *, held_out: boo
     """
     if len(predicted) < LEAST or not predicted.shape == spread.shape == truth.shape:
         raise ValueError(f"{LEAST} or more images of one shape are needed, not {predicted.shape} and {truth.shape}.")
-    learned, chosen, checked = ([kind[k::3].ravel() for kind in (predicted, spread, truth)] for k in range(3))
+    shares = 3 if further is None else 2
+    learned, chosen, *last = ([kind[k::shares].ravel() for kind in (predicted, spread, truth)] for k in range(shares))
+    checked = last[0] if further is None else [kind.ravel() for kind in further]
     known = _learned(*learned)
     error = np.abs(chosen[2] - chosen[0])
     factors = [

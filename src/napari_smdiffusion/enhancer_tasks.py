@@ -28,7 +28,7 @@ _BRIGHT_SHARP = 99.8  # percentile that counts as bright in a super-resolution i
 _SIMULATED = 64  # patches from which the levels of the simulated widefield are taken
 _PREVIEW_STEP = 2**31  # its examples are never trained on
 _MANY, _BAND = 10, 8  # of so many planes one is held out; of fewer an eighth of each
-_LEAST = 16  # widefield pixels of a side of a patch
+LEAST = 16  # widefield pixels of a side of a patch
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _band(size: tuple[int, int], config: EnhancerConfig) -> tuple[tuple[slice, s
     """Cut a band off the end of the longer axis, if whole patches are left without it."""
     height, width = size
     factor, length = config.upscale, max(size)
-    cut = (length - max(length // _BAND, _LEAST * factor)) // factor * factor
+    cut = (length - max(length // _BAND, LEAST * factor)) // factor * factor
     if cut < config.patch:
         return (slice(0, height), slice(0, width)), None
     if height >= width:
@@ -158,9 +158,9 @@ def _whole_patch(planes: Sequence[Pixels], config: EnhancerConfig) -> int:
     """Return the largest patch, at most `config.patch`, that fits all planes and is made of whole widefield pixels."""
     largest = min(config.patch, *(min(plane.shape) for plane in planes))
     size: int = largest // config.upscale * config.upscale
-    if size < _LEAST * config.upscale:
+    if size < LEAST * config.upscale:
         raise ValueError(
-            f"Patches of {largest} pixels hold fewer than {_LEAST} widefield pixels at factor {config.upscale}: "
+            f"Patches of {largest} pixels hold fewer than {LEAST} widefield pixels at factor {config.upscale}: "
             "give larger images or a larger patch, or choose a smaller factor."
         )
     return size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from .calibration import Calibration, calibrate
 from .compute import autocast, bring_home, pick_device
 from .enhancer import Enhancer, Pixels
 from .enhancer_network import EnhancerNetwork
-from .enhancer_tasks import EnhancerTask, kept_apart, pairs_task, plane_chances, simulation_task
+from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
 from .images import Image, common_pixel_size
 from .model_folder import check_place
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .config import EnhancerConfig, MicroscopeConfig
 
 _CALIBRATION_STEP = 2**31 + 1  # the examples of this and the following steps are never trained on
+_CHECK_STEP = 2**31 + 2**20
 _CALIBRATED, _ROUGHLY = 48, 6  # patches
 
 
@@ -103,7 +105,7 @@ def train_enhancer_steps(
     facts |= state.facts()
     # Who stops does not want to wait: a rough calibration is quick.
     count = _ROUGHLY if stop() else _CALIBRATED
-    calibration = _calibrated(network, task.of(held) if held else task, count, held_out=bool(held))
+    calibration = _calibrated(network, task, held, count)
     enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts, calibration)
     if out is not None:
         enhancer.save(out)
@@ -146,12 +148,41 @@ def _shared(coarse: Image, fine: Image, shift: tuple[int, int], upscale: int) ->
     return coarse.crop(rows, columns), fine.crop(fine_rows, fine_columns)
 
 
-@torch.no_grad()
-def _calibrated(network: EnhancerNetwork, task: EnhancerTask, count: int, *, held_out: bool) -> Calibration:
-    """Enhance patches in all 8 symmetries, and learn from the true ones how large the errors are."""
+def _calibrated(network: EnhancerNetwork, task: EnhancerTask, held: Sequence[Part], count: int) -> Calibration:
+    """Learn from `count` held-out patches how large the errors are, and check it with half as many from other parts."""
     network.eval()
+    if not held:
+        return calibrate(*_enhanced_patches(network, task, _CALIBRATION_STEP, count), held_out=False)
+    first, second = (task.of(parts) for parts in _apart(held, LEAST * task.config.upscale))
+    known = _enhanced_patches(network, first, _CALIBRATION_STEP, count)
+    # Patches of both may differ in size.
+    return calibrate(*known, further=_enhanced_patches(network, second, _CHECK_STEP, -(-count // 2)))
+
+
+def _apart(held: Sequence[Part], least: int) -> tuple[Sequence[Part], Sequence[Part]]:
+    """Divide what is held out: every second part, or halves of a single one, if they are `least` pixels wide."""
+    if len(held) > 1:
+        return held[::2], held[1::2]
+    rows, columns = held[0].window
+    if rows.stop - rows.start >= columns.stop - columns.start:
+        middle = (rows.start + rows.stop) // 2
+        windows = (slice(rows.start, middle), columns), (slice(middle, rows.stop), columns)
+    else:
+        middle = (columns.start + columns.stop) // 2
+        windows = (rows, slice(columns.start, middle)), (rows, slice(middle, columns.stop))
+    if min(side.stop - side.start for window in windows for side in window) < least:
+        return held, held
+    one, other = ([replace(held[0], window=window)] for window in windows)
+    return one, other
+
+
+@torch.no_grad()
+def _enhanced_patches(
+    network: EnhancerNetwork, task: EnhancerTask, first_step: int, count: int
+) -> tuple[Pixels, Pixels, Pixels]:
+    """Return at least `count` patches as they are enhanced, the deviation over the 8 symmetries, and the true ones."""
     found: list[list[Pixels]] = [[], [], []]
-    step = _CALIBRATION_STEP
+    step = first_step
     while sum(len(truth) for truth in found[2]) < count:
         coarse, sharp = task.draw(step).tensors
         step += 1
@@ -164,4 +195,4 @@ def _calibrated(network: EnhancerNetwork, task: EnhancerTask, count: int, *, hel
         for kind, values in zip(found, (views[0], np.std(views, axis=0), sharp.numpy()), strict=True):
             kind.append(values[:, 0])
     predicted, spread, truth = (np.concatenate(kind) for kind in found)
-    return calibrate(predicted, spread, truth, held_out=held_out)
+    return predicted, spread, truth
