@@ -29,7 +29,7 @@ from scipy.ndimage import zoom
 
 from common import FACTOR, TRAIN_COLUMNS, environment, microtubules, save
 from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model, load_enhancer
-from napari_smdiffusion.comparison import EnhancedField, restored
+from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer import widefield_levels
 from napari_smdiffusion.enhancer_tasks import kept_apart, plane_chances, simulation_task
 from napari_smdiffusion.enhancer_training import train_enhancer_steps

@@ -32,10 +32,10 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.comparison import EnhancedField, restored
 from napari_smdiffusion.denoiser import BLOCK
 from napari_smdiffusion.diffusion import generate_steps
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.memorization import memorization

@@ -65,6 +65,14 @@ smd.write_image("w.tif", smd.Image(np.random.default_rng(0).random((4096, 4096),
 began = time.monotonic(); assert main(["enhance", "e", "w.tif", "--out", "x.tif"]) == 0
 value = time.monotonic() - began
 """,
+    "looking for copies, seconds for 400 patches of 128² in 2560²": """
+import numpy as np
+from napari_smdiffusion.memorization import memorization
+random = np.random.default_rng(0)
+plane, held_out = random.gamma(0.3, 1, (2560, 2560)).astype(np.float32), random.random((20, 128, 128), np.float32)
+patches = random.random((380, 128, 128), np.float32)
+began = time.monotonic(); memorization(patches, [plane], held_out); value = time.monotonic() - began
+""",
     "smdiffusion --help, seconds": """
 import subprocess
 began = time.monotonic(); subprocess.run(["smdiffusion", "--help"], stdout=subprocess.DEVNULL, check=True)

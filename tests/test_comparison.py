@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
-from napari_smdiffusion import Image, simulate
-from napari_smdiffusion.comparison import EnhancedField, compare_images, judge_enhanced
+from napari_smdiffusion import EnhancedField, Image, compare_images, simulate
+from napari_smdiffusion.enhanced_field import judge_enhanced
 from napari_smdiffusion.registration import translated
 
 FACTOR = 4

@@ -36,17 +36,29 @@ def test_damaged_models_are_not_listed():
     assert "broken" not in {entry.name for entry in list_models()}
 
 
-def test_bundled_models_are_small_marked_and_work():
+@pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
+def test_bundled_models_are_small_marked_and_work(structure):
     for kind, most in (("diffusion", 10e6), ("enhancer", 2e6)):
-        folder = bundled_folder() / kind / "microtubules"
+        folder = bundled_folder() / kind / structure
         assert sum(file.stat().st_size for file in folder.glob("weights/*.safetensors")) <= most
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "SFSRM" in card
         assert "BSD-3-Clause" in card
-    fields = load_diffusion_model("microtubules").generate(2, size=128, seed=0)
-    assert fields.pixel_size == pytest.approx(19.36, abs=0.01)
-    assert 0 < fields.pixels.mean() < 30
-    assert load_enhancer("microtubules").config.upscale == 5
+    card = (bundled_folder() / "diffusion" / structure / "README.md").read_text(encoding="utf-8")
+    assert "Realism score" in card
+    assert (bundled_folder() / "diffusion" / structure / "samples.png").stat().st_size > 50_000
+    fields = load_diffusion_model(structure).generate(2, size=128, seed=0)
+    assert fields.pixel_size == pytest.approx(19.36 if structure == "microtubules" else 20, abs=0.01)
+    assert 0 < fields.pixels.mean() < 60
+
+
+def test_enhancers_of_both_structures_and_factors_ship():
+    found = {name: load_enhancer(name).config.upscale for name in _ENHANCERS}
+    assert found == _ENHANCERS
+    assert all(load_enhancer(name).calibration.facts["held_out"] for name in _ENHANCERS)
+
+
+_ENHANCERS = {"microtubules": 5, "microtubules-x4": 4, "mitochondria": 4, "mitochondria-x5": 5}
 
 
 def test_bundled_models_do_on_real_images_what_their_cards_say(sfsrm):

@@ -16,7 +16,7 @@ ROOMS = (
     "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network", "enhancer",
     "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
-    "models", "samples", "pictures", "comparison", "demo", "commands", "cli",
+    "models", "samples", "pictures", "enhanced_field", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
 
 

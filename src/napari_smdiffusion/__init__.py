@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
-    from .comparison import EnhancedField, compare_images
+    from .comparison import compare_images
     from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
     from .diffusion import DiffusionModel
+    from .enhanced_field import EnhancedField
     from .enhancer import Enhancer
     from .images import Image, read_image, read_images, write_image
     from .models import list_models, load_diffusion_model, load_enhancer
@@ -24,7 +25,7 @@ _ROOMS = {
     "decorrelation_analysis": "resolution",
     "DiffusionModel": "diffusion",
     "EnhanceConfig": "config",
-    "EnhancedField": "comparison",
+    "EnhancedField": "enhanced_field",
     "Enhancer": "enhancer",
     "EnhancerConfig": "config",
     "fourier_ring_correlation": "resolution",

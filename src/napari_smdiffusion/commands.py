@@ -239,7 +239,8 @@ def generate(options: Namespace) -> None:
 
 def compare(options: Namespace) -> None:
     """Compare generated with experimental images, and judge an enhanced one."""
-    from .comparison import EnhancedField, compare_images
+    from .comparison import compare_images
+    from .enhanced_field import EnhancedField
 
     if bool(options.experimental) != (options.generated is not None):
         raise ValueError("Name experimental images and --generated ones together: they are compared with each other.")

@@ -13,10 +13,10 @@ import numpy as np
 
 from . import __version__
 from .assess import grid_patches, realism
-from .comparison import EnhancedField, restored
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
 from .diffusion import DiffusionModel, generate_steps
 from .diffusion_training import train_steps
+from .enhanced_field import EnhancedField, restored
 from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
 from .images import Image, common_pixel_size, write_image, written_whole

@@ -16,6 +16,7 @@ Pixels = npt.NDArray[np.float32]
 Curve = npt.NDArray[np.float64]
 
 _THRESHOLD = 1 / 7
+_ANALYSED = 64  # planes of many that stand for all
 _SMALLEST = 32  # pixels along a side: below that the rings are too few to tell anything
 # The innermost rings have few points, and agree by chance now and then.
 _FIRST_RING = 3
@@ -292,3 +293,11 @@ def _check(image: Pixels, pixel_size: float) -> None:
         raise ValueError("The image holds pixels that are not finite.")
     if image.min() == image.max():
         raise ValueError("All pixels are the same: there is nothing to resolve.")
+
+
+def typical_resolution(planes: Pixels, pixel_size: float) -> float | None:
+    """Return the median resolution in nm of the planes that have one; None where fewer than half of them do."""
+    some = planes[:: -(-len(planes) // _ANALYSED)]
+    found = [decorrelation_analysis(plane, pixel_size).resolution for plane in some if np.ptp(plane) > 0]
+    known = [one for one in found if one is not None]
+    return float(np.median(known)) if known and 2 * len(known) >= len(some) else None

@@ -118,7 +118,8 @@ class CompareDock(Dock):
         out = Path(self._folder.name) / "comparison"
 
         def steps(stop: Stop) -> Steps[dict[str, Any]]:
-            from ..comparison import EnhancedField, compare_steps
+            from ..comparison import compare_steps
+            from ..enhanced_field import EnhancedField
 
             images = [source.read(stop) for source in sources]
             real, made = (images[:-1], images[-1]) if images else ([], None)
@@ -136,7 +137,7 @@ class CompareDock(Dock):
         field = [layer for layer in self._field() if layer is not None]
         return (
             "from pathlib import Path\n\n"
-            "from napari_smdiffusion.comparison import EnhancedField, compare_images\n"
+            "from napari_smdiffusion import EnhancedField, compare_images\n"
             f"{images_code('pair', compared) if compared else 'pair = [None]'}\n"
             f"{images_code('training', training) if training else 'training = []'}\n"
             f"{images_code('field', field) if field else 'field = []'}\n"
