@@ -97,8 +97,8 @@ PATCH, BATCH = 180, 8
 
 # What pieces of a claim must have in common to be drawn together.
 SETTINGS = {
-    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP},
-    "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP},
+    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
+    "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
     "C": {
         "steps_a_minute": STEPS_A_MINUTE,
         "few_minutes": FEW_MINUTES,
