@@ -130,10 +130,8 @@ def judged(structure: str) -> None:
     dataclasses.replace(model, facts={**model.facts, "judged": text}).save(shipped(structure), half=True)
     wide = model.generate(16, size=256, seed=3).pixels
     limits = contrast([wide, made[:16]])
-    figure = new_figure(10, 7.6)
-    for axes, planes, size in zip(
-        figure.subplots(2, 1, height_ratios=(2, 1)), (wide, made[:16]), (256, SIZE), strict=True
-    ):
+    figure = new_figure(10, 5.8)
+    for axes, planes, size in zip(figure.subplots(2, 1), (wide, made[:16]), (256, SIZE), strict=True):
         show(axes, contact_sheet(planes, 8, fill=limits[1]), limits, f"Generated, {size} pixels", storm.pixel_size)
     save_figure(figure, shipped(structure) / "samples.png")
     save(f"bundled_{structure}_judged", result)

@@ -1,6 +1,7 @@
 """The diffusion model: it learns real images, keeps what it learned, and image k is image k."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, denoiser, read_image
 from napari_smdiffusion.config import GenerateConfig
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, raw_output, start_noise, windowed_output
-from napari_smdiffusion.diffusion import generate_steps
+from napari_smdiffusion.diffusion import generate_steps, intensities
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.model_folder import STATE, ModelFolderError
 from napari_smdiffusion.progress import Generated, Note, Preview, run
@@ -207,6 +208,18 @@ def test_integer_images_give_integer_images(storm):
     counts = Image(np.round(storm.pixels * 20), 20.0)
     generated = DiffusionModel.train([counts], steps=3, **TINY).generate(2, size=64, steps=3).pixels
     np.testing.assert_array_equal(generated, np.round(generated))
+
+
+def test_nothing_is_generated_between_the_background_and_the_dimmest_structure(storm):
+    # Stretched for display: what is not 0 is at least 8.
+    counts = np.where(storm.pixels > 0.2, np.round(8 + 20 * storm.pixels), 0)
+    model = DiffusionModel.train([Image(counts, 20.0)], steps=3, **TINY)
+    generated = model.generate(2, size=64, steps=3).pixels
+    assert model.scaling.dimmest >= 8
+    assert not ((generated > 0) & (generated < model.scaling.dimmest)).any()
+    units = model.scaling.scale(np.array([0, 3, 5, 8, 40], np.float32))
+    assert intensities(units, replace(model.scaling, dimmest=8.0)).tolist() == [0, 0, 8, 8, 40]
+    assert intensities(units, replace(model.scaling, dimmest=None)).tolist() == [0, 3, 5, 8, 40]
 
 
 def test_noise_levels_are_spread_evenly():

@@ -133,6 +133,16 @@ def test_held_out_patches_that_were_trained_on_are_no_measure(drawn):
         memorization(patches, training, seen)
 
 
+def test_a_patch_of_a_single_spot_is_no_copy(drawn):
+    training, held_out, new = drawn
+    spot = np.zeros((1, 64, 64), np.float32)
+    spot[0, :4, :4] = 1
+    planes = [np.pad(plane, 64) for plane in training]
+    planes[0][10:14, 10:14] = 5
+    report = memorization(np.concatenate([new, spot]), planes, held_out)
+    assert report["copies"] == 0
+
+
 def test_units_do_not_matter(drawn):
     training, held_out, new = drawn
     patches, where = _planted(training, new, 1.0, 0.5)

@@ -132,9 +132,16 @@ class DiffusionModel:
 
 
 def intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
-    """Network units → intensities within the range of the training images, whole numbers where theirs are."""
+    """Network units → intensities that training images may have: within their range, whole numbers where theirs are."""
     pixels = np.clip(scaling.unscale(values), scaling.low, scaling.high)
-    return np.round(pixels) if scaling.integer else pixels
+    if not scaling.integer:
+        return pixels
+    whole = np.round(pixels)
+    if scaling.dimmest is None:
+        return whole
+    # Between the background and the dimmest structure lies nothing.
+    empty = pixels < (scaling.low + scaling.dimmest) / 2
+    return np.where(empty, np.float32(scaling.low), np.maximum(whole, np.float32(scaling.dimmest)))
 
 
 def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:

@@ -370,7 +370,9 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
 class Scaling:
     """An invertible map from intensities to what a network sees: (I - mean) / std * spread.
 
-    It is fitted once on a whole data set, never on a patch, so that bright stays brighter than dim.
+    It is fitted once on a whole data set, never on a patch, so that bright stays brighter than dim. `low` and `high`
+    are the least and the greatest intensity; where all are whole numbers (`integer`), `dimmest` is the least but `low`:
+    what was stretched for display may have nothing between an empty background and the dimmest structure.
     """
 
     mean: float
@@ -379,6 +381,7 @@ class Scaling:
     high: float
     spread: float = 0.5
     integer: bool = False
+    dimmest: float | None = None
 
     @classmethod
     def fit(cls, images: Iterable[Image]) -> Scaling:
@@ -397,7 +400,8 @@ class Scaling:
         if not low < high:
             raise ValueError(f"All pixels have the value {low:g}: give images with something in them.")
         integer = all(bool((plane == np.round(plane)).all()) for plane in planes)
-        return cls(mean, float(np.sqrt(variance)), low, high, integer=integer)
+        dimmest = min(float(p[p > low].min(initial=high)) for p in planes) if integer else None
+        return cls(mean, float(np.sqrt(variance)), low, high, integer=integer, dimmest=dimmest)
 
     def scale(self, pixels: Pixels) -> Pixels:
         """Intensities → network units."""

@@ -38,7 +38,7 @@ class Match:
     """Where a patch fits best: the plane, the corner (y, x) there, the symmetry of the patch, and the correlation.
 
     `margin` is by how much it fits better there than anywhere in any other symmetry, in standard errors: the difference
-    on Fisher's scale artanh r, times the square root of the number of pixels that matter.
+    on Fisher's scale artanh r, times the square root of the number of `pixels` that matter: 1 for a single spot.
     """
 
     plane: int
@@ -47,6 +47,7 @@ class Match:
     symmetry: int
     correlation: float
     margin: float = 0.0
+    pixels: float = 1.0
 
 
 def correlation_map(plane: Pixels, patch: Pixels) -> Pixels:
@@ -189,7 +190,7 @@ def _match(best: list[tuple[float, int, int, int]], pixels: float) -> Match:
     order = sorted(SYMMETRIES, key=lambda k: -best[k][0])
     (correlation, plane, y, x), second = best[order[0]], best[order[1]]
     first_z, second_z = (float(np.arctanh(np.clip(r, -_HIGHEST, _HIGHEST))) for r in (correlation, second[0]))
-    return Match(plane, y, x, order[0], min(correlation, 1.0), (first_z - second_z) * pixels**0.5)
+    return Match(plane, y, x, order[0], min(correlation, 1.0), (first_z - second_z) * pixels**0.5, pixels)
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,8 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     samples, and the distance of the highest to the second is exponentially distributed (Weissman 1978); its mean is
     taken from the held-out patches. A patch whose margin would come up in 1 of 100 such judgements, among all its
     patches, is called a copy. What looks the same in two symmetries has no margin: so a patch is called one, too, whose
-    correlation is far above those of the held-out patches (on Fisher's scale, by Student's t, in 1 of 1000 judgements).
+    correlation is far above those of the held-out patches (on Fisher's scale, by Student's t, in 1 of 1000 judgements),
+    unless it shows less than most of them.
     A noisy copy of what is symmetric and alike everywhere, such as one straight line, is told by neither.
 
     Parameters
@@ -265,6 +267,7 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     made, real = (nearest_matches(halved(patches), planes) for patches in looked_up)
     made_r, real_r = (np.array([match.correlation for match in matches]) for matches in (made, real))
     made_margin, real_margin = (np.array([match.margin for match in matches]) for matches in (made, real))
+    made_pixels, real_pixels = (np.array([match.pixels for match in matches]) for matches in (made, real))
     # Empty patches fit nothing, and those that were trained on after all must not raise the bar.
     null = (real_r > 0) & (real_r < _SAME)
     if null.sum() < _LEAST:
@@ -274,11 +277,14 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
         )
     margin = _threshold(real_margin[null], len(made))
     correlation = _unusual(real_r[null], len(made))
+    # A patch that shows little fits many places well: its correlation says nothing.
+    rich = np.quantile(real_pixels[null], 0.25)
 
-    def called(margins: Values, correlations: Values) -> npt.NDArray[np.bool_]:
-        return np.asarray((margins > margin) | (correlations > correlation))
+    def called(margins: Values, correlations: Values, pixels: Values) -> npt.NDArray[np.bool_]:
+        return np.asarray((margins > margin) | ((correlations > correlation) & (pixels >= rich)))
 
-    copied, known = called(made_margin, made_r), int(called(real_margin, real_r).sum())
+    copied = called(made_margin, made_r, made_pixels)
+    known = int(called(real_margin, real_r, real_pixels).sum())
     flags = tuple(bool(flag) for flag in copied)
     report = {
         "generated_median": float(np.median(made_r)),
