@@ -226,7 +226,7 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     taken from the held-out patches. A patch whose margin would come up in 1 of 100 such judgements, among all its
     patches, is called a copy. What looks the same in two symmetries has no margin: so a patch is called one, too, whose
     correlation is far above those of the held-out patches (on Fisher's scale, by Student's t, in 1 of 1000 judgements),
-    unless it shows less than most of them.
+    unless it shows less than nine in ten of them.
     A noisy copy of what is symmetric and alike everywhere, such as one straight line, is told by neither.
 
     Parameters
@@ -278,7 +278,7 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     margin = _threshold(real_margin[null], len(made))
     correlation = _unusual(real_r[null], len(made))
     # A patch that shows little fits many places well: its correlation says nothing.
-    rich = np.quantile(real_pixels[null], 0.25)
+    rich = np.quantile(real_pixels[null], 0.1)
 
     def called(margins: Values, correlations: Values, pixels: Values) -> npt.NDArray[np.bool_]:
         return np.asarray((margins > margin) | ((correlations > correlation) & (pixels >= rich)))
