@@ -3,7 +3,7 @@
     python benchmarks/draw_claims.py
 
 Figures go to docs/images, and the tables into docs/results.md, between the marks that name them. Intervals are of 95 %
-by Student's t over the seeds.
+by Student's t over the seeds, from three on.
 """
 
 from __future__ import annotations
@@ -41,8 +41,6 @@ SHOWN = {
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
     "frc_nm": "FRC, nm",
-    "coverage_90": "coverage",
-    "coverage_90_structure": "coverage of structure",
 }
 STRUCTURES = {"microtubules": "#d62728", "mitochondria": "#2ca02c"}
 
@@ -60,8 +58,8 @@ def measured() -> dict[str, Piece]:
 
 
 def half_width(values: Sequence[float]) -> float:
-    """Return half of the 95 % interval of the mean; NaN for a single seed."""
-    if len(values) < 2:
+    """Return half of the 95 % interval of the mean; NaN for fewer than three seeds, which tell no spread."""
+    if len(values) < 3:
         return float("nan")
     return float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
 
@@ -73,7 +71,7 @@ def interval(values: Iterable[float | None], digits: int = 2) -> str:
     if not known:
         return "none"
     mean = f"{np.mean(known):.{digits}f}"
-    if len(known) > 1:
+    if len(known) > 2:
         mean += f" ± {half_width(known):.{digits}f}"
     return mean if len(known) == len(given) else f"{mean} ({len(known)} of {len(given)})"
 
@@ -239,7 +237,7 @@ def enhancers(pieces: dict[str, Piece]) -> str:
         for count in counts
     ]
     parts.append(f"What `generated` gains in {SHOWN[PRIMARY]}, paired by seed:\n\n" + table(header, rows))
-    keys = [key for key in SHOWN if key != PRIMARY and not key.startswith("coverage")]
+    keys = [key for key in SHOWN if key != PRIMARY]
     rows = [
         (count, kind, *(_difference(by_seed, kind, key, count, "experimental", 3) for key in keys))
         for kind in KINDS
@@ -262,13 +260,7 @@ def _every_measure(by_seed: BySeed, counts: Sequence[str], kind: str, how: str) 
         for arm in ARMS:
             seeds = _arm(by_seed, arm, count).values()
             if seeds and (arm not in NO_FIELDS or count == counts[0]):
-                # Intervals of enhancers that learned from simulated images are in other units than the STORM image.
-                cells = (
-                    ""
-                    if arm in NO_FIELDS and key.startswith("coverage")
-                    else interval((one[kind][how][key] for one in seeds), 0 if key == "frc_nm" else 2)
-                    for key in SHOWN
-                )
+                cells = (interval((one[kind][how][key] for one in seeds), 0 if key == "frc_nm" else 2) for key in SHOWN)
                 rows.append(("none" if arm in NO_FIELDS else count, arm, len(seeds), *cells))
     header = ("fields", "trained on", "seeds", *SHOWN.values())
     return f"On the **{kind}** widefield image ({how}):\n\n" + table(header, rows)
@@ -300,7 +292,7 @@ def _errorbar(axes: Any, drawn: Sequence[tuple[float, Sequence[float]]], label: 
     if not drawn:
         return
     means, halves = [np.mean(v) for _, v in drawn], [np.nan_to_num(half_width(v)) for _, v in drawn]
-    axes.errorbar([x for x, _ in drawn], means, halves, label=label, color=color, capsize=3)
+    axes.errorbar([x for x, _ in drawn], means, halves, label=label, color=color, capsize=3, marker="o", markersize=4)
     for x, values in drawn:
         axes.plot([x] * len(values), values, ".", color=color, alpha=0.5)
 
