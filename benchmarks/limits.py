@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS = 18
-WIDTHS = {"half": (24, 48, 64, 56), "as it is": TrainConfig().channels, "one and a half": (72, 144, 192, 168)}
+WIDTHS = {"half": (32, 48, 64, 48), "as it is": TrainConfig().channels, "one and a half": (80, 144, 192, 160)}
 
 
 def seconds(work: Callable[[], object], times: int = 8) -> float:

@@ -43,7 +43,7 @@ NewArray = Callable[[tuple[int, int, int]], Pixels]
 
 KIND: Kind = "enhancer"
 _BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
-_TILE = 512  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
+_TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
 _WEIGHTS_FILE = "enhancer.safetensors"
 # Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
 # bright structure. They are robust, and the same whether an image is enhanced at once or in tiles.
