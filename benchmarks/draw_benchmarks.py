@@ -151,7 +151,7 @@ def start_up() -> str:
         "## The first image",
         "    python benchmarks/start_up.py && python benchmarks/speed.py cold",
         f"{where(result)} Seconds until an image is shown, still being denoised, and until it is finished: 512 pixels "
-        "in the dock, 512 on the command line; medians of three.",
+        "in the dock, medians of three, and 128 on the command line, once.",
         table(("", "shown", "finished"), rows),
     ]
     return "\n\n".join(parts)
@@ -180,8 +180,12 @@ def limits() -> str:
         "How the cost grows:",
     ]
     for name, one in result["growth"].items():
-        parts.append(f"- {name}: " + ", ".join(f"{key}: {1000 * value:.3g} ms" for key, value in one.items()))
+        parts.append(f"- {name}: " + ", ".join(f"{key}: {_time(value)}" for key, value in one.items()))
     return "\n\n".join(parts[:5]) + "\n\n" + "\n".join(parts[5:])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def _longest(operators: dict[str, float], most: int = 4) -> str:
