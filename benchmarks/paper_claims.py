@@ -88,6 +88,7 @@ FIELDS = (1, 2, 4, 8, ALL)  # of 256 pixels
 FIELD = 256
 TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
 MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
+SOLVER_STEPS = 18
 DISPLACED = 8  # pixels by which known copies lie off
 FEW_MINUTES, UPDATES = 3, 1000
 MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
@@ -166,7 +167,7 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
     result: dict[str, Any] = {"steps": model.facts["steps"]}
     made: dict[int, Pixels] = {}
     for size, count in PATCHES.items():
-        made[size] = model.generate(count, size=size, seed=seed).pixels
+        made[size] = model.generate(count, size=size, seed=seed, steps=SOLVER_STEPS).pixels
         real = windows(storm, size, count, seed)
         result[f"auc_{size}"] = two_sample_test(real, made[size], seed=seed).auc
     patches = grid_patches(list(storm.pixels), 128)
@@ -209,7 +210,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     chosen = np.random.default_rng(seed).permutation(len(grid))[:count]
     few = Image(grid[chosen], train.pixel_size, name=f"{count} patches")
     model = trained([few], minutes, seed)
-    made = model.generate(LOOKED_UP, size=size, seed=seed).pixels
+    made = model.generate(LOOKED_UP, size=size, seed=seed, steps=SOLVER_STEPS).pixels
     held_out = grid_patches(list(test.pixels), size)
     known = np.stack([_displaced(plane, which, columns, seed) for which in np.resize(chosen, LOOKED_UP)])
     looked_up = {"generated": made, "known": known}
@@ -239,7 +240,7 @@ def without_fields(seed: int) -> dict[str, Any]:
     return {
         "mathematical": enhancer([simulate("microtubules", MADE, MADE_SIZE, pixel, seed)], seed),
         "continuous": enhancer([continuous(seed)], seed),
-        "pretrained": enhancer([load_diffusion_model(START).generate(MADE, size=MADE_SIZE, seed=seed)], seed),
+        "pretrained": enhancer([_fields(load_diffusion_model(START), seed)], seed),
     }
 
 
@@ -274,8 +275,12 @@ def generated(count: int, seed: int) -> Image:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         model = trained([experimental(count, seed)], FEW_MINUTES, seed)
-        write_image(path, model.generate(MADE, size=MADE_SIZE, seed=seed))
+        write_image(path, _fields(model, seed))
     return read_image(path)
+
+
+def _fields(model: DiffusionModel, seed: int) -> Image:
+    return model.generate(MADE, size=MADE_SIZE, seed=seed, steps=SOLVER_STEPS)
 
 
 def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
