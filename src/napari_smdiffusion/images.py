@@ -204,7 +204,7 @@ def made_here(path: Path) -> bool:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            return "kind" in _read_facts(tiff).get("provenance", {})
+            return str(_read_facts(tiff).get("provenance", {}).get("kind", "experimental")) != "experimental"
     # See `_read_tiff`.
     except Exception:
         return False
