@@ -57,7 +57,7 @@ from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
 from napari_smdiffusion.filaments import compare_filaments
-from napari_smdiffusion.images import written_whole
+from napari_smdiffusion.files import written_whole
 from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.microscope import widefield as simulated_widefield
 from napari_smdiffusion.patches import draw_patches

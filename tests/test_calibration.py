@@ -29,7 +29,7 @@ def _images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
-    return calibrate(*_images(30, 0))
+    return calibrate([_images(30, 0)])
 
 
 def test_intervals_hold_as_often_as_they_say(calibration):
@@ -64,7 +64,7 @@ def test_a_calibration_comes_back_from_json(calibration):
 
 def test_equal_pixels_make_no_trouble():
     flat = np.zeros((3, 16, 16), np.float32)
-    known = calibrate(flat, flat, flat + 0.1)
+    known = calibrate([(flat, flat, flat + 0.1)])
     np.testing.assert_allclose(known.half_width(flat, flat, 0.9), 0.1, rtol=1e-3)
     assert known.facts["rank_correlation"] is None
 
@@ -72,7 +72,7 @@ def test_equal_pixels_make_no_trouble():
 def test_too_few_images_are_refused():
     flat = np.zeros((2, 16, 16), np.float32)
     with pytest.raises(ValueError, match="3 or more"):
-        calibrate(flat, flat, flat)
+        calibrate([(flat, flat, flat)])
 
 
 def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
@@ -136,13 +136,23 @@ def test_what_is_held_out_is_never_trained_on():
 
 def test_intervals_are_checked_on_other_parts_than_they_are_calibrated_on():
     part = Part(0, (slice(224, 256), slice(0, 256)), 1.0)
-    assert _apart([part], 130) == ([part], [part])
+    assert _apart([part], 130) == [[part]]
     (one,), (other,) = _apart([part], 32)
     assert one.window == (slice(224, 256), slice(0, 128))
     assert other.window == (slice(224, 256), slice(128, 256))
-    # Where the further images err twice as much, it shows.
-    known, further = _images(20, 0), _images(10, 1)
-    worse = further[0], further[1], further[0] + 2 * (further[2] - further[0])
-    fair, poor = (calibrate(*known, further=images).facts["coverage"] for images in (further, worse))
-    np.testing.assert_allclose(fair, LEVELS, atol=0.02)
-    assert max(poor) < max(fair) - 0.05
+    # A field with errors twice as large is in fewer of its intervals, and the others in more; all together, as stated.
+    fields = [_images(10, seed) for seed in range(4)]
+    predicted, spread, truth = fields[2]
+    fields[2] = predicted, spread, predicted + 2 * (truth - predicted)
+    facts = calibrate(fields).facts
+    place = LEVELS.index(0.8)
+    assert facts["coverage_least"][place] < 0.6 < 0.8 < facts["coverage_most"][place]
+    assert facts["coverage"][place] == pytest.approx(0.8, abs=0.04)
+
+
+def test_fields_of_different_size_are_calibrated_together():
+    small = tuple(kind[:, :32, :32] for kind in _images(12, 5))
+    facts = calibrate([_images(12, 6), small, _images(12, 7)]).facts
+    np.testing.assert_allclose(facts["coverage"], LEVELS, atol=0.02)
+    with pytest.raises(ValueError, match="one shape"):
+        calibrate([(small[0], small[1], small[2][:3])])

@@ -70,6 +70,29 @@ def test_without_a_pixel_size_there_is_no_resolution_but_a_sentence(field):
     assert "resolution" not in said
 
 
+def test_the_resolution_of_counts_is_told_by_splitting_them(field):
+    mean = 30 * field.widefield.pixels / field.widefield.pixels.mean()
+    counts = np.random.default_rng(0).poisson(mean).astype(np.float32)
+    said, doubted = (
+        judge_enhanced(EnhancedField(field.enhanced, replace(field.widefield, pixels=pixels)))["enhanced"]
+        for pixels in (counts, counts / 3)
+    )
+    assert 160 <= said["frc_widefield"] < 600
+    assert said["frc_widefield_warning"] == "none"
+    assert "not whole numbers" in doubted["frc_widefield_warning"]
+
+
+def test_fields_that_are_too_small_for_a_resolution_are_judged_all_the_same(field):
+    small = EnhancedField(
+        field.enhanced.crop(slice(0, 80), slice(0, 80)), field.widefield.crop(slice(0, 20), slice(0, 20))
+    )
+    said = judge_enhanced(small)["enhanced"]
+    assert said["resolution_widefield"] is None
+    assert said["frc_widefield"] is None
+    assert "32" in said["frc_widefield_warning"]
+    assert said["rsp"] > 0.9
+
+
 def test_images_of_another_field_are_refused(field):
     small = Image(field.widefield.pixels[:, :50], 80.0, name="small.tif")
     with pytest.raises(ValueError, match=r"small\.tif.*same field"):

@@ -7,7 +7,8 @@ import pytest
 import tifffile
 
 from napari_smdiffusion import Image, read_image, read_images, write_image
-from napari_smdiffusion.images import Scaling, common_pixel_size, new_tiff
+from napari_smdiffusion.files import new_tiff
+from napari_smdiffusion.images import Scaling, common_pixel_size
 
 PLANE = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 130
 

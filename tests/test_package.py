@@ -11,12 +11,12 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
-    "config", "progress", "localizations", "images", "patches", "structures", "microscope", "compute",
+    "config", "progress", "localizations", "images", "files", "patches", "structures", "microscope", "compute",
     "memorization", "registration", "cards", "model_folder", "training", "denoiser", "sampling", "diffusion",
     "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network", "enhancer",
     "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
-    "models", "samples", "pictures", "enhanced_field", "comparison", "demo", "commands", "cli",
+    "models", "samples", "pictures", "enhanced_field", "comparison", "demo", "summary", "commands", "cli",
 )  # fmt: skip
 
 

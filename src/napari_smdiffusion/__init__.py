@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .diffusion import DiffusionModel
     from .enhanced_field import EnhancedField
     from .enhancer import Enhancer
-    from .images import Image, read_image, read_images, write_image
+    from .files import read_image, read_images, write_image
+    from .images import Image
     from .models import list_models, load_diffusion_model, load_enhancer
     from .reference_checkpoint import import_checkpoint
     from .resolution import decorrelation_analysis, fourier_ring_correlation, single_image_frc
@@ -37,12 +38,12 @@ _ROOMS = {
     "load_diffusion_model": "models",
     "load_enhancer": "models",
     "MicroscopeConfig": "config",
-    "read_image": "images",
-    "read_images": "images",
+    "read_image": "files",
+    "read_images": "files",
     "simulate": "structures",
     "single_image_frc": "resolution",
     "TrainConfig": "config",
-    "write_image": "images",
+    "write_image": "files",
 }
 
 __all__ = [

@@ -7,8 +7,9 @@ held-out pixels so that as many of them as stated lie in their interval (split c
 al., ECML 2002; with a scale of its own for every case: Lei et al., Journal of the American Statistical Association 113,
 1094 (2018)). Were pixels independent, new ones of the same kind would do so too, whatever the network and its errors
 are like. They are not: pixels of an image err together, so that the share holds on the average of many images, and a
-single image may have more or less. How often intervals held is measured on other planes, or other parts of a plane,
-than those they were calibrated on. For images of another kind nothing is promised.
+single image may have more or less. How often they hold is measured field by field, with intervals that were calibrated
+on the other fields (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 9 (2015)).
+For images of another kind nothing is promised.
 
 Intensities, disagreements and errors are in network units: 0 is dark, 1 is bright.
 """
@@ -22,13 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Values = npt.NDArray[np.float32]
 Places = npt.NDArray[np.intp]
+Patches = tuple[Values, Values, Values]  # enhanced, how far the symmetries disagree, and true: (N, Y, X) each
 
 LEVELS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))  # shares that intervals are calibrated for
-LEAST = 3  # images
+LEAST = 3  # patches
 # Most pixels are background: the shares of pixels that are darker than each of the cells but the first begins at.
 _INTENSITIES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.975, 0.99)
 _SPREADS = (0.2, 0.4, 0.6, 0.8, 0.93)
@@ -50,8 +52,9 @@ class Calibration:
     half_widths
         (levels, I, S) half widths of the intervals, for each of `LEVELS`.
     facts
-        What was measured on further images, as `judge_intervals` returns it; and `held_out`, False where there was too
-        little to hold anything out and the training images served.
+        What was measured, as `judge_intervals` returns it; `coverage_least` and `coverage_most`, of the parts where
+        fewest and most pixels lay in their interval; and `held_out`, False where there was too little to hold anything
+        out and the training images served.
     """
 
     intensities: Values
@@ -111,35 +114,54 @@ def _split(place: Any, length: int) -> tuple[Any, Any]:
     return before, np.clip(place - before, 0, 1)
 
 
-def calibrate(
-    predicted: Values,
-    spread: Values,
-    truth: Values,
-    *,
-    further: tuple[Values, Values, Values] | None = None,
-    held_out: bool = True,
-) -> Calibration:
-    """Learn how large errors are from half of the images, calibrate on the other half, and check with further ones.
+def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration:
+    """Calibrate on all parts, and check each with intervals that were calibrated on the others.
 
     Parameters
     ----------
-    predicted, spread, truth
-        (N, Y, X): enhanced images, the standard deviation over the symmetries, and the true images; at least 3 of them.
-    further
-        The same three of other images, to check with; by default a third of the images is taken for that.
+    parts
+        Parts that have nothing in common, such as different fields: of each (N, Y, X) patches as they were enhanced,
+        the standard deviation over the symmetries, and the true patches; at least 3 patches in all. A single part is
+        divided into thirds.
     held_out
-        Whether the images were never trained on.
+        Whether they were never trained on.
 
     Raises
     ------
     ValueError
-        If there are fewer than 3 images, or the shapes differ.
+        If there are fewer than 3 patches, or the shapes of a part differ.
     """
-    if len(predicted) < LEAST or not predicted.shape == spread.shape == truth.shape:
-        raise ValueError(f"{LEAST} or more images of one shape are needed, not {predicted.shape} and {truth.shape}.")
-    shares = 3 if further is None else 2
-    learned, chosen, *last = ([kind[k::shares].ravel() for kind in (predicted, spread, truth)] for k in range(shares))
-    checked = last[0] if further is None else [kind.ravel() for kind in further]
+    for predicted, spread, truth in parts:
+        if not predicted.shape == spread.shape == truth.shape:
+            raise ValueError(f"Patches must have one shape, not {predicted.shape}, {spread.shape} and {truth.shape}.")
+    if (count := sum(len(truth) for _, _, truth in parts)) < LEAST:
+        raise ValueError(f"{LEAST} or more patches are needed, not {count}.")
+    if len(parts) == 1:
+        parts = [(p[k::LEAST], s[k::LEAST], t[k::LEAST]) for k in range(LEAST) for p, s, t in parts]
+    known = _calibrated(parts)
+    errors, widths = [], []
+    for k, (predicted, spread, truth) in enumerate(parts):
+        others = _calibrated([*parts[:k], *parts[k + 1 :]])
+        errors.append(np.abs(truth - predicted).ravel())
+        widths.append({level: others.half_width(predicted, spread, level).ravel() for level in LEVELS})
+    together = {level: np.concatenate([one[level] for one in widths]) for level in LEVELS}
+    each = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
+    facts = {
+        **_held(np.concatenate(errors), together),
+        "coverage_least": each.min(0).round(4).tolist(),
+        "coverage_most": each.max(0).round(4).tolist(),
+        "held_out": held_out,
+    }
+    return replace(known, facts=facts)
+
+
+def _calibrated(parts: Sequence[Patches]) -> Calibration:
+    """Learn how large errors are from every second patch, and choose the factors on the others."""
+    patches = [patch for part in parts for patch in zip(*part, strict=True)]
+    learned, chosen = (
+        [np.concatenate([values.ravel() for values in kind]) for kind in zip(*half, strict=True)]
+        for half in (patches[::2], patches[1::2] or patches)
+    )
     known = _learned(*learned)
     error = np.abs(chosen[2] - chosen[0])
     factors = [
@@ -147,8 +169,7 @@ def calibrate(
     ]
     widths = known.half_widths * np.asarray(factors, np.float32)[:, np.newaxis, np.newaxis]
     # Whoever asks for more confidence gets wider intervals everywhere.
-    known = replace(known, half_widths=np.maximum.accumulate(widths))
-    return replace(known, facts={**judge_intervals(known, *checked), "held_out": held_out})
+    return replace(known, half_widths=np.maximum.accumulate(widths))
 
 
 def judge_intervals(calibration: Calibration, predicted: Values, spread: Values, truth: Values) -> dict[str, Any]:
@@ -166,11 +187,14 @@ def judge_intervals(calibration: Calibration, predicted: Values, spread: Values,
     `levels`, the stated shares; `coverage`, the share of pixels that lie in their interval for each; and
     `rank_correlation` (Spearman) of the half width for 0.9 with the error, None where one of them is constant.
     """
+    widths = {level: calibration.half_width(predicted, spread, level).ravel() for level in LEVELS}
+    return _held(np.abs(truth - predicted).ravel(), widths)
+
+
+def _held(error: Values, widths: Mapping[float, Values]) -> dict[str, Any]:
     # It takes half a second to load, and only this needs it.
     from scipy.stats import spearmanr
 
-    error = np.abs(truth - predicted).ravel()
-    widths = {level: calibration.half_width(predicted, spread, level).ravel() for level in LEVELS}
     some = slice(None, None, -(-len(error) // _COMPARED))
     constant = np.ptp(widths[0.9][some]) == 0 or np.ptp(error[some]) == 0
     rank = None if constant else round(float(spearmanr(widths[0.9][some], error[some]).statistic), 3)

@@ -55,11 +55,16 @@ def _calibration(known: dict[str, Any] | None) -> str:
     if not known:
         return ""
     facts = known["facts"]
-    measured = dict(zip(facts["levels"], facts["coverage"], strict=True))[0.9]
+    place = facts["levels"].index(0.9)
+    measured = facts["coverage"][place]
     on = "images held out from training" if facts["held_out"] else "the training images themselves"
     rank = facts["rank_correlation"]
     told = "" if rank is None else f"; the width of the intervals and the error have a rank correlation of {rank:.2f}"
     share = f"{100 * measured:.1f} %"
+    if "coverage_least" in facts:  # models of former versions have none
+        share += (
+            f" ({100 * facts['coverage_least'][place]:.0f} to {100 * facts['coverage_most'][place]:.0f} % by field)"
+        )
     return (
         f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {share} lay in the interval that is "
         f"to hold 90 %{told}. Nothing is promised for images of another kind.\n"

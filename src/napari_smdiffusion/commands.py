@@ -11,25 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
-from .images import (
-    TIFF_SUFFIXES,
-    Image,
-    image_files,
-    made_here,
-    new_tiff,
-    read_image,
-    read_images,
-    write_image,
-    written_whole,
-)
+from .files import TIFF_SUFFIXES, image_files, made_here, new_tiff, read_image, read_images, write_image, written_whole
 from .progress import Reporter, Steps, run, stop_on_interrupt
+from .summary import summary
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
     from .enhancer import Enhancer, NewArray
-    from .images import Pixels
+    from .images import Image, Pixels
     from .progress import Stop
 
 _Config = TypeVar("_Config")
@@ -89,7 +80,7 @@ def demo(options: Namespace) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file: name a folder.")
     report = run_demo(_demo_input(options), out, options.minutes, options.seed)
-    for line in _summary(report):
+    for line in summary(report):
         _say(line)
     _say(f"Look at {out / 'overview.png'}; the numbers are in {out / 'report.json'}.")
     if options.napari:
@@ -125,72 +116,6 @@ def _factor(options: Namespace, sharp: Image, widefield: Image | None) -> int:
         EnhancerConfig(upscale=factor)
         return factor
     raise ValueError(f"{widefield.name} has no pixel size: give --upscale, the fine pixels per widefield pixel.")
-
-
-def _summary(report: dict[str, Any]) -> list[str]:
-    lines = []
-    if "memorization_left_out" in report:
-        lines.append(f"Memorization was left out. {report['memorization_left_out']}")
-    if "realism" in report and report["realism"]["score"] is None:
-        lines.append(
-            "Realism has no scale here: the experimental patches differ from each other as much as from the "
-            "mathematical model, or are too few."
-        )
-    elif "realism" in report:
-        lines.append(
-            f"Realism {report['realism']['score']:.3f} ({report['realism']['score_low']:.3f} to "
-            f"{report['realism']['score_high']:.3f} with 90 % confidence): 0 is as near to experimental patches as "
-            "they are to each other, 1 as far as a mathematical model."
-        )
-    if "two_sample" in report:
-        two_sample = report["two_sample"]
-        lines.append(f"{two_sample['meaning']} Two halves of the experiment: {two_sample['auc_two_halves']:.2f}.")
-    if "filaments" in report:
-        outside = [name.replace("_", " ") for name, one in report["filaments"].items() if not one["inside"]]
-        lines.append(
-            f"Filaments lie outside the spread of experimental patches in: {', '.join(outside)}."
-            if outside
-            else "Length, curvature and direction of filaments lie within the spread of experimental patches."
-        )
-    if "memorization" in report:
-        m = report["memorization"]
-        lines.append(m["verdict"])
-        lines.append(
-            f"Nearest training patch: correlation {m['generated_median']:.2f} for generated patches, "
-            f"{m['held_out_median']:.2f} for experimental ones that were held out (higher would mean copying)."
-        )
-    if "enhanced" in report:
-        e = report["enhanced"]
-        if e.get("resolution"):
-            lines.append(
-                f"Resolution of the enhanced image: {e['resolution']:.0f} nm by decorrelation analysis of it alone."
-            )
-        if e.get("frc_with_reference"):
-            lines.append(f"It agrees with the super-resolution image down to {e['frc_with_reference']:.0f} nm.")
-        lines.append(f"Blurred again, it correlates by {e['rsp']:.3f} with the widefield image (1 is ideal).")
-        if "uncertainty" in e:
-            u = e["uncertainty"]
-            stated = f"; {100 * u['stated']:.0f} % are stated" if u["stated"] else ""
-            lines.append(
-                f"In {100 * u['coverage']:.1f} % of the pixels the truth lies within the uncertainty map{stated}."
-            )
-    if "enhancement_left_out" in report:
-        lines.append(f"The comparison with the super-resolution image was left out. {report['enhancement_left_out']}")
-    if "enhancement" in report:
-        e = report["enhancement"]
-        lines.append(f"Correlation with the super-resolution image (blurred by 2 px): {_correlations(e)}.")
-        down, right = e["registered"]["offset"]
-        if max(abs(down), abs(right)) >= 0.5:
-            lines.append(
-                f"The widefield image lies off it by {-down:.1f} pixels down and {-right:.1f} to the right; laid "
-                f"exactly on each other: {_correlations(e['registered'])}."
-            )
-    return lines
-
-
-def _correlations(enhancement: dict[str, Any]) -> str:
-    kinds = ("enhanced", "interpolated")
-    return ", ".join(f"{enhancement[kind]['correlation_blurred']:.2f} {kind}" for kind in kinds)
 
 
 def _open_in_napari(out: Path) -> None:
@@ -261,7 +186,7 @@ def compare(options: Namespace) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file: name a folder.")
     report = compare_images(experimental, generated, training, out, enhanced)
-    for line in _summary(report):
+    for line in summary(report):
         _say(line)
     _say(f"Look at {out / 'comparison.png'}; the numbers are in {out / 'report.json'}.")
 

@@ -14,7 +14,8 @@ from . import __version__
 from .assess import grid_patches, histograms, realism, spectra
 from .enhanced_field import EnhancedField, error_maps, judged
 from .filaments import compare_filaments
-from .images import Image, common_pixel_size, written_whole
+from .files import written_whole
+from .images import Image, common_pixel_size
 from .meanings import meanings_of
 from .memorization import LookedUp, look_for_copies
 from .pictures import ComparedPatches, ShownField, contrast, draw_comparison

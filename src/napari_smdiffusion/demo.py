@@ -19,7 +19,8 @@ from .diffusion_training import train_steps
 from .enhanced_field import EnhancedField, restored
 from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
-from .images import Image, common_pixel_size, write_image, written_whole
+from .files import write_image, written_whole
+from .images import Image, common_pixel_size
 from .meanings import meanings_of
 from .memorization import memorization
 from .microscope import widefield as simulated_widefield

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from .registration import registration_shift, translated
-from .resolution import fourier_ring_correlation, typical_resolution
+from .resolution import fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
 
 if TYPE_CHECKING:
@@ -68,12 +68,14 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
 
     Returns
     -------
-    `enhanced`: `resolution` and `resolution_widefield` in nm by decorrelation analysis, or `resolution_left_out`, a
-    sentence; `rse` and `rsp` (see `error_map`). With a reference also `frc_with_reference`, the resolution in nm up to
-    which both agree by their Fourier ring correlation once they are laid exactly on each other, None where it cannot
-    be told, and of an uncertainty map `uncertainty`: the share of pixels that is `stated` to lie within it, the
-    `coverage`, which does, and the `rank_correlation` of the map and the error; and `enhancement`, what `restored`
-    says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of resolutions.
+    `enhanced`: `resolution` and `resolution_widefield` in nm by decorrelation analysis, and of the first widefield
+    plane `frc_widefield`, in nm by splitting its counts, with `frc_widefield_warning`, a sentence where they are none;
+    or `resolution_left_out`, a sentence; `rse` and `rsp` (see `error_map`). With a reference also `frc_with_reference`,
+    the resolution in nm up to which both agree by their Fourier ring correlation once they are laid exactly on each
+    other, None where it cannot be told, and of an uncertainty map `uncertainty`: the share of pixels that is `stated`
+    to lie within it, the `coverage`, which does, and the `rank_correlation` of the map and the error; and
+    `enhancement`, what `restored` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and
+    medians of resolutions.
     """
     return judged(field, error_maps(field))
 
@@ -92,6 +94,7 @@ def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     else:
         said["resolution"] = typical_resolution(image.pixels, pixel_size)
         said["resolution_widefield"] = typical_resolution(widefield.pixels, pixel_size * field.factor)
+        said |= _split_counts(widefield.pixels[0], pixel_size * field.factor)
     said |= {"rse": float(np.mean([m.rse for m in maps])), "rsp": float(np.mean([m.rsp for m in maps]))}
     if field.reference is None:
         return {"enhanced": said}
@@ -105,6 +108,15 @@ def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     if field.uncertainty is not None:
         said["uncertainty"] = _intervals(field, by)
     return {"enhanced": said, "enhancement": enhancement}
+
+
+def _split_counts(plane: Any, pixel_size: float) -> dict[str, Any]:
+    """Tell the resolution of a widefield plane by splitting its counts, and why it should not be believed, if so."""
+    try:
+        found = single_image_frc(plane, pixel_size)
+    except ValueError as error:  # too small, or nothing in it
+        return {"frc_widefield": None, "frc_widefield_warning": str(error)}
+    return {"frc_widefield": found.resolution, "frc_widefield_warning": found.warning or "none"}
 
 
 def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float) -> float | None:

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from .config import EnhancerConfig, MicroscopeConfig
 
 _CALIBRATION_STEP = 2**31 + 1  # the examples of this and the following steps are never trained on
-_CHECK_STEP = 2**31 + 2**20
-_CALIBRATED, _ROUGHLY = 48, 6  # patches
+_CALIBRATED, _ROUGHLY = 80, 12  # patches
 
 
 def train_enhancer_steps(
@@ -149,20 +148,23 @@ def _shared(coarse: Image, fine: Image, shift: tuple[int, int], upscale: int) ->
 
 
 def _calibrated(network: EnhancerNetwork, task: EnhancerTask, held: Sequence[Part], count: int) -> Calibration:
-    """Learn from `count` held-out patches how large the errors are, and check it with half as many from other parts."""
+    """Learn from about `count` patches of what is held out how large the errors are, and check it part by part."""
     network.eval()
     if not held:
-        return calibrate(*_enhanced_patches(network, task, _CALIBRATION_STEP, count), held_out=False)
-    first, second = (task.of(parts) for parts in _apart(held, LEAST * task.config.upscale))
-    known = _enhanced_patches(network, first, _CALIBRATION_STEP, count)
-    # Patches of both may differ in size.
-    return calibrate(*known, further=_enhanced_patches(network, second, _CHECK_STEP, -(-count // 2)))
+        return calibrate([_enhanced_patches(network, task, _CALIBRATION_STEP, count)], held_out=False)
+    groups = max(2, min(len(held), -(-count // task.config.batch)))
+    divided = [held[k::groups] for k in range(groups)] if len(held) > 1 else _apart(held, LEAST * task.config.upscale)
+    each = -(-count // len(divided))
+    return calibrate(
+        [
+            _enhanced_patches(network, task.of(parts), _CALIBRATION_STEP + k * count, each)
+            for k, parts in enumerate(divided)
+        ]
+    )
 
 
-def _apart(held: Sequence[Part], least: int) -> tuple[Sequence[Part], Sequence[Part]]:
-    """Divide what is held out: every second part, or halves of a single one, if they are `least` pixels wide."""
-    if len(held) > 1:
-        return held[::2], held[1::2]
+def _apart(held: Sequence[Part], least: int) -> list[list[Part]]:
+    """Divide the one part that is held out into halves, if they are `least` pixels wide."""
     rows, columns = held[0].window
     if rows.stop - rows.start >= columns.stop - columns.start:
         middle = (rows.start + rows.stop) // 2
@@ -171,9 +173,8 @@ def _apart(held: Sequence[Part], least: int) -> tuple[Sequence[Part], Sequence[P
         middle = (columns.start + columns.stop) // 2
         windows = (rows, slice(columns.start, middle)), (rows, slice(middle, columns.stop))
     if min(side.stop - side.start for window in windows for side in window) < least:
-        return held, held
-    one, other = ([replace(held[0], window=window)] for window in windows)
-    return one, other
+        return [list(held)]
+    return [[replace(held[0], window=window)] for window in windows]
 
 
 @torch.no_grad()

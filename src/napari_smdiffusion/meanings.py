@@ -82,6 +82,11 @@ MEANINGS: dict[str, str] = {
         "not whether what it shows is true."
     ),
     "enhanced.resolution_widefield": "The same of the widefield image.",
+    "enhanced.frc_widefield": (
+        "Resolution of the widefield image in nm by Fourier ring correlation of two halves of its counts (1/7): what "
+        "the noise leaves of what the optics show; None where it is finer than the pixels, or lost in noise."
+    ),
+    "enhanced.frc_widefield_warning": "Why this number should not be believed; none where the pixels are counts.",
     "enhanced.frc_with_reference": (
         "The period in nm down to which the enhanced image agrees with the super-resolution image of the field "
         "(Fourier ring correlation, 1/7): what resolution it really has. Two pixels where they agree to the end, and "

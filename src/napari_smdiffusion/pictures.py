@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .images import Image, written_whole
+from .files import written_whole
 from .patches import symmetry
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from .images import Image
     from .memorization import LookedUp
 
 Pixels = npt.NDArray[np.float32]

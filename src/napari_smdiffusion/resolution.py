@@ -296,7 +296,12 @@ def _check(image: Pixels, pixel_size: float) -> None:
 
 
 def typical_resolution(planes: Pixels, pixel_size: float) -> float | None:
-    """Return the median resolution in nm of the planes that have one; None where fewer than half of them do."""
+    """Return the median resolution in nm of the planes that have one, by decorrelation analysis.
+
+    None where fewer than half of them have one, or where they are too small to tell.
+    """
+    if min(planes.shape[1:]) < _SMALLEST:
+        return None
     some = planes[:: -(-len(planes) // _ANALYSED)]
     found = [decorrelation_analysis(plane, pixel_size).resolution for plane in some if np.ptp(plane) > 0]
     known = [one for one in found if one is not None]

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .images import Image, read_image
+from .files import read_image
+from .images import Image
 from .models import user_folder
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from ..images import written_whole
+from ..files import written_whole
 from ..models import user_folder
 
 

@@ -1,0 +1,232 @@
+"""Images in files: TIFF in and out, localization tables in. What is written is there as a whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .images import Image, Pixels, common_pixel_size
+from .localizations import TABLE_SUFFIXES, read_table, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+_FACTS = "napari_smdiffusion"  # key of our own metadata in a TIFF file
+_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
+
+
+def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) -> Image:
+    """Read a TIFF file or a localization table.
+
+    Parameters
+    ----------
+    path
+        TIFF (8-, 16-, 32-bit or float; one plane or a stack), or a localization table (.csv, .hdf5), which is rendered.
+    pixel_size
+        In nm; replaces the one in the file. A localization table is rendered at it (default 20 nm).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read as a gray image; the sentence names the file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
+        raise ValueError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        step = pixel_size or 20.0
+        return Image(render(read_table(path), step), step, name=path.name)
+    return _read_tiff(path, pixel_size)
+
+
+def _read_tiff(path: Path, pixel_size: float | None) -> Image:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            if "S" in series.axes and series.shape[series.axes.index("S")] > 1:
+                raise ValueError(f"{path} is a color (RGB) image: convert it to grayscale first.")
+            pixels = series.asarray()
+            found = _tiff_pixel_size(tiff)
+            facts = _read_facts(tiff)
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path} cannot be read as a TIFF image ({error}).") from error
+    # tifffile and its codecs raise many kinds of errors on damaged files; to a person they are all the same.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a TIFF image ({error}).") from error
+    singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
+    pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
+    origin = facts.get("origin_nm", (0.0, 0.0))
+    size = pixel_size or facts.get("pixel_size_nm") or found
+    return Image(pixels, size, (origin[0], origin[1]), str(path), facts.get("provenance", {}))
+
+
+def _read_facts(tiff: Any) -> dict[str, Any]:
+    """Return what `new_tiff` put into the file, or nothing."""
+    with suppress(ValueError, TypeError, KeyError):
+        text = tiff.imagej_metadata[_FACTS] if tiff.is_imagej else tiff.pages[0].description
+        facts = json.loads(text)
+        return facts if isinstance(facts, dict) else {}
+    return {}
+
+
+def made_here(path: Path) -> bool:
+    """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return str(_read_facts(tiff).get("provenance", {}).get("kind", "experimental")) != "experimental"
+    # See `_read_tiff`.
+    except Exception:
+        return False
+
+
+def _tiff_pixel_size(tiff: Any) -> float | None:
+    """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags, or None."""
+    if tiff.is_ome:
+        from xml.etree import ElementTree
+
+        with suppress(ElementTree.ParseError, ValueError, KeyError):
+            for element in ElementTree.fromstring(tiff.ome_metadata).iter():
+                if element.tag.endswith("}Pixels") and "PhysicalSizeX" in element.attrib:
+                    unit = element.attrib.get("PhysicalSizeXUnit", "µm")
+                    return float(element.attrib["PhysicalSizeX"]) * _NM[unit]
+        return None
+    tags = tiff.pages[0].tags
+    if "XResolution" not in tags:
+        return None
+    numerator, denominator = tags["XResolution"].value
+    if not numerator or not denominator:
+        return None
+    if tiff.is_imagej:
+        unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
+        return _NM[unit] * denominator / numerator if unit in _NM else None
+    # Inches are a printer's setting (72 dpi), not a microscope's; centimetres are what microscopes write.
+    return 1e7 * denominator / numerator if tags["ResolutionUnit"].value == 3 else None
+
+
+def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None) -> list[Image]:
+    """Read files and all TIFF files and localization tables of folders, in the order given, then by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist, or a folder holds no image.
+    ValueError
+        If no path was given, a file cannot be read, or two images have different pixel sizes.
+    """
+    images = [read_image(path, pixel_size) for path in image_files(paths)]
+    common_pixel_size(images)
+    return images
+
+
+def image_files(
+    paths: Iterable[str | os.PathLike[str]], suffixes: tuple[str, ...] = TIFF_SUFFIXES + TABLE_SUFFIXES
+) -> list[Path]:
+    """Return the files named in `paths`, and those of folders that end in one of `suffixes`; hidden ones are left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist, or a folder holds no such file.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file {path}.")
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [p for p in inside if p == path or (p.suffix.lower() in suffixes and not p.name.startswith("."))]
+        if not found:
+            raise FileNotFoundError(f"The folder {path} holds no file that ends in {', '.join(suffixes)}.")
+        files += found
+    return files
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give the name of a temporary file beside `path` that takes its place only when everything went well."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file to write.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner can read.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_tiff(
+    path: Path,
+    shape: tuple[int, int, int],
+    pixel_size: float | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
+    provenance: Mapping[str, Any] | None = None,
+) -> Iterator[Pixels]:
+    """Give a float32 array (N, Y, X) that is a TIFF file, for images larger than memory.
+
+    The file has the pixel size as ImageJ reads it, and place and provenance; it appears when the block ends well.
+    """
+    import tifffile
+
+    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
+    text = json.dumps(facts)
+    options: dict[str, Any]
+    if 4 * math.prod(shape) > 3.9e9:  # ImageJ's own form ends at 4 GB
+        options = {"bigtiff": True, "description": text, "metadata": None}
+    else:
+        unit = {"unit": "um"} if pixel_size else {}
+        options = {"imagej": True, "metadata": {_FACTS: text, "axes": "TYX", **unit}}
+    if pixel_size:
+        options |= {"resolution": (1e7 / pixel_size, 1e7 / pixel_size), "resolutionunit": "CENTIMETER"}
+        if "imagej" in options:
+            options |= {"resolution": (1e3 / pixel_size, 1e3 / pixel_size), "resolutionunit": "NONE"}
+    with written_whole(path) as temporary:
+        needed = 4 * math.prod(shape) + 2**20
+        # A mapped file grows when it is filled, and a full disk would then kill the process.
+        if shutil.disk_usage(temporary.parent).free < needed:
+            raise OSError(f"{path} needs {needed / 1e6:.0f} MB: free some space or choose another disk.")
+        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=np.float32, **options)
+        try:
+            yield pixels
+            pixels.flush()
+        finally:
+            # Windows neither renames nor removes a file that is still mapped.
+            pixels._mmap.close()
+
+
+def write_image(path: str | os.PathLike[str], image: Image) -> None:
+    """Write an image as a float32 TIFF (N, Y, X) with its pixel size, place and provenance, whole or not at all.
+
+    Raises OSError if it cannot be written.
+    """
+    shape = (len(image), *image.size)
+    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance) as pixels:
+        pixels[...] = image.pixels
