@@ -36,7 +36,7 @@ from napari_smdiffusion.denoiser import BLOCK
 from napari_smdiffusion.diffusion import generate_steps
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhanced_field import EnhancedField, restored
-from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.enhancer_training import calibrated, train_enhancer_steps
 from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.microscope_fit import fit_microscope
@@ -175,17 +175,29 @@ def enhancer_name(structure: str, factor: int) -> str:
 
 
 def enhancer(structure: str, factor: int, minutes: float) -> None:
-    """Train an enhancer on generated fields; judge it on the real widefield image where that has this factor."""
+    """Train an enhancer on generated fields, and ship it."""
     name = enhancer_name(structure, factor)
     config = EnhancerConfig(upscale=factor, minutes=minutes, previews=0)
     trained = run(train_enhancer_steps([fields(structure)], config, MicroscopeConfig(), name=name), Reporter())
-    trained = dataclasses.replace(trained, facts={**trained.facts, "attribution": attribution(structure)})
+    _ship(dataclasses.replace(trained, facts={**trained.facts, "attribution": attribution(structure)}), structure)
+
+
+def calibration(structure: str) -> None:
+    """Calibrate both enhancers anew, on the fields that were held out when they were trained."""
+    for factor in (5, 4):
+        trained = Enhancer.load(WORK / structure / f"enhancer-x{factor}")
+        _ship(calibrated(trained, [fields(structure)]), structure)
+
+
+def _ship(trained: Enhancer, structure: str) -> None:
+    """Save an enhancer, and judge it on the real widefield image where that has its factor."""
+    factor = trained.config.upscale
     trained.save(WORK / structure / f"enhancer-x{factor}")
-    folder = bundled_folder() / "enhancer" / name
+    folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
     trained.save(folder, half=True)
     loaded = Enhancer.load(folder)
-    calibration = None if loaded.calibration is None else loaded.calibration.facts
-    result = {"minutes": minutes, "steps": trained.facts["steps"], "calibration": calibration}
+    known = None if loaded.calibration is None else loaded.calibration.facts
+    result = {"minutes": trained.config.minutes, "steps": trained.facts["steps"], "calibration": known}
     if factor == FACTORS[structure]:
         result |= measured(loaded, structure)
     save(f"bundled_{structure}_enhancer_x{factor}", result)
@@ -288,8 +300,8 @@ def main() -> None:
     parser.add_argument("structure", choices=tuple(CELLS))
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
-    parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, background, pictures; "
-                        "for microtubules also fitted, filaments, classifier")  # fmt: skip
+    parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, calibration, "
+                        "background, pictures; for microtubules also fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes = options.structure, options.enhancer_minutes
     stages = {
@@ -297,6 +309,7 @@ def main() -> None:
         "judged": lambda: judged(structure),
         "enhancer-x5": lambda: enhancer(structure, 5, minutes),
         "enhancer-x4": lambda: enhancer(structure, 4, minutes),
+        "calibration": lambda: calibration(structure),
         "background": lambda: background(structure),
         "pictures": lambda: pictures(structure),
     }
@@ -305,7 +318,8 @@ def main() -> None:
     if options.only is not None and options.only not in stages:
         parser.error(f"There is no stage {options.only}: choose one of {', '.join(stages)}.")
     for name, stage in stages.items():
-        if options.only in (None, name):
+        # Training an enhancer calibrates it already.
+        if options.only == name or (options.only is None and name != "calibration"):
             stage()
 
 

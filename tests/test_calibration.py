@@ -11,7 +11,7 @@ from napari_smdiffusion.calibration import LEVELS, Calibration, calibrate, judge
 from napari_smdiffusion.config import EnhanceConfig, EnhancerConfig
 from napari_smdiffusion.enhancer import Enhancer, enhance_steps
 from napari_smdiffusion.enhancer_tasks import Part, kept_apart
-from napari_smdiffusion.enhancer_training import _apart
+from napari_smdiffusion.enhancer_training import _apart, calibrated
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.progress import Note, run
 
@@ -102,6 +102,15 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
     wide, narrow = (again.enhance_with_uncertainty(widefield, confidence=c).uncertainty.pixels for c in (0.9, 0.5))
     assert (wide >= narrow).all()
     assert wide.mean() > narrow.mean()
+
+
+def test_an_enhancer_is_calibrated_anew_on_what_its_training_never_saw(tmp_path):
+    fields = [simulate("microtubules", 1, 256, 20.0, seed=1)]
+    enhancer = Enhancer.train(fields, steps=5, **TINY)
+    enhancer.save(tmp_path / "e")
+    again = calibrated(Enhancer.load(tmp_path / "e"), fields).calibration
+    assert again.facts["held_out"]
+    np.testing.assert_allclose(again.half_widths, enhancer.calibration.half_widths, rtol=0.02, atol=1e-4)
 
 
 def test_too_little_to_hold_anything_out_is_said():

@@ -35,6 +35,7 @@ LEAST = 3  # patches
 _INTENSITIES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.975, 0.99)
 _SPREADS = (0.2, 0.4, 0.6, 0.8, 0.93)
 _FEW = 100  # pixels; where a cell has fewer, all pixels as bright are taken together
+_PIXELS = 600_000  # that a calibration is made of, at most
 _COMPARED = 200_000  # pixels at most for the rank correlation
 _ARRAYS = ("intensities", "spreads", "half_widths")
 
@@ -136,14 +137,16 @@ def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration
             raise ValueError(f"Patches must have one shape, not {predicted.shape}, {spread.shape} and {truth.shape}.")
     if (count := sum(len(truth) for _, _, truth in parts)) < LEAST:
         raise ValueError(f"{LEAST} or more patches are needed, not {count}.")
-    if len(parts) == 1:
-        parts = [(p[k::LEAST], s[k::LEAST], t[k::LEAST]) for k in range(LEAST) for p, s, t in parts]
-    known = _calibrated(parts)
+    drawn = _drawn(parts, count)
+    if len(drawn) == 1:
+        drawn = [drawn[0][k::LEAST] for k in range(LEAST)]
+    known = _calibrated([patch for part in drawn for patch in part])
     errors, widths = [], []
-    for k, (predicted, spread, truth) in enumerate(parts):
-        others = _calibrated([*parts[:k], *parts[k + 1 :]])
-        errors.append(np.abs(truth - predicted).ravel())
-        widths.append({level: others.half_width(predicted, spread, level).ravel() for level in LEVELS})
+    for k, part in enumerate(drawn):
+        others = _calibrated([patch for other in (*drawn[:k], *drawn[k + 1 :]) for patch in other])
+        predicted, spread, truth = _together(part)
+        errors.append(np.abs(truth - predicted))
+        widths.append({level: others.half_width(predicted, spread, level) for level in LEVELS})
     together = {level: np.concatenate([one[level] for one in widths]) for level in LEVELS}
     each = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
     facts = {
@@ -155,14 +158,27 @@ def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration
     return replace(known, facts=facts)
 
 
-def _calibrated(parts: Sequence[Patches]) -> Calibration:
+def _drawn(parts: Sequence[Patches], count: int) -> list[list[Patches]]:
+    """Return pixels from all over each patch, as many of each: of neighbours a part tells as much as all."""
+    rng = np.random.default_rng(0)
+    drawn: list[list[Patches]] = []
+    for part in parts:
+        drawn.append([])
+        for predicted, spread, truth in zip(*(kind.reshape(len(kind), -1) for kind in part), strict=True):
+            some = rng.choice(truth.size, min(truth.size, _PIXELS // count), replace=False)
+            drawn[-1].append((predicted[some], spread[some], truth[some]))
+    return drawn
+
+
+def _together(patches: Sequence[Patches]) -> Patches:
+    predicted, spread, truth = (np.concatenate(kind) for kind in zip(*patches, strict=True))
+    return predicted, spread, truth
+
+
+def _calibrated(patches: Sequence[Patches]) -> Calibration:
     """Learn how large errors are from every second patch, and choose the factors on the others."""
-    patches = [patch for part in parts for patch in zip(*part, strict=True)]
-    learned, chosen = (
-        [np.concatenate([values.ravel() for values in kind]) for kind in zip(*half, strict=True)]
-        for half in (patches[::2], patches[1::2] or patches)
-    )
-    known = _learned(*learned)
+    known = _learned(*_together(patches[::2]))
+    chosen = _together(patches[1::2] or patches)
     error = np.abs(chosen[2] - chosen[0])
     factors = [
         _bound(error / np.maximum(known.half_width(chosen[0], chosen[1], level), 1e-9), level) for level in LEVELS

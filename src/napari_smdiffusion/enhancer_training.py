@@ -80,18 +80,9 @@ def train_enhancer_steps(
     given = [fine for _, fine in pairs] if pairs else list(images)
     pairs = yield from _registered(pairs, config.upscale)
     sources = [fine for _, fine in pairs] if pairs else given
-    pixel_size = common_pixel_size(sources)
-    if not pairs and pixel_size is None:
-        raise ValueError(f"{sources[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
+    task, held = _task(sources, pairs, weights, config, microscope)
     if out is not None:
         check_place(out)
-    chances = plane_chances(sources, weights)
-    training, held = kept_apart(sources, chances, config)
-    task = (
-        pairs_task(pairs, training, config)
-        if pairs
-        else simulation_task(sources, training, config, microscope, pixel_size or 1.0)
-    )
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
     network = EnhancerNetwork(config.upscale, config.channels).to(device)
@@ -105,10 +96,42 @@ def train_enhancer_steps(
     # Who stops does not want to wait: a rough calibration is quick.
     count = _ROUGHLY if stop() else _CALIBRATED
     calibration = _calibrated(network, task, held, count)
+    pixel_size = common_pixel_size(sources)
     enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts, calibration)
     if out is not None:
         enhancer.save(out)
     return enhancer
+
+
+def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[float] | None = None) -> Enhancer:
+    """Return an enhancer that is calibrated anew, on what was held out of the images it was trained on.
+
+    Parameters
+    ----------
+    enhancer
+        One that was trained on simulated widefield images.
+    images, weights
+        Those that it was trained on: of others, what it never saw cannot be told apart.
+    """
+    task, held = _task(images, (), weights, enhancer.config, enhancer.microscope)
+    return replace(enhancer, calibration=_calibrated(enhancer.network, task, held, _CALIBRATED))
+
+
+def _task(
+    sources: Sequence[Image],
+    pairs: Sequence[tuple[Image, Image]],
+    weights: Sequence[float] | None,
+    config: EnhancerConfig,
+    microscope: MicroscopeConfig,
+) -> tuple[EnhancerTask, list[Part]]:
+    """Return what there is to learn, and what is held out of it."""
+    pixel_size = common_pixel_size(sources)
+    if not pairs and pixel_size is None:
+        raise ValueError(f"{sources[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
+    training, held = kept_apart(sources, plane_chances(sources, weights), config)
+    if pairs:
+        return pairs_task(pairs, training, config), held
+    return simulation_task(sources, training, config, microscope, pixel_size or 1.0), held
 
 
 def _check_pairs(pairs: Sequence[tuple[Image, Image]], upscale: int) -> None:
