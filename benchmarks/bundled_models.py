@@ -65,6 +65,20 @@ pixels with an AUC of {auc:.2f} (0.5: it cannot; two halves of the experimental 
 patches that were looked up in the training image {copies} fit better than chance allows; they correlate with it by
 {generated_median:.2f} (median of the nearest places), held-out experimental patches by {held_out_median:.2f}.
 """
+TESTED_ON = """
+## Tested on one real pair
+
+On the part of the cell's real widefield image that nothing was trained on: correlation with the STORM image
+{correlation:.2f} ({blurred:.2f} blurred by 2 pixels), of the interpolated widefield image {plain:.2f}
+({plain_blurred:.2f}). The two agree {detail}: what looks finer is made up. In
+the interval that is to hold 90 % lay {coverage:.0f} % of the pixels, and {bright:.0f} % of those that are brighter than
+on the average.
+"""
+UNTESTED = """
+## Not tested on a real pair
+
+There is no real pair with this factor: all that is known is how it does on simulated widefield images.
+"""
 WORK = Path("build") / "bundled"
 FIELDS = 48
 SIZE, LOOKED_UP = 128, 64  # of patches that are judged, and how many are looked up
@@ -179,7 +193,7 @@ def enhancer(structure: str, factor: int, minutes: float) -> None:
     name = enhancer_name(structure, factor)
     config = EnhancerConfig(upscale=factor, minutes=minutes, previews=0)
     trained = run(train_enhancer_steps([fields(structure)], config, MicroscopeConfig(), name=name), Reporter())
-    _ship(dataclasses.replace(trained, facts={**trained.facts, "attribution": attribution(structure)}), structure)
+    _ship(trained, structure)
 
 
 def calibration(structure: str) -> None:
@@ -192,15 +206,32 @@ def calibration(structure: str) -> None:
 def _ship(trained: Enhancer, structure: str) -> None:
     """Save an enhancer, and judge it on the real widefield image where that has its factor."""
     factor = trained.config.upscale
+    result: dict[str, Any] = {"minutes": trained.config.minutes, "steps": trained.facts["steps"]}
+    tested = UNTESTED
+    if factor == FACTORS[structure]:
+        result |= measured(trained, structure)
+        tested = _tested(result["test_part"]["registered"])
+    trained = dataclasses.replace(trained, facts={**trained.facts, "attribution": attribution(structure) + tested})
     trained.save(WORK / structure / f"enhancer-x{factor}")
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
     trained.save(folder, half=True)
     loaded = Enhancer.load(folder)
-    known = None if loaded.calibration is None else loaded.calibration.facts
-    result = {"minutes": trained.config.minutes, "steps": trained.facts["steps"], "calibration": known}
-    if factor == FACTORS[structure]:
-        result |= measured(loaded, structure)
+    result["calibration"] = None if loaded.calibration is None else loaded.calibration.facts
     save(f"bundled_{structure}_enhancer_x{factor}", result)
+
+
+def _tested(said: dict[str, Any]) -> str:
+    """Return what a card says of an enhancer's test on a real pair."""
+    enhanced, plain, frc = said["enhanced"], said["interpolated"], said["frc_nm"]
+    return TESTED_ON.format(
+        correlation=enhanced["correlation"],
+        blurred=enhanced["correlation_blurred"],
+        plain=plain["correlation"],
+        plain_blurred=plain["correlation_blurred"],
+        detail="with nothing finer" if frc is None else f"down to detail of {frc:.0f} nm, and not in anything finer",
+        coverage=100 * said["coverage_90"],
+        bright=100 * said["coverage_90_bright"],
+    )
 
 
 def fitted(minutes: float) -> None:
@@ -232,7 +263,10 @@ def measured(trained: Enhancer, structure: str) -> dict[str, Any]:
         maps = [image.pixels[0] for image in (made.image, made.uncertainty) if image is not None]
         sharp, width = (translated(plane, by)[rows, columns] for plane in maps)
         said["registered"]["frc_nm"] = fourier_ring_correlation(sharp, truth, storm.pixel_size or 20.0).resolution
-        said["registered"]["coverage_90"] = float((np.abs(sharp - truth) <= width).mean())
+        inside = np.abs(sharp - truth) <= width
+        said["registered"]["coverage_90"] = float(inside.mean())
+        said["registered"]["coverage_90_bright"] = float(inside[sharp > sharp.mean()].mean())
+        said["registered"]["coverage_90_structure"] = float(inside[truth > 0].mean())
         result[f"{name}_part"] = said
     factor = trained.config.upscale
     result["grid"] = {

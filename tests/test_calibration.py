@@ -95,7 +95,9 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
             [one.uncertainty.pixels[0] for one in made],
         )
     )
-    assert np.mean(error <= width) == pytest.approx(0.9, abs=0.06)
+    # Of the background, which is exactly 0 in places, more than stated.
+    assert np.mean(error <= width) > 0.85
+    assert np.mean((error <= width)[fresh.pixels.ravel() > 0]) > 0.8
     enhancer.save(tmp_path / "e")
     again = Enhancer.load(tmp_path / "e")
     widefield = Image(np.random.default_rng(0).gamma(2, 5, (1, 64, 64)).astype(np.float32), 40.0)
@@ -129,6 +131,22 @@ def test_an_enhancer_without_calibration_says_so(tmp_path):
     assert any(isinstance(event, Note) and "never calibrated" in event.message for event in events)
 
 
+def test_a_source_of_weight_0_is_left_out():
+    fields = [simulate("microtubules", 1, 256, 20.0, seed=k) for k in range(2)]
+    enhancer = Enhancer.train(fields, steps=3, weights=[1, 0], **TINY)
+    assert enhancer.calibration.facts["held_out"]
+    training, held = kept_apart(fields, [1.0, 0.0], EnhancerConfig(**TINY))
+    assert {part.plane for part in training + held} == {0}
+
+
+def test_the_planes_of_a_time_series_are_no_separate_fields():
+    film = Image(np.tile(simulate("microtubules", 1, 256, 20.0, seed=2).pixels, (20, 1, 1)), 20.0)
+    training, held = kept_apart([film], [1.0] * 20, EnhancerConfig(**TINY))
+    assert {part.window[0].stop for part in training} == {part.window[0].start for part in held} == {224}
+    assert len({part.field for part in held}) == 1
+    assert len(held) == 20
+
+
 def test_what_is_held_out_is_never_trained_on():
     many, one = simulate("microtubules", 20, 64, 20.0, seed=1), simulate("microtubules", 1, 256, 20.0, seed=2)
     config = EnhancerConfig(**TINY)
@@ -145,10 +163,16 @@ def test_what_is_held_out_is_never_trained_on():
 
 def test_intervals_are_checked_on_other_parts_than_they_are_calibrated_on():
     part = Part(0, (slice(224, 256), slice(0, 256)), 1.0)
-    assert _apart([part], 130) == [[part]]
-    (one,), (other,) = _apart([part], 32)
+    assert _apart([part], 130, 5) == [[part]]
+    (one,), (other,) = _apart([part], 32, 5)
     assert one.window == (slice(224, 256), slice(0, 128))
     assert other.window == (slice(224, 256), slice(128, 256))
+    # The planes of one stack show one field: its halves are apart, not its planes.
+    assert len(_apart([part, Part(1, part.window, 1.0)], 32, 5)) == 2
+    divided = _apart([Part(k, part.window, 1.0, k // 2) for k in range(14)], 32, 3)
+    fields = [{one.field for one in group} for group in divided]
+    assert [len(group) for group in fields] == [3, 2, 2]
+    assert not fields[0] & fields[1]
     # A field with errors twice as large is in fewer of its intervals, and the others in more; all together, as stated.
     fields = [_images(10, seed) for seed in range(4)]
     predicted, spread, truth = fields[2]
@@ -157,6 +181,22 @@ def test_intervals_are_checked_on_other_parts_than_they_are_calibrated_on():
     place = LEVELS.index(0.8)
     assert facts["coverage_least"][place] < 0.6 < 0.8 < facts["coverage_most"][place]
     assert facts["coverage"][place] == pytest.approx(0.8, abs=0.04)
+
+
+def test_intervals_hold_on_structure_however_rare_it_is():
+    rng = np.random.default_rng(0)
+    fields = []
+    for _ in range(5):
+        predicted, spread, truth = (np.zeros((5, 64, 64), np.float32) for _ in range(3))
+        # One bright spot in a few of the patches, amid background that is exactly 0.
+        for k in rng.integers(0, 5, 3):
+            spot = slice(20, 36), slice(20, 36)
+            predicted[k][spot] = rng.uniform(0.5, 1, (16, 16))
+            spread[k][spot] = 0.1
+            truth[k][spot] = predicted[k][spot] + rng.normal(0, 0.2, (16, 16))
+        fields.append((predicted, spread, truth))
+    facts = calibrate(fields).facts
+    np.testing.assert_allclose(facts["coverage_bright"], LEVELS, atol=0.06)
 
 
 def test_fields_of_different_size_are_calibrated_together():

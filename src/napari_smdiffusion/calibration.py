@@ -2,14 +2,15 @@
 
 Held-out pixels are sorted into cells by how bright they were enhanced, and by how much the 8 symmetries of the input
 disagree on them. The error that a given share of the pixels of a cell stays below is the half width of an interval, and
-between the cells it is interpolated. What this leaves to be desired is made up for by one factor, chosen on further
-held-out pixels so that as many of them as stated lie in their interval (split conformal prediction: Papadopoulos et
-al., ECML 2002; with a scale of its own for every case: Lei et al., Journal of the American Statistical Association 113,
-1094 (2018)). Were pixels independent, new ones of the same kind would do so too, whatever the network and its errors
-are like. They are not: pixels of an image err together, so that the share holds on the average of many images, and a
-single image may have more or less. How often they hold is measured field by field, with intervals that were calibrated
-on the other fields (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 9 (2015)).
-For images of another kind nothing is promised.
+between the cells it is interpolated. What this leaves to be desired is made up for by a factor for each brightness,
+chosen on further held-out pixels so that as many of them as stated lie in their interval, of the background as of
+structure (split conformal prediction: Papadopoulos et al., ECML 2002; for each kind of case by itself: Vovk, Lindsay,
+Nouretdinov and Gammerman, Mondrian Confidence Machine, 2003). Where background is exactly 0 and enhanced to exactly 0,
+more than stated do: there is no smaller interval than none. Were pixels independent, new ones of the same kind would
+do so too, whatever the network and its errors are like. They are not: pixels of an image err together, so that the
+share holds on the average of many images, and a single image may have more or less. How often they hold is measured
+field by field, with intervals that were calibrated on the other fields (cross-conformal prediction: Vovk, Annals of
+Mathematics and Artificial Intelligence 74, 9 (2015)). For images of another kind nothing is promised.
 
 Intensities, disagreements and errors are in network units: 0 is dark, 1 is bright.
 """
@@ -35,7 +36,8 @@ LEAST = 3  # patches
 _INTENSITIES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.975, 0.99)
 _SPREADS = (0.2, 0.4, 0.6, 0.8, 0.93)
 _FEW = 100  # pixels; where a cell has fewer, all pixels as bright are taken together
-_PIXELS = 600_000  # that a calibration is made of, at most
+_ROUNDS = 2
+_PIXELS = 400_000  # that a calibration is made of, at most
 _COMPARED = 200_000  # pixels at most for the rank correlation
 _ARRAYS = ("intensities", "spreads", "half_widths")
 
@@ -54,8 +56,9 @@ class Calibration:
         (levels, I, S) half widths of the intervals, for each of `LEVELS`.
     facts
         What was measured, as `judge_intervals` returns it; `coverage_least` and `coverage_most`, of the parts where
-        fewest and most pixels lay in their interval; and `held_out`, False where there was too little to hold anything
-        out and the training images served.
+        fewest and most pixels lay in their interval; `coverage_bright`, of the pixels that are brighter than the
+        average of their part, or None; and `held_out`, False where there was too little to hold anything out and the
+        training images served.
     """
 
     intensities: Values
@@ -149,8 +152,13 @@ def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration
         widths.append({level: others.half_width(predicted, spread, level) for level in LEVELS})
     together = {level: np.concatenate([one[level] for one in widths]) for level in LEVELS}
     each = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
+    bright = np.concatenate([predicted > predicted.mean() for predicted, _, _ in map(_together, drawn)])
+    error = np.concatenate(errors)
     facts = {
-        **_held(np.concatenate(errors), together),
+        **_held(error, together),
+        "coverage_bright": [round(float(np.mean((error <= together[level])[bright])), 4) for level in LEVELS]
+        if bright.any()
+        else None,
         "coverage_least": each.min(0).round(4).tolist(),
         "coverage_most": each.max(0).round(4).tolist(),
         "held_out": held_out,
@@ -177,15 +185,26 @@ def _together(patches: Sequence[Patches]) -> Patches:
 
 def _calibrated(patches: Sequence[Patches]) -> Calibration:
     """Learn how large errors are from every second patch, and choose the factors on the others."""
+    # In their order, so that both halves have of the rare bright ones.
+    patches = sorted(patches, key=lambda patch: float(np.percentile(patch[0], 99)))
     known = _learned(*_together(patches[::2]))
-    chosen = _together(patches[1::2] or patches)
-    error = np.abs(chosen[2] - chosen[0])
-    factors = [
-        _bound(error / np.maximum(known.half_width(chosen[0], chosen[1], level), 1e-9), level) for level in LEVELS
-    ]
-    widths = known.half_widths * np.asarray(factors, np.float32)[:, np.newaxis, np.newaxis]
+    predicted, spread, truth = _together(patches[1::2] or patches)
+    error = np.abs(truth - predicted)
+    rows = np.arange(len(known.intensities))
+    nearest = np.rint(np.interp(predicted, known.intensities, rows))
+    groups = [nearest == row for row in rows]
+    # Where a brightness is too rare, others that are no background stand for it.
+    shown = nearest > 0 if np.sum(nearest > 0) >= _FEW else np.full_like(nearest, True, bool)
+    # Widths are interpolated between rows, so that the factor of one changes what is right for the next.
+    for _ in range(_ROUNDS):
+        factors = np.ones((len(LEVELS), len(rows), 1), np.float32)
+        for place, level in enumerate(LEVELS):
+            ratio = error / np.maximum(known.half_width(predicted, spread, level), 1e-9)
+            for row, inside in enumerate(groups):
+                factors[place, row] = _bound(ratio[inside if inside.sum() >= _FEW else shown], level)
+        known = replace(known, half_widths=known.half_widths * factors)
     # Whoever asks for more confidence gets wider intervals everywhere.
-    return replace(known, half_widths=np.maximum.accumulate(widths))
+    return replace(known, half_widths=np.maximum.accumulate(known.half_widths))
 
 
 def judge_intervals(calibration: Calibration, predicted: Values, spread: Values, truth: Values) -> dict[str, Any]:

@@ -73,9 +73,9 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
     or `resolution_left_out`, a sentence; `rse` and `rsp` (see `error_map`). With a reference also `frc_with_reference`,
     the resolution in nm up to which both agree by their Fourier ring correlation once they are laid exactly on each
     other, None where it cannot be told, and of an uncertainty map `uncertainty`: the share of pixels that is `stated`
-    to lie within it, the `coverage`, which does, and the `rank_correlation` of the map and the error; and
-    `enhancement`, what `restored` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and
-    medians of resolutions.
+    to lie within it, the `coverage`, which does, `coverage_bright`, the same where the enhanced image is brighter than
+    on the average, and the `rank_correlation` of the map and the error; and `enhancement`, what `restored` says, or
+    `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of resolutions.
     """
     return judged(field, error_maps(field))
 
@@ -144,7 +144,7 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
     """
     from scipy.stats import spearmanr
 
-    errors, widths = [], []
+    errors, widths, bright = [], [], []
     if field.reference is None or field.uncertainty is None:
         raise ValueError("Intervals are judged by a reference: give one, and the uncertainty map.")
     planes = zip(field.enhanced.pixels, field.uncertainty.pixels, field.reference.pixels, strict=True)
@@ -154,13 +154,15 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
         scale = float(np.std(fitted)) / (float(np.std(laid)) or 1.0)
         errors.append(np.abs(fitted - truth).ravel())
         widths.append(scale * half.ravel())
-    error, width = np.concatenate(errors), np.concatenate(widths)
+        bright.append((laid > laid.mean()).ravel())
+    error, width, shown = np.concatenate(errors), np.concatenate(widths), np.concatenate(bright)
     some = slice(None, None, -(-len(error) // _COMPARED))
     constant = np.ptp(error[some]) == 0 or np.ptp(width[some]) == 0
     settings = field.uncertainty.provenance.get("settings", {})
     return {
         "stated": settings.get("confidence"),
         "coverage": float(np.mean(error <= width)),
+        "coverage_bright": float(np.mean((error <= width)[shown])) if shown.any() else None,
         "rank_correlation": None if constant else float(spearmanr(width[some], error[some]).statistic),
     }
 

@@ -83,34 +83,43 @@ def plane_chances(images: Sequence[Image], weights: Sequence[float] | None) -> l
 
 @dataclass(frozen=True)
 class Part:
-    """A window of a plane of the images, and how often it is drawn from."""
+    """A window of a plane of the images, and how often it is drawn from; `field` is the same where the field may be."""
 
     plane: int
     window: tuple[slice, slice]
     chance: float
+    field: int = 0
 
 
 def kept_apart(
     images: Sequence[Image], chances: Sequence[float], config: EnhancerConfig
 ) -> tuple[list[Part], list[Part]]:
-    """Return what to train on, and what to hold out for the calibration: nothing where there is too little."""
+    """Return what to train on, and what to hold out for the calibration: nothing where there is too little.
+
+    Of many generated or simulated planes some are held out. The planes of other stacks may be of one field, at other
+    times or depths, so that a part of the field is held out in all of them. What is never drawn from is left out.
+    """
     training: list[Part] = []
     held: list[Part] = []
+    first = 0
     for image in images:
-        first, count = len({part.plane for part in training + held}), len(image)
+        count = len(image)
+        unrelated = image.provenance.get("kind") in ("synthetic", "simulated")
         whole = slice(0, image.size[0]), slice(0, image.size[1])
-        rest, band = (whole, None) if count >= _MANY else _band(image.size, config)
-        out = set(range(_MANY // 2, count, _MANY)) if count >= _MANY else set()
-        for i in range(count):
-            chance = chances[first + i]
-            if i in out:
-                held.append(Part(first + i, whole, chance))
+        many = unrelated and count >= _MANY
+        rest, band = (whole, None) if many else _band(image.size, config)
+        out = set(range(_MANY // 2, count, _MANY)) if many else set()
+        for i in range(first, first + count):
+            which = i if unrelated else first
+            if i - first in out:
+                held.append(Part(i, whole, chances[i], which))
                 continue
             # The image as a whole is drawn from as often as if nothing were held out.
-            training.append(Part(first + i, rest, chance * count / (count - len(out))))
+            training.append(Part(i, rest, chances[i] * count / (count - len(out)), which))
             if band is not None:
-                held.append(Part(first + i, band, chance))
-    return training, held
+                held.append(Part(i, band, chances[i], which))
+        first += count
+    return [part for part in training if part.chance > 0], [part for part in held if part.chance > 0]
 
 
 def _band(size: tuple[int, int], config: EnhancerConfig) -> tuple[tuple[slice, slice], tuple[slice, slice] | None]:

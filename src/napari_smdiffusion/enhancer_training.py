@@ -175,8 +175,7 @@ def _calibrated(network: EnhancerNetwork, task: EnhancerTask, held: Sequence[Par
     network.eval()
     if not held:
         return calibrate([_enhanced_patches(network, task, _CALIBRATION_STEP, count)], held_out=False)
-    groups = max(2, min(len(held), -(-count // task.config.batch)))
-    divided = [held[k::groups] for k in range(groups)] if len(held) > 1 else _apart(held, LEAST * task.config.upscale)
+    divided = _apart(held, LEAST * task.config.upscale, max(2, -(-count // task.config.batch)))
     each = -(-count // len(divided))
     return calibrate(
         [
@@ -186,18 +185,30 @@ def _calibrated(network: EnhancerNetwork, task: EnhancerTask, held: Sequence[Par
     )
 
 
-def _apart(held: Sequence[Part], least: int) -> list[list[Part]]:
-    """Divide the one part that is held out into halves, if they are `least` pixels wide."""
-    rows, columns = held[0].window
+def _apart(held: Sequence[Part], least: int, most: int) -> list[list[Part]]:
+    """Divide what is held out into at most so many groups that have no field in common.
+
+    A single field is halved, if the halves are `least` pixels wide.
+    """
+    fields = list(dict.fromkeys(part.field for part in held))
+    if len(fields) > 1:
+        groups = min(len(fields), most)
+        return [[part for part in held if fields.index(part.field) % groups == k] for k in range(groups)]
+    one, other = zip(*(_halves(part) for part in held), strict=True)
+    sides = [side.stop - side.start for part in (*one, *other) for side in part.window]
+    return [list(held)] if min(sides) < least else [list(one), list(other)]
+
+
+def _halves(part: Part) -> tuple[Part, Part]:
+    """Cut a part across its longer side."""
+    rows, columns = part.window
     if rows.stop - rows.start >= columns.stop - columns.start:
         middle = (rows.start + rows.stop) // 2
         windows = (slice(rows.start, middle), columns), (slice(middle, rows.stop), columns)
     else:
         middle = (columns.start + columns.stop) // 2
         windows = (rows, slice(columns.start, middle)), (rows, slice(middle, columns.stop))
-    if min(side.stop - side.start for window in windows for side in window) < least:
-        return [list(held)]
-    return [[replace(held[0], window=window)] for window in windows]
+    return replace(part, window=windows[0]), replace(part, window=windows[1])
 
 
 @torch.no_grad()

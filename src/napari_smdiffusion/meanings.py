@@ -102,6 +102,10 @@ MEANINGS: dict[str, str] = {
         "The share of the pixels of the super-resolution image that do, after a linear fit of intensities: good where "
         "it is what was stated."
     ),
+    "enhanced.uncertainty.coverage_bright": (
+        "The same where the enhanced image is brighter than on the average: of structure rather than of background, "
+        "which is the easier part."
+    ),
     "enhanced.uncertainty.rank_correlation": (
         "Whether the map is large where the error is (Spearman): 1 is ideal, 0 means that it tells nothing."
     ),

@@ -55,7 +55,9 @@ def _of_enhanced(report: Mapping[str, Any]) -> Iterator[str]:
         if "uncertainty" in e:
             u = e["uncertainty"]
             stated = f"; {100 * u['stated']:.0f} % are stated" if u["stated"] else ""
-            yield f"In {100 * u['coverage']:.1f} % of the pixels the truth lies within the uncertainty map{stated}."
+            bright = f" ({100 * u['coverage_bright']:.0f} % of the bright ones)" if u["coverage_bright"] else ""
+            share = f"{100 * u['coverage']:.1f} % of the pixels{bright}"
+            yield f"In {share} the truth lies within the uncertainty map{stated}."
     if "enhancement_left_out" in report:
         yield f"The comparison with the super-resolution image was left out. {report['enhancement_left_out']}"
     if "enhancement" in report:
