@@ -1,5 +1,6 @@
 """Images: reading, writing, pixel sizes, scaling, and everything that is no image."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_smdiffusion import Image, read_image, read_images, write_image
-from napari_smdiffusion.files import new_tiff
+from napari_smdiffusion.files import check_space, new_tiff
 from napari_smdiffusion.images import Scaling, common_pixel_size
 
 PLANE = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 130
@@ -169,3 +170,24 @@ def test_crop_stays_where_it_was():
     assert part.origin == (180.0, 40.0)
     with pytest.raises(ValueError, match="do not name a part"):
         Image(PLANE).crop(slice(30, 40), slice(None))
+
+
+def test_a_resolution_without_its_unit_is_no_obstacle(tmp_path):
+    from PIL import Image as PillowImage
+
+    path = tmp_path / "a.tif"
+    PillowImage.fromarray(np.arange(1024, dtype=np.uint8).reshape(32, 32)).save(path, tiffinfo={282: 300.0, 283: 300.0})
+    image = read_image(path)
+    assert image.pixel_size is None
+    assert image.size == (32, 32)
+
+
+def test_a_disk_that_is_too_small_is_told_before(tmp_path):
+    with pytest.raises(OSError, match=r"a\.tif needs .* MB: free some space"):
+        check_space(tmp_path / "sub" / "a.tif", (10_000_000, 10_000, 10_000))
+    with new_tiff(tmp_path / "b.tif", (4, 512, 512)) as pixels:
+        pixels[:] = 1
+        (hidden,) = tmp_path.iterdir()
+        # Where the system can, the room is taken, not only counted.
+        if hasattr(os, "posix_fallocate"):
+            assert hidden.stat().st_blocks * 512 >= 4 * 512 * 512 * 4

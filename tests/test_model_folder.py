@@ -1,10 +1,11 @@
 """Model folders: whole or not at all, and a sentence for everything that is none."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from napari_smdiffusion.model_folder import ModelFolderError, check_place, read_facts, save_folder
+from napari_smdiffusion.model_folder import ModelFolderError, check_place, mend, read_facts, save_folder
 from napari_smdiffusion.models import find_model
 
 
@@ -99,3 +100,35 @@ def test_a_full_disk_is_said_in_a_sentence(tmp_path):
 
     with pytest.raises(OSError, match="free some space"):
         save_folder(tmp_path / "m", {"kind": "diffusion"}, _write_weights, fail)
+
+
+def test_what_file_browsers_leave_behind_is_no_obstacle(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    for name in (".DS_Store", "Thumbs.db", "._model.json"):
+        (tmp_path / "m" / name).write_bytes(b"")
+    _save(tmp_path / "m", seed=4)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+
+
+def test_a_folder_that_is_mended_meanwhile_is_still_replaced(tmp_path, monkeypatch):
+    _save(tmp_path / "m", seed=3)
+    rename, interfered = Path.rename, []
+
+    def with_a_reader_between(self, target):
+        result = rename(self, target)
+        if target.name == ".m.former" and not interfered:
+            interfered.append(mend(tmp_path / "m"))
+        return result
+
+    monkeypatch.setattr(Path, "rename", with_a_reader_between)
+    _save(tmp_path / "m", seed=4)
+    assert interfered
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_what_has_no_name_is_called_by_its_folder(tmp_path):
+    _save(tmp_path / "mine", name="unnamed")
+    assert read_facts(tmp_path / "mine", "diffusion")["name"] == "mine"
+    _save(tmp_path / "other", name="given")
+    assert read_facts(tmp_path / "other", "diffusion")["name"] == "given"

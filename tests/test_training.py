@@ -124,3 +124,35 @@ def test_a_training_that_goes_astray_is_said():
     state = _state()
     with pytest.raises(TrainingDivergedError, match="rose instead of falling"):
         run(optimize_steps(state, Astray(), Budget(1, 400), device=CPU))
+
+
+def test_a_checkpoint_that_fails_does_not_end_the_training(monkeypatch):
+    monkeypatch.setattr("napari_smdiffusion.training._CHECKPOINT_SECONDS", 0.0)
+    state, events, saved = _state(), [], []
+
+    def checkpoint(state):
+        if state.step < 5:
+            raise OSError("The drive is away.")
+        saved.append(state.step)
+
+    run(optimize_steps(state, Line(), Budget(1, 10), checkpoint=checkpoint, device=CPU), events.append)
+    assert saved[-1] == 10
+    assert any(isinstance(event, Note) and "drive is away" in event.message for event in events)
+
+
+def test_stopped_before_the_first_step_there_is_nothing():
+    saved = []
+    with pytest.raises(InterruptedError, match="before the first step"):
+        run(optimize_steps(_state(), Line(), Budget(1, 10), stop=lambda: True, checkpoint=saved.append, device=CPU))
+    assert not saved
+
+
+def test_a_quartile_without_examples_keeps_its_place():
+    state = _state()
+    losses = torch.tensor([1.0, 2.0])
+    for quartile in ([0, 3], [0, 0]):
+        for _ in range(20):
+            state.note_loss(losses, torch.tensor(quartile))
+            state.step += 1
+    assert state.curve[0] == pytest.approx([20, 1.5, 1.0, 1.5, 1.5, 2.0])
+    assert state.curve[1] == pytest.approx([40, 1.5, 1.5, 1.5, 1.5, 2.0])

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
-from .files import TIFF_SUFFIXES, image_files, made_here, new_tiff, read_image, read_images, write_image, written_whole
+from .files import (
+    TIFF_SUFFIXES,
+    check_space,
+    image_files,
+    made_here,
+    new_tiff,
+    read_image,
+    read_images,
+    write_image,
+    written_whole,
+)
 from .progress import Reporter, Steps, run, stop_on_interrupt
 from .summary import summary
 
@@ -142,6 +152,8 @@ def train(options: Namespace) -> None:
     else:
         start = load_diffusion_model(options.start) if options.start else default_start(config.channels)
     out = Path(options.out)
+    if not options.resume and (out / "model.json").exists():
+        raise FileExistsError(f"There is a model in {out} already: name a new folder, or go on with --resume.")
     _drained(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
     _say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
 
@@ -153,6 +165,7 @@ def generate(options: Namespace) -> None:
     height, width = options.size[0], options.size[-1]
     config = _config(GenerateConfig, options, height=height, width=width)
     out = _check_file(options.out)
+    check_space(out, (config.count, height, width))
     from .diffusion import generate_steps
     from .models import load_diffusion_model
 
@@ -264,6 +277,8 @@ def _enhance_one(
     from .enhancer import enhance_steps, enhanced_facts, enhanced_pixel_size, uncertainty_facts
 
     pixel_size = enhanced_pixel_size(enhancer, image)
+    factor = enhancer.config.upscale
+    check_space(target, (len(image), image.size[0] * factor, image.size[1] * factor), 1 + config.uncertainty)
     with ExitStack() as files:
         planned = iter(
             [
@@ -278,28 +293,25 @@ def _enhance_one(
 
         make: NewArray = new_array
         with closing(Reporter()) as report:
-            result = run(enhance_steps(enhancer, image, config, new_array=make, stop=stop), report)
+            run(enhance_steps(enhancer, image, config, new_array=make, stop=stop), report)
         if stop():
             raise InterruptedError(f"Stopped: {target} was not written.")
-        if error_map:
-            _write_error_map(_beside(target, "error"), result.image, image, enhancer.config.upscale)
+    # Now that the enhanced image is safe.
+    if error_map:
+        _write_error_map(_beside(target, "error"), read_image(target), image)
 
 
 def _beside(path: Path, word: str) -> Path:
     return path.with_name(f"{path.stem}_{word}{path.suffix}")
 
 
-def _write_error_map(path: Path, enhanced: Image, widefield: Image, factor: int) -> None:
-    import numpy as np
+def _write_error_map(path: Path, enhanced: Image, widefield: Image) -> None:
+    from .enhanced_field import EnhancedField, mapped_error
 
-    from .restoration import error_map
-
-    maps = [error_map(e, w, factor) for e, w in zip(enhanced.pixels, widefield.pixels, strict=True)]
-    rsp = [m.rsp for m in maps]
-    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": rsp}
-    pixels = np.stack([m.error for m in maps])
-    write_image(path, dataclasses.replace(widefield, pixels=pixels, provenance=facts))
-    _say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {np.mean(rsp):.3f}.")
+    error = mapped_error(EnhancedField(enhanced, widefield))
+    write_image(path, error)
+    rsp = error.provenance["rsp"]
+    _say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {sum(rsp) / len(rsp):.3f}.")
 
 
 def simulate(options: Namespace) -> None:

@@ -16,7 +16,7 @@ from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import start_noise, to_numpy
 from .images import Image, Scaling, as_images
-from .model_folder import STATE, WEIGHTS, Kind, damage_named, read_facts, save_folder
+from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, read_facts, save_folder
 from .progress import (
     Countdown,
     Generated,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from .training import TrainingState
 
 KIND: Kind = "diffusion"
-_PREVIEW_SEED = 2**31  # far from the seeds people choose, so that a preview is never the image they generate
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class DiffusionModel:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return str(self.facts.get("name", "unnamed"))
+        return str(self.facts.get("name", UNNAMED))
 
     @property
     def sampler(self) -> Sampler:
@@ -124,7 +123,7 @@ class DiffusionModel:
         folder = Path(folder)
         facts = read_facts(folder, KIND)
         with damage_named(folder):
-            unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False).float()
+            unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False, use_safetensors=True).float()
             unet = unet.to(memory_format=torch.channels_last).eval()
             config = from_dict(TrainConfig, facts["config"])
             pick_sampler(unet, facts)  # or say at once what is wrong

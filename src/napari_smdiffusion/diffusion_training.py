@@ -15,7 +15,7 @@ from .config import TrainConfig, to_dict
 from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
 from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
-from .model_folder import STATE, check_place, damage_named, mend, read_facts
+from .model_folder import STATE, UNNAMED, check_place, damage_named, mend, read_facts
 from .patches import check_patch, draw_patches
 from .progress import Note, Progress, Steps, Stop, never
 from .sampling import EDM
@@ -118,7 +118,7 @@ def train_steps(
             config = replace(config, channels=tuple(cut["config"]["channels"]))
     config, unet = _network(config, start)
     scaling = Scaling.fit(images)
-    facts = training_facts(images, name or (out.name if out is not None else "unnamed"))
+    facts = training_facts(images, name or (out.name if out is not None else UNNAMED))
     facts["started_from"] = cut.get("started_from") if cut is not None else None if start is None else start.name
     # What is learned already is to be kept: half the rate changes it less.
     state = TrainingState(unet.to(device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +83,13 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
 def error_maps(field: EnhancedField) -> list[ErrorMap]:
     """Return the error map of each plane."""
     return [error_map(e, w, field.factor) for e, w in zip(field.enhanced.pixels, field.widefield.pixels, strict=True)]
+
+
+def mapped_error(field: EnhancedField) -> Image:
+    """Return the error maps as an image that lies on the widefield image, with each plane's `rse` and `rsp`."""
+    maps = error_maps(field)
+    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
+    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=facts)
 
 
 def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:

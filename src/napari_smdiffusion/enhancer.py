@@ -19,7 +19,7 @@ from .compute import autocast, is_out_of_memory, moved, pick_device, release_mem
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
 from .images import Image, as_image, as_images
-from .model_folder import WEIGHTS, Kind, damage_named, read_facts, save_folder
+from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import (
     Countdown,
@@ -120,7 +120,7 @@ class Enhancer:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return str(self.facts.get("name", "unnamed"))
+        return str(self.facts.get("name", UNNAMED))
 
     @classmethod
     def train(
@@ -156,6 +156,11 @@ class Enhancer:
         Returns
         -------
         Image of (N, Y·upscale, X·upscale) float32 whose field is that of `image`.
+
+        Raises
+        ------
+        InterruptedError
+            If it was stopped: half an image is none.
         """
         return self.enhance_with_uncertainty(image, **{**settings, "uncertainty": False}).image
 
@@ -163,7 +168,10 @@ class Enhancer:
         """Enhance, and map the uncertainty (see `Enhancement`)."""
         config = EnhanceConfig(**{"uncertainty": True, **settings})
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
+            made = run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
+            if stop():
+                raise InterruptedError("Stopped: the image is not enhanced.")
+            return made
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits."""

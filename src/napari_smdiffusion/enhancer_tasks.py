@@ -160,6 +160,8 @@ def simulation_task(
     # What a whole field of the simulated widefield has as dark and bright: many patches stand for a field.
     many = task.without_noise(_SIMULATED, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
     dark, bright = (float(v) for v in np.percentile(many.numpy(), (DARK, BRIGHT)))
+    if not 0 <= dark < bright:
+        raise ValueError("There is hardly anything in the super-resolution images: give images with more in them.")
     return replace(task, widefield_levels=Levels(dark, bright))
 
 

@@ -14,7 +14,7 @@ from .enhancer import Enhancer, Pixels
 from .enhancer_network import EnhancerNetwork
 from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
 from .images import Image, common_pixel_size
-from .model_folder import check_place
+from .model_folder import UNNAMED, check_place
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
 from .registration import registration_shift
@@ -89,15 +89,17 @@ def train_enhancer_steps(
     state = TrainingState(network, config.learning_rate)
     yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
     bring_home(network, device)
-    facts = training_facts(given, name or (out.name if out is not None else "unnamed"))
+    facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
     facts["weights"] = None if weights is None else list(weights)
     facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
     facts |= state.facts()
+    enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
+    # Whatever may go wrong while it is calibrated, the training is not lost.
+    if out is not None:
+        enhancer.save(out)
     # Who stops does not want to wait: a rough calibration is quick.
-    count = _ROUGHLY if stop() else _CALIBRATED
-    calibration = _calibrated(network, task, held, count)
-    pixel_size = common_pixel_size(sources)
-    enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts, calibration)
+    calibration = _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED)
+    enhancer = replace(enhancer, calibration=calibration)
     if out is not None:
         enhancer.save(out)
     return enhancer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -119,7 +120,8 @@ def _tiff_pixel_size(tiff: Any) -> float | None:
         unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
         return _NM[unit] * denominator / numerator if unit in _NM else None
     # Inches are a printer's setting (72 dpi), not a microscope's; centimetres are what microscopes write.
-    return 1e7 * denominator / numerator if tags["ResolutionUnit"].value == 3 else None
+    centimetres = "ResolutionUnit" in tags and tags["ResolutionUnit"].value == 3
+    return 1e7 * denominator / numerator if centimetres else None
 
 
 def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None) -> list[Image]:
@@ -209,17 +211,37 @@ def new_tiff(
         if "imagej" in options:
             options |= {"resolution": (1e3 / pixel_size, 1e3 / pixel_size), "resolutionunit": "NONE"}
     with written_whole(path) as temporary:
-        needed = 4 * math.prod(shape) + 2**20
-        # A mapped file grows when it is filled, and a full disk would then kill the process.
-        if shutil.disk_usage(temporary.parent).free < needed:
-            raise OSError(f"{path} needs {needed / 1e6:.0f} MB: free some space or choose another disk.")
+        check_space(path, shape)
         pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=np.float32, **options)
+        _allocate(temporary, path)
         try:
             yield pixels
             pixels.flush()
         finally:
             # Windows neither renames nor removes a file that is still mapped.
             pixels._mmap.close()
+
+
+def check_space(path: Path, shape: tuple[int, int, int], files: int = 1) -> None:
+    """Raise an OSError if there is no room for so many files of (N, Y, X) float32 pixels where `path` is to be."""
+    needed = files * (4 * math.prod(shape) + 2**20)
+    place = next(parent for parent in path.absolute().parents if parent.exists())
+    if shutil.disk_usage(place).free < needed:
+        raise OSError(f"{path} needs {needed / 1e6:.0f} MB: free some space or choose another disk.")
+
+
+def _allocate(temporary: Path, path: Path) -> None:
+    """Take the room that a mapped file will need: it grows while it is filled, and a full disk kills the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size = temporary.stat().st_size
+    with temporary.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            # Some file systems cannot: then the room was only looked for.
+            if error.errno == errno.ENOSPC:
+                raise OSError(f"{path} needs {size / 1e6:.0f} MB: free some space or choose another disk.") from error
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:

@@ -105,7 +105,8 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
     # float64 beyond the float32 range becomes infinite here and is refused below.
     with np.errstate(over="ignore"):
         planes = np.asarray(array, dtype=np.float32)
-    if not np.isfinite(planes).all():
+    # Plane by plane: the whole may be larger than memory.
+    if not all(np.isfinite(plane).all() for plane in planes):
         raise ValueError(f"{name} has NaN or infinite pixels: replace them (by 0, say) first.")
     return planes
 

@@ -29,6 +29,7 @@ Curve = npt.NDArray[np.float64]
 _SIDE, _LEAST = 64, 16  # widefield pixels at most and at least of the patches whose spectra are averaged
 _RINGS = 3 / 8  # per pixel of such a side
 _SPREAD = 0.15  # the fitted values are given this range, for no fit is exact
+_POOR = 0.3  # residual
 _BRIGHT = 99.5  # percentile that counts as bright in a widefield image
 
 
@@ -59,10 +60,16 @@ class MicroscopeFit:
     @property
     def sentence(self) -> str:
         """What was found, in words."""
-        return (
+        doubt = (
+            " The fit is poor: train without it, or give a widefield image with more structure."
+            if self.residual > _POOR
+            else ""
+        )
+        found = (
             f"Fitted to the widefield image: a point spread function {self.width:.2f} times as wide as in focus, "
             f"{100 * self.haze:.0f} % haze of {self.haze_width:.0f} nm, {self.photons:.0f} photons in a bright pixel."
         )
+        return found + doubt
 
     def config(self, microscope: MicroscopeConfig) -> MicroscopeConfig:
         """Return `microscope` with narrow ranges around what was found, within what the settings allow."""

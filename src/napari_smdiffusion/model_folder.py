@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS = "weights"
 STATE = "training_state.pt"
+UNNAMED = "unnamed"  # what is called by its folder once it has one
 _PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
+
+# What Finder and Explorer leave in folders that they have shown.
+_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 Kind = Literal["diffusion", "enhancer"]
 Writer = Callable[[Path], None]
@@ -66,14 +70,19 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 def _swapped(fresh: Path, folder: Path) -> None:
     former = _former(folder)
-    shutil.rmtree(former, ignore_errors=True)
-    if folder.exists():
-        folder.rename(former)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        mend(folder)
-        raise
+    for once_more in (True, False):
+        shutil.rmtree(former, ignore_errors=True)
+        try:
+            if folder.exists():
+                folder.rename(former)
+            fresh.rename(folder)
+        # Another program looked at the folder just then, or another of ours mended it.
+        except OSError:
+            mend(folder)
+            if not once_more:
+                raise
+        else:
+            break
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -91,7 +100,7 @@ def check_place(folder: Path) -> None:
     mend(folder)
     _check_content(folder)
     if (folder / "model.json").exists():
-        raise FileExistsError(f"There is a model in {folder} already: name a new folder, or go on with --resume.")
+        raise FileExistsError(f"There is a model in {folder} already: choose another name.")
     above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
     if above is None or not above.is_dir() or not os.access(above, os.W_OK):
         raise PermissionError(f"{folder} cannot be written: choose another place.")
@@ -103,7 +112,8 @@ def _check_content(folder: Path) -> None:
     """Raise an OSError if `folder` holds anything that is not part of a model, which a new one would replace."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: name a folder for the model.")
-    others = {path.name for path in folder.iterdir()} - _PARTS if folder.is_dir() else set()
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = {name for name in found - _PARTS - _SYSTEM if not name.startswith("._")}
     if others:
         raise FileExistsError(f"{folder} holds other files ({min(others)}): name a new folder, or move them away.")
 
@@ -114,6 +124,8 @@ def _former(folder: Path) -> Path:
 
 def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *extras: Writer) -> None:
     """Write a model: `facts` as model.json, its weights, and whatever `extras` write into the same folder."""
+    if facts.get("name") == UNNAMED:
+        facts["name"] = folder.absolute().name
     with replaced(folder) as fresh:
         (fresh / WEIGHTS).mkdir()
         try:

@@ -145,7 +145,10 @@ class TrainingState:
             self.window[6 + q] += len(chosen)
         if self.window[1] == _CURVE_EVERY:
             sums, counts = [self.window[0], *self.window[2:6]], [self.window[1], *self.window[6:10]]
-            means = [s / c for s, c in zip(sums, counts, strict=True) if c]
+            # A quartile that no example fell into is where it was.
+            before = self.curve[-1][1:] if self.curve else [sums[0] / counts[0]] * len(sums)
+            wanted = len(sums) if any(counts[1:]) else 1
+            means = [s / c if c else b for s, c, b in zip(sums[:wanted], counts, before, strict=False)]
             self.curve.append([float(self.step + 1), *means])
             self.window = [0.0] * 10
 
@@ -197,6 +200,8 @@ def optimize_steps(
         If the loss becomes infinite or NaN, or far larger than it was at first.
     MemoryError
         If not even one example at a time fits.
+    InterruptedError
+        If it was stopped before the first step.
     """
     state.network.train()
     if state.total is None:
@@ -231,8 +236,13 @@ def optimize_steps(
         if _preview_due(state) and not stop() and (images := _previewed(state, task)) is not None:
             yield Preview(task.stage, state.step, images)
         if checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
-            checkpoint(state)
+            try:
+                checkpoint(state)
+            except OSError as error:  # a network drive that is away for a moment
+                yield Note(f"{error} The training goes on, and it is tried again soon.")
             saved = time.monotonic()
+    if not state.step:
+        raise InterruptedError("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
         checkpoint(state)
     state.average.copy_to(state.network.parameters())

@@ -127,3 +127,22 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     exec(QGuiApplication.clipboard().text(), {})
     report = json.loads((tmp_path / "comparison" / "report.json").read_text())
     assert report["enhancement"]["enhanced"]["correlation"] == pytest.approx(1)
+
+
+def test_both_layers_may_go_while_side_by_side(viewer, dock, pair, click):
+    other = viewer.add_image(np.zeros((64, 64), np.float32), name="other")
+    click(dock, dock.side_by_side)
+    assert not other.visible
+    for layer in pair:
+        viewer.layers.remove(layer)
+    click(dock, dock.side_by_side)
+    assert other.visible
+
+
+def test_a_run_that_fails_leaves_the_former_report(dock, pair, click, tmp_path):
+    click(dock, dock.run_button)
+    pair[1].data = np.asarray(pair[1].data)[:1, :64, :64]
+    click(dock, dock.run_button)
+    assert "at least" in dock.status.text()
+    dock.save_report(tmp_path / "kept")
+    assert (tmp_path / "kept" / "report.json").exists()

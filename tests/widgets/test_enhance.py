@@ -177,3 +177,31 @@ def test_nothing_chosen_is_a_sentence(dock, click):
     dock.training.sources.choose([])
     click(dock, dock.run_button)
     assert "or a simulated structure" in dock.status.text()
+
+
+def test_a_layer_that_cannot_be_enhanced_does_not_cost_the_others(viewer, dock, click, coarse):
+    blank = viewer.add_image(np.zeros((40, 40), np.float32), name="blank", scale=(80, 80), units=("nm", "nm"))
+    dock.layer_list.choose([blank, coarse])
+    click(dock, dock.run_button)
+    assert "cell (enhanced ×4)" in {layer.name for layer in viewer.layers}
+    assert "1 of 2 layers enhanced" in dock.status.text()
+    assert "All pixels of blank" in dock.status.text()
+
+
+def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, qtbot):
+    from napari_smdiffusion.widgets.layers import layer_pixel_size
+
+    layer = viewer.add_image(widefield.pixels[0], name="plain")
+    dock.layer_list.choose([layer])
+    boxes = dock.layer_list
+    boxes.extra.setValue(800)
+    boxes.extra.editingFinished.emit()
+    assert layer_pixel_size(layer) == 800
+    assert boxes.extra.isHidden() or boxes._extra.isHidden()
+    row = next(i for i in range(boxes.list.count()) if boxes.list.item(i).text().startswith("plain"))
+    boxes.list.setCurrentRow(row)
+    assert not boxes._extra.isHidden()
+    assert boxes.extra.value() == 800
+    boxes.extra.setValue(80)
+    boxes.extra.editingFinished.emit()
+    assert layer_pixel_size(layer) == 80

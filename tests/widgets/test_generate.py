@@ -115,3 +115,35 @@ def test_copied_code_does_the_same(viewer, dock, click):
 def test_a_folder_that_is_no_model_is_refused(dock, tmp_path):
     with pytest.raises(ValueError, match="model"):
         dock.model.add_folder(str(tmp_path))
+
+
+def test_layers_that_no_model_learns_from_do_not_disturb_the_search(viewer, dock, click, storm_layer, storm):
+    viewer.add_image(np.zeros((2, 2, 200, 200), np.float32), name="four axes")
+    viewer.add_image(np.full((200, 200), np.nan, np.float32), name="not a number")
+    viewer.add_image(storm.pixels[0, 32:160, 32:160], name="planted", metadata={"kind": "synthetic"})
+    click(dock, dock.nearest)
+    assert "in storm" in " ".join(layer.name for layer in viewer.layers)
+
+
+def test_a_run_stopped_before_its_first_image_is_no_error(viewer, dock, click, qtbot, monkeypatch):
+    shown = []
+    monkeypatch.setattr("napari_smdiffusion.widgets.dock.show_error", shown.append)
+    dock.main.show_values({"height": 512, "width": 512})
+    dock.advanced.show_values({"steps": 500})
+    click(dock, dock.run_button, wait=False)
+    click(dock, dock.stop_button)
+    assert not _synthetic(viewer)
+    assert "nothing was generated" in dock.status.text()
+    assert not shown
+
+
+def test_the_model_that_is_shown_is_the_one_that_generates(viewer, dock, click, tiny_model):
+    from napari_smdiffusion.models import bundled_folder, find_model, user_folder
+
+    tiny_model.save(user_folder() / "diffusion" / "microtubules")
+    dock.model.refresh()
+    texts = [dock.model.box.itemText(i) for i in range(dock.model.box.count())]
+    dock.model.box.setCurrentIndex(next(i for i, t in enumerate(texts) if t.startswith("microtubules (bundled)")))
+    assert find_model(dock.model.model(), "diffusion") == bundled_folder() / "diffusion" / "microtubules"
+    dock.model.box.setCurrentIndex(next(i for i, t in enumerate(texts) if t.startswith("microtubules, ")))
+    assert find_model(dock.model.model(), "diffusion") == user_folder() / "diffusion" / "microtubules"

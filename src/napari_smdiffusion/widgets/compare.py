@@ -96,6 +96,7 @@ class CompareDock(Dock):
         self.save.setEnabled(False)
         self.save.clicked.connect(self._ask_where)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._next: tempfile.TemporaryDirectory[str] | None = None
         self._view: _View | None = None
         for text, widget in (
             ("Experimental", self.experimental),
@@ -114,8 +115,9 @@ class CompareDock(Dock):
         field = [None if layer is None else layer_source(layer) for layer in self._field()]
         sources = [layer_source(layer) for layer in self._compared()]
         training = [layer_source(layer) for layer in self.training.layers()] if sources else []
-        self._folder = tempfile.TemporaryDirectory(prefix="smdiffusion-")
-        out = Path(self._folder.name) / "comparison"
+        # The former report stays until there is a new one.
+        self._next = tempfile.TemporaryDirectory(prefix="smdiffusion-")
+        out = Path(self._next.name) / "comparison"
 
         def steps(stop: Stop) -> Steps[dict[str, Any]]:
             from ..comparison import compare_steps
@@ -147,6 +149,7 @@ class CompareDock(Dock):
 
     def on_result(self, result: dict[str, Any]) -> str:
         """Show the numbers and the picture."""
+        self._folder = self._next
         shown = {key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")}
         rows = list(flattened(shown))
         meanings = result.get("meanings", {})
@@ -207,7 +210,8 @@ class CompareDock(Dock):
         if view is None:
             return
         viewer = self.viewer
-        viewer.layers.unlink_layers([layer for layer in view.pair if layer in viewer.layers], _LINKED)
+        if left := [layer for layer in view.pair if layer in viewer.layers]:
+            viewer.layers.unlink_layers(left, _LINKED)
         grid = canvas_grid(viewer)
         grid.enabled, grid.shape, grid.stride = view.grid
         generated = view.pair[1]

@@ -159,6 +159,7 @@ class Dock(QWidget):
         self.job = job = Job(task.what, task.make_steps, self)
         job.happened.connect(lambda events: self._happened(job, events))
         job.returned.connect(lambda value: self._returned(job, value, on_result))
+        job.stopped.connect(lambda sentence: self._ended(job, sentence, failed=False))
         job.failed.connect(lambda sentence: self._ended(job, sentence, failed=True))
         self._lock(True)
         self.say(f"{task.what[0].upper()}{task.what[1:]} …")

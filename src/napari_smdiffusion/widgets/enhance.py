@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,11 +42,12 @@ class _Made:
 
 @dataclass(frozen=True)
 class _Result:
-    """What a run made: the enhancer if one was trained, and the layers' results in their order."""
+    """What a run made: the enhancer if one was trained, the layers' results in their order, and what failed."""
 
     trained: str | None
     factor: int
-    made: list[_Made]
+    made: list[_Made | None]
+    failures: list[str]
 
 
 class EnhanceDock(Dock):
@@ -112,14 +112,25 @@ class EnhanceDock(Dock):
             from ..models import load_enhancer
 
             enhancer = load_enhancer(chosen) if train is None else (yield from train(stop))
-            made = []
+            made: list[_Made | None] = []
+            failures = []
             for source in sources:
                 if stop():
                     break
-                one = yield from _enhance_layer(enhancer, source.read(stop), config, error_map, stop)
-                if not stop():
-                    made.append(one)
-            return _Result(enhancer.name if train is not None else None, enhancer.config.upscale, made)
+                try:
+                    one = yield from _enhance_layer(enhancer, source.read(stop), config, error_map, stop)
+                # One layer that cannot be enhanced must not cost the others, and least of all the training.
+                except (ValueError, MemoryError) as error:
+                    made.append(None)
+                    failures.append(str(error))
+                except InterruptedError:
+                    break
+                else:
+                    if not stop():
+                        made.append(one)
+            if failures and train is None and not any(made):
+                raise ValueError(" ".join(failures))
+            return _Result(enhancer.name if train is not None else None, enhancer.config.upscale, made, failures)
 
         what = f"enhancing {len(layers)} layer{'s' * (len(layers) != 1)}"
         return Task(what if model else f"training {self.training.name.text()}", steps)
@@ -153,19 +164,25 @@ class EnhanceDock(Dock):
         """Show the enhanced layers, new or in place, with the maps on top."""
         if result.trained is not None:
             self.model.choose(result.trained)
-            self.training.name.setText(free_name(result.trained, "enhancer"))
         said = [f"The enhancer {result.trained} is trained and chosen."] if result.trained else []
         for layer, made in zip(self._layers, result.made, strict=False):
+            if made is None:
+                continue
             in_place = self.in_place.isChecked() and layer in self.viewer.layers
             show_enhanced(self.viewer, layer, made.enhancement, result.factor, in_place=in_place)
             if made.error is not None and made.agreement is not None:
                 show_error_map(self.viewer, layer, made.error)
                 said.append(f"{layer.name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best.")
         if self._layers:
-            count = len(result.made)
+            count = sum(made is not None for made in result.made)
             said.append(f"{count} of {len(self._layers)} layers enhanced ×{result.factor}.")
+        said += result.failures
         self.layer_list.refresh()
         return " ".join(said)
+
+    def on_end(self) -> None:
+        """Offer another name for the next enhancer, unless nothing was saved under this one."""
+        self.training.name.setText(free_name(self.training.name.text(), "enhancer"))
 
     def restore_originals(self) -> None:
         """Give layers back their original data, place and contrast."""
@@ -220,15 +237,11 @@ class EnhanceDock(Dock):
 def _enhance_layer(
     enhancer: Enhancer, image: Image, config: EnhanceConfig, error_map: bool, stop: Stop
 ) -> Steps[_Made]:
+    from ..enhanced_field import EnhancedField, mapped_error
     from ..enhancer import enhance_steps
-    from ..restoration import error_map as make_error_map
 
     enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
     if not error_map or stop():
         return _Made(enhancement, None, None)
-    pairs = zip(enhancement.image.pixels, image.pixels, strict=True)
-    maps = [make_error_map(sharp, coarse, enhancer.config.upscale) for sharp, coarse in pairs]
-    pixels = np.stack([one.error for one in maps])
-    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
-    error = dataclasses.replace(image, pixels=pixels, provenance=facts)
-    return _Made(enhancement, error, float(np.mean([one.rsp for one in maps])))
+    error = mapped_error(EnhancedField(enhancement.image, image))
+    return _Made(enhancement, error, float(np.mean(error.provenance["rsp"])))

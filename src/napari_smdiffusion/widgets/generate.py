@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +20,7 @@ from .pickers import ModelBox
 from .scripts import settings_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import numpy.typing as npt
     from napari.layers import Image as ImageLayer
@@ -145,11 +146,12 @@ class GenerateDock(Dock):
         if self.running:
             return
         try:
-            patch, sources = self._to_look_for()
+            patch, sources, known = self._to_look_for()
         except ValueError as error:
             self.show_failure(str(error))
             return
-        self.start(Task("looking for the nearest training patch", _nearest_steps(patch, sources)), self._show_nearest)
+        steps = _nearest_steps(patch, sources, known)
+        self.start(Task("looking for the nearest training patch", steps), self._show_nearest)
 
     def _chosen(self) -> str:
         model = self.model.model()
@@ -197,8 +199,8 @@ class GenerateDock(Dock):
             if grown and following:
                 self.viewer.dims.set_current_step(axis, count - 1)
 
-    def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource]]:
-        """Return the middle of the synthetic image shown, and what there is to look in."""
+    def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], set[str]]:
+        """Return the middle of the synthetic image shown, what to look in, and the digests of what its model saw."""
         layers = image_layers(self.viewer)
         synthetic = [layer for layer in layers if kind(layer) == "synthetic" and layer.ndim in (2, 3)]
         active = self.viewer.layers.selection.active
@@ -213,13 +215,16 @@ class GenerateDock(Dock):
             pixels = pixels[place]
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
-        known = {one.get("sha256") for one in layer.metadata.get("training_data", [])}
-        sources = [layer_source(one) for one in layers if kind(one) in ("experimental", "simulated") and not one.rgb]
-        sources = [s for s in sources if min(s.pixels.shape[-2:]) >= min(patch.shape)]
+        known = {str(one.get("sha256")) for one in layer.metadata.get("training_data", [])}
+        sources = []
+        for one in layers:
+            # What is no image of the kind that can be trained on need not be asked about here.
+            with suppress(ValueError, MemoryError):
+                if kind(one) in ("experimental", "simulated") and min(one.data.shape[-2:]) >= max(patch.shape):
+                    sources.append(layer_source(one))
         if not sources:
             raise ValueError("There is no training image among the layers: open the images the model was trained on.")
-        exact = [s for s in sources if known and not _lazy(s) and s.read().digest in known]
-        return patch, exact or sources
+        return patch, sources, known
 
     def _show_nearest(self, result: tuple[Match, npt.NDArray[np.float32], str, float | None]) -> str:
         match, patch, name, pixel_size = result
@@ -236,19 +241,17 @@ class GenerateDock(Dock):
         )
 
 
-def _lazy(source: LayerSource) -> bool:
-    return not isinstance(source.pixels, np.ndarray)
-
-
 def _limits(scaling: dict[str, Any]) -> tuple[float, float]:
     """Return contrast limits that suit all images of a model, from the statistics of what it learned from."""
     return scaling["low"], min(scaling["high"], scaling["mean"] + 6 * scaling["std"])
 
 
 def _nearest_steps(
-    patch: Any, sources: Sequence[LayerSource]
+    patch: Any, sources: Sequence[LayerSource], known: Collection[str]
 ) -> Callable[[Stop], Steps[tuple[Match, Any, str, float | None]]]:
     """Return steps that find the window of any plane that `patch` resembles most, and turn it as the patch lies.
+
+    If images with the `known` digests are among the sources, in these alone.
 
     As in `memorization` the images are compared after averaging 2 × 2 pixels: that keeps the structure and takes
     out half of the noise.
@@ -259,7 +262,12 @@ def _nearest_steps(
         from ..patches import halved, inverse_symmetry, symmetry
 
         best: tuple[Match, Any, str, float | None] | None = None
-        planes = [(source, plane) for source in sources for plane in source.read(stop).pixels]
+        images = []
+        for source in sources:
+            with suppress(ValueError):  # NaN, say: nothing was trained on that
+                images.append((source, source.read(stop)))
+        exact = [(source, image) for source, image in images if image.digest in known]
+        planes = [(source, plane) for source, image in exact or images for plane in image.pixels]
         for i, (source, plane) in enumerate(planes):
             yield Progress("comparing", i, len(planes), float("inf"))
             if stop():

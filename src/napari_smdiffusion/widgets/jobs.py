@@ -56,6 +56,7 @@ class _Returned:
 @dataclass(frozen=True)
 class _Failed:
     sentence: str
+    stopped: bool
 
 
 class _Work:
@@ -88,9 +89,10 @@ class _Work:
                     return
                 self._spare_event_loop()
         except Exception as error:
-            if not _is_ours(error):
+            stopped = isinstance(error, InterruptedError)
+            if not (stopped or _is_ours(error)):
                 _LOG.exception("%s failed", self.what)
-            self.events.append(_Failed(sentence(error, self.what)))
+            self.events.append(_Failed(sentence(error, self.what), stopped))
         finally:
             gc.unfreeze()
 
@@ -116,20 +118,20 @@ def sentence(error: Exception, what: str) -> str:
     if _is_ours(error):
         return str(error)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"{what} failed ({first}). What was made before is kept; the details are in the log."
+    return f"{what} failed ({first}). The layers are as they were; the details are in the log."
 
 
 class Job(QObject):
     """One run of some steps in a thread.
 
     Signals, all on the main thread: `happened` with the list of events since the last time, then one of `returned`
-    with the result and `failed` with a sentence, then `ended`.
+    with the result, `stopped` with a sentence, where it was stopped before there was a result, and `failed` with one.
     """
 
     happened = Signal(list)
     returned = Signal(object)
+    stopped = Signal(str)
     failed = Signal(str)
-    ended = Signal()
 
     def __init__(self, what: str, make_steps: Callable[[Stop], Steps[Any]], parent: QObject) -> None:
         super().__init__(parent)
@@ -170,5 +172,4 @@ class Job(QObject):
         if isinstance(outcome, _Returned):
             self.returned.emit(outcome.value)
         else:
-            self.failed.emit(outcome.sentence)
-        self.ended.emit()
+            (self.stopped if outcome.stopped else self.failed).emit(outcome.sentence)

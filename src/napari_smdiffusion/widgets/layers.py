@@ -100,7 +100,14 @@ def _nanometres(layer: ImageLayer) -> float | None:
 
 def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
     """Remember a pixel size in nm that a person gave for a layer without one; where the layer lies is left alone."""
-    layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), "pixel_size_nm": float(pixel_size)}
+    ours = {"pixel_size_nm": float(pixel_size), "typed": True}
+    layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), **ours}
+
+
+def typed_pixel_size(layer: ImageLayer) -> float | None:
+    """Return the pixel size that a person gave for a layer, in nm, or None."""
+    ours = layer.metadata.get(METADATA, {})
+    return float(ours["pixel_size_nm"]) if ours.get("typed") and "pixel_size_nm" in ours else None
 
 
 def layer_source(layer: ImageLayer) -> LayerSource:

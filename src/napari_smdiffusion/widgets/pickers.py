@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..models import find_model, list_models
-from .layers import image_layers, known_pixel_size, made_here, set_pixel_size, viewed_size
+from ..models import find_model, list_models, user_folder
+from .layers import image_layers, known_pixel_size, made_here, set_pixel_size, typed_pixel_size, viewed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,10 +107,11 @@ class LayerList(QWidget):
         self.extra.setDecimals(2)
         self.extra.setSuffix(" nm")
         self.extra.setSpecialValueText("unknown")
-        self.extra.setToolTip("pixel size in nm of the layer named here, which has none; it is asked for only once")
+        self.extra.setToolTip("pixel size in nm of the layer named here, which has none; select it to correct the size")
         self.extra.editingFinished.connect(self._take_pixel_size)
         self.weight.valueChanged.connect(self._take_weight)
         self.list.currentItemChanged.connect(self._show_weight)
+        self.list.currentItemChanged.connect(lambda *_: self._show_extra())
         self.list.itemChanged.connect(self._on_tick)
         self.refresh()
         watch_layers(viewer, self, self.refresh)
@@ -134,6 +135,8 @@ class LayerList(QWidget):
         """List the layers anew; what was chosen stays chosen."""
         layers = image_layers(self._viewer)
         chosen = self.layers() if self._touched else self._likely(layers)
+        item = self.list.currentItem()
+        selected = None if item is None else item.data(_LAYER)
         with QSignalBlocker(self.list):
             self.list.clear()
             for layer in layers:
@@ -144,6 +147,8 @@ class LayerList(QWidget):
                 ticked = any(layer is one for one in chosen)
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
                 self.list.addItem(item)
+                if layer is selected:
+                    self.list.setCurrentItem(item)
         rows = min(max(len(layers), 2), 6)
         self.list.setFixedHeight(rows * (self.list.fontMetrics().height() + 4) + 8)
         self._show_extra()
@@ -167,19 +172,25 @@ class LayerList(QWidget):
         self._show_extra()
         self.changed.emit()
 
-    def _without_size(self) -> ImageLayer | None:
-        return next((layer for layer in self.layers() if not layer.rgb and not known_pixel_size(layer)), None)
+    def _asked_size(self) -> ImageLayer | None:
+        """Return the layer whose pixel size is asked for: one without, or a selected one whose size was typed in."""
+        without = next((layer for layer in self.layers() if not layer.rgb and not known_pixel_size(layer)), None)
+        item = self.list.currentItem()
+        if without is not None or item is None:
+            return without
+        layer: ImageLayer = item.data(_LAYER)
+        return layer if typed_pixel_size(layer) else None
 
     def _show_extra(self) -> None:
-        layer = self._without_size()
+        layer = self._asked_size()
         self._extra.setVisible(layer is not None)
         if layer is not None:
             self._extra_label.setText(f"pixel size of {layer.name}")
             with QSignalBlocker(self.extra):
-                self.extra.setValue(0)
+                self.extra.setValue(typed_pixel_size(layer) or 0)
 
     def _take_pixel_size(self) -> None:
-        layer = self._without_size()
+        layer = self._asked_size()
         if layer is not None and self.extra.value() > 0:
             set_pixel_size(layer, self.extra.value())
             self.refresh()
@@ -297,10 +308,12 @@ class ModelBox(QWidget):
     def choose(self, model: str) -> bool:
         """Choose a model by its name or folder; tell whether there is such a one."""
         self.refresh()
-        index: int = self.box.findData(model)
-        if index >= 0:
-            self.box.setCurrentIndex(index)
-        return index >= 0
+        # Where a folder elsewhere has the same name, that of the user is meant.
+        for value in (model, str(user_folder() / self._kind / model)):
+            if (index := self.box.findData(value)) >= 0:
+                self.box.setCurrentIndex(index)
+                return True
+        return False
 
     def add_folder(self, folder: str) -> None:
         """Add a model folder to the choices and choose it; raises ModelFolderError if it is none."""
@@ -325,7 +338,10 @@ class ModelBox(QWidget):
                 if entry.imported and not self._imported:
                     continue
                 place = " (bundled)" if entry.bundled else ""
-                self.box.addItem(f"{entry.name}{place}, {entry.description}", entry.name)
+                # A folder of the same name elsewhere would be found before it.
+                named = find_model(entry.name, self._kind) == entry.folder
+                value = entry.name if named else str(entry.folder)
+                self.box.addItem(f"{entry.name}{place}, {entry.description}", value)
             for folder in self._folders:
                 self.box.addItem(folder, folder)
             index = self.box.findData(before) if before is not None else 0

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QGridLayout, QLineEdit,
 from ..cards import copying
 from ..config import DEFAULT_START, TrainConfig
 from ..model_folder import check_place, read_facts
-from ..models import user_folder
+from ..models import bundled_folder, user_folder
 from ..pictures import contact_sheet
 from ..progress import Event, Preview, Steps, Stop
 from .dock import Dock, Folded, Task, heading
@@ -181,9 +181,12 @@ class TrainDock(Dock):
         for dock in self.viewer.window.dock_widgets.values():
             if isinstance(dock, GenerateDock):
                 dock.model.choose(result.name)
-        self.name.setText(free_name(self._model_name))
         warning = copying(facts := read_facts(result, "diffusion"), facts.get("steps", 0))
         return f"The model {result.name} is trained: it is chosen in Generate images. {warning}".strip()
+
+    def on_end(self) -> None:
+        """Offer another name, unless nothing was saved under this one."""
+        self.name.setText(free_name(self._model_name))
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered."""
@@ -233,11 +236,11 @@ def checked_name(text: str) -> str:
 
 
 def free_name(wanted: str, kind: str = "diffusion") -> str:
-    """Return `wanted`, with a number behind it if a model of the user has that name already."""
+    """Return `wanted`, with a number behind it if a model of the user, or a bundled one, has that name already."""
     stem, _, number = wanted.rpartition(" ")
     base, k = (stem, int(number)) if stem and number.isdigit() else (wanted, 1)
     name = wanted
-    while (user_folder() / kind / name).exists():
+    while any((base / kind / name).exists() for base in (user_folder(), bundled_folder())):
         k += 1
         name = f"{base} {k}"
     return name
