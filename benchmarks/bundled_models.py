@@ -68,8 +68,8 @@ patches that were looked up in the training image {copies} fit better than chanc
 TESTED_ON = """
 ## Tested on one real pair
 
-On the part of the cell's real widefield image that nothing was trained on: correlation with the STORM image
-{correlation:.2f} ({blurred:.2f} blurred by 2 pixels), of the interpolated widefield image {plain:.2f}
+On the part of the cell's real widefield image that nothing was trained on, registered: correlation with the STORM
+image {correlation:.2f} ({blurred:.2f} blurred by 2 pixels), of the interpolated widefield image {plain:.2f}
 ({plain_blurred:.2f}). The two agree {detail}: what looks finer is made up. In
 the interval that is to hold 90 % lay {coverage:.0f} % of the pixels, and {bright:.0f} % of those that are brighter than
 on the average.

@@ -29,8 +29,10 @@ from napari_smdiffusion.progress import Reporter, run, stop_on_interrupt
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
 CROWDED_STEPS, SPARSE_STEPS, CONTINUOUS_STEPS = 12_000, 10_000, 7_000
 ATTRIBUTION = """
-Simulated microtubules alone (`smdiffusion simulate microtubules`): no experimental image was ever seen. It is meant to
-start other trainings from (`smdiffusion train --start simulated-filaments`), not to generate images with.
+Simulated microtubules alone, one or two of `smdiffusion simulate microtubules` in a field, but labelled without gaps,
+blurred, and with what is dim cut off (`benchmarks/simulated_filaments.py`): no experimental image was ever trained on.
+It is meant to start other trainings from (`smdiffusion train --start simulated-filaments`), not to generate images
+with.
 """
 
 

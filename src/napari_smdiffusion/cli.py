@@ -133,7 +133,7 @@ def _demo(commands: Any) -> None:
     parser.add_argument("--images", nargs="+", metavar="TIFF", help="super-resolution images (default: a sample)")
     parser.add_argument("--widefield", metavar="TIFF", help="widefield image to enhance")
     parser.add_argument("--upscale", type=int, metavar="K", help="fine pixels per side of a widefield pixel")
-    parser.add_argument("--pixel-size", type=float, metavar="NM", help="pixel size of the images in nm")
+    parser.add_argument("--pixel-size", type=float, metavar="NM", help="pixel size of --images in nm")
     parser.add_argument("--minutes", type=float, default=3.5, metavar="M", help="training time (default 3.5)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default 0)")
     parser.add_argument("--napari", action="store_true", help="open the results in napari")
@@ -150,7 +150,9 @@ def _train(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     parser.add_argument("--resume", action="store_true", help="continue the run that was cut in --out")
     parser.add_argument(
-        "--start", metavar="MODEL", help=f"begin from this model, or from none (default {DEFAULT_START}): {_MODEL}"
+        "--start",
+        metavar="MODEL",
+        help=f"begin from this model, or from scratch: `none` (default {DEFAULT_START}): {_MODEL}",
     )
     _pixel_size(parser)
     _settings(parser, TrainConfig, {"previews"})

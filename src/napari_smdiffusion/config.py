@@ -175,7 +175,9 @@ class EnhanceConfig(_Checked):
     tile: int | None = setting(
         None, "side of the widefield tiles; chosen automatically when not given", low=64, unit="px"
     )
-    uncertainty: bool = setting(False, "also compute a map of the uncertainty, from the 8 symmetries")
+    uncertainty: bool = setting(
+        False, "also map how far the truth may be from the result, beside it as …_uncertainty.tif"
+    )
     confidence: float = setting(
         0.9,
         "share of the pixels whose true value is to lie within the uncertainty of the enhanced one",
