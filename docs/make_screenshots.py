@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_smdiffusion.widgets.compare import canvas_grid
+from napari_smdiffusion.widgets.compare import canvas_grid, scene_camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent / "images"
 PLUGIN = "napari-smdiffusion"
+SEEN = 960  # columns of the STORM image that the bundled model was trained on
 
 
 def main() -> None:
@@ -55,34 +57,45 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     widefield.visible = False
     clicked(train.run_button)
     wait_until(lambda: train.progress.value() > 0.75 * max(train.progress.maximum(), 2), 60 * minutes + 60)
-    viewer.reset_view()
+    only(viewer, "training preview")
     picture(viewer, "train")
+    only(viewer, "STORM")
     wait_until(lambda: not train.running, 60 * minutes + 60)
     closed(viewer, train)
     removed(viewer, "training preview")
 
     generate = opened(viewer, "Generate images")
     generate.model.choose("microtubules")
-    generate.main.show_values({"count": 4, "height": 512, "width": 512, "seed": 3})
+    generate.main.show_values({"count": 4, "height": 1024, "width": 1024, "seed": 3})
     clicked(generate.run_button)
     wait_until(lambda: not generate.running, 120)
+    viewer.layers.selection.active = viewer.layers[-1]
     clicked(generate.nearest)
-    wait_until(lambda: not generate.running, 120)
-    viewer.reset_view()
+    wait_until(lambda: not generate.running, 240)
+    only(viewer, "synthetic")
     picture(viewer, "generate")
     closed(viewer, generate)
     removed(viewer, "nearest")
 
     compare = opened(viewer, "Compare images")
-    compare.experimental.choose(storm)
-    compare.training.choose([])
+    # What the bundled model was not trained on.
+    place = {name: getattr(storm, name) for name in ("scale", "units", "colormap", "contrast_limits")}
+    corner = storm.data_to_world((0, SEEN))
+    held_out = viewer.add_image(storm.data[:, SEEN:], name="microtubule, held out", translate=corner, **place)
+    seen = viewer.add_image(storm.data[:, :SEEN], name="microtubule, seen", translate=storm.translate, **place)
+    compare.experimental.choose(held_out)
+    compare.training.choose([seen])
     clicked(compare.run_button)
-    wait_until(lambda: not compare.running, 240)
+    wait_until(lambda: not compare.running, 480)
     clicked(compare.side_by_side)
+    rows = [compare.table.item(i, 0).text() for i in range(compare.table.rowCount())]
+    compare.table.scrollToItem(compare.table.item(rows.index("memorization: copies"), 0))
     wait(1)
     picture(viewer, "compare")
     clicked(compare.side_by_side)
     closed(viewer, compare)
+    removed(viewer, "held out")
+    removed(viewer, "seen")
 
     enhance = opened(viewer, "Enhance widefield")
     enhance.model.choose("microtubules")
@@ -92,10 +105,7 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     storm.visible = False
     clicked(enhance.run_button)
     wait_until(lambda: not enhance.running, 120)
-    viewer.layers[-1].visible = False
-    for layer in viewer.layers:
-        layer.visible = "enhanced" in layer.name
-    viewer.reset_view()
+    only(viewer, "enhanced")
     picture(viewer, "enhance")
     closed(viewer, enhance)
 
@@ -107,6 +117,18 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     side_by_side(viewer)
     wait(1)
     picture(viewer, "napari")
+
+
+def only(viewer: napari.Viewer, word: str) -> None:
+    """Show the layers whose names hold `word`, and nothing else, as large as there is room."""
+    for layer in viewer.layers:
+        layer.visible = word in layer.name
+    viewer.reset_view()
+    shown = [layer.extent.world[:, -2:] for layer in viewer.layers if layer.visible]
+    low, high = np.min([one[0] for one in shown], axis=0), np.max([one[1] for one in shown], axis=0)
+    camera, whole = scene_camera(viewer), viewer.layers.extent.world[:, -2:]
+    camera.zoom *= (whole[1] - whole[0]).max() / (high - low).max()
+    camera.center = (*camera.center[:-2], *(low + high) / 2)
 
 
 def side_by_side(viewer: napari.Viewer) -> None:

@@ -123,5 +123,5 @@ def _draw_curve(path: Path, curve: list[list[float]]) -> None:
     for column in range(1, min(len(row) for row in curve)):
         axes.plot(steps, [row[column] for row in curve], label=names[column - 1], lw=2 if column == 1 else 1)
     axes.set(xlabel="step", ylabel="loss", yscale="log")
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(path, dpi=80)

@@ -127,7 +127,7 @@ def test_copied_code_does_the_same(dock, click, storm_layer):
 
 def test_starting_from_a_model_takes_its_network(dock, click):
     click(dock, dock.run_button)
-    assert load_diffusion_model("mine").facts["started_from"] == "unnamed"
+    assert load_diffusion_model("mine").facts["started_from"] == "tiny"
     assert load_diffusion_model("mine").config.channels == (16, 32)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyqtgraph
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..progress import Progress
 
@@ -23,7 +23,7 @@ _COLORS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
 
 
 class LossPlot(QWidget):
-    """Loss against training step, both axes logarithmic where that helps to see it fall."""
+    """Loss, on a logarithmic axis, against the training step; the names of the lines stand above them."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -39,11 +39,14 @@ class LossPlot(QWidget):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
-        self.plot.getPlotItem().addLegend(offset=(-5, 5), labelTextSize="8pt", verSpacing=-6)
-        self._mean_line = self.plot.plot(name="mean")
-        self._lines = [self.plot.plot(name=name) for name in _NAMES]
+        self.plot.setLogMode(y=True)
+        self._mean_line = self.plot.plot()
+        self._lines = [self.plot.plot() for _ in _NAMES]
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.legend)
         layout.addWidget(self.plot)
         self.recolor()
 
@@ -89,8 +92,8 @@ class LossPlot(QWidget):
         self._mean_line.setPen(pyqtgraph.mkPen(foreground, width=2))
         for line, color in zip(self._lines, _COLORS, strict=True):
             line.setPen(pyqtgraph.mkPen(color, width=1.5))
-        legend = self.plot.getPlotItem().legend
-        legend.setLabelTextColor(foreground)
+        named = zip(("mean", *_NAMES), (foreground, *_COLORS), strict=True)
+        self.legend.setText(" ".join(f'<span style="color:{color}">━&nbsp;</span>{name}' for name, color in named))
 
     def _draw(self) -> None:
         self._mean_line.setData(self._steps, self._means)

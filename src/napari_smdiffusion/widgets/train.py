@@ -54,9 +54,9 @@ class TimeChoice(QWidget):
         self.other.setValue(30)
         self.other.setSuffix(" min")
         self.other.setToolTip("how long to train, in minutes")
-        self.other.setEnabled(False)
+        self.other.setVisible(False)
         layout.addWidget(self.other, 1, 0, 1, len(self._choices) + 1)
-        self._group.idToggled.connect(lambda *_: self.other.setEnabled(self._group.checkedId() == len(self._choices)))
+        self._group.idToggled.connect(lambda *_: self.other.setVisible(self._group.checkedId() == len(self._choices)))
         self.set_minutes(chosen)
 
     def minutes(self) -> float:
