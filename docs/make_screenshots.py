@@ -159,6 +159,9 @@ def closed(viewer: napari.Viewer, dock: Any) -> None:
 def removed(viewer: napari.Viewer, word: str) -> None:
     """Remove the layers whose names hold `word`."""
     for layer in [layer for layer in viewer.layers if word in layer.name]:
+        # Without a graphics card, napari 0.9 crashes some time after a hidden layer was removed.
+        layer.visible = True
+        wait(0.2)
         viewer.layers.remove(layer)
 
 

@@ -96,7 +96,10 @@ MEANINGS: dict[str, str] = {
         "Root mean square difference of the enhanced image, blurred again, and the widefield image, in its units: the "
         "smaller, the better; a hot spot in the error map is where something was made up or lost."
     ),
-    "enhanced.rsp": "Correlation of the two: near 1 where the enhanced image explains the widefield image.",
+    "enhanced.rsp": (
+        "Correlation of the two: near 1 where the enhanced image explains the widefield image. Haze, which it leaves out, "
+        "lowers it; then look where the error map is hot rather than at this number."
+    ),
     "enhanced.uncertainty.stated": "The share of the pixels that should lie within the uncertainty map.",
     "enhanced.uncertainty.coverage": (
         "The share of the pixels of the super-resolution image that do, after a linear fit of intensities: good where "

@@ -51,7 +51,7 @@ def _of_enhanced(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"Resolution of the enhanced image: {e['resolution']:.0f} nm by decorrelation analysis of it alone."
         if e.get("frc_with_reference"):
             yield f"It agrees with the super-resolution image down to {e['frc_with_reference']:.0f} nm."
-        yield f"Blurred again, it correlates by {e['rsp']:.3f} with the widefield image (1 is ideal)."
+        yield f"Blurred again, it correlates by {e['rsp']:.3f} with the widefield image (1 is ideal, haze lowers it)."
         if "uncertainty" in e:
             u = e["uncertainty"]
             stated = f"; {100 * u['stated']:.0f} % are stated" if u["stated"] else ""

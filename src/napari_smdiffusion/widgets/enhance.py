@@ -172,7 +172,10 @@ class EnhanceDock(Dock):
             show_enhanced(self.viewer, layer, made.enhancement, result.factor, in_place=in_place)
             if made.error is not None and made.agreement is not None:
                 show_error_map(self.viewer, layer, made.error)
-                said.append(f"{layer.name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best.")
+                said.append(
+                    f"{layer.name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best, and haze "
+                    "lowers it."
+                )
         if self._layers:
             count = sum(made is not None for made in result.made)
             said.append(f"{count} of {len(self._layers)} layers enhanced ×{result.factor}.")

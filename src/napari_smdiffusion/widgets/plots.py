@@ -86,6 +86,7 @@ class LossPlot(QWidget):
         foreground = theme.text.as_hex()
         self.plot.setBackground(theme.background.as_hex())
         for axis, label in (("left", "loss"), ("bottom", "training step")):
+            self.plot.getAxis(axis).enableAutoSIPrefix(False)
             self.plot.getAxis(axis).setPen(foreground)
             self.plot.getAxis(axis).setTextPen(foreground)
             self.plot.setLabel(axis, label, color=foreground)
