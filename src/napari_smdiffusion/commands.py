@@ -311,9 +311,8 @@ def _write_error_map(path: Path, enhanced: Image, widefield: Image) -> None:
     error = mapped_error(EnhancedField(enhanced, widefield))
     write_image(path, error)
     rsp = error.provenance["rsp"]
-    _say(
-        f"{path} maps the disagreement; correlation with the widefield image (RSP) {sum(rsp) / len(rsp):.3f}; haze lowers it."
-    )
+    agreement = f"{sum(rsp) / len(rsp):.3f}; haze lowers it"
+    _say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {agreement}.")
 
 
 def simulate(options: Namespace) -> None:

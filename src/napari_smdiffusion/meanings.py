@@ -97,8 +97,8 @@ MEANINGS: dict[str, str] = {
         "smaller, the better; a hot spot in the error map is where something was made up or lost."
     ),
     "enhanced.rsp": (
-        "Correlation of the two: near 1 where the enhanced image explains the widefield image. Haze, which it leaves out, "
-        "lowers it; then look where the error map is hot rather than at this number."
+        "Correlation of the two: near 1 where the enhanced image explains the widefield image. Haze, which it leaves "
+        "out, lowers it; then look where the error map is hot rather than at this number."
     ),
     "enhanced.uncertainty.stated": "The share of the pixels that should lie within the uncertainty map.",
     "enhanced.uncertainty.coverage": (
