@@ -8,10 +8,10 @@ better than one trained on the few experimental images, or on the mathematical m
 Each piece (the trainings of one seed at one size) is written to `results/paper_claims/` when it is done, with the
 commit and the settings it was made with, and is not done again: the study goes on where it stopped, or where `--hours`
 ended it. Trainings are counted in steps, as many as two cores alone do in the minutes that are named (`STEPS_A_MINUTE`,
-measured by `bundled_models.py`), so that nothing beside them changes the result. All of it takes about nine hours
-on two cores, in two processes with one thread each (OMP_NUM_THREADS=1, `--share 1/2` and `--share 2/2`), which are a
-sixth quicker than one with two. Draw it with `draw_claims.py`. Real data: see `common.py`; microtubules are trained on
-columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
+measured by `bundled_models.py`), so that nothing beside them changes the result. All of it takes about ten and a half
+hours on two cores, in two processes with one thread each (OMP_NUM_THREADS=1, `--share 1/2` and `--share 2/2`), which
+are a sixth quicker than one with two. Draw it with `draw_claims.py`. Real data: see `common.py`; microtubules are
+trained on columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
 
 All enhancers of claim C have the same network, number of updates, patches and symmetries. They learn from
 

@@ -68,8 +68,9 @@ def train_enhancer_steps(
 
     Returns
     -------
-    The enhancer as it is when the budget is used up or `stop` says so, calibrated: a tenth of the images, or an eighth
-    of each where they are few and large enough, is held out from training, and tells how large its errors are.
+    The enhancer as it is when the budget is used up or `stop` says so, calibrated: a tenth of many generated or
+    simulated images, or an eighth of each other one that is large enough, is held out from training, and tells how
+    large its errors are.
 
     Raises
     ------
