@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PLACE = RESULTS / "paper_claims"
 PAGE = ROOT / "docs" / "results.md"
-NO_FIELDS = {"mathematical": "#c7c7c7", "continuous": "#7f7f7f", "pretrained": "#bcbd22"}
+NO_FIELDS = {"mathematical": "#8c564b", "continuous": "#7f7f7f", "pretrained": "#bcbd22"}
 ARMS = {
     **NO_FIELDS,
     "experimental": "#1f77b4",
@@ -276,6 +276,12 @@ def _draw_enhancers(by_seed: BySeed, counts: Sequence[str]) -> None:
     figure = new_figure(11, 4.5)
     for axes, (kind, how) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
         for arm, color in ARMS.items():
+            if arm in NO_FIELDS:
+                values = [one[kind][how][PRIMARY] for one in _arm(by_seed, arm, "").values()]
+                middle, half = float(np.mean(values)), float(np.nan_to_num(half_width(values)))
+                axes.axhline(middle, color=color, linestyle="--", linewidth=1, label=f"{arm} (no field)")
+                axes.axhspan(middle - half, middle + half, color=color, alpha=0.12, linewidth=0)
+                continue
             drawn = [
                 (place, [one[kind][how][PRIMARY] for one in _arm(by_seed, arm, count).values()])
                 for place, count in enumerate(counts)
