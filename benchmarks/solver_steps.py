@@ -4,17 +4,19 @@
 
 The same 400 patches (seed 5) are drawn with 4 to 64 steps. Told are the realism score with its 90 % interval, the AUC
 of the classifier, and how far the patches are from those drawn with 64 steps: the root mean square over pixels,
-relative to their standard deviation. The experimental patches are those of the whole microtubule image.
+relative to their standard deviation. The experimental patches are those of the whole image of the structure that the
+model is called by, of microtubules where it has another name. Models that were measured before are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 
 import numpy as np
 
-from common import PICTURES, microtubules, save
+from common import CELLS, PICTURES, RESULTS, microtubules, save
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.patches import draw_patches
@@ -27,7 +29,7 @@ PATCHES, SIZE = 400, 128
 
 def judged(name: str) -> dict[str, Any]:
     """Draw the same patches of a model with each number of steps, and judge them."""
-    storm = microtubules()[0]
+    storm = CELLS.get(name, microtubules)()[0]
     model = load_diffusion_model(name)
     real = grid_patches(list(storm.pixels), SIZE)
     windows = draw_patches(list(storm.pixels), SIZE, PATCHES, np.random.default_rng(0))
@@ -67,6 +69,10 @@ def draw(result: dict[str, Any]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["microtubules"])
-    everything = {name: judged(name) for name in parser.parse_args().models}
-    draw(everything)
-    save("solver_steps", everything)
+    path = RESULTS / "solver_steps.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known.pop("machine", None)
+    for name in parser.parse_args().models:
+        known[name] = judged(name)
+    draw(known)
+    save("solver_steps", known)
