@@ -236,7 +236,11 @@ def enhancers(pieces: dict[str, Piece]) -> str:
         for kind in KINDS
         for count in counts
     ]
-    parts.append(f"What `generated` gains in {SHOWN[PRIMARY]}, paired by seed:\n\n" + table(header, rows))
+    rows += [("together", kind, *(_together(by_seed, kind, counts, other) for other in others)) for kind in KINDS]
+    parts.append(
+        f"What `generated` gains in {SHOWN[PRIMARY]}, paired by seed; *together* is the mean over the numbers of "
+        "fields, with the number of pairs in which it is better:\n\n" + table(header, rows)
+    )
     keys = [key for key in SHOWN if key != PRIMARY]
     rows = [
         (count, kind, *(_difference(by_seed, kind, key, count, "experimental", 3) for key in keys))
@@ -270,6 +274,18 @@ def _difference(by_seed: BySeed, kind: str, key: str, count: str, other: str, di
     ours, theirs, how = _arm(by_seed, "generated", count), _arm(by_seed, other, count), KINDS[kind]
     pairs = [(ours[s][kind][how][key], theirs[s][kind][how][key]) for s in ours if s in theirs]
     return interval((None if None in pair else pair[0] - pair[1] for pair in pairs), digits)
+
+
+def _together(by_seed: BySeed, kind: str, counts: Sequence[str], other: str) -> str:
+    """Return the gain as a mean over the numbers of fields of each seed, and in how many pairs there is one."""
+    gains: dict[int, list[float]] = defaultdict(list)
+    for count in counts:
+        ours, theirs = _arm(by_seed, "generated", count), _arm(by_seed, other, count)
+        for seed in set(ours) & set(theirs):
+            pair = (one[seed][kind][KINDS[kind]][PRIMARY] for one in (ours, theirs))
+            gains[seed].append(next(pair) - next(pair))
+    every = [gain for one in gains.values() for gain in one]
+    return f"{interval(map(np.mean, gains.values()), 3)}, {sum(gain > 0 for gain in every)} of {len(every)}"
 
 
 def _draw_enhancers(by_seed: BySeed, counts: Sequence[str]) -> None:
