@@ -103,7 +103,21 @@ def demo_steps(
     Returns
     -------
     What stands in `report.json`.
+
+    Raises
+    ------
+    InterruptedError
+        It was stopped; the message says where the results so far are.
     """
+    try:
+        return (yield from _demo_steps(work, out, minutes, seed, stop))
+    except InterruptedError as stopped:
+        if not out.is_dir() or not any(out.iterdir()):
+            raise
+        raise InterruptedError(f"{stopped} The results so far are kept in {out}.") from stopped
+
+
+def _demo_steps(work: DemoInput, out: Path, minutes: float, seed: int, stop: Stop) -> Steps[dict[str, Any]]:
     pixel_size = common_pixel_size(work.images)
     if pixel_size is None:
         raise ValueError(f"{work.images[0].name} has no pixel size: give it in nm with --pixel-size.")
@@ -164,7 +178,7 @@ def demo_steps(
 def _check(stop: Stop) -> None:
     """End the demo when it was stopped: a later stage cannot go on from half a result."""
     if stop():
-        raise InterruptedError("Stopped: the results so far are kept, the others were not made.")
+        raise InterruptedError("Stopped: the demo is not whole.")
 
 
 def _bundled_start() -> DiffusionModel | None:
