@@ -44,6 +44,12 @@ SHOWN = {
 }
 STRUCTURES = {"microtubules": "#d62728", "mitochondria": "#2ca02c"}
 
+PARTS = {"training": "part it saw", "whole": "whole image", "held_out": "part held out"}  # of the experimental image
+JUDGED = (
+    *(f"realism, {part}" for part in PARTS.values()),
+    *(f"AUC {size} px, {PARTS[part]}" for size in (128, 256) for part in ("training", "whole")),
+)
+
 Piece = dict[str, Any]
 BySeed = dict[tuple[str, str], dict[int, Piece]]  # by arm and fields, then by seed
 
@@ -96,59 +102,42 @@ def resemblance(pieces: dict[str, Piece]) -> str:
     groups = grouped(pieces, r"A_(\w+)_(\d+)min")
     if not groups:
         return "Not measured yet."
-    halves = grouped(pieces, r"A_(\w+)_halves")
-    rows = [
-        (
-            structure,
-            minutes,
-            len(ones),
-            interval((one["realism"]["score"] for one in ones), 3),
-            *(
-                interval(one[key] for one in some)
-                for size in (128, 256)
-                for key, some in ((f"auc_{size}", ones), (_halves(f"auc_{size}"), halves.get((structure,), [])))
-            ),
-            f"{sum(one['memorization']['copies'] for one in ones)} of {sum(_looked_up(one) for one in ones)}",
-        )
-        for (structure, minutes), ones in groups.items()
-    ]
-    figure = new_figure(11, 4)
-    for axes, key, title in zip(
-        figure.subplots(1, 3),
-        ("realism", "auc_128", "auc_256"),
-        ("realism score (0 is ideal)", "classifier, 128 px (0.5 is ideal)", "classifier, 256 px"),
-        strict=True,
-    ):
+    experimental = grouped(pieces, r"A_(\w+)_halves")
+    rows = []
+    for (structure, *minutes), ones in (*groups.items(), *experimental.items()):
+        judged = [_judged(one) for one in ones]
+        looked_up = [one["memorization"] for one in ones if "memorization" in one]
+        found = f"{sum(m['copies'] for m in looked_up)} of {sum(len(m['copied']) for m in looked_up)}"
+        values = (interval(_known(judged, name), 3 if "realism" in name else 2) for name in JUDGED)
+        black = interval([one["black"] for one in ones])
+        rows.append((structure, *(minutes or ["experimental"]), len(ones), *values, black, found if looked_up else ""))
+    figure = new_figure(11, 6.5)
+    names = [name for name in JUDGED if PARTS["held_out"] not in name]
+    for axes, name in zip(figure.subplots(2, 3).T.ravel(), names, strict=True):
         for structure, color in STRUCTURES.items():
-            drawn = [(int(m), [_value(one, key) for one in ones]) for (s, m), ones in groups.items() if s == structure]
-            drawn = [(m, [v for v in values if v is not None]) for m, values in drawn]
-            drawn = [(m, values) for m, values in drawn if values]
+            drawn = [(int(m), _known(map(_judged, ones), name)) for (s, m), ones in groups.items() if s == structure]
             _errorbar(axes, drawn, structure, color)
-            if floors := [one[_halves(key)] for one in halves.get((structure,), []) if key != "realism"]:
+            if floors := _known(map(_judged, experimental.get((structure,), [])), name):
                 axes.axhline(np.mean(floors), color=color, linestyle=":", linewidth=1)
-        axes.set(title=title, xlabel="minutes of training", xscale="log", xticks=[2, 10, 30], xticklabels=[2, 10, 30])
+        axes.set(title=name, xlabel="minutes of training", xscale="log", xticks=[2, 10, 30], xticklabels=[2, 10, 30])
         axes.minorticks_off()
-    axes.legend(frameon=False)
+    figure.axes[0].legend(frameon=False)
     save_figure(figure, PICTURES / "claim_a.png")
-    return (
-        table(
-            ("structure", "minutes", "seeds", "realism", "AUC 128 px", "halves", "AUC 256 px", "halves", "copies"), rows
-        )
-        + "\n\n"
-        + _skeletons(groups)
-    )
+    header = ("structure", "minutes", "seeds", *JUDGED, "black", "copies")
+    return table(header, rows) + "\n\n" + _skeletons(groups)
 
 
-def _looked_up(one: Piece) -> int:
-    return len(one["memorization"]["copied"])
+def _judged(one: Piece) -> dict[str, float]:
+    """Return what a piece of claim A knows of `JUDGED`, generated or experimental patches alike."""
+    found = {f"realism, {PARTS[part]}": told["score"] for part, told in one["realism"].items()}
+    for size in (128, 256):
+        found[f"AUC {size} px, {PARTS['training']}"] = one.get(f"auc_training_{size}")
+        found[f"AUC {size} px, {PARTS['whole']}"] = one.get(f"auc_{size}", one.get(f"auc_two_halves_{size}"))
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _value(one: Piece, key: str) -> float | None:
-    return one["realism"]["score"] if key == "realism" else one[key]
-
-
-def _halves(key: str) -> str:
-    return key.replace("auc", "auc_two_halves")
+def _known(judged: Iterable[dict[str, float]], name: str) -> list[float]:
+    return [one[name] for one in judged if name in one]
 
 
 def _skeletons(groups: dict[tuple[str, ...], list[Piece]]) -> str:

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.float32]
 
 PLACE = RESULTS / "paper_claims"
+KEPT = ROOT / "build" / "paper_claims"  # what was generated
 START = "simulated-filaments"  # saw simulated filaments alone: neither these cells nor any other
 STEPS_A_MINUTE = 276
 SEEDS = range(5)
@@ -98,7 +99,7 @@ PATCH, BATCH = 180, 8
 
 # What pieces of a claim must have in common to be drawn together.
 SETTINGS = {
-    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
+    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "realism": "of black patches too"},
     "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
     "C": {
         "steps_a_minute": STEPS_A_MINUTE,
@@ -134,7 +135,7 @@ def pieces() -> Iterator[Piece]:
             yield Piece(f"A_{structure}_halves_seed{seed}", 1, partial(halves, structure, seed))
             for minutes in MINUTES[: 3 if structure == "microtubules" or seed == 0 else 2]:
                 name = f"A_{structure}_{minutes}min_seed{seed}"
-                yield Piece(name, 1.8 * minutes + 2, partial(resemblance, structure, minutes, seed))
+                yield Piece(name, 1.5 * minutes + 4, partial(resemblance, structure, minutes, seed))
 
 
 def cell(structure: str) -> tuple[Image, Image, Image]:
@@ -161,17 +162,16 @@ def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
 
 
 def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
-    """Train, generate, and compare with the whole experimental image."""
+    """Train, generate, and compare with what the model saw, and with the whole experimental image."""
     storm, train, test = cell(structure)
-    model = trained([train], minutes, seed)
-    result: dict[str, Any] = {"steps": model.facts["steps"]}
-    made: dict[int, Pixels] = {}
+    made, steps = patches_made(structure, minutes, seed)
+    result: dict[str, Any] = {"steps": steps}
     for size, count in PATCHES.items():
-        made[size] = model.generate(count, size=size, seed=seed, steps=SOLVER_STEPS).pixels
-        real = windows(storm, size, count, seed)
-        result[f"auc_{size}"] = two_sample_test(real, made[size], seed=seed).auc
-    patches = grid_patches(list(storm.pixels), 128)
-    result["realism"] = realism(made[128], patches, storm.pixel_size, seed)
+        for name, part in (("", storm), ("training_", train)):
+            real = windows(part, size, count, seed)
+            result[f"auc_{name}{size}"] = two_sample_test(real, made[size], seed=seed).auc
+    result["realism"] = {name: realism_against(part, made[128], seed) for name, part in parts(structure).items()}
+    result["black"] = float((made[128].reshape(len(made[128]), -1).max(1) == 0).mean())
     if structure == "microtubules":
         fields = grid_patches(list(storm.pixels), 256)
         found = compare_filaments(made[256][:32], fields, storm.pixel_size)
@@ -181,15 +181,46 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
     return result
 
 
+def patches_made(structure: str, minutes: int, seed: int) -> tuple[dict[int, Pixels], int]:
+    """Return what a model generates that was trained for so long, by size, and its steps; kept, to be judged again."""
+    paths = {size: KEPT / f"{structure}_{minutes}min_{size}px_seed{seed}.tif" for size in PATCHES}
+    _, train, _ = cell(structure)
+    if not all(path.exists() for path in paths.values()):
+        KEPT.mkdir(parents=True, exist_ok=True)
+        model = trained([train], minutes, seed)
+        for size, path in paths.items():
+            write_image(path, model.generate(PATCHES[size], size=size, seed=seed, steps=SOLVER_STEPS))
+    return {size: read_image(path).pixels for size, path in paths.items()}, minutes * STEPS_A_MINUTE
+
+
+def parts(structure: str) -> dict[str, Image]:
+    """Return what generated patches are compared with: what the model saw, what it did not see, and both together."""
+    return dict(zip(("whole", "training", "held_out"), cell(structure), strict=True))
+
+
+def realism_against(part: Image, patches: Pixels, seed: int) -> dict[str, float | None]:
+    """Return the realism of patches against a part of the experimental image."""
+    return realism(patches, grid_patches(list(part.pixels), patches.shape[-1]), part.pixel_size, seed)
+
+
 def halves(structure: str, seed: int) -> dict[str, Any]:
-    """Let the classifier tell the upper half of the experimental image from the lower one: what AUC can be had."""
-    storm, _, _ = cell(structure)
+    """Judge experimental patches like generated ones: what can be had.
+
+    The classifier tells the upper half of the experimental image from the lower one; and patches of the part that the
+    models saw are compared with the whole image and with the other part, of which no model can know more.
+    """
+    storm, train, _ = cell(structure)
     rows = storm.size[0] // 2
-    parts = [storm.crop(half, slice(None)) for half in (slice(0, rows), slice(rows, None))]
-    found = {}
+    two = [storm.crop(half, slice(None)) for half in (slice(0, rows), slice(rows, None))]
+    found: dict[str, Any] = {}
     for size, count in PATCHES.items():
-        top, bottom = (windows(part, size, count, seed + 100 * (k + 1)) for k, part in enumerate(parts))
+        top, bottom = (windows(part, size, count, seed + 100 * (k + 1)) for k, part in enumerate(two))
         found[f"auc_two_halves_{size}"] = two_sample_test(top, bottom, seed=seed).auc
+    seen = windows(train, 128, PATCHES[128], seed)
+    found["realism"] = {
+        name: realism_against(part, seen, seed) for name, part in parts(structure).items() if name != "training"
+    }
+    found["black"] = float((seen.reshape(len(seen), -1).max(1) == 0).mean())
     return found
 
 
@@ -271,9 +302,9 @@ def experimental(count: int, seed: int) -> Image:
 
 def generated(count: int, seed: int) -> Image:
     """Return what a model generates that was trained on so many fields; kept, for it takes half of the time."""
-    path = ROOT / "build" / "paper_claims" / f"{count or 'all'}fields_seed{seed}.tif"
+    path = KEPT / f"{count or 'all'}fields_seed{seed}.tif"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        KEPT.mkdir(parents=True, exist_ok=True)
         model = trained([experimental(count, seed)], FEW_MINUTES, seed)
         write_image(path, _fields(model, seed))
     return read_image(path)

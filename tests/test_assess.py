@@ -41,6 +41,16 @@ def test_realism_grows_with_the_damage():
     assert 10 * abs(scores[0]) < scores[3], "a wrong background must show"
 
 
+def test_black_patches_and_patches_with_a_speck_are_alike():
+    """A black patch has no direction, and must not be as far from one with a faint speck as from filaments."""
+    experimental, generated = _clouds(0), _clouds(1)
+    experimental[::4] = 0
+    generated[::4] = 0
+    black = realism(generated, experimental)["score"]
+    generated[::4, 30:32, 30:32] = 0.02 * experimental.std()
+    assert abs(realism(generated, experimental)["score"] - black) < 0.02
+
+
 def test_realism_has_no_scale_where_the_mathematical_model_is_the_experiment():
     patches = grid_patches(list(simulate("mitochondria", count=16, size=256, seed=0).pixels), 64)
     assert realism(patches[::2], patches[1::2])["score"] is None

@@ -25,6 +25,7 @@ _Float = TypeVar("_Float", np.float32, np.float64)
 
 _SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, of the band-pass filters
 _RINGS = 10
+_FAINT = 1e-6  # of the mean square: without it a patch that is black, or nearly, has any direction or none
 
 
 def grid_patches(planes: Sequence[Pixels], size: int) -> Pixels:
@@ -63,7 +64,8 @@ def _describe(patch: Pixels) -> Features:
         band = fine - coarse
         energy, size = float(np.mean(band**2)), float(np.mean(np.abs(band)))
         along_y, along_x = (float(np.mean(np.diff(band, axis=axis) ** 2)) for axis in (0, 1))
-        values += [energy, size, along_y / (along_x + 1e-9) + along_x / (along_y + 1e-9)]
+        ratio = (along_y + _FAINT) / (along_x + _FAINT)
+        values += [energy, size, ratio + 1 / ratio]
         for wide in (4.0, 12.0):
             envelope = gaussian_filter(np.abs(band), wide)
             values.append(float(np.var(envelope)))
