@@ -59,11 +59,13 @@ JUDGED = """
 
 ![32 generated patches, 16 of 256 and 16 of 128 pixels](samples.png)
 
-Realism score {score:.3f} ({score_low:.3f} to {score_high:.3f}; 0: as near to experimental patches as other experimental
-patches, 1: as far as the mathematical model). A small classifier tells generated from experimental patches of 128
-pixels with an AUC of {auc:.2f} (0.5: it cannot; two halves of the experimental image: {auc_halves:.2f}). Of {looked_up}
-patches that were looked up in the training image {copies} fit better than chance allows; they correlate with it by
-{generated_median:.2f} (median of the nearest places), held-out experimental patches by {held_out_median:.2f}.
+Realism score {score:.3f} ({score_low:.3f} to {score_high:.3f}; 0: as near to the experimental patches it saw as these
+among themselves, 1: as far as the mathematical model); against the whole image, of which it saw a part, {whole:.3f},
+where experimental patches of that part have {seen:.3f}. A small classifier tells generated patches of 128 pixels from
+experimental ones of the whole image with an AUC of {auc:.2f} (0.5: it cannot; two halves of the experimental image:
+{auc_halves:.2f}). Of {looked_up} patches that were looked up in the training image {copies} fit better than chance
+allows; they correlate with it by {generated_median:.2f} (median of the nearest places), held-out experimental patches
+by {held_out_median:.2f}.
 """
 TESTED_ON = """
 ## Tested on one real pair
@@ -134,8 +136,12 @@ def judged(structure: str) -> None:
     ]
     held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
     looked_up = memorization(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    saw, all_of_it = (grid_patches(list(image.pixels), SIZE) for image in (train, storm))
+    seen = draw_patches(list(train.pixels), SIZE, len(made), np.random.default_rng(0))
     result = {
-        **realism(made, grid_patches(list(storm.pixels), SIZE), storm.pixel_size),
+        **realism(made, saw, storm.pixel_size),
+        "whole": realism(made, all_of_it, storm.pixel_size)["score"],
+        "seen": realism(seen, all_of_it, storm.pixel_size)["score"],
         "auc": two_sample_test(windows, made).auc,
         "auc_halves": two_sample_test(*halves).auc,
         "memorization": looked_up,

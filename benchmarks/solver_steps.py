@@ -4,8 +4,8 @@
 
 The same 400 patches (seed 5) are drawn with 4 to 64 steps. Told are the realism score with its 90 % interval, the AUC
 of the classifier, and how far the patches are from those drawn with 64 steps: the root mean square over pixels,
-relative to their standard deviation. The experimental patches are those of the whole image of the structure that the
-model is called by, of microtubules where it has another name. Models that were measured before are kept.
+relative to their standard deviation. The experimental patches are those of the part of the image that the model of its
+structure saw, of microtubules where it has another name. Models that were measured before are kept.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ PATCHES, SIZE = 400, 128
 
 def judged(name: str) -> dict[str, Any]:
     """Draw the same patches of a model with each number of steps, and judge them."""
-    storm = CELLS.get(name, microtubules)()[0]
+    saw = CELLS.get(name, microtubules)()[1]
     model = load_diffusion_model(name)
-    real = grid_patches(list(storm.pixels), SIZE)
-    windows = draw_patches(list(storm.pixels), SIZE, PATCHES, np.random.default_rng(0))
+    real = grid_patches(list(saw.pixels), SIZE)
+    windows = draw_patches(list(saw.pixels), SIZE, PATCHES, np.random.default_rng(0))
     best = None
     found: dict[str, Any] = {}
     for steps in reversed(STEPS):
         made = model.generate(PATCHES, size=SIZE, seed=5, steps=steps).pixels
         best = made if best is None else best
-        said = realism(made, real, storm.pixel_size)
+        said = realism(made, real, saw.pixel_size)
         found[str(steps)] = {
             **{key: said[key] for key in ("score", "score_low", "score_high")},
             "auc": two_sample_test(windows, made).auc,
