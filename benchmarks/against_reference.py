@@ -145,10 +145,10 @@ def _steps(program: str, batch: int) -> dict[int, int]:
 
 
 def _judged(model: DiffusionModel, steps: int, network_evaluations: int) -> dict[str, Any]:
-    """Compare patches of a model with experimental ones."""
-    storm = microtubules()[0]
+    """Compare patches of a model with experimental ones: of the columns it saw, and by the classifier of the image."""
+    storm, train, _ = microtubules()
     made = model.generate(JUDGED, size=128, seed=1, steps=network_evaluations).pixels
-    real = grid_patches(list(storm.pixels), 128)
+    real = grid_patches(list(train.pixels), 128)
     drawn = draw_patches(list(storm.pixels), 128, JUDGED, np.random.default_rng(1))
     halves = [draw_patches([rows], 128, JUDGED, np.random.default_rng(2)) for rows in np.split(storm.pixels[0], 2)]
     tifffile.imwrite(WORK / f"{model.name}.tif", made)
