@@ -45,10 +45,11 @@ SHOWN = {
 STRUCTURES = {"microtubules": "#d62728", "mitochondria": "#2ca02c"}
 
 PARTS = {"training": "part it saw", "whole": "whole image", "held_out": "part held out"}  # of the experimental image
-JUDGED = (
-    *(f"realism, {part}" for part in PARTS.values()),
-    *(f"AUC {size} px, {PARTS[part]}" for size in (128, 256) for part in ("training", "whole")),
-)
+JUDGED = {  # with how many digits
+    **{f"realism, {PARTS[part]}": 3 for part in ("training", "whole")},
+    f"Fréchet distance, {PARTS['held_out']}": 1,
+    **{f"AUC {size} px, {PARTS[part]}": 2 for size in (128, 256) for part in ("training", "whole")},
+}
 
 Piece = dict[str, Any]
 BySeed = dict[tuple[str, str], dict[int, Piece]]  # by arm and fields, then by seed
@@ -108,7 +109,7 @@ def resemblance(pieces: dict[str, Piece]) -> str:
         judged = [_judged(one) for one in ones]
         looked_up = [one["memorization"] for one in ones if "memorization" in one]
         found = f"{sum(m['copies'] for m in looked_up)} of {sum(len(m['copied']) for m in looked_up)}"
-        values = (interval(_known(judged, name), 3 if "realism" in name else 2) for name in JUDGED)
+        values = (interval(_known(judged, name), digits) for name, digits in JUDGED.items())
         black = interval([one["black"] for one in ones])
         rows.append((structure, *(minutes or ["experimental"]), len(ones), *values, black, found if looked_up else ""))
     figure = new_figure(11, 6.5)
@@ -129,7 +130,9 @@ def resemblance(pieces: dict[str, Piece]) -> str:
 
 def _judged(one: Piece) -> dict[str, float]:
     """Return what a piece of claim A knows of `JUDGED`, generated or experimental patches alike."""
-    found = {f"realism, {PARTS[part]}": told["score"] for part, told in one["realism"].items()}
+    found = {f"realism, {PARTS[part]}": told["score"] for part, told in one["realism"].items() if part != "held_out"}
+    # A small part has no scale for a score.
+    found[f"Fréchet distance, {PARTS['held_out']}"] = one["realism"]["held_out"]["frechet_generated"]
     for size in (128, 256):
         found[f"AUC {size} px, {PARTS['training']}"] = one.get(f"auc_training_{size}")
         found[f"AUC {size} px, {PARTS['whole']}"] = one.get(f"auc_{size}", one.get(f"auc_two_halves_{size}"))

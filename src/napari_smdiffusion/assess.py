@@ -170,9 +170,9 @@ def realism(
     -------
     `score`, 0 where generated patches are as near to half of the experimental patches as the other half is (the mean
     of 20 divisions by chance), and 1 where they are as far as the nearest mathematical model; None where the model is
-    itself as near as experimental patches, which leaves no scale. `score_low` and `score_high`, between which it lies
-    with 90 % confidence: a bootstrap over the generated patches and both halves. The three Fréchet distances it is made
-    of, each between equally many patches, because the distance falls with their number.
+    less than four times as far as the halves are from each other, which leaves no scale. `score_low` and `score_high`,
+    between which it lies with 90 % confidence: a bootstrap over the generated patches and both halves. The three
+    Fréchet distances it is made of, each between equally many patches, because the distance falls with their number.
 
     `diversity`, the mean distance in the space of features from a generated patch to its nearest neighbour among as
     many others, over the same for equally many experimental ones: 1 is ideal; None where the experimental ones are all
@@ -283,7 +283,7 @@ def _nearest(features: Features) -> Features:
 
 
 _MODELS: tuple[Structure, ...] = ("microtubules", "mitochondria")
-_SCALE = 1.5  # how much farther than experimental patches a model must be to serve as a scale
+_SCALE = 4.0  # a model that is less than so many times as far as experimental patches cannot serve as a scale
 _RESAMPLED = 200
 _DIVIDED = 20  # divisions of the experimental patches into halves
 _NEIGHBOURS = 5

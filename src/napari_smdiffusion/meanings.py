@@ -33,8 +33,8 @@ _RESTORATION = {
 MEANINGS: dict[str, str] = {
     "realism.score": (
         "How far the textures of generated patches are from experimental ones: 0 is as near as those are "
-        "to each other and ideal, 1 is as far as a mathematical model; there is none where that model is as near. Wavy "
-        "filaments hardly show here: look at their curvature."
+        "to each other and ideal, 1 is as far as a mathematical model; there is none where that model is nearly as "
+        "near. Wavy filaments hardly show here: look at their curvature."
     ),
     "realism.score_low": "The score is above this with 95 % confidence, as far as the choice of patches goes.",
     "realism.score_high": "The score is below this with 95 % confidence, as far as the choice of patches goes.",

@@ -19,8 +19,8 @@ def _of_generated(report: Mapping[str, Any]) -> Iterator[str]:
     if "realism" in report:
         r = report["realism"]
         yield (
-            "Realism has no scale here: the experimental patches differ from each other as much as from the "
-            "mathematical model, or are too few."
+            "Realism has no scale here: the experimental patches are hardly nearer to each other than to the "
+            "mathematical model, or too few to tell. The report holds the distances themselves."
             if r["score"] is None
             else f"Realism {r['score']:.3f} ({r['score_low']:.3f} to {r['score_high']:.3f} with 90 % confidence): 0 is "
             "as near to experimental patches as they are to each other, 1 as far as a mathematical model."
