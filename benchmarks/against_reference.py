@@ -134,7 +134,9 @@ def speed() -> None:
             ratio = pair["reference"]["seconds"] / pair["ours"]["seconds"]
             result[f"{what}_{size}"] = {**pair, "ratio": round(ratio, 1)}
             print(size, what, result[f"{what}_{size}"], flush=True)
-    save("against_reference_speed", result)
+    save(
+        "against_reference_speed", {"solver_steps": load_diffusion_model("microtubules").sampler.usual_steps, **result}
+    )
 
 
 def _steps(program: str, batch: int) -> dict[int, int]:
@@ -144,7 +146,7 @@ def _steps(program: str, batch: int) -> dict[int, int]:
     return {minutes: round(60 * minutes / seconds) for minutes in MINUTES}
 
 
-def _judged(model: DiffusionModel, steps: int, network_evaluations: int) -> dict[str, Any]:
+def _judged(model: DiffusionModel, steps: int, network_evaluations: int | None = None) -> dict[str, Any]:
     """Compare patches of a model with experimental ones: of the columns it saw, and by the classifier of the image."""
     storm, train, _ = microtubules()
     made = model.generate(JUDGED, size=128, seed=1, steps=network_evaluations).pixels
@@ -157,7 +159,7 @@ def _judged(model: DiffusionModel, steps: int, network_evaluations: int) -> dict
         "realism": realism(made, real, storm.pixel_size),
         "auc": two_sample_test(drawn, made).auc,
         "auc_two_halves": two_sample_test(*halves).auc,
-        "evaluations": network_evaluations,
+        "evaluations": network_evaluations or model.sampler.usual_steps,
     }
 
 
@@ -200,7 +202,7 @@ def ours() -> None:
             name = f"{'scratch' if start is None else 'pretrained'}_{minutes}min"
             begin = None if start is None else load_diffusion_model(start)
             model = run(train_steps([microtubules()[1]], config, start=begin, name=name))
-            result[name] = _judged(model, count, 18)
+            result[name] = _judged(model, count)
     save("against_reference_ours", result)
 
 

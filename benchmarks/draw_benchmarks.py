@@ -16,9 +16,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 BEFORE = """# Benchmarks
 
 Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`; each names the machine, the
-versions and the date it was measured on. Each script below makes the other program's environment itself, from PyPI, and
-runs both in one go on one machine. Speeds are those of one run with nothing beside it: repeat it on your machine before
-you rely on a factor.
+versions and the date it was measured on. The two scripts that compare with another program make its environment
+themselves, from PyPI, and run both in one go on one machine. Speeds were measured with nothing beside them, once or a
+few times, as each script says: repeat it on your machine before you rely on a factor.
 """
 
 
@@ -41,18 +41,19 @@ def reference() -> str:
         return ""
     rows = []
     for name, one in result.items():
-        if name != "machine":
+        if isinstance(one, dict) and "ratio" in one:
             what, size = name.split("_")
-            unit = "training step, per image" if what == "train" else "one image"
+            unit = "training step, per image" if what == "train" else "drawing, per image"
             cells = (f"{one[who]['seconds']:.3g} s ({one[who]['megabytes']:,} MB)" for who in ("reference", "ours"))
             rows.append((f"{unit}, {size} px", *cells, f"{one['ratio']:,.0f}"))
     parts = [
         "## Against the paper's own code\n",
-        "    python benchmarks/against_reference.py\n",
+        "    python benchmarks/against_reference.py --only speed\n",
         where(result)
         + " improved_diffusion_for_SMLM 0.3.0 with its own defaults: 1000 evaluations of its network for an image "
-        "(4 for each of 4 images were timed), batch of 10 in training; ours 18, batch of 16, bfloat16. Memory is the "
-        "highest resident set of the process, for 4 images of theirs and 16 of ours.\n",
+        "(4 for each of 4 images drawn at once were timed), batch of 10 in training; ours "
+        f"{result['solver_steps']}, of 16 images drawn at once, batch of 16, bfloat16. Memory is the highest resident "
+        "set of the process.\n",
         table(("", "reference", "ours", "times quicker"), rows),
     ]
     judged = [(who, loaded(f"against_reference_{who}")) for who in ("theirs", "ours")]
@@ -106,7 +107,7 @@ def care() -> str:
     return "\n".join(
         [
             "## The enhancer against CARE\n",
-            "    python benchmarks/against_care.py\n",
+            "    python benchmarks/against_care.py --minutes 0.5 1 2\n",
             f"{where(result)} csbdeep {result['care']['version']}, TensorFlow {result['care']['tensorflow']}. Both "
             "learn from the same 400 pairs in their 8 symmetries, anew for each time. The first columns are of a "
             "simulated widefield image of the test columns, the last two of the real one (blurred).\n",
@@ -227,10 +228,10 @@ def large_field() -> str:
         f"{where(result)} {result['size']}² pixels in {result['seconds'] / 60:.1f} minutes, at most "
         f"{result['peak_memory_gb']:.2f} GB. Differences of neighbouring pixels across the borders of windows "
         f"are {seams['at_borders_mean']:.3f} of those across the lines around them, {seams['at_borders_most']:.3f} at "
-        f"most; one in 100 of all lines reaches {seams['all_lines_99']:.3f}. Patches of it correlate with other places "
-        f"of it by {again['generated']['median']:.2f} (median), {again['generated']['highest']:.2f} at most; those of "
-        f"the experimental image with its other places by {again['experimental']['median']:.2f} and "
-        f"{again['experimental']['highest']:.2f}.",
+        f"most; one in 100 of all lines reaches {seams['all_lines_99']:.3f}. Patches of a quarter of it correlate with "
+        f"other places of that quarter by {again['generated']['median']:.2f} (median), "
+        f"{again['generated']['highest']:.2f} at most; those of the experimental image with its "
+        f"other places by {again['experimental']['median']:.2f} and {again['experimental']['highest']:.2f}.",
     ]
     return "\n\n".join(parts)
 

@@ -127,7 +127,7 @@ def main() -> None:
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
     model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
     facts = {"steps": model.facts["steps"], "curve": model.facts["curve"]}
-    save("simulated_filaments", {"fields": FIELDS, "size": SIZE, "seed": 0, **facts})
+    save("simulated_filaments", {"fields": 2 * FIELDS, "size": SIZE, "seed": 0, **facts})
 
 
 if __name__ == "__main__":

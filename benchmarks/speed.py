@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py [STAGE ...]
 
-Nothing else should run. Memory is the highest resident set of the process, torch included.
+Stages that are not named keep what was measured before. Nothing else should run.
+Memory is the highest resident set of the process, torch included.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from common import save
+from common import RESULTS, save
 
 STAGES = {
     "import the package": "import napari_smdiffusion",
@@ -109,7 +110,9 @@ def measure(code: str) -> dict[str, float]:
 def main() -> None:
     """Measure the stages named on the command line, or all."""
     wanted = sys.argv[1:]
-    result = {}
+    path = RESULTS / "speed.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if wanted and path.exists() else {}
+    result.pop("machine", None)
     for name, code in STAGES.items():
         if not wanted or any(word in name for word in wanted):
             result[name] = measure(code)

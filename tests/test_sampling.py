@@ -1,6 +1,7 @@
 """How images are drawn from networks that predict the noise: schedules, steps and windows."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from napari_smdiffusion import DiffusionModel
+from napari_smdiffusion.config import GenerateConfig
 from napari_smdiffusion.denoiser import start_noise
 from napari_smdiffusion.model_folder import ModelFolderError
-from napari_smdiffusion.sampling import NoiseSchedule, ddim, pick_sampler
+from napari_smdiffusion.sampling import NOISE, NoiseSchedule, ddim, pick_sampler
 
 
 class KnowsTheImage(torch.nn.Module):
@@ -74,3 +76,15 @@ def test_kinds_of_the_future_are_refused(tiny_model, tmp_path):
     with pytest.raises(ModelFolderError, match=r"not known here \(flow\): update"):
         DiffusionModel.load(tmp_path / "m")
     assert pick_sampler(tiny_model.unet, tiny_model.facts).channels == 1
+
+
+def test_each_kind_of_model_takes_the_steps_it_needs_unless_told(tiny_model):
+    """Ours 10 and an imported one 25, or as many as it was trained with; the image says how many it took."""
+    schedule = {"noise_schedule": {"name": "cosine", "steps": 1000}}
+    unet = SimpleNamespace(config=SimpleNamespace(sample_size=32, block_out_channels=(8, 16), in_channels=3))
+    imported = pick_sampler(unet, {"parameterization": NOISE, **schedule})
+    short = replace(imported, most_steps=20)
+    assert [sampler.steps(GenerateConfig()) for sampler in (tiny_model.sampler, imported, short)] == [10, 25, 20]
+    assert imported.steps(GenerateConfig(steps=4)) == 4
+    assert tiny_model.generate(1, size=64).provenance["settings"]["steps"] == 10
+    assert tiny_model.generate(1, size=64, steps=3).provenance["settings"]["steps"] == 3

@@ -346,5 +346,5 @@ def import_(options: Namespace) -> None:
     size = model.config.patch
     _say(
         f"The model, of images of {size} × {size} pixels, is in {out}. "
-        f"Next: smdiffusion generate {out} --out generated.tif --size {size} --steps 25"
+        f"Next: smdiffusion generate {out} --out generated.tif --size {size}"
     )

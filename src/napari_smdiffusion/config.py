@@ -105,7 +105,9 @@ class GenerateConfig(_Checked):
     height: int = setting(128, "height of an image", low=32, multiple_of=16, unit="px")
     width: int = setting(128, "width of an image", low=32, multiple_of=16, unit="px")
     seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0, high=2**31 - 1)
-    steps: int = setting(18, "steps of the solver", low=2, high=1000)
+    steps: int | None = setting(
+        None, "steps of the solver; as many as its kind of model needs when not given", low=2, high=1000
+    )
     batch: int = setting(16, "images computed together", low=1)
     device: str = setting("auto", "where to compute", choices=DEVICES)
 

@@ -199,7 +199,7 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     done = 0
     together = min(config.batch, _fitting(config))
     with moved(model.unet, device) as unet:
-        countdown = Countdown(0, config.count * config.steps)
+        countdown = Countdown(0, config.count * model.sampler.steps(config))
         while done < config.count and not stop():
             # The first one alone, so that there is soon something to see.
             indices = range(done, min(done + (together if done else 1), config.count))
@@ -244,12 +244,13 @@ def _generate_batch(
     """Return images `indices` of the run, or none of them if it was stopped."""
     sampler = model.sampler
     noise = start_noise(config.seed, indices, sampler.denoised_size(config.height, config.width), sampler.channels)
-    total = config.count * config.steps
-    for step, whole in enumerate(sampler.solve(unet, noise, config.steps), start=1):
+    steps = sampler.steps(config)
+    total = config.count * steps
+    for step, whole in enumerate(sampler.solve(unet, noise, steps), start=1):
         guess = whole[..., : config.height, : config.width]
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
-        done = indices.start * config.steps + step * len(indices)
+        done = indices.start * steps + step * len(indices)
         yield Progress("generating", done, total, countdown.left(done))
         if step % 4 == 0:
             yield Preview("generating", step, intensities(to_numpy(guess[:1]), model.scaling))
@@ -262,5 +263,5 @@ def _provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]
         "made_by": f"napari-smdiffusion {__version__}",
         "model": model.name,
         "training_data": model.facts.get("training_data", []),
-        "settings": to_dict(config),
+        "settings": {**to_dict(config), "steps": model.sampler.steps(config)},
     }

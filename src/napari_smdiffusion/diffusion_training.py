@@ -18,7 +18,7 @@ from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, UNNAMED, check_place, damage_named, mend, read_facts
 from .patches import check_patch, draw_patches
 from .progress import Note, Progress, Steps, Stop, never
-from .sampling import EDM
+from .sampling import EDM, STEPS
 from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class _Denoising:
             return None
         size = (self.config.patch, self.config.patch)
         noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
-        *_, last = solve(network, noise, 12)
+        *_, last = solve(network, noise, STEPS)
         return intensities(to_numpy(last), self.scaling)
 
 

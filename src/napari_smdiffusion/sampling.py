@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from .config import GenerateConfig
 
+STEPS, DDIM_STEPS = 10, 25  # without a visible difference from many more; measured by benchmarks/solver_steps.py
 EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
 
 Solver = Callable[[torch.nn.Module, torch.Tensor, int], Iterator[torch.Tensor]]
@@ -67,14 +68,15 @@ class Sampler:
         The network wants sides that are multiples of it, in pixels; other fields are cut from larger ones.
     smallest
         Side of a field in pixels.
-    most_steps
-        How many steps it can take.
+    usual_steps, most_steps
+        How many steps it needs, and how many it can take.
     """
 
     solve: Solver
     channels: int
     multiple: int
     smallest: int
+    usual_steps: int
     most_steps: int
 
     def denoised_size(self, height: int, width: int) -> tuple[int, int]:
@@ -86,15 +88,21 @@ class Sampler:
         for side, length in (("height", config.height), ("width", config.width)):
             if length < self.smallest:
                 raise ValueError(f"{side} must be at least {self.smallest} for this model, not {length}.")
-        if config.steps > self.most_steps:
+        if self.steps(config) > self.most_steps:
             raise ValueError(f"steps must be at most {self.most_steps} for this model, not {config.steps}.")
+
+    def steps(self, config: GenerateConfig) -> int:
+        """Return how many steps an image takes."""
+        return min(self.usual_steps, self.most_steps) if config.steps is None else config.steps
 
 
 def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
     """Return how images are drawn from the network of a model, by what model.json says of it."""
     kind = facts.get("parameterization", EDM)
     if kind == EDM:
-        return Sampler(solve, channels=1, multiple=field_multiple(unet), smallest=64, most_steps=1000)
+        return Sampler(
+            solve, channels=1, multiple=field_multiple(unet), smallest=64, usual_steps=STEPS, most_steps=1000
+        )
     if kind == NOISE:
         schedule = NoiseSchedule(**facts["noise_schedule"])
         # Their finest attention looks at 16² places of a training image. Four times that on a side is quick still.
@@ -105,6 +113,7 @@ def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
             channels=int(unet.config.in_channels),
             multiple=multiple,
             smallest=32,
+            usual_steps=DDIM_STEPS,
             most_steps=schedule.steps,
         )
     raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
