@@ -97,7 +97,7 @@ def shipped(structure: str) -> Path:
 
 
 def diffusion(structure: str, minutes: float) -> None:
-    """Train the diffusion model from that of simulated filaments, generate 400 patches, and save both."""
+    """Train the diffusion model from that of simulated filaments, and save it."""
     train = dataclasses.replace(CELLS[structure]()[1], name=f"{structure}, STORM, {PARTS[structure]}")
     start = load_diffusion_model("simulated-filaments")
     began = time.monotonic()
@@ -107,9 +107,8 @@ def diffusion(structure: str, minutes: float) -> None:
     model = dataclasses.replace(model, facts={**model.facts, "attribution": attribution(structure)})
     model.save(WORK / structure / "diffusion")
     model.save(shipped(structure), half=True)
-    (WORK / structure / "fields.tif").unlink(missing_ok=True)  # of the model before
-    patches = run(generate_steps(model, GenerateConfig(count=400, seed=2)), Reporter())
-    write_image(WORK / structure / "patches.tif", patches)
+    for made in ("fields.tif", "patches.tif"):  # by the model before
+        (WORK / structure / made).unlink(missing_ok=True)
     curve = model.facts["curve"]
     taken, batch = model.facts["steps"], model.config.batch
     result = {
@@ -128,7 +127,7 @@ def judged(structure: str) -> None:
     model = DiffusionModel.load(WORK / structure / "diffusion")
     storm, train, _ = CELLS[structure]()
     rows, columns = TESTED[structure]
-    made = read_image(WORK / structure / "patches.tif").pixels
+    made = patches(structure)
     windows = draw_patches(list(storm.pixels), SIZE, len(made), np.random.default_rng(0))
     top, bottom = (storm.pixels[0][half] for half in (slice(0, storm.size[0] // 2), slice(storm.size[0] // 2, None)))
     halves = [
@@ -173,12 +172,21 @@ def filaments() -> None:
 
 def background(structure: str) -> None:
     """Compare how many pixels are exactly 0, for each position in the 4 × 4 blocks that the network works on."""
-    made, real = read_image(WORK / structure / "patches.tif").pixels, CELLS[structure]()[1].pixels
+    made, real = patches(structure), CELLS[structure]()[1].pixels
     result = {}
     for name, pixels in (("generated", made), ("experimental", real)):
         shares = [float((pixels[:, y::BLOCK, x::BLOCK] == 0).mean()) for y in range(BLOCK) for x in range(BLOCK)]
         result[name] = {"zeros": float(np.mean(shares)), "least": min(shares), "most": max(shares)}
     save(f"bundled_{structure}_background", result)
+
+
+def patches(structure: str) -> Any:
+    """Return the 400 patches that are judged, (400, SIZE, SIZE)."""
+    path = WORK / structure / "patches.tif"
+    if not path.exists():
+        model = DiffusionModel.load(WORK / structure / "diffusion")
+        write_image(path, run(generate_steps(model, GenerateConfig(count=400, seed=2)), Reporter()))
+    return read_image(path).pixels
 
 
 def fields(structure: str) -> Image:
