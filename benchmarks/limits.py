@@ -22,12 +22,12 @@ from common import save
 from napari_smdiffusion import TrainConfig, load_enhancer
 from napari_smdiffusion.compute import autocast
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, make_unet, solve
+from napari_smdiffusion.sampling import STEPS
 from napari_smdiffusion.training import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STEPS = 18
 WIDTHS = {"half": (32, 48, 64, 48), "as it is": TrainConfig().channels, "one and a half": (80, 144, 192, 160)}
 
 
