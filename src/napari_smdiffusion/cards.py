@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 # How often each part of the training images is seen. Of the models of four patches that saw them 2 200 times one of
-# five copied, and all that saw them 11 000 times; models of 16 and more patches did not (docs/results.md, claim B).
+# five copied, and all that saw them 11 000 times; of 16 and more patches hardly one (docs/results.md, claim B).
 _SEEN_TOO_OFTEN = 2000
 
 
@@ -28,8 +28,8 @@ def copying(facts: Mapping[str, Any], step: int) -> str:
         return ""
     return (
         f"Each part of the training images was seen {seen:.0f} times, and from about {_SEEN_TOO_OFTEN} times on models "
-        "begin to copy them: look for copies (Compare images, or smdiffusion compare --training), and train for a "
-        "shorter time or on more images if there are any."
+        "of few patches begin to copy them: look for copies (Compare images, or smdiffusion compare --training), and "
+        "train for a shorter time or on more images if there are any."
     )
 
 

@@ -109,19 +109,21 @@ def demo_steps(
     InterruptedError
         It was stopped; the message says where the results so far are.
     """
+    timed = _Timed()
     try:
-        return (yield from _demo_steps(work, out, minutes, seed, stop))
+        return (yield from _demo_steps(work, out, minutes, seed, stop, timed))
     except InterruptedError as stopped:
-        if not out.is_dir() or not any(out.iterdir()):
+        if not timed.seconds:
             raise
         raise InterruptedError(f"{stopped} The results so far are kept in {out}.") from stopped
 
 
-def _demo_steps(work: DemoInput, out: Path, minutes: float, seed: int, stop: Stop) -> Steps[dict[str, Any]]:
+def _demo_steps(
+    work: DemoInput, out: Path, minutes: float, seed: int, stop: Stop, timed: _Timed
+) -> Steps[dict[str, Any]]:
     pixel_size = common_pixel_size(work.images)
     if pixel_size is None:
         raise ValueError(f"{work.images[0].name} has no pixel size: give it in nm with --pixel-size.")
-    timed = _Timed()
     train, held_out = zip(*(_split(image) for image in work.images), strict=True)
     start = _bundled_start()
     settings = TrainConfig(minutes=0.55 * minutes, seed=seed, previews=0)
@@ -130,7 +132,7 @@ def _demo_steps(work: DemoInput, out: Path, minutes: float, seed: int, stop: Sto
     with timed.stage("train"):
         model = yield from train_steps(train, settings, start=start, name="demo", stop=stop)
         model.save(out / "diffusion_model")
-        _check(stop)
+    _check(stop)
     if (steps := int(model.facts["steps"])) < _FEW_STEPS:
         yield Note(
             f"There was time for {steps} steps of training, which is too few to learn from these images: give more "
@@ -140,7 +142,7 @@ def _demo_steps(work: DemoInput, out: Path, minutes: float, seed: int, stop: Sto
         generate = GenerateConfig(count=_FIELDS, height=_FIELD, width=_FIELD, seed=seed)
         generated = yield from generate_steps(model, generate, stop=stop)
         write_image(out / "generated.tif", generated)
-        _check(stop)
+    _check(stop)
     widefield, reference = _widefield(work, held_out[0], pixel_size, seed)
     with timed.stage("train_enhancer"):
         enhancer = yield from train_enhancer_steps(
@@ -151,7 +153,7 @@ def _demo_steps(work: DemoInput, out: Path, minutes: float, seed: int, stop: Sto
             stop=stop,
         )
         enhancer.save(out / "enhancer")
-        _check(stop)
+    _check(stop)
     with timed.stage("enhance"):
         enhanced = (yield from enhance_steps(enhancer, widefield, EnhanceConfig(), stop=stop)).image
         _check(stop)

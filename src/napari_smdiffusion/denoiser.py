@@ -27,8 +27,8 @@ BLOCK = 4  # pixels of a side that become channels
 SIGMA_DATA = 0.5
 Evaluation = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
-# Between which noise levels an image is drawn, and how they are spread: EDM's 0.002 to 80 by 7 reach the same images,
-# but need twice the steps (benchmarks/solver_steps.py).
+# Between which noise levels an image is drawn, and how they are spread. EDM's 0.002 to 80 by 7 need a fifth more steps
+# to come as near to the converged image (docs/results.md, What was tried).
 SIGMA_MIN, SIGMA_MAX, RHO = 0.02, 60.0, 5.0
 
 
