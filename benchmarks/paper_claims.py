@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.float32]
 
 PLACE = RESULTS / "paper_claims"
-KEPT = ROOT / "build" / "paper_claims"  # what was generated
+KEPT = ROOT / "build" / "paper_claims"  # trained models, and what they generated
 START = "simulated-filaments"  # saw simulated filaments alone: neither these cells nor any other
 STEPS_A_MINUTE = 276
 SEEDS = range(5)
@@ -183,12 +183,17 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
 
 
 def patches_made(structure: str, minutes: int, seed: int) -> tuple[dict[int, Pixels], int]:
-    """Return what a model generates that was trained for so long, by size, and its steps; kept, to be judged again."""
+    """Return what a model generates that was trained for so long, by size, and its steps.
+
+    The model and its images are kept, so that they can be drawn and judged again without another training.
+    """
+    folder = KEPT / f"{structure}_{minutes}min_seed{seed}"
     paths = {size: KEPT / f"{structure}_{minutes}min_{size}px_seed{seed}.tif" for size in PATCHES}
     _, train, _ = cell(structure)
     if not all(path.exists() for path in paths.values()):
-        KEPT.mkdir(parents=True, exist_ok=True)
-        model = trained([train], minutes, seed)
+        if not folder.exists():
+            trained([train], minutes, seed).save(folder)
+        model = load_diffusion_model(folder)
         for size, path in paths.items():
             write_image(path, model.generate(PATCHES[size], size=size, seed=seed))
     return {size: read_image(path).pixels for size, path in paths.items()}, minutes * STEPS_A_MINUTE
