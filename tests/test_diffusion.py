@@ -218,8 +218,9 @@ def test_nothing_is_generated_between_the_background_and_the_dimmest_structure(s
     assert model.scaling.dimmest >= 8
     assert not ((generated > 0) & (generated < model.scaling.dimmest)).any()
     units = model.scaling.scale(np.array([0, 3, 5, 8, 40], np.float32))
-    assert intensities(units, replace(model.scaling, dimmest=8.0)).tolist() == [0, 0, 8, 8, 40]
-    assert intensities(units, replace(model.scaling, dimmest=None)).tolist() == [0, 3, 5, 8, 40]
+    gap, none = (replace(model.scaling, dimmest=dimmest, smallest=None) for dimmest in (8.0, None))
+    assert intensities(units, gap).tolist() == [0, 0, 8, 8, 40]
+    assert intensities(units, none).tolist() == [0, 3, 5, 8, 40]
 
 
 def test_noise_levels_are_spread_evenly():

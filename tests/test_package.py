@@ -11,8 +11,8 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
-    "config", "progress", "localizations", "images", "files", "patches", "structures", "microscope", "compute",
-    "memorization", "registration", "cards", "model_folder", "training", "denoiser", "sampling", "diffusion",
+    "config", "progress", "localizations", "specks", "images", "files", "patches", "structures", "microscope",
+    "compute", "memorization", "registration", "cards", "model_folder", "training", "denoiser", "sampling", "diffusion",
     "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network", "enhancer",
     "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",

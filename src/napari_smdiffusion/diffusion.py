@@ -31,6 +31,7 @@ from .progress import (
     stop_on_interrupt,
 )
 from .sampling import Sampler, pick_sampler
+from .specks import without_specks
 
 if TYPE_CHECKING:
     import os
@@ -131,16 +132,19 @@ class DiffusionModel:
 
 
 def intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
-    """Network units → intensities that training images may have: within their range, whole numbers where theirs are."""
+    """Network units → intensities that training images may have.
+
+    They are within their range, whole numbers where theirs are, and without specks where theirs have none.
+    """
     pixels = np.clip(scaling.unscale(values), scaling.low, scaling.high)
     if not scaling.integer:
         return pixels
     whole = np.round(pixels)
-    if scaling.dimmest is None:
-        return whole
-    # Between the background and the dimmest structure lies nothing.
-    empty = pixels < (scaling.low + scaling.dimmest) / 2
-    return np.where(empty, np.float32(scaling.low), np.maximum(whole, np.float32(scaling.dimmest)))
+    if scaling.dimmest is not None:
+        # Between the background and the dimmest structure lies nothing.
+        empty = pixels < (scaling.low + scaling.dimmest) / 2
+        whole = np.where(empty, np.float32(scaling.low), np.maximum(whole, np.float32(scaling.dimmest)))
+    return whole if scaling.smallest is None else without_specks(whole, scaling.low, scaling.smallest)
 
 
 def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:

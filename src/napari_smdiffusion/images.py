@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .specks import smallest_structure
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -153,7 +155,8 @@ class Scaling:
 
     It is fitted once on a whole data set, never on a patch, so that bright stays brighter than dim. `low` and `high`
     are the least and the greatest intensity; where all are whole numbers (`integer`), `dimmest` is the least but `low`:
-    what was stretched for display may have nothing between an empty background and the dimmest structure.
+    what was stretched for display may have nothing between an empty background and the dimmest structure. `smallest` is
+    the area of the smallest structure on that background, where none of the images has specks (see `specks`).
     """
 
     mean: float
@@ -163,6 +166,7 @@ class Scaling:
     spread: float = 0.5
     integer: bool = False
     dimmest: float | None = None
+    smallest: int | None = None
 
     @classmethod
     def fit(cls, images: Iterable[Image]) -> Scaling:
@@ -182,7 +186,8 @@ class Scaling:
             raise ValueError(f"All pixels have the value {low:g}: give images with something in them.")
         integer = all(bool((plane == np.round(plane)).all()) for plane in planes)
         dimmest = min(float(p[p > low].min(initial=high)) for p in planes) if integer else None
-        return cls(mean, float(np.sqrt(variance)), low, high, integer=integer, dimmest=dimmest)
+        smallest = smallest_structure(planes, low) if integer else None
+        return cls(mean, float(np.sqrt(variance)), low, high, integer=integer, dimmest=dimmest, smallest=smallest)
 
     def scale(self, pixels: Pixels) -> Pixels:
         """Intensities → network units."""
