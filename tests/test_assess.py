@@ -142,6 +142,15 @@ def test_patches_that_come_twice_are_counted_however_many_there_are(experiment):
     assert realism(np.concatenate([twice, twice[::-1]]), experiment)["repeated"] == 1
 
 
+def test_as_many_empty_patches_as_the_experiment_has_are_no_repetition(experiment):
+    def with_empty(patches, share):
+        return np.where((np.arange(len(patches)) < share * len(patches))[:, None, None], 0, patches)
+
+    sparse = with_empty(experiment, 0.25)
+    assert realism(with_empty(_filaments(100), 0.25), sparse)["repeated"] == 0
+    assert realism(with_empty(_filaments(100), 0.75), sparse)["repeated"] > 0.3
+
+
 def test_features_that_never_vary_do_not_set_the_scale(experiment):
     # Half of the pixels are exactly 0, as in STORM images: the low quantiles are the same in all patches.
     dark, fresh = (np.maximum(patches - np.median(patches), 0) for patches in (experiment, _filaments(100)))

@@ -177,7 +177,8 @@ def realism(
     `diversity`, the mean distance in the space of features from a generated patch to its nearest neighbour among as
     many others, over the same for equally many experimental ones: 1 is ideal; None where the experimental ones are all
     the same. `repeated`, the share of generated patches that come more than once: those whose nearest neighbour among
-    all generated ones is less than a tenth as far as experimental ones are apart. And `coverage`, the share of
+    all generated ones is less than a tenth as far as experimental ones are apart, less the same share of experimental
+    ones, which the empty ones are among. And `coverage`, the share of
     experimental patches that have a generated one as near as their fifth nearest experimental one (Naeem et al., ICML
     2020), over the same for two halves of the experimental patches: 1 is ideal, and a few images repeated cover little,
     as do images that are unlike any experimental one.
@@ -253,10 +254,14 @@ def _diversity(made: Features, real: Features) -> float | None:
 
 
 def _repeated(made: Features, real: Features) -> float:
-    """Return the share of generated patches that have a twin among the others."""
+    """Return the share of generated patches that have a twin among the others, less that of experimental ones.
+
+    Of an experiment with much empty background many patches are the same as well, and should be.
+    """
     scale = _unit(real)
-    usual = float(np.median(_nearest(real / scale)[:, 0]))
-    return float(np.mean(_nearest(made / scale)[:, 0] < usual / 10))
+    among_real, among_made = (_nearest(features / scale)[:, 0] for features in (real, made))
+    twin = float(np.median(among_real)) / 10
+    return max(0.0, float(np.mean(among_made < twin) - np.mean(among_real < twin)))
 
 
 def _unit(real: Features) -> Features:

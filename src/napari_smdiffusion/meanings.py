@@ -53,7 +53,10 @@ MEANINGS: dict[str, str] = {
         "How different generated patches are from each other, relative to experimental ones: 1 is ideal, well below 1 "
         "means that they repeat themselves."
     ),
-    "realism.repeated": "Share of the generated patches that come more than once, of empty ones too: 0 is good.",
+    "realism.repeated": (
+        "Share of the generated patches that come more than once, beyond that of experimental ones (empty ones do): 0 "
+        "is good."
+    ),
     "realism.coverage": (
         "How many of the experimental patches have a generated one that is like them, relative to other experimental "
         "patches: 1 is ideal, and near 0 the generated patches repeat a few images or look like none of the experiment."
