@@ -4,8 +4,7 @@
 
 Three folds of 384 + 384 patches in all, rounded to the 8-bit grid of the source, at 128 pixels and at 256 pixels
 averaged 2 × 2. The floor is what two halves (upper and lower rows) of the experimental image give. Experimental
-patches are random windows of the training columns, and overlap between folds: that raises the floor and the AUC of a
-model alike.
+patches are random windows of the training columns, those of each fold of a third of its own (see `common.windows`).
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from common import TRAIN_COLUMNS, microtubules, save
+from common import TRAIN_COLUMNS, microtubules, save, windows
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.two_sample import EPOCHS, two_sample_test
 
@@ -30,12 +27,7 @@ SCALE = 24  # grey levels, about the standard deviation of the microtubule image
 
 def experimental(rows: slice, size: int, seed: int) -> npt.NDArray[Any]:
     """Return random windows of the training columns of the microtubule image."""
-    plane = microtubules()[0].pixels[0][rows, :TRAIN_COLUMNS]
-    rng = np.random.default_rng(seed)
-    corners = [
-        (rng.integers(plane.shape[0] - size + 1), rng.integers(plane.shape[1] - size + 1)) for _ in range(PATCHES)
-    ]
-    return np.stack([plane[y : y + size, x : x + size] for y, x in corners])
+    return windows(microtubules()[0].pixels[0][rows, :TRAIN_COLUMNS], size, PATCHES, seed)
 
 
 def judge(model: DiffusionModel, sizes: tuple[int, ...] = (128, 256), epochs: int = EPOCHS) -> dict[str, Any]:

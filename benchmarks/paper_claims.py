@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, commit, machine, microtubules
+from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, commit, machine, microtubules, windows
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -100,7 +100,7 @@ PATCH, BATCH = 180, 8
 
 # What pieces of a claim must have in common to be drawn together.
 SETTINGS = {
-    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "realism": "of black patches too", "solver": STEPS},
+    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "classifier": "thirds of columns", "solver": STEPS},
     "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
     "C": {
         "steps_a_minute": STEPS_A_MINUTE,
@@ -154,11 +154,6 @@ def trained(images: Sequence[Image], minutes: int, seed: int) -> DiffusionModel:
     return run(train_steps(images, config, start=load_diffusion_model(START)))
 
 
-def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
-    """Return random windows of an image."""
-    return draw_patches(list(image.pixels), size, count, np.random.default_rng(seed))
-
-
 # A
 
 
@@ -169,7 +164,7 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
     result: dict[str, Any] = {"steps": steps}
     for size, count in PATCHES.items():
         for name, part in (("", storm), ("training_", train)):
-            real = windows(part, size, count, seed)
+            real = windows(part.pixels[0], size, count, seed)
             result[f"auc_{name}{size}"] = two_sample_test(real, made[size], seed=seed).auc
     result["realism"] = {name: realism_against(part, made[128], seed) for name, part in parts(structure).items()}
     result["black"] = float((made[128].reshape(len(made[128]), -1).max(1) == 0).mean())
@@ -220,9 +215,9 @@ def halves(structure: str, seed: int) -> dict[str, Any]:
     two = [storm.crop(half, slice(None)) for half in (slice(0, rows), slice(rows, None))]
     found: dict[str, Any] = {}
     for size, count in PATCHES.items():
-        top, bottom = (windows(part, size, count, seed + 100 * (k + 1)) for k, part in enumerate(two))
+        top, bottom = (windows(part.pixels[0], size, count, seed + 100 * (k + 1)) for k, part in enumerate(two))
         found[f"auc_two_halves_{size}"] = two_sample_test(top, bottom, seed=seed).auc
-    seen = windows(train, 128, PATCHES[128], seed)
+    seen = draw_patches(list(train.pixels), 128, PATCHES[128], np.random.default_rng(seed))
     found["realism"] = {
         name: realism_against(part, seen, seed) for name, part in parts(structure).items() if name != "training"
     }

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
-from napari_smdiffusion import EnhancedField, Image, compare_images, simulate
+from napari_smdiffusion import EnhancedField, Image, compare_images, comparison, simulate
+from napari_smdiffusion.comparison import compare_steps
 from napari_smdiffusion.enhanced_field import judge_enhanced
 from napari_smdiffusion.registration import translated
 
@@ -111,6 +112,20 @@ def test_generated_patches_that_are_blurred_have_less_resolution(tmp_path):
     made = Image(gaussian_filter(real.pixels, (0, 3, 3)), 20.0, name="blurred")
     found = compare_images([real], made, [], tmp_path)["resolution"]
     assert found["generated"] > 1.3 * found["experimental"]
+
+
+def test_a_training_image_that_is_too_small_is_refused_at_once(tmp_path):
+    real, made, small = (simulate("microtubules", 1, size, 20.0, seed=s) for s, size in ((1, 512), (2, 512), (3, 96)))
+    steps = compare_steps([real], made, [small], tmp_path)
+    with pytest.raises(ValueError, match="smaller than the patches"):
+        next(steps)
+
+
+def test_of_very_many_patches_some_are_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "_JUDGED", 10)
+    real, made = (simulate("microtubules", 1, 512, 20.0, seed=seed) for seed in (1, 2))
+    report = compare_images([real], made, [], tmp_path)
+    assert report["provenance"]["patches"] == {"experimental": 10, "generated": 10}
 
 
 def test_copies_are_found_wherever_they_are_and_it_is_said_where(tmp_path):

@@ -1,6 +1,7 @@
 """The enhancer: tiles without seams, pixels where they belong, and a result better than interpolation."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,10 @@ def test_uncertainty(tiny_enhancer, widefield):
     assert both.uncertainty.pixels.min() >= 0
     assert both.uncertainty.pixels.max() > 0
     assert both.uncertainty.provenance["kind"].startswith("uncertainty")
+    # What was never calibrated states nothing.
+    plain = replace(tiny_enhancer, calibration=None).enhance_with_uncertainty(widefield, tile=64).uncertainty
+    assert both.uncertainty.provenance["settings"]["confidence"] == 0.9
+    assert plain.provenance["settings"]["confidence"] is None
     whole = tiny_enhancer.enhance_with_uncertainty(widefield, tile=512).uncertainty.pixels
     assert np.abs(whole - both.uncertainty.pixels).max() <= 2e-3 * np.ptp(both.image.pixels)
 

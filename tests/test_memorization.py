@@ -96,7 +96,25 @@ def test_a_held_out_patch_that_was_trained_on_does_not_hide_the_copies(drawn):
     leaked = np.concatenate([held_out, training[0][np.newaxis, 100:164, 30:94]])
     report = memorization(patches, training, leaked)
     assert report["copies"] == len(where)
-    assert report["held_out_copies"] == 1
+    assert report["held_out_copies"] == 0
+    assert report["held_out_trained_on"] == 1
+    assert "1 more experimental patch is in the training images" in report["verdict"]
+
+
+def test_copies_are_not_excused_by_experimental_patches_that_were_trained_on(drawn):
+    training, held_out, new = drawn
+    trained_on = grid_patches([training[0][8:200, 4:196], training[1][8:200, 4:196]], 64)
+    copies = grid_patches([training[0][30:222, 20:212]], 64)
+    report = memorization(np.concatenate([new, copies]), training, np.concatenate([held_out, trained_on]))
+    assert report["copies"] == len(copies)
+    assert report["verdict"].startswith(f"Some images are copied: {len(copies)} of {len(new) + len(copies)}")
+
+
+def test_an_empty_training_plane_holds_no_copy(drawn):
+    training, held_out, new = drawn
+    empty = np.zeros_like(training[0])
+    with_it, without = (memorization(new, planes, held_out) for planes in ([*training, empty], training))
+    assert with_it == without
 
 
 def test_symmetric_structures_that_are_copied_are_found_too():
@@ -128,7 +146,8 @@ def test_held_out_patches_that_were_trained_on_are_no_measure(drawn):
     seen = grid_patches([training[0]], 64)
     report = memorization(patches, training, np.concatenate([held_out[:16], seen]))
     assert report["copies"] == len(where)
-    assert report["held_out_copies"] == len(seen)
+    assert report["held_out_copies"] == 0
+    assert report["held_out_trained_on"] == len(seen)
     with pytest.raises(ValueError, match="give other experimental images"):
         memorization(patches, training, seen)
 

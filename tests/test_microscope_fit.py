@@ -44,10 +44,23 @@ def test_the_microscope_is_found_again(fields, width, haze, haze_width, photons)
     assert coarse.haze == pytest.approx(haze, abs=0.25)
 
 
+def test_sources_in_other_units_count_alike(fields):
+    random = torch.Generator().manual_seed(0)
+    counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], MicroscopeConfig(), 20.0, FACTOR, random)
+    camera = Image(counts[:, 0].numpy(), 20.0 * FACTOR)
+    other = simulate("mitochondria", 1, 640, 20.0, seed=3)
+    as_counts = Image(255 * other.pixels + 100, 20.0)
+    one, same = (fit_microscope(camera, [fields[1], image], MicroscopeConfig(), FACTOR) for image in (other, as_counts))
+    assert same.width == pytest.approx(one.width, rel=0.02)
+    assert same.haze == pytest.approx(one.haze, abs=0.02)
+
+
 def test_what_cannot_be_fitted_is_said(fields):
     small = Image(np.random.default_rng(0).random((1, 40, 70)).astype(np.float32), 20.0, name="small.tif")
     with pytest.raises(ValueError, match=r"small\.tif is 40 × 70 pixels.*at least 80"):
         fit_microscope(fields[0], [small], MicroscopeConfig(), FACTOR)
+    with pytest.raises(ValueError, match=r"pixels of 80 nm, and 5 times those of .* are 100 nm"):
+        fit_microscope(Image(fields[0].pixels, 80.0), [fields[1]], MicroscopeConfig(), FACTOR)
     flat = Image(np.ones((1, 90, 90), np.float32), 100.0, name="flat.tif")
     with pytest.raises(ValueError, match=r"flat\.tif"):
         fit_microscope(flat, [fields[1]], MicroscopeConfig(), FACTOR)

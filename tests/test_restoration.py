@@ -189,6 +189,10 @@ def test_units_do_not_matter():
     truth = simulate("microtubules", size=128, seed=1).pixels[0]
     said, small = (restoration(unit * gaussian_filter(truth, 1), unit * truth) for unit in (1, np.float32(1e-6)))
     assert small == pytest.approx(said, rel=1e-3)
+    coarse = gaussian_filter(truth, 6).reshape(32, 4, 32, 4).mean((1, 3)) * 1000
+    maps = [error_map(truth * unit, coarse, 4) for unit in (1, np.float32(1e-9))]
+    assert maps[0].rsp > 0.9
+    assert maps[1].rsp == pytest.approx(maps[0].rsp, rel=1e-3)
 
 
 def test_a_constant_image_explains_nothing():

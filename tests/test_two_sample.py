@@ -29,6 +29,13 @@ def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
     assert alike.by_chance == pytest.approx(0.09, abs=0.005)
 
 
+@pytest.mark.parametrize("offset", [1_000, 30_000])
+def test_a_background_of_any_height_hides_nothing(kinds, offset):
+    first, second = kinds
+    moved = [two_sample_test(first + base, np.round(2 * second) + base, epochs=3).auc for base in (0, offset)]
+    assert moved[1] == pytest.approx(moved[0], abs=0.02)
+
+
 def test_small_differences_are_seen_and_larger_ones_better(kinds):
     first, second = kinds
     found = [two_sample_test(first, np.round(factor * second), epochs=6).auc for factor in (1.0, 1.3, 2.0)]

@@ -22,6 +22,7 @@ from .files import (
     write_image,
     written_whole,
 )
+from .model_folder import check_place
 from .progress import Reporter, Steps, run, stop_on_interrupt
 from .summary import summary
 
@@ -62,7 +63,21 @@ def _check_file(path: str | Path) -> Path:
     # What was generated can be generated again; a measured image cannot be measured again.
     if path.is_file() and not made_here(path):
         raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file, so that it is kept.")
-    # Try it, rather than guess from permissions.
+    _try(path)
+    return path
+
+
+def _check_folder(path: str | Path) -> Path:
+    """Return the folder that results will be written into, or raise before any work is done."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"--out {path} is a file: name a folder.")
+    _try(path / "report.json")
+    return path
+
+
+def _try(path: Path) -> None:
+    """Raise an OSError if a file cannot be written; try it, rather than guess from permissions."""
     existed = [parent for parent in path.parents if parent.exists()]
     try:
         with written_whole(path):
@@ -71,7 +86,6 @@ def _check_file(path: str | Path) -> Path:
         for parent in path.parents:
             if parent not in existed:
                 parent.rmdir()
-    return path
 
 
 class _TrialError(Exception):
@@ -86,9 +100,9 @@ def demo(options: Namespace) -> None:
         raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.")
     from .demo import run_demo
 
-    out = Path(options.out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file: name a folder.")
+    out = _check_folder(options.out)
+    for name in ("generated.tif", "enhanced.tif"):
+        _check_file(out / name)
     report = run_demo(_demo_input(options), out, options.minutes, options.seed)
     for line in summary(report):
         _say(line)
@@ -195,9 +209,7 @@ def compare(options: Namespace) -> None:
         others = (read_image(path) if path else None for path in (options.reference, options.uncertainty))
         enhanced = EnhancedField(read_image(options.enhanced), read_image(options.widefield), *others)
     training = read_images(options.training) if options.training else []
-    out = Path(options.out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file: name a folder.")
+    out = _check_folder(options.out)
     report = compare_images(experimental, generated, training, out, enhanced)
     for line in summary(report):
         _say(line)
@@ -212,6 +224,8 @@ def train_enhancer(options: Namespace) -> None:
     coarse = [] if options.widefield is None else [read_image(path) for path in options.widefield]
     if coarse and len(coarse) != len(images):
         raise ValueError(f"--widefield names {len(coarse)} images for {len(images)} super-resolution images.")
+    out = Path(options.out)
+    check_place(out)
     if options.fit is not None:
         from .microscope_fit import fit_microscope
 
@@ -220,7 +234,6 @@ def train_enhancer(options: Namespace) -> None:
         microscope = found.config(microscope)
     from .enhancer_training import train_enhancer_steps
 
-    out = Path(options.out)
     _drained(
         lambda stop: train_enhancer_steps(
             images,
@@ -337,7 +350,6 @@ def import_(options: Namespace) -> None:
     """Make a model of a checkpoint of the reference implementation."""
     config = _config(ImportConfig, options)
     out = Path(options.out)
-    from .model_folder import check_place
     from .reference_checkpoint import import_checkpoint
 
     check_place(out)

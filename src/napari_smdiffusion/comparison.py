@@ -35,6 +35,7 @@ _SIZES = (128, 96, 64)
 _ENOUGH = 8  # patches of each kind
 _TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
 _PARTS = 5
+_JUDGED = 1000  # patches of each kind by their textures and skeletons, at most: it takes a minute
 _LOOKED_UP = 400  # patches of each kind that are looked for in the training images, at most
 
 
@@ -115,16 +116,18 @@ def _compare_generated(
     """Add to `report` what patches of both kinds tell, and return what a picture shows of them."""
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
+    planes = [plane for image in training for plane in image.pixels]
+    _check_planes(planes, size)
     yield _part(0, stop)
-    report["realism"] = realism(made, real, pixel_size)
-    report["spectrum"] = spectra(real, made, pixel_size)
-    report["histogram"] = histograms(real, made, contrast([real, made], 99.95))
+    some_real, some_made = _some(real, _JUDGED), _some(made, _JUDGED)
+    report["realism"] = realism(some_made, some_real, pixel_size)
+    report["spectrum"] = spectra(some_real, some_made, pixel_size)
+    report["histogram"] = histograms(some_real, some_made, contrast([some_real, some_made], 99.95))
     yield _part(1, stop)
-    report |= _filaments(made, real, pixel_size)
+    report |= _filaments(some_made, some_real, pixel_size)
     yield _part(2, stop)
     report |= _told_apart(experimental, generated, stop)
     yield _part(3, stop)
-    planes = [plane for image in training for plane in image.pixels]
     seen = {image.digest for image in training} & {image.digest for image in experimental}
     looked_up = None
     if seen:
@@ -132,25 +135,34 @@ def _compare_generated(
             "The experimental images are training images: give images that the model was not trained on."
         )
     elif planes:
-        _check_planes(planes, size)
-        some = np.unique(np.linspace(0, len(made) - 1, min(len(made), _LOOKED_UP)).round().astype(int))
+        some = _spread(len(made), _LOOKED_UP)
         try:
-            looked_up = look_for_copies(made[some], planes, real[:: -(-len(real) // _LOOKED_UP)])
+            looked_up = look_for_copies(made[some], planes, _some(real, _LOOKED_UP))
         except ValueError as error:
             report["memorization_left_out"] = str(error)
         else:
             report["memorization"] = {**looked_up.report, "copied": _places(looked_up, some, generated, size)}
     yield _part(4, stop)
-    report |= _finest_detail(made, real, pixel_size)
+    report |= _finest_detail(some_made, some_real, pixel_size)
     provenance |= {
         "experimental": [Path(image.name).name for image in experimental],
         "generated": {"name": Path(generated.name).name, **generated.provenance},
         "training": [Path(image.name).name for image in training],
         "patch": size,
-        "patches": {"experimental": len(real), "generated": len(made)},
+        "patches": {"experimental": len(some_real), "generated": len(some_made)},
     }
     found = report["spectrum"], report["histogram"]
-    return ComparedPatches(real, made, pixel_size, *found, planes, looked_up)
+    return ComparedPatches(some_real, some_made, pixel_size, *found, planes, looked_up)
+
+
+def _spread(count: int, most: int) -> Any:
+    """Return at most so many of the indices of `count` patches, spread evenly over all of them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def _some(patches: Pixels, most: int) -> Pixels:
+    """Return the patches, or of more than `most` so many of them."""
+    return patches if len(patches) <= most else patches[_spread(len(patches), most)]
 
 
 def _places(looked_up: LookedUp, which: Any, generated: Image, size: int) -> list[dict[str, int]]:

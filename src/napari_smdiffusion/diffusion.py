@@ -228,7 +228,7 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
         pixels[:done],
         model.pixel_size,
         name=f"{model.name} (synthetic)",
-        provenance=_provenance(model, config),
+        provenance=provenance(model, config),
     )
 
 
@@ -261,7 +261,8 @@ def _generate_batch(
     return intensities(to_numpy(guess), model.scaling)
 
 
-def _provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:
+def provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:
+    """Return what generated images say of themselves."""
     return {
         "kind": "synthetic",
         "made_by": f"napari-smdiffusion {__version__}",

@@ -204,17 +204,23 @@ def restored(field: EnhancedField, columns: slice = slice(None), rows: slice = s
     if field.reference is None:
         raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")
     truth = field.reference.pixels
-    plain = [zoom(plane, field.factor, order=3, grid_mode=True, mode="nearest") for plane in field.widefield.pixels]
     by = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
     there = [bool(np.ptp(plane[rows, columns]) > 0) for plane in truth]
     if not any(there):
         raise ValueError("The super-resolution image is constant: there is nothing to compare with.")
     found: dict[str, Any] = {"registered": {"offset": list(by)}}
-    for kind, planes in (("enhanced", field.enhanced.pixels), ("interpolated", plain)):
-        laid = [translated(plane, by) for plane in planes]
-        for where, some in ((found, planes), (found["registered"], laid)):
-            compared = zip(some, truth, there, strict=True)
-            where[kind] = _means([restoration(p[rows, columns], t[rows, columns]) for p, t, shown in compared if shown])
+    as_is: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
+    laid: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
+    # Plane by plane: a stack may be large.
+    for sharp, camera, plane, shown in zip(field.enhanced.pixels, field.widefield.pixels, truth, there, strict=True):
+        if not shown:
+            continue
+        plain = zoom(camera, field.factor, order=3, grid_mode=True, mode="nearest")
+        for kind, image in (("enhanced", sharp), ("interpolated", plain)):
+            as_is[kind].append(restoration(image[rows, columns], plane[rows, columns]))
+            laid[kind].append(restoration(translated(image, by)[rows, columns], plane[rows, columns]))
+    for kind in as_is:
+        found[kind], found["registered"][kind] = _means(as_is[kind]), _means(laid[kind])
     return found
 
 

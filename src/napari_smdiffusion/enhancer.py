@@ -282,12 +282,15 @@ def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> d
 
 def uncertainty_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
     """Return the provenance of the uncertainty map of what `enhancer` makes of `image`."""
+    facts = enhanced_facts(enhancer, image, config)
+    if enhancer.calibration is None:
+        facts["settings"]["confidence"] = None  # nobody knows how often it holds
     meaning = (
         f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
         if enhancer.calibration is not None
         else "standard deviation over the 8 symmetries of the input"
     )
-    return {**enhanced_facts(enhancer, image, config), "kind": "uncertainty of an enhanced image", "meaning": meaning}
+    return {**facts, "kind": "uncertainty of an enhanced image", "meaning": meaning}
 
 
 def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:

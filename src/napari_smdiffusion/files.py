@@ -62,8 +62,8 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
             if "S" in series.axes and series.shape[series.axes.index("S")] > 1:
                 raise ValueError(f"{path} is a color (RGB) image: convert it to grayscale first.")
             pixels = series.asarray()
-            found = _tiff_pixel_size(tiff)
             facts = _read_facts(tiff)
+            size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
     except ValueError as error:
         if str(error).startswith(str(path)):
             raise
@@ -74,7 +74,6 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
     singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
     pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
     origin = facts.get("origin_nm", (0.0, 0.0))
-    size = pixel_size or facts.get("pixel_size_nm") or found
     return Image(pixels, size, (origin[0], origin[1]), str(path), facts.get("provenance", {}))
 
 
@@ -87,33 +86,58 @@ def _read_facts(tiff: Any) -> dict[str, Any]:
     return {}
 
 
-def made_here(path: Path) -> bool:
-    """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
+def facts_of(path: Path) -> tuple[dict[str, Any], float | None]:
+    """Return the provenance and the pixel size in nm that stand in a TIFF file; nothing and None of any other file."""
     import tifffile
 
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return {}, None
     try:
         with tifffile.TiffFile(path) as tiff:
-            return str(_read_facts(tiff).get("provenance", {}).get("kind", "experimental")) != "experimental"
+            facts = _read_facts(tiff)
+            return dict(facts.get("provenance", {})), facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
     # See `_read_tiff`.
     except Exception:
-        return False
+        return {}, None
 
 
-def _tiff_pixel_size(tiff: Any) -> float | None:
-    """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags, or None."""
+def made_here(path: Path) -> bool:
+    """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
+    return str(facts_of(path)[0].get("kind", "experimental")) != "experimental"
+
+
+def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
+    """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags, or None.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are not square.
+    """
+    sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size is not None]
+    if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
+        raise ValueError(
+            f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first, or give "
+            "their size, if the file is wrong."
+        )
+    return sides[-1] if sides else None
+
+
+def _tiff_pixel_side(tiff: Any, axis: str) -> float | None:
+    """Return how large a pixel is along "Y" or "X", in nm."""
     if tiff.is_ome:
         from xml.etree import ElementTree
 
         with suppress(ElementTree.ParseError, ValueError, KeyError):
             for element in ElementTree.fromstring(tiff.ome_metadata).iter():
-                if element.tag.endswith("}Pixels") and "PhysicalSizeX" in element.attrib:
-                    unit = element.attrib.get("PhysicalSizeXUnit", "µm")
-                    return float(element.attrib["PhysicalSizeX"]) * _NM[unit]
+                if element.tag.endswith("}Pixels") and f"PhysicalSize{axis}" in element.attrib:
+                    unit = element.attrib.get(f"PhysicalSize{axis}Unit", "µm")
+                    return float(element.attrib[f"PhysicalSize{axis}"]) * _NM[unit]
         return None
     tags = tiff.pages[0].tags
-    if "XResolution" not in tags:
+    if f"{axis}Resolution" not in tags:
         return None
-    numerator, denominator = tags["XResolution"].value
+    numerator, denominator = tags[f"{axis}Resolution"].value
     if not numerator or not denominator:
         return None
     if tiff.is_imagej:

@@ -142,8 +142,12 @@ MEANINGS: dict[str, str] = {
     ),
     "memorization.copies": "How many generated patches were called copies of a training image: 0 is good.",
     "memorization.held_out_copies": (
-        "How many held-out experimental patches were called copies: 0 is expected, and more mean that they were in the "
-        "training images, or that so many are called copies by mistake."
+        "How many of the other held-out experimental patches were called copies: 0 is expected, and more mean that so "
+        "many are called copies by mistake, or lie in the training images a little changed."
+    ),
+    "memorization.held_out_trained_on": (
+        "How many experimental patches lie in the training images as they are: 0 is expected. They are left out, for "
+        "what the model was trained on says nothing of what it copies."
     ),
     "memorization.threshold_correlation": (
         "The correlation from which on a patch is called a copy whatever its margin, for structures that look alike in "

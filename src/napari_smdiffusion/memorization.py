@@ -112,7 +112,9 @@ class _Searched:
     def prepare(self, shape: tuple[int, int]) -> None:
         """Compute what patches of this shape need, before threads share it."""
         if shape not in self._inverse_norms:
-            self._inverse_norms[shape] = (1 / _window_norms(self._wide, shape, _FLAT)).astype(np.float32)
+            # At least what float32 can invert: an empty plane has no contrast at all.
+            norms = np.maximum(_window_norms(self._wide, shape, _FLAT), 1e-30)
+            self._inverse_norms[shape] = (1 / norms).astype(np.float32)
 
     def best(self, patch: Pixels) -> tuple[float, int, int]:
         """Return the highest correlation of a patch with any window, and the corner (y, x) of that window."""
@@ -243,8 +245,8 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     `generated_median` and `held_out_median` of the highest correlations; `fraction_above_held_out_99`, the share of
     generated patches above the 99th percentile of the held-out ones: about 1 in as many as are held out, at least 0.01,
     for a model that copies nothing; `threshold` of the margin and `threshold_correlation`; `copied`, a flag for each
-    generated patch; `copies` and `held_out_copies`, how many of each kind are called copies; and the `verdict` in
-    words.
+    generated patch; `copies` and `held_out_copies`, how many of each kind are called copies; `held_out_trained_on`, how
+    many of those held out are in the training images as they are, which count for nothing; and the `verdict` in words.
 
     Raises
     ------
@@ -284,7 +286,9 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
         return np.asarray((margins > margin) | ((correlations > correlation) & (pixels >= rich)))
 
     copied = called(made_margin, made_r, made_pixels)
-    known = int(called(real_margin, real_r, real_pixels).sum())
+    # What was trained on after all lies in the training images, and excuses no copy.
+    known = int(called(real_margin, real_r, real_pixels)[null].sum())
+    trained_on = int((real_r >= _SAME).sum())
     flags = tuple(bool(flag) for flag in copied)
     report = {
         "generated_median": float(np.median(made_r)),
@@ -294,8 +298,9 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
         "threshold_correlation": correlation,
         "copies": int(copied.sum()),
         "held_out_copies": known,
+        "held_out_trained_on": trained_on,
         "copied": list(flags),
-        "verdict": _verdict(int(copied.sum()), len(made), known, len(real)),
+        "verdict": _verdict(int(copied.sum()), len(made), known, int(null.sum()), trained_on),
     }
     return LookedUp(looked_up[0], tuple(made), flags, report)
 
@@ -326,7 +331,15 @@ def _threshold(null: Values, count: int) -> float:
     return above(float(ordinary.mean()), len(ordinary))
 
 
-def _verdict(copies: int, count: int, known: int, held_out: int) -> str:
+def _verdict(copies: int, count: int, known: int, held_out: int, trained_on: int) -> str:
+    said = _said_of_copies(copies, count, known, held_out)
+    if not trained_on:
+        return said
+    them = "patch is" if trained_on == 1 else "patches are"
+    return f"{said} {trained_on} more experimental {them} in the training images: give others for a surer judgement."
+
+
+def _said_of_copies(copies: int, count: int, known: int, held_out: int) -> str:
     if copies * held_out <= known * count:
         told = f"none of {count}" if not copies else f"{copies} of {count}"
         beside = f", no more often than experimental ones ({known} of {held_out})" if copies else ""

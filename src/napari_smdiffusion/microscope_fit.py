@@ -30,6 +30,7 @@ _SIDE, _LEAST = 64, 16  # widefield pixels at most and at least of the patches w
 _RINGS = 3 / 8  # per pixel of such a side
 _SPREAD = 0.15  # the fitted values are given this range, for no fit is exact
 _POOR = 0.3  # residual
+_OTHER_PIXELS = 0.15  # relative difference of pixel sizes that is no rounding
 _BRIGHT = 99.5  # percentile that counts as bright in a widefield image
 
 
@@ -107,23 +108,29 @@ def fit_microscope(
     Raises
     ------
     ValueError
-        If an image is too small, or the pixel size is not known.
+        If an image is too small, or the pixel size is not known or contradicts the factor.
     """
     pixel_size = sharp[0].pixel_size
     if pixel_size is None:
         raise ValueError(f"{sharp[0].name} has no pixel size: give it in nm to fit the microscope.")
     side = _side(widefield, sharp, upscale)
     rings = int(side * _RINGS)
+    wide = pixel_size * upscale
+    if widefield.pixel_size and abs(widefield.pixel_size / wide - 1) > _OTHER_PIXELS:
+        raise ValueError(
+            f"{widefield.name} has pixels of {widefield.pixel_size:.4g} nm, and {upscale} times those of "
+            f"{sharp[0].name} are {wide:.4g} nm: correct the factor or the pixel size."
+        )
     camera = _patches(widefield, 1, side)
-    structure = np.concatenate([_patches(image, upscale, side) for image in sharp])
+    # Each image in units of its own mean light, so that those in other units count alike.
+    structure = np.concatenate([_of_mean_1(_patches(image, upscale, side)) for image in sharp])
     dark, bright = (float(v) for v in np.percentile(widefield.pixels, (1.0, _BRIGHT)))
     if not dark < bright:
         raise ValueError(f"All pixels of {widefield.name} have the value {dark:g}: give an image with something in it.")
     seen = _spectrum(((camera - dark) / (bright - dark)).astype(np.float32), rings)
-    # In units of its own mean light, of which the widefield image shows as much.
+    # The widefield image shows as much light.
     light = float((camera.mean() - dark) / (bright - dark))
-    emitted = _spectrum((structure / max(float(structure.mean()), 1e-9) * light).astype(np.float32), rings)
-    wide = pixel_size * upscale
+    emitted = _spectrum((structure * light).astype(np.float32), rings)
     frequency = (np.arange(rings) + 0.5) / rings * 0.5 / wide
     in_focus = psf_sigma(microscope.na, microscope.wavelength)
 
@@ -173,6 +180,11 @@ def _patches(image: Image, factor: int, side: int) -> npt.NDArray[np.float32]:
         y, x = (length // factor for length in plane.shape)
         planes.append(plane[: y * factor, : x * factor].reshape(y, factor, x, factor).mean((1, 3)))
     return grid_patches(planes, side)
+
+
+def _of_mean_1(patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    above = patches - np.percentile(patches, 1).astype(np.float32)
+    return np.asarray(above / max(float(above.mean()), 1e-9), np.float32)
 
 
 def _spectrum(patches: npt.NDArray[np.float32], rings: int) -> Curve:

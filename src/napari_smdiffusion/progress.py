@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,15 @@ class Note:
     message: str
 
 
-Event: TypeAlias = Progress | Preview | Generated | TileDone | Note
+@dataclass(frozen=True)
+class PartDone:
+    """Part `index` of work in several parts is finished; stopping the rest does not take its result back."""
+
+    index: int
+    result: Any
+
+
+Event: TypeAlias = Progress | Preview | Generated | TileDone | PartDone | Note
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[Event, None, Result]
 Stop: TypeAlias = Callable[[], bool]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _REGISTERED = 0.35  # correlation above which a super-resolution image is taken to lie in the widefield image
 _FOCUS, _PEAK = 1.5, 6  # widefield pixels: blur of the super-resolution image, and how wide its correlation peak is
 _HAZE = 3.0  # widefield pixels: what is wider is left out
+_LARGEST = 2560  # super-resolution pixels along a side: more says nothing more, and takes gigabytes
 _MOST = 2  # widefield pixels by which a pair may be off
 # In units of 1/√(widefield pixels): simulated images of different fields reached 2.7 to 4.2, those of one field 13 up.
 _CHANCE = 5.0
@@ -79,15 +80,23 @@ def registration_shift(
     images of different fields do by chance.
     """
     most = _MOST * factor
-    maps = [_correlations(w, s, factor, most + 1) for w, s in zip(widefield, sharp, strict=True)]
+    # The middle of a large field says it as well.
+    side = _LARGEST // factor
+    pairs = [(_middle(w, side), _middle(s, side * factor)) for w, s in zip(widefield, sharp, strict=True)]
+    maps = [_correlations(w, s, factor, most + 1) for w, s in pairs]
     found = np.mean(maps, axis=0)
     y, x = (int(i) + 1 for i in np.unravel_index(int(found[1:-1, 1:-1].argmax()), (2 * most + 1,) * 2))
-    by_chance = _CHANCE / np.sqrt(sum(plane.size for plane in widefield))
+    by_chance = _CHANCE / np.sqrt(sum(w.size for w, _ in pairs))
     # At the edge the search has run away: a pair that is off so far is no pair.
     if found[y, x] <= by_chance or max(abs(y - most - 1), abs(x - most - 1)) == most:
         return 0.0, 0.0
     down, right = _vertex(*found[y - 1 : y + 2, x]), _vertex(*found[y, x - 1 : x + 2])
     return most + 1 - y - down, most + 1 - x - right
+
+
+def _middle(plane: Pixels, side: int) -> Pixels:
+    y, x = (max(0, length - side) // 2 for length in plane.shape)
+    return plane[y : y + side, x : x + side]
 
 
 def _correlations(widefield: Pixels, sharp: Pixels, factor: int, most: int) -> Pixels:

@@ -202,6 +202,8 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     """
     y, x = widefield.shape
     gathered = enhanced.reshape(y, factor, x, factor).mean((1, 3), dtype=np.float32)
+    # Of the size of the constant that is fitted beside it: least squares would drop what is far smaller.
+    gathered = gathered / (float(gathered.std()) or 1.0)
 
     # The widths are found in the middle of a large image, which is quick and enough.
     middle = tuple(

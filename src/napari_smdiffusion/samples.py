@@ -83,11 +83,12 @@ def _fetched(path: str) -> Path:
     import pooch
 
     address = os.environ.get("SMDIFFUSION_SAMPLES", SFSRM)
+    kept = user_folder() / "samples"
     pooch.get_logger().setLevel("WARNING")
     try:
-        found = pooch.retrieve(
-            address + path, known_hash=_HASHES[path], fname=Path(path).name, path=user_folder().parent / "samples"
-        )
+        found = pooch.retrieve(address + path, known_hash=_HASHES[path], fname=Path(path).name, path=kept)
+    except PermissionError as error:
+        raise OSError(f"{kept} cannot be written: set SMDIFFUSION_HOME to a folder of yours.") from error
     # requests, urllib and pooch raise many kinds of errors; to a person they are all the same.
     except Exception as error:
         raise OSError(

@@ -16,7 +16,8 @@ from .progress import Stop, never
 Pixels = npt.NDArray[np.float32]
 
 EPOCHS = 12
-_FOLDS, _BATCH = 3, 32
+FOLDS = 3
+_BATCH = 32
 _LEAST = 24  # patches of each kind: one batch to learn from
 _COARSE = 256  # pixels; from here on 2 × 2 are averaged, so that the network sees as far in the field
 
@@ -63,8 +64,11 @@ def two_sample_test(
     experimental, generated
         (N, Y, X) patches of one size, at least 24 of each. Where the experimental ones are whole numbers, the generated
         ones are rounded to them: fractions would be too easy a mark. From 256 pixels on, 2 × 2 pixels are averaged.
+        Patch i is tested by the classifier that learned from those of other i modulo 3 (`FOLDS`): patches that overlap
+        must have the same, or it has seen a part of what it is tested on.
     scale
-        Intensity that becomes 1 for the network; by default the standard deviation of the experimental patches.
+        Intensity above the background, the 1st percentile of the experimental patches, that becomes 1 for the
+        network; by default their standard deviation.
     seed
         Of the classifier.
     epochs
@@ -85,13 +89,16 @@ def two_sample_test(
             f"experimental and {generated.shape} generated: generate more, or use smaller patches."
         )
     unit = scale or float(experimental.std()) or 1.0
-    kinds = [np.asarray(patches, np.float32) / unit for patches in _on_one_grid(experimental, generated)]
+    kinds = [np.asarray(patches, np.float32) for patches in _on_one_grid(experimental, generated)]
     if experimental.shape[-1] >= _COARSE:
         kinds = [halved(patches) for patches in kinds]
+    # Of a large offset, the edge that the convolutions' zeros make at the border would be all that is seen.
+    background = float(np.percentile(kinds[0], 1))
+    kinds = [(patches - background) / unit for patches in kinds]
     x, y = np.concatenate(kinds), np.repeat([False, True], [len(experimental), len(generated)])
-    fold = np.concatenate([np.arange(len(kind)) % _FOLDS for kind in kinds])
+    fold = np.concatenate([np.arange(len(kind)) % FOLDS for kind in kinds])
     result = []
-    for k in range(_FOLDS):
+    for k in range(FOLDS):
         net = _trained(x[fold != k], y[fold != k], seed + k, epochs, stop)
         with torch.no_grad():
             views = [net(torch.from_numpy(symmetry(x[fold == k], s).copy())[:, None])[:, 0] for s in range(4)]

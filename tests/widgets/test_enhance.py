@@ -46,10 +46,12 @@ def test_in_place_and_back(viewer, dock, click, coarse, widefield):
     click(dock, dock.run_button)
     assert len(viewer.layers) == 1
     assert coarse.data.shape == (600, 524)
+    assert coarse.name == "cell (enhanced ×4)"
     np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
     once = coarse.data.copy()
     coarse.name = "renamed"
-    dock.layer_list.choose([coarse])
+    viewer.add_image(np.eye(64), name="finer", scale=(20, 20), units=("nm", "nm"))
+    assert dock.layer_list.layers() == [coarse]  # nobody chose it, but it is the widefield image still
     click(dock, dock.run_button)  # again: the original is enhanced, not what was made of it
     np.testing.assert_allclose(coarse.data, once)
     np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
@@ -58,6 +60,7 @@ def test_in_place_and_back(viewer, dock, click, coarse, widefield):
     np.testing.assert_allclose(_corners(coarse, (150, 131)), before)
     assert list(coarse.contrast_limits) == limits
     assert coarse.metadata == {}
+    assert coarse.name == "renamed"
     click(dock, dock.restore)
     assert "nothing to restore" in dock.status.text()
 
@@ -114,7 +117,7 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     click(dock, dock.run_button)
     assert "to be fitted to" in dock.status.text()
     dock.layer_list.choose([coarse])
-    dock.training.factor.show_values({"upscale": 2})
+    dock.training.factor.show_values({"upscale": 4})
     click(dock, dock.run_button)
     assert "trained" in dock.status.text()
     low, high = load_enhancer("mine").microscope.photons_range
@@ -124,7 +127,7 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     assert facts["weights"] == [1.0, 1.0]
     assert dock.model.model() == "mine"
     assert not dock.training.isVisible()
-    assert viewer.layers["cell (enhanced ×2)"].data.shape == (300, 262)
+    assert viewer.layers["cell (enhanced ×4)"].data.shape == (600, 524)
 
 
 def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer):

@@ -10,6 +10,7 @@ import torch
 from qtpy.QtCore import QThreadPool
 
 from napari_smdiffusion import load_diffusion_model
+from napari_smdiffusion.widgets.compare import canvas_grid
 
 from .conftest import quick_training
 
@@ -183,3 +184,50 @@ def test_docks_are_not_leaked(viewer, open_dock, qtbot):
     gc.collect()
     assert [ref() for ref in kept] == [None] * 4
     assert threading.active_count() <= before
+
+
+def test_closing_the_dock_keeps_the_images_that_are_finished(viewer, open_dock, click, qtbot, my_model):
+    dock = open_dock("Generate images")
+    dock.model.choose(my_model)
+    dock.main.show_values({"count": 500, "height": 64, "width": 64, "seed": 5})
+    dock.advanced.show_values({"steps": 4, "batch": 1})
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: bool(viewer.layers) and len(viewer.layers[0].data) > 2, timeout=30_000)
+    viewer.window.remove_dock_widget(dock)
+    (layer,) = viewer.layers
+    kept = len(layer.data)
+    expected = load_diffusion_model("tiny").generate(kept, size=64, seed=5, steps=4, batch=1)
+    np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
+    assert {"kind", "model", "settings", "training_data"} <= set(layer.metadata)
+    qtbot.wait(300)
+    assert len(layer.data) == kept
+
+
+def test_closing_the_dock_keeps_the_layers_that_are_enhanced(viewer, open_dock, click, qtbot, my_enhancer, widefield):
+    layers = [
+        viewer.add_image(np.concatenate([widefield.pixels] * n), name=f"{n} planes", scale=(1, 80, 80)) for n in (90, 1)
+    ]
+    dock = open_dock("Enhance widefield")
+    dock.model.choose(my_enhancer)
+    dock.layer_list.choose(layers)
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=60_000)
+    assert dock.running
+    viewer.window.remove_dock_widget(dock)
+    _no_threads_left(qtbot)
+    qtbot.wait(300)
+    assert [layer.name for layer in viewer.layers] == ["90 planes", "1 planes", "1 planes (enhanced ×4)"]
+
+
+def test_closing_compare_leaves_the_former_view(viewer, open_dock, click):
+    real = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="real")
+    made = viewer.add_image(real.data, name="made", metadata={"kind": "synthetic"}, translate=(0, 99))
+    other = viewer.add_image(real.data, name="other")
+    dock = open_dock("Compare images")
+    dock.experimental.choose(real)
+    click(dock, dock.side_by_side)
+    assert not other.visible
+    viewer.window.remove_dock_widget(dock)
+    assert not canvas_grid(viewer).enabled
+    assert other.visible
+    assert tuple(made.translate) == (0, 99)

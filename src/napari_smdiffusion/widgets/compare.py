@@ -61,7 +61,10 @@ class CompareDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self.experimental = LayerBox(self.viewer, lambda layer: kind(layer) in ("experimental", "simulated"))
+        # The finest: a widefield image that is open too is what nobody generates.
+        self.experimental = LayerBox(
+            self.viewer, lambda layer: kind(layer) in ("experimental", "simulated"), finest=True
+        )
         self.experimental.setToolTip("experimental images that the generated ones should be like")
         self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == "synthetic", optional=True)
         self.generated.setToolTip("synthetic images")
@@ -109,6 +112,10 @@ class CompareDock(Dock):
         for below in (self.side_by_side, self.table, self.picture, self.save):
             self.form.addWidget(below)
         self._form_is_made()
+
+    def on_close(self) -> None:
+        """Leave the viewer as it was before two layers were shown side by side."""
+        self.show_former_view()
 
     def task(self) -> Task:
         """Check the form, take what is needed of the layers, and say what to do."""

@@ -96,6 +96,8 @@ class Dock(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             # On the main thread, and at once: left to Python's garbage collector, the worker might delete the widgets.
             self.stop()
+            self.on_close()
+            self.job = None  # what it has not told yet is for nobody
             self.deleteLater()
         return bool(super().event(event))
 
@@ -126,6 +128,9 @@ class Dock(QWidget):
 
     def on_end(self) -> None:
         """Clean up after success and failure alike."""
+
+    def on_close(self) -> None:
+        """Leave the layers tidy; what is still running will not be heard of again."""
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered, as plain values."""

@@ -13,8 +13,9 @@ from qtpy.QtWidgets import (
 )
 
 from ..config import EnhanceConfig
+from ..progress import PartDone
 from .dock import Dock, Folded, Task, heading
-from .enhanced_layers import original, restore, show_enhanced, show_error_map, widefield_source
+from .enhanced_layers import original, plain_name, restore, show_enhanced, show_error_map, widefield_source
 from .enhancer_form import TrainingForm
 from .forms import ConfigForm
 from .layers import image_layers, known_pixel_size
@@ -23,18 +24,21 @@ from .scripts import settings_code
 from .train import free_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
     from ..enhancer import Enhancement, Enhancer
     from ..images import Image
-    from ..progress import Steps, Stop
+    from ..progress import Event, Steps, Stop
 
 
 @dataclass(frozen=True)
 class _Made:
     """What was made of one layer."""
 
+    factor: int
     enhancement: Enhancement
     error: Image | None
     agreement: float | None
@@ -42,11 +46,11 @@ class _Made:
 
 @dataclass(frozen=True)
 class _Result:
-    """What a run made: the enhancer if one was trained, the layers' results in their order, and what failed."""
+    """What a run made: the enhancer if one was trained, how many layers it enhanced, and what failed."""
 
     trained: str | None
     factor: int
-    made: list[_Made | None]
+    made: int
     failures: list[str]
 
 
@@ -78,6 +82,7 @@ class EnhanceDock(Dock):
         self.restore.clicked.connect(self.restore_originals)
         self.training = TrainingForm(self.viewer)
         self._layers: list[ImageLayer] = []
+        self._said: list[str] = []
         self.form.addWidget(heading("Enhancer"))
         self.form.addWidget(self.model)
         self.form.addWidget(self.training)
@@ -98,6 +103,7 @@ class EnhanceDock(Dock):
     def task(self) -> Task:
         """Check the form, take what is needed of the layers, and say what to do."""
         self._layers = layers = self.layer_list.layers()
+        self._said = []
         config = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
         model, error_map = self.model.model(), self.error_map.isChecked()
         if not layers and model:
@@ -112,23 +118,23 @@ class EnhanceDock(Dock):
             from ..models import load_enhancer
 
             enhancer = load_enhancer(chosen) if train is None else (yield from train(stop))
-            made: list[_Made | None] = []
+            made = 0
             failures = []
-            for source in sources:
+            for index, source in enumerate(sources):
                 if stop():
                     break
                 try:
                     one = yield from _enhance_layer(enhancer, source.read(stop), config, error_map, stop)
                 # One layer that cannot be enhanced must not cost the others, and least of all the training.
                 except (ValueError, MemoryError) as error:
-                    made.append(None)
                     failures.append(str(error))
                 except InterruptedError:
                     break
                 else:
                     if not stop():
-                        made.append(one)
-            if failures and train is None and not any(made):
+                        made += 1
+                        yield PartDone(index, one)
+            if failures and train is None and not made:
                 raise ValueError(" ".join(failures))
             return _Result(enhancer.name if train is not None else None, enhancer.config.upscale, made, failures)
 
@@ -160,28 +166,21 @@ class EnhanceDock(Dock):
             f"    show_enhanced(viewer, layer, result, enhancer.config.upscale, in_place={show == 'in place'})\n"
         )
 
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Show each enhanced layer when it is ready, new or in place, with the maps on top."""
+        for event in events:
+            if isinstance(event, PartDone):
+                self._show(self._layers[event.index], event.result)
+
     def on_result(self, result: _Result) -> str:
-        """Show the enhanced layers, new or in place, with the maps on top."""
+        """Say what was done."""
         if result.trained is not None:
             self.model.choose(result.trained)
         said = [f"The enhancer {result.trained} is trained and chosen."] if result.trained else []
-        for layer, made in zip(self._layers, result.made, strict=False):
-            if made is None:
-                continue
-            in_place = self.in_place.isChecked() and layer in self.viewer.layers
-            show_enhanced(self.viewer, layer, made.enhancement, result.factor, in_place=in_place)
-            if made.error is not None and made.agreement is not None:
-                show_error_map(self.viewer, layer, made.error)
-                said.append(
-                    f"{layer.name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best, and haze "
-                    "lowers it."
-                )
+        said += self._said
         if self._layers:
-            count = sum(made is not None for made in result.made)
-            said.append(f"{count} of {len(self._layers)} layers enhanced ×{result.factor}.")
-        said += result.failures
-        self.layer_list.refresh()
-        return " ".join(said)
+            said.append(f"{result.made} of {len(self._layers)} layers enhanced ×{result.factor}.")
+        return " ".join([*said, *result.failures])
 
     def on_end(self) -> None:
         """Offer another name for the next enhancer, unless nothing was saved under this one."""
@@ -222,6 +221,17 @@ class EnhanceDock(Dock):
             self.training.show_settings(values["training"])
         self.advanced.show_values(values)
 
+    def _show(self, layer: ImageLayer, made: _Made) -> None:
+        in_place = self.in_place.isChecked() and layer in self.viewer.layers
+        name = plain_name(layer)
+        show_enhanced(self.viewer, layer, made.enhancement, made.factor, in_place=in_place)
+        if made.error is not None and made.agreement is not None:
+            show_error_map(self.viewer, layer, made.error)
+            self._said.append(
+                f"{name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best, and haze lowers it."
+            )
+        self.layer_list.refresh()
+
     def _suggest_factor(self) -> None:
         """Offer the factor that leads from the widefield pixels to those of the super-resolution images."""
         sizes = [
@@ -245,6 +255,6 @@ def _enhance_layer(
 
     enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
     if not error_map or stop():
-        return _Made(enhancement, None, None)
+        return _Made(enhancer.config.upscale, enhancement, None, None)
     error = mapped_error(EnhancedField(enhancement.image, image))
-    return _Made(enhancement, error, float(np.mean(error.provenance["rsp"])))
+    return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance["rsp"])))

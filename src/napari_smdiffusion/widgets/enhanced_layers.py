@@ -29,14 +29,22 @@ def widefield_source(layer: ImageLayer) -> LayerSource:
     if kept is None:
         return layer_source(layer)
     source: LayerSource = kept["source"]
-    return dataclasses.replace(source, name=layer.name)
+    return dataclasses.replace(source, name=plain_name(layer))
+
+
+def plain_name(layer: ImageLayer) -> str:
+    """Return what a layer is called, without the word that it was enhanced."""
+    kept = original(layer)
+    # A person may have called it something else since.
+    return str(kept["name"] if kept is not None and layer.name == kept["given"] else layer.name)
 
 
 def restore(layer: ImageLayer) -> None:
-    """Give a layer back the data, place and contrast that it had before it was enhanced in place."""
+    """Give a layer back the data, name, place and contrast that it had before it was enhanced in place."""
     kept = original(layer)
     if kept is None:
         return
+    layer.name = plain_name(layer)
     layer.data = kept["data"]
     for name in ("scale", "translate", "contrast_limits"):
         setattr(layer, name, kept[name])
@@ -55,6 +63,8 @@ def show_enhanced(
     place = _place(layer, factor)
     pixels = _like(layer, result.image.pixels)
     limits = _contrast(pixels)
+    plain = plain_name(layer)
+    name = f"{plain} (enhanced ×{factor})"
     shown = []
     if in_place:
         kept = original(layer) or {
@@ -65,6 +75,9 @@ def show_enhanced(
             "contrast_limits": tuple(layer.contrast_limits),
             "metadata": dict(layer.metadata),
         }
+        # Of a name that is taken napari makes another: the layer must first have it.
+        layer.name = name
+        kept |= {"name": plain, "given": layer.name}
         layer.data = pixels
         layer.scale, layer.translate = place["scale"], place["translate"]
         layer.contrast_limits = limits
@@ -79,7 +92,7 @@ def show_enhanced(
         shown.append(
             viewer.add_image(
                 pixels,
-                name=f"{layer.name} (enhanced ×{factor})",
+                name=name,
                 colormap=layer.colormap,
                 contrast_limits=limits,
                 metadata=_facts(result.image),
@@ -102,7 +115,7 @@ def _add_map(
     pixels = _like(layer, image.pixels)
     return viewer.add_image(
         pixels,
-        name=f"{layer.name} ({what})",
+        name=f"{plain_name(layer)} ({what})",
         colormap=colormap,
         blending="additive",
         opacity=0.7,

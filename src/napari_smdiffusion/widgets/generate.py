@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,12 +15,12 @@ from ..models import find_model
 from ..progress import Event, Generated, Preview, Progress, Steps, Stop
 from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
-from .layers import LayerSource, free_place, image_layers, kind, layer_source
+from .layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
 from .pickers import ModelBox
 from .scripts import settings_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     from napari.layers import Image as ImageLayer
@@ -57,6 +57,7 @@ class GenerateDock(Dock):
         self._layer: ImageLayer | None = None
         self._pixels: npt.NDArray[np.float32] | None = None
         self._facts: dict[str, Any] = {}
+        self._provenance: dict[str, Any] = {}
         self._done = self._last = 0
         self._config = GenerateConfig()
         self.form.addWidget(heading("Model"))
@@ -75,11 +76,15 @@ class GenerateDock(Dock):
         self._config = config = self._read_config()
         self._facts = read_facts(find_model(model, "diffusion"), "diffusion")
 
+        self._provenance = said = {}
+
         def steps(stop: Stop) -> Steps[Image]:
-            from ..diffusion import generate_steps
+            from ..diffusion import generate_steps, provenance
             from ..models import load_diffusion_model
 
-            return (yield from generate_steps(load_diffusion_model(model), config, stop=stop))
+            loaded = load_diffusion_model(model)
+            said.update(provenance(loaded, config))  # before the first event, which makes the layer
+            return (yield from generate_steps(loaded, config, stop=stop))
 
         return Task(f"generating {config.count} images", steps)
 
@@ -115,11 +120,9 @@ class GenerateDock(Dock):
             self._show(self._last)
 
     def on_result(self, result: Image) -> str:
-        """Leave in the layer what is finished, with its provenance."""
+        """Leave in the layer what is finished."""
         if self._layer is not None and self._layer in self.viewer.layers:
             self._show(len(result))
-            self._layer.metadata.update(result.provenance)
-            self._layer.metadata["kind"] = "synthetic"
         return f"{len(result)} synthetic images by {self._facts.get('name', 'the model')}, seed {self._config.seed}."
 
     def on_end(self) -> None:
@@ -129,6 +132,10 @@ class GenerateDock(Dock):
         elif self._layer is not None and self._layer in self.viewer.layers and self._pixels is not None:
             self.viewer.layers.remove(self._layer)
         self._pixels = None
+
+    def on_close(self) -> None:
+        """Leave what is finished."""
+        self.on_end()
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered."""
@@ -178,14 +185,15 @@ class GenerateDock(Dock):
         if pixels is None:
             return
         if self._layer is None:
-            name = self._facts.get("name", "diffusion model")
+            name, size = self._facts.get("name", "diffusion model"), self._facts.get("pixel_size_nm")
+            known = {"pixel_size_nm": size} if size else {}
             self._layer = self.viewer.add_image(
                 pixels[:count],
                 name=f"{name}, seed {self._config.seed} (synthetic)",
                 colormap="inferno",
                 contrast_limits=_limits(self._facts["scaling"]),
-                metadata={"kind": "synthetic", "model": name, "seed": self._config.seed},
-                **free_place(self.viewer, self._facts.get("pixel_size_nm"), 3),
+                metadata={**self._provenance, "seed": self._config.seed, METADATA: known},
+                **free_place(self.viewer, size, 3),
             )
         elif self._layer in self.viewer.layers:
             grown = count != len(self._layer.data)
@@ -199,8 +207,8 @@ class GenerateDock(Dock):
             if grown and following:
                 self.viewer.dims.set_current_step(axis, count - 1)
 
-    def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], set[str]]:
-        """Return the middle of the synthetic image shown, what to look in, and the digests of what its model saw."""
+    def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
+        """Return the middle of the synthetic image shown, what to look in, and what its model saw, by digest."""
         layers = image_layers(self.viewer)
         synthetic = [layer for layer in layers if kind(layer) == "synthetic" and layer.ndim in (2, 3)]
         active = self.viewer.layers.selection.active
@@ -215,7 +223,7 @@ class GenerateDock(Dock):
             pixels = pixels[place]
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
-        known = {str(one.get("sha256")) for one in layer.metadata.get("training_data", [])}
+        known = {str(one.get("sha256")): str(one.get("name")) for one in layer.metadata.get("training_data", [])}
         sources = []
         for one in layers:
             # What is no image of the kind that can be trained on need not be asked about here.
@@ -226,19 +234,37 @@ class GenerateDock(Dock):
             raise ValueError("There is no training image among the layers: open the images the model was trained on.")
         return patch, sources, known
 
-    def _show_nearest(self, result: tuple[Match, npt.NDArray[np.float32], str, float | None]) -> str:
-        match, patch, name, pixel_size = result
+    def _show_nearest(self, result: _Nearest) -> str:
+        match, name = result.match, result.source.name
         self.viewer.add_image(
-            patch,
-            name=f"nearest training patch, in {name}",
+            result.patch,
+            name=f"nearest {'patch' if result.unseen else 'training patch'}, in {name}",
             colormap="inferno",
             metadata={"kind": "training patch", "correlation": match.correlation},
-            **free_place(self.viewer, pixel_size, 2),
+            **free_place(self.viewer, result.source.pixel_size, 2),
         )
-        return (
-            f"The place of the training images that is most like it: {name}, row {match.y}, column {match.x}. "
-            f"It correlates by {match.correlation:.2f}; a copy would reach 1."
+        said = (
+            f"{name}, row {match.y}, column {match.x}. It correlates by {match.correlation:.2f}; a copy would reach 1."
         )
+        if result.unseen:
+            return (
+                f"No open image is the one that the model was trained on, {result.unseen}: unless one holds it, this "
+                f"tells nothing of copies. The place of the open images that is most like it: {said}"
+            )
+        return f"The place of the training images that is most like it: {said}"
+
+
+@dataclass(frozen=True)
+class _Nearest:
+    """The window that a patch resembles most, turned as the patch lies, and where it is.
+
+    `unseen` names what the model was trained on where it is known that nothing of it was looked in, as it is.
+    """
+
+    match: Match
+    patch: npt.NDArray[np.float32]
+    source: LayerSource
+    unseen: str
 
 
 def _limits(scaling: dict[str, Any]) -> tuple[float, float]:
@@ -247,8 +273,8 @@ def _limits(scaling: dict[str, Any]) -> tuple[float, float]:
 
 
 def _nearest_steps(
-    patch: Any, sources: Sequence[LayerSource], known: Collection[str]
-) -> Callable[[Stop], Steps[tuple[Match, Any, str, float | None]]]:
+    patch: Any, sources: Sequence[LayerSource], known: Mapping[str, str]
+) -> Callable[[Stop], Steps[_Nearest]]:
     """Return steps that find the window of any plane that `patch` resembles most, and turn it as the patch lies.
 
     If images with the `known` digests are among the sources, in these alone.
@@ -257,11 +283,11 @@ def _nearest_steps(
     out half of the noise.
     """
 
-    def steps(stop: Stop) -> Steps[tuple[Match, Any, str, float | None]]:
+    def steps(stop: Stop) -> Steps[_Nearest]:
         from ..memorization import nearest_matches
         from ..patches import halved, inverse_symmetry, symmetry
 
-        best: tuple[Match, Any, str, float | None] | None = None
+        best: _Nearest | None = None
         images = []
         for source in sources:
             with suppress(ValueError):  # NaN, say: nothing was trained on that
@@ -273,12 +299,12 @@ def _nearest_steps(
             if stop():
                 break
             match = nearest_matches(halved(patch[np.newaxis]), [halved(plane[np.newaxis])[0]])[0]
-            if best is None or match.correlation > best[0].correlation:
+            if best is None or match.correlation > best.match.correlation:
                 match = replace(match, y=2 * match.y, x=2 * match.x)
                 height, width = symmetry(patch, match.symmetry).shape
                 found = plane[match.y : match.y + height, match.x : match.x + width]
                 turned = np.ascontiguousarray(inverse_symmetry(found, match.symmetry))
-                best = match, turned, source.name, source.pixel_size
+                best = _Nearest(match, turned, source, "" if exact else ", ".join(known.values()))
         if best is None:
             raise InterruptedError("Stopped before anything was compared.")
         return best

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..files import facts_of, write_image
 from ..images import Image
 from ..progress import Stop, never
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
 METADATA = "napari_smdiffusion"  # key of what is ours in a layer's metadata
-_KINDS_MADE_HERE = ("synthetic", "enhanced", "preview")
+_KINDS_MADE_HERE = ("synthetic", "enhanced", "preview", "training patch")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
 
 
 def made_here(layer: ImageLayer) -> bool:
-    """Tell whether the layer is synthetic, enhanced or a preview, and so not an experimental image."""
+    """Tell whether the layer was made here, as a synthetic or an enhanced one, and so is no experimental image."""
     return kind(layer) in _KINDS_MADE_HERE or kind(layer).startswith(("uncertainty", "error"))
 
 
@@ -73,15 +76,13 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     ValueError
         If its pixels are not square.
     """
-    if METADATA in layer.metadata and "pixel_size_nm" in layer.metadata[METADATA]:
-        return float(layer.metadata[METADATA]["pixel_size_nm"])
     y, x = (abs(float(s)) for s in layer.scale[-2:])
-    nanometres = _nanometres(layer)
-    if nanometres is None:
-        return None
     if abs(y / x - 1) > 0.01:
         raise ValueError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square ones first.")
-    return x * nanometres
+    if METADATA in layer.metadata and "pixel_size_nm" in layer.metadata[METADATA]:
+        return float(layer.metadata[METADATA]["pixel_size_nm"])
+    nanometres = _nanometres(layer)
+    return None if nanometres is None else x * nanometres
 
 
 def known_pixel_size(layer: ImageLayer) -> float | None:
@@ -102,6 +103,34 @@ def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
     """Remember a pixel size in nm that a person gave for a layer without one; where the layer lies is left alone."""
     ours = {"pixel_size_nm": float(pixel_size), "typed": True}
     layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), **ours}
+
+
+def take_file_facts(layer: ImageLayer) -> None:
+    """Take over what the file of a layer says, which napari's own reader leaves: that it was made here, pixel size.
+
+    The pixel size counts as typed in, so that it can be corrected.
+    """
+    path = layer.source.path
+    if path is None or METADATA in layer.metadata:
+        return
+    provenance, pixel_size = facts_of(Path(path))
+    # Its own metadata come first; the key says that the file was looked at.
+    layer.metadata = {**provenance, **layer.metadata, METADATA: {}}
+    if pixel_size and _nanometres(layer) is None:
+        set_pixel_size(layer, pixel_size)
+
+
+def write_tiff(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write an image layer as a TIFF with its pixel size, place and provenance; a writer of napari.
+
+    napari's own writer leaves all of that out, and with it that an image is synthetic.
+    """
+    from napari.layers import Image as ImageLayer
+
+    told = ("name", "scale", "translate", "units", "metadata", "rgb", "multiscale")
+    layer = ImageLayer(data, **{key: attributes[key] for key in told if key in attributes})
+    write_image(path, layer_image(layer))
+    return [path]
 
 
 def typed_pixel_size(layer: ImageLayer) -> float | None:
@@ -128,8 +157,17 @@ def layer_source(layer: ImageLayer) -> LayerSource:
     in_memory = isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
     size = layer_pixel_size(layer)
     corner = _corner(layer, size)
-    facts = {key: value for key, value in layer.metadata.items() if key != METADATA}
+    facts = {key: value for key, value in layer.metadata.items() if key != METADATA and _is_plain(value)}
     return LayerSource(layer.name, data.copy() if in_memory else data, size, corner, facts)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether JSON can hold it; metadata of other readers may be anything."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
@@ -185,14 +223,21 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
     It takes the unit of length that the layers have; among layers that only know pixels it is placed in pixels too.
     """
     layers = image_layers(viewer)
-    measured = [layer for layer in layers if _nanometres(layer) is not None]
-    step, unit = 1.0, "pixel"
-    if pixel_size and (measured or not layers):
-        unit = str(measured[0].units[-1]) if measured else "nm"
-        step = pixel_size / (_nanometres(measured[0]) or 1.0) if measured else pixel_size
+    # A layer without a unit of length is to scale too once a person has told its pixel size.
+    measured = sorted((one for one in layers if _world_unit(one)), key=lambda one: _nanometres(one) is None)
+    step, unit, nanometres = 1.0, "pixel", None
+    if pixel_size and measured:
+        unit, nanometres = str(measured[0].units[-1]), _world_unit(measured[0])
+        step = pixel_size / (nanometres or 1.0)
+    elif pixel_size and not layers:
+        step, unit = pixel_size, "nm"
     corner = [0.0, 0.0]
     if layers:
-        extents = [layer.extent.world[:, -2:] for layer in layers if layer.visible or not _any_visible(layers)]
+        shown = [layer for layer in layers if layer.visible] or layers
+        extents = [
+            layer.extent.world[:, -2:] * ((_world_unit(layer) or nanometres) / nanometres if nanometres else 1.0)
+            for layer in shown
+        ]
         top, right = min(e[0, 0] for e in extents), max(e[1, 1] for e in extents)
         left = min(e[0, 1] for e in extents)
         corner = [float(top), float(right + 0.05 * (right - left) + step)]
@@ -203,5 +248,7 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
     }
 
 
-def _any_visible(layers: Sequence[ImageLayer]) -> bool:
-    return any(layer.visible for layer in layers)
+def _world_unit(layer: ImageLayer) -> float | None:
+    """Return how many nm one unit of the layer's scale and place is, or None where nobody knows."""
+    size = typed_pixel_size(layer)
+    return _nanometres(layer) or (size / abs(float(layer.scale[-1])) if size else None)

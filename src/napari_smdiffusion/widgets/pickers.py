@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -21,7 +22,16 @@ from qtpy.QtWidgets import (
 )
 
 from ..models import find_model, list_models, user_folder
-from .layers import image_layers, known_pixel_size, made_here, set_pixel_size, typed_pixel_size, viewed_size
+from .enhanced_layers import original
+from .layers import (
+    image_layers,
+    known_pixel_size,
+    made_here,
+    set_pixel_size,
+    take_file_facts,
+    typed_pixel_size,
+    viewed_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,11 +45,13 @@ _LAYER = Qt.ItemDataRole.UserRole
 
 
 def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], None]) -> None:
-    """Call `changed` whenever layers come, go, move or are renamed, for as long as `widget` lives."""
+    """Call `changed` now and whenever layers come, go, move or are renamed, for as long as `widget` lives."""
     events = viewer.layers.events
     emitters = (events.inserted, events.removed, events.reordered, events.renamed)
 
     def on_change(event: Any = None) -> None:
+        for layer in image_layers(viewer):
+            take_file_facts(layer)
         changed()
 
     def disconnect() -> None:
@@ -49,6 +61,7 @@ def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], Non
     for emitter in emitters:
         emitter.connect(on_change)
     widget.destroyed.connect(disconnect)
+    on_change()
 
 
 class LayerList(QWidget):
@@ -113,7 +126,6 @@ class LayerList(QWidget):
         self.list.currentItemChanged.connect(self._show_weight)
         self.list.currentItemChanged.connect(lambda *_: self._show_extra())
         self.list.itemChanged.connect(self._on_tick)
-        self.refresh()
         watch_layers(viewer, self, self.refresh)
 
     def layers(self) -> list[ImageLayer]:
@@ -158,9 +170,17 @@ class LayerList(QWidget):
         return [self.list.item(i) for i in range(self.list.count())]
 
     def _likely(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
-        """Return the layers a person most likely means: experimental ones of the finest, or the coarsest, pixels."""
-        candidates = [layer for layer in layers if not made_here(layer) and not layer.rgb and layer.ndim <= 3]
-        sizes = {id(layer): known_pixel_size(layer) for layer in candidates}
+        """Return the layers a person most likely means: experimental ones of the finest, or the coarsest, pixels.
+
+        What was enhanced in place is a widefield image still: its original is what would be enhanced again.
+        """
+        candidates, sizes = [], {}
+        for layer in layers:
+            kept = None if self._finest else original(layer)
+            if layer.rgb or layer.ndim > 3 or (kept is None and made_here(layer)):
+                continue
+            candidates.append(layer)
+            sizes[id(layer)] = known_pixel_size(layer) if kept is None else kept["source"].pixel_size
         known = [size for size in sizes.values() if size]
         if not known:
             return candidates[:1]
@@ -217,13 +237,23 @@ class LayerBox(QComboBox):
         Whose layers are listed.
     likely
         Tells which layers a person most likely means; the topmost of them is chosen at first.
+    finest
+        Whether it is the topmost of those with the finest pixels.
     optional
         Whether there may be none, which is chosen at first where no layer is likely.
     """
 
-    def __init__(self, viewer: ViewerModel, likely: Callable[[ImageLayer], bool], *, optional: bool = False) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        likely: Callable[[ImageLayer], bool],
+        *,
+        finest: bool = False,
+        optional: bool = False,
+    ) -> None:
         super().__init__()
         self._viewer = viewer
+        self._finest = finest
         self._optional = optional
         self._likely = likely
         self._touched = False
@@ -231,7 +261,6 @@ class LayerBox(QComboBox):
         self.setMinimumContentsLength(12)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.activated.connect(self._on_activated)
-        self.refresh()
         watch_layers(viewer, self, self.refresh)
 
     def layer(self) -> ImageLayer | None:
@@ -256,8 +285,17 @@ class LayerBox(QComboBox):
                 self.addItem("none" if layer is None else f"{layer.name}   {viewed_size(layer)}", layer)
             kept = next((i for i, layer in enumerate(layers) if layer is before), None)
             if kept is None or not self._touched:
-                kept = next((i for i, layer in enumerate(layers) if layer and self._likely(layer)), kept or 0)
+                kept = self._first_likely(layers, kept or 0)
             self.setCurrentIndex(kept if layers else -1)
+
+    def _first_likely(self, layers: Sequence[ImageLayer | None], default: int) -> int:
+        """Return which of the layers is chosen at first."""
+
+        def pixels(one: tuple[int, ImageLayer]) -> float:
+            return known_pixel_size(one[1]) or math.inf if self._finest else 0.0
+
+        likely = [(i, layer) for i, layer in enumerate(layers) if layer is not None and self._likely(layer)]
+        return min(likely, key=pixels)[0] if likely else default
 
     def _on_activated(self, index: int) -> None:
         self._touched = True

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-    from .layers import LayerSource
-
 _MINUTES = (("2 min", 2.0), ("15 min", 15.0), ("2 h", 120.0))
 _ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previews", "device")
 
@@ -97,7 +95,7 @@ class TrainDock(Dock):
         self._preview_wanted = True
         self._model_name = ""
         self._limits: list[float] = []
-        self._sources: list[LayerSource] = []
+        self._pixel_size: float | None = None
         for text, widget in (
             ("Super-resolution layers to learn from", self.layer_list),
             ("Name of the model", self.name),
@@ -114,7 +112,8 @@ class TrainDock(Dock):
         layers = self.layer_list.layers()
         if not layers:
             raise ValueError("Choose at least one image layer to learn from.")
-        self._sources = sources = [layer_source(layer) for layer in layers]
+        sources = [layer_source(layer) for layer in layers]
+        self._pixel_size = sources[0].pixel_size
         config = TrainConfig(minutes=self.time.minutes(), **self.advanced.values())
         self._model_name = name = checked_name(self.name.text())
         out = user_folder() / "diffusion" / name
@@ -223,7 +222,7 @@ class TrainDock(Dock):
                 contrast_limits=self._limits if len(set(self._limits)) == 2 else None,
                 colormap="inferno",
                 metadata={"kind": "preview", "model": self._model_name, "step": event.step},
-                **free_place(self.viewer, self._sources[0].pixel_size, 2),
+                **free_place(self.viewer, self._pixel_size, 2),
             )
 
 

@@ -1,0 +1,117 @@
+"""What docks read from layers and their files, where new layers go, and how they are saved."""
+
+import json
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
+
+from napari_smdiffusion import Image, read_image, simulate, write_image
+from napari_smdiffusion.samples import simulated_pair_layers
+from napari_smdiffusion.widgets.layers import (
+    free_place,
+    kind,
+    layer_pixel_size,
+    layer_source,
+    made_here,
+    set_pixel_size,
+)
+
+
+def _open_samples(viewer):
+    return [viewer.add_image(pixels, **options) for pixels, options, _ in simulated_pair_layers()]
+
+
+def test_the_sample_pair_is_sorted_into_the_forms(viewer, open_dock):
+    fine, coarse = _open_samples(viewer)
+    compare = open_dock("Compare images")
+    assert compare.experimental.layer() is fine
+    assert open_dock("Train diffusion model").layer_list.layers() == [fine]
+    assert open_dock("Enhance widefield").layer_list.layers() == [coarse]
+
+
+def test_the_newest_generated_layer_is_compared_however_fine(viewer, open_dock):
+    dock = open_dock("Compare images")
+    for size in (10, 20):
+        viewer.add_image(np.eye(64), scale=(size, size), units=("nm", "nm"), metadata={"kind": "synthetic"})
+    assert layer_pixel_size(dock.generated.layer()) == 20
+
+
+def test_a_training_patch_that_was_found_is_no_image_to_learn_from(viewer, open_dock):
+    dock = open_dock("Train diffusion model")
+    plain = viewer.add_image(np.eye(64), name="plain")
+    viewer.add_image(np.eye(32), name="nearest training patch", metadata={"kind": "training patch"})
+    assert dock.layer_list.layers() == [plain]
+
+
+def test_what_was_made_here_is_known_from_its_file_too(viewer, open_dock, tmp_path):
+    facts = {"kind": "synthetic", "model": "m", "training_data": []}
+    write_image(tmp_path / "g.tif", Image(np.eye(64), 25.0, provenance=facts))
+    write_image(tmp_path / "plain.tif", Image(np.eye(64), 30.0))
+    dock = open_dock("Train diffusion model")
+    made, plain = viewer.open([str(tmp_path / name) for name in ("g.tif", "plain.tif")], plugin="napari")
+    assert kind(made) == "synthetic"
+    assert made.metadata["model"] == "m"
+    assert layer_pixel_size(made) == 25
+    assert layer_pixel_size(plain) == 30
+    assert dock.layer_list.layers() == [plain]
+
+
+def test_layers_are_saved_with_where_they_came_from(viewer, tmp_path):
+    facts = {"kind": "synthetic", "model": "m", "settings": {"seed": 3}, "odd": np.eye(2)}
+    layer = viewer.add_image(
+        np.ones((2, 20, 30)), name="made", scale=(1, 25, 25), translate=(0, 112.5, 12.5),
+        units=("pixel", "nm", "nm"), metadata=facts,
+    )  # fmt: skip
+    written = layer.save(str(tmp_path / "made.tif"), plugin="napari-smdiffusion")
+    assert written == [str(tmp_path / "made.tif")]
+    image = read_image(tmp_path / "made.tif")
+    assert image.pixels.shape == (2, 20, 30)
+    assert image.pixel_size == 25
+    assert image.origin == (100, 0)
+    assert image.provenance == {"kind": "synthetic", "model": "m", "settings": {"seed": 3}}
+
+
+def test_metadata_of_other_readers_that_no_file_can_hold_are_left_out():
+    layer = ImageLayer(np.eye(32), metadata={"a": 1, "array": np.eye(2), "nan": float("nan"), "self": object()})
+    assert json.loads(json.dumps(dict(layer_source(layer).provenance))) == {"a": 1}
+
+
+def test_pixels_that_are_not_square_are_refused_whatever_their_unit():
+    layer = ImageLayer(np.eye(32), scale=(0.3, 0.1), name="slab")
+    set_pixel_size(layer, 100)
+    with pytest.raises(ValueError, match="slab has pixels of"):
+        layer_pixel_size(layer)
+    assert not made_here(layer)
+
+
+def test_new_layers_are_to_scale_with_one_whose_pixel_size_was_typed():
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.ones((100, 100)), scale=(0.02, 0.02))
+    set_pixel_size(layer, 20)
+    place = free_place(viewer, 10.0, 2)
+    assert place["scale"] == pytest.approx((0.01, 0.01))
+    assert place["translate"][1] == pytest.approx(2.0, abs=0.2)
+
+
+def test_new_layers_lie_beside_layers_of_several_units():
+    viewer = ViewerModel()
+    viewer.add_image(np.ones((100, 100)), scale=(20, 20), units=("nm", "nm"))
+    viewer.add_image(np.ones((20, 20)), scale=(0.1, 0.1), units=("um", "um"))
+    place = free_place(viewer, 20.0, 2)
+    assert str(place["units"][0]) in ("um", "micrometer")
+    assert place["scale"] == pytest.approx((0.02, 0.02))
+    assert place["translate"][1] == pytest.approx(2.1, abs=0.1)
+
+
+def test_the_nearest_patch_of_other_images_says_nothing_of_copies(viewer, open_dock, click):
+    other = simulate("microtubules", 1, 256, 20.0, seed=4)
+    viewer.add_image(other.pixels[0], name="other", scale=(20, 20), units=("nm", "nm"))
+    facts = {"kind": "synthetic", "training_data": [{"name": "mine.tif", "sha256": "0"}]}
+    viewer.add_image(other.pixels[:, :128, :128], name="made", scale=(1, 20, 20), metadata=facts)
+    dock = open_dock("Generate images")
+    click(dock, dock.nearest)
+    assert "mine.tif" in dock.status.text()
+    assert "tells nothing of copies" in dock.status.text()
+    assert viewer.layers[-1].name == "nearest patch, in other"
