@@ -151,6 +151,11 @@ BAD = [
     ("demo --seed -1 --out {d}", "--seed must be at least 0"),
     ("demo --minutes 0 --out {d}", "--minutes must be more than 0"),
     ("demo --widefield {cell.tif} --out {d}", "--widefield needs --images"),
+    ("demo --out {mine}", "enhanced.tif exists, and was not made by smdiffusion"),
+    ("train {slab.tif} --out {m} --patch 32", "slab.tif has pixels of 200 by 100 nm"),
+    ("train-enhancer {storm.tif} --out {others} --fit {cell.tif} --upscale 4", "holds other files"),
+    ("train-enhancer {storm.tif} --out {m} --fit {cell.tif} --upscale 2", "correct the factor or the pixel size"),
+    ("compare {storm.tif} --generated {storm.tif} --out {notes.txt/c}", "cannot be written"),
 ]
 
 
@@ -169,6 +174,9 @@ def test_bad_input_gets_one_sentence(folder, capsys, command, message):
     }
     for name, plane in planes.items():
         tifffile.imwrite(folder / f"{name}.tif", plane.astype(np.float32))
+    (folder / "mine").mkdir()
+    tifffile.imwrite(folder / "mine" / "enhanced.tif", ramp)
+    tifffile.imwrite(folder / "slab.tif", ramp, resolution=(1e5, 5e4), resolutionunit="CENTIMETER")
     tifffile.imwrite(folder / "rgb.tif", np.zeros((64, 64, 3), np.uint8), photometric="rgb")
     tifffile.imwrite(folder / "flat.tif", np.zeros((2, 3, 40, 40), np.uint8), photometric="minisblack")
     before = sorted(folder.rglob("*"))

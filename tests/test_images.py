@@ -172,6 +172,18 @@ def test_crop_stays_where_it_was():
         Image(PLANE).crop(slice(30, 40), slice(None))
 
 
+def test_pixels_that_are_not_square_are_told_and_a_size_that_is_given_counts(tmp_path):
+    for name, options in {
+        "imagej": {"imagej": True, "resolution": (10, 5), "metadata": {"unit": "um"}},
+        "ome": {"ome": True, "metadata": {"PhysicalSizeX": 0.1, "PhysicalSizeY": 0.2}},
+    }.items():
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, np.eye(20, dtype=np.float32), **options)
+        with pytest.raises(ValueError, match=rf"{name}\.tif has pixels of 200 by 100 nm"):
+            read_image(path)
+        assert read_image(path, 100).pixel_size == 100
+
+
 def test_a_resolution_without_its_unit_is_no_obstacle(tmp_path):
     from PIL import Image as PillowImage
 

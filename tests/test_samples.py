@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_smdiffusion import samples
+from napari_smdiffusion.models import user_folder
 
 DATA = Path(os.environ.get("SMDIFFUSION_DATA", Path(__file__).parents[2] / "shared" / "data")) / "sfsrm"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real images are not here")
@@ -82,6 +83,7 @@ def test_layers_are_fetched_once(server):
     layers = samples.microtubule_layers()
     shutil.rmtree(server / "microtubule")
     again = samples.microtubule_layers()
+    assert any((user_folder() / "samples").iterdir())
     assert [options["name"] for _, options, _ in layers] == ["microtubule, STORM", "microtubule, widefield"]
     np.testing.assert_array_equal(layers[1][0], again[1][0])
     assert layers[1][1]["translate"][0] < 0  # the widefield image begins before the STORM image
@@ -91,6 +93,14 @@ def test_no_network_is_a_sentence(monkeypatch):
     monkeypatch.setenv("SMDIFFUSION_SAMPLES", "http://127.0.0.1:9/")
     with pytest.raises(OSError, match="connect to the internet"):
         samples.mitochondria_layers()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file is no folder there either, but the error is another")
+def test_a_place_that_cannot_be_written_is_a_sentence(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="set SMDIFFUSION_HOME"):
+        samples.microtubule_layers()
 
 
 def test_another_file_is_refused(server):

@@ -84,11 +84,15 @@ def _fetched(path: str) -> Path:
 
     address = os.environ.get("SMDIFFUSION_SAMPLES", SFSRM)
     kept = user_folder() / "samples"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{kept} cannot be written ({error.strerror}): set SMDIFFUSION_HOME to a folder of yours."
+        ) from error
     pooch.get_logger().setLevel("WARNING")
     try:
         found = pooch.retrieve(address + path, known_hash=_HASHES[path], fname=Path(path).name, path=kept)
-    except PermissionError as error:
-        raise OSError(f"{kept} cannot be written: set SMDIFFUSION_HOME to a folder of yours.") from error
     # requests, urllib and pooch raise many kinds of errors; to a person they are all the same.
     except Exception as error:
         raise OSError(

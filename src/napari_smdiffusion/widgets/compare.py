@@ -30,7 +30,7 @@ from .pickers import LayerBox, LayerList
 from .scripts import images_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
@@ -50,6 +50,7 @@ class _View:
     contrast: tuple[float, float]
     translate: Any
     grid: tuple[bool, tuple[int, int], int]
+    order: list[ImageLayer]
     camera: tuple[tuple[float, ...], float]
 
 
@@ -191,10 +192,14 @@ class CompareDock(Dock):
             tuple(generated.contrast_limits),
             np.array(generated.translate),
             (grid.enabled, tuple(grid.shape), grid.stride),
+            list(viewer.layers),
             (tuple(camera.center), float(camera.zoom)),
         )
         for layer in viewer.layers:
             layer.visible = layer in (experimental, generated)
+        if not hasattr(viewer, "canvas"):
+            # Before napari 0.9 hidden layers take cells of the grid: only neighbours are sure to have one each.
+            _set_order(viewer, [*(layer for layer in viewer.layers if not layer.visible), generated, experimental])
         # In the grid both are seen through the same window, so they must begin at the same place.
         place = np.array(generated.translate)
         place[-2:] = experimental.translate[-2:]
@@ -225,6 +230,8 @@ class CompareDock(Dock):
         generated.translate, generated.contrast_limits = view.translate, view.contrast
         for layer, visible in view.visible:
             layer.visible = visible
+        if not hasattr(viewer, "canvas"):
+            _set_order(viewer, view.order)
         camera = scene_camera(viewer)
         camera.center, camera.zoom = view.camera
 
@@ -288,6 +295,13 @@ class CompareDock(Dock):
                 self.save_report(Path(folder))
             except (OSError, shutil.Error) as error:
                 self.show_failure(f"The report cannot be saved in {folder} ({error}).")
+
+
+def _set_order(viewer: ViewerModel, order: Sequence[ImageLayer]) -> None:
+    """Give the layers an order, from the lowest to the topmost; those that are not in it come to lie above."""
+    here = [layer for layer in order if layer in viewer.layers]
+    for place, layer in enumerate(here):
+        viewer.layers.move(viewer.layers.index(layer), place)
 
 
 def canvas_grid(viewer: ViewerModel) -> Any:
