@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from common import RESULTS, ROOT, environment, microtubules, save, windows
+from common import RESULTS, ROOT, environment, microtubules, save
 from napari_smdiffusion import DiffusionModel, TrainConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.progress import run
 from napari_smdiffusion.two_sample import two_sample_test
 
@@ -150,8 +151,8 @@ def _judged(model: DiffusionModel, steps: int, network_evaluations: int | None =
     storm, train, _ = microtubules()
     made = model.generate(JUDGED, size=128, seed=1, steps=network_evaluations).pixels
     real = grid_patches(list(train.pixels), 128)
-    drawn = windows(storm.pixels[0], 128, JUDGED, 1)
-    halves = [windows(rows, 128, JUDGED, 2) for rows in np.split(storm.pixels[0], 2)]
+    drawn = draw_patches(list(storm.pixels), 128, JUDGED, np.random.default_rng(1))
+    halves = [draw_patches([rows], 128, JUDGED, np.random.default_rng(2)) for rows in np.split(storm.pixels[0], 2)]
     tifffile.imwrite(WORK / f"{model.name}.tif", made)
     return {
         "steps": steps,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from classifier import judge
-from common import CELLS, FACTORS, PICTURES, TESTED, save, windows
+from common import CELLS, FACTORS, PICTURES, TESTED, save
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -128,8 +128,11 @@ def judged(structure: str) -> None:
     storm, train, _ = CELLS[structure]()
     rows, columns = TESTED[structure]
     made = patches(structure)
-    top, bottom = np.array_split(storm.pixels[0], 2)
-    halves = [windows(half, SIZE, len(made), seed) for seed, half in ((1, top), (2, bottom))]
+    windows = draw_patches(list(storm.pixels), SIZE, len(made), np.random.default_rng(0))
+    top, bottom = (storm.pixels[0][half] for half in (slice(0, storm.size[0] // 2), slice(storm.size[0] // 2, None)))
+    halves = [
+        draw_patches([half], SIZE, len(made), np.random.default_rng(seed)) for seed, half in ((1, top), (2, bottom))
+    ]
     held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
     looked_up = memorization(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
     saw, all_of_it = (grid_patches(list(image.pixels), SIZE) for image in (train, storm))
@@ -138,7 +141,7 @@ def judged(structure: str) -> None:
         **realism(made, saw, storm.pixel_size),
         "whole": realism(made, all_of_it, storm.pixel_size)["score"],
         "seen": realism(seen, all_of_it, storm.pixel_size)["score"],
-        "auc": two_sample_test(windows(storm.pixels[0], SIZE, len(made), 0), made).auc,
+        "auc": two_sample_test(windows, made).auc,
         "auc_halves": two_sample_test(*halves).auc,
         "memorization": looked_up,
     }

@@ -11,16 +11,9 @@ import sys
 import venv
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from napari_smdiffusion import Image, read_image
-from napari_smdiffusion.patches import draw_patches
-from napari_smdiffusion.two_sample import FOLDS
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -53,20 +46,6 @@ TESTED = {
     "microtubules": (slice(None), slice(TRAIN_COLUMNS, None)),
     "mitochondria": (slice(TRAIN_ROWS, None), slice(None)),
 }
-
-
-def windows(plane: npt.NDArray[np.float32], size: int, count: int, seed: int) -> npt.NDArray[np.float32]:
-    """Return random windows of a plane for the classifier, in random symmetries: (count, size, size).
-
-    Windows overlap. Each fold's come from a third of the columns of its own, so that the classifier is tested on pixels
-    that it never saw.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = np.empty((count, size, size), np.float32)
-    for fold, third in enumerate(np.array_split(plane, FOLDS, axis=1)):
-        part = drawn[fold::FOLDS]
-        part[...] = draw_patches([third], size, len(part), rng)
-    return drawn
 
 
 def machine() -> dict[str, Any]:

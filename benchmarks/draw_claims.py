@@ -134,8 +134,8 @@ def _judged(one: Piece) -> dict[str, float]:
     # A small part has no scale for a score.
     found[f"Fréchet distance, {PARTS['held_out']}"] = one["realism"]["held_out"]["frechet_generated"]
     for size in (128, 256):
-        found[f"AUC {size} px, {PARTS['training']}"] = one.get(f"auc_training_{size}")
-        found[f"AUC {size} px, {PARTS['whole']}"] = one.get(f"auc_{size}", one.get(f"auc_two_halves_{size}"))
+        for name, key in WINDOWS.items():
+            found[f"AUC {size} px, {name}"] = one.get(f"auc_{key}{size}", one.get(f"auc_two_halves_{key}{size}"))
     return {name: value for name, value in found.items() if value is not None}
 
 

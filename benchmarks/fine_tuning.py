@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from common import TESTED, mitochondria, save
-from common import windows as experimental_windows
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.compute import generator
@@ -55,7 +54,7 @@ def measured(start: str | None, windows: int, seed: int) -> dict[str, Any]:
     rows, columns = TESTED["mitochondria"]
     held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
     made = model.generate(COUNT, size=SIZE, seed=seed).pixels
-    drawn = experimental_windows(storm.pixels[0], SIZE, COUNT, seed + 100)
+    drawn = draw_patches(list(storm.pixels), SIZE, COUNT, np.random.default_rng(seed + 100))
     return {
         "loss": held_out_loss(model, held_out[::2]),
         "realism": realism(made, grid_patches(list(storm.pixels), SIZE), storm.pixel_size, seed)["score"],

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, commit, machine, microtubules, windows
+from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, commit, machine, microtubules
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -66,7 +66,7 @@ from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import fourier_ring_correlation
 from napari_smdiffusion.restoration import linear_fit
 from napari_smdiffusion.sampling import STEPS
-from napari_smdiffusion.two_sample import two_sample_test
+from napari_smdiffusion.two_sample import FOLDS, two_sample_test
 from simulated_filaments import continuous_fields
 
 if TYPE_CHECKING:
@@ -100,7 +100,12 @@ PATCH, BATCH = 180, 8
 
 # What pieces of a claim must have in common to be drawn together.
 SETTINGS = {
-    "A": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "classifier": "thirds of columns", "solver": STEPS},
+    "A": {
+        "steps_a_minute": STEPS_A_MINUTE,
+        "looked_up": LOOKED_UP,
+        "classifier": "of windows that overlap, and apart",
+        "solver": STEPS,
+    },
     "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
     "C": {
         "steps_a_minute": STEPS_A_MINUTE,
@@ -154,17 +159,44 @@ def trained(images: Sequence[Image], minutes: int, seed: int) -> DiffusionModel:
     return run(train_steps(images, config, start=load_diffusion_model(START)))
 
 
+def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
+    """Return random windows of an image, which overlap."""
+    return draw_patches(list(image.pixels), size, count, np.random.default_rng(seed))
+
+
+def apart(image: Image, size: int, count: int, seed: int) -> Pixels:
+    """Return random windows of an image none of which overlaps one that is in another fold of the classifier.
+
+    The plane is cut into cells a quarter larger than a window or more, which go to the folds in turn. So the classifier
+    knows no place again; it has also seen fewer places, and is a weaker one.
+    """
+    rng, plane = np.random.default_rng(seed), image.pixels[0]
+    rows, columns = (max(1, 4 * length // (5 * size)) for length in plane.shape)
+    cells: list[list[Pixels]] = [[] for _ in range(FOLDS)]
+    for i, band in enumerate(np.array_split(plane, rows)):
+        for j, cell in enumerate(np.array_split(band, columns, axis=1)):
+            cells[(i + j) % FOLDS].append(cell)
+    drawn = np.empty((count, size, size), np.float32)
+    for fold, of_it in enumerate(cells):
+        part = drawn[fold::FOLDS]
+        part[...] = draw_patches(of_it, size, len(part), rng)
+    return drawn
+
+
 # A
 
 
 def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
-    """Train, generate, and compare with what the model saw, and with the whole experimental image."""
+    """Train, generate, and compare with what the model saw, and with the whole experimental image.
+
+    The classifier is asked twice: about windows of the whole image, which overlap, so that it may know a place again;
+    and about windows of the part that the model saw, where it never saw a part of what it is tested on.
+    """
     storm, train, test = cell(structure)
     made, steps = patches_made(structure, minutes, seed)
     result: dict[str, Any] = {"steps": steps}
     for size, count in PATCHES.items():
-        for name, part in (("", storm), ("training_", train)):
-            real = windows(part.pixels[0], size, count, seed)
+        for name, real in (("", windows(storm, size, count, seed)), ("apart_", apart(train, size, count, seed))):
             result[f"auc_{name}{size}"] = two_sample_test(real, made[size], seed=seed).auc
     result["realism"] = {name: realism_against(part, made[128], seed) for name, part in parts(structure).items()}
     result["black"] = float((made[128].reshape(len(made[128]), -1).max(1) == 0).mean())
@@ -215,9 +247,10 @@ def halves(structure: str, seed: int) -> dict[str, Any]:
     two = [storm.crop(half, slice(None)) for half in (slice(0, rows), slice(rows, None))]
     found: dict[str, Any] = {}
     for size, count in PATCHES.items():
-        top, bottom = (windows(part.pixels[0], size, count, seed + 100 * (k + 1)) for k, part in enumerate(two))
-        found[f"auc_two_halves_{size}"] = two_sample_test(top, bottom, seed=seed).auc
-    seen = draw_patches(list(train.pixels), 128, PATCHES[128], np.random.default_rng(seed))
+        for name, draw in (("", windows), ("apart_", apart)):
+            top, bottom = (draw(part, size, count, seed + 100 * (k + 1)) for k, part in enumerate(two))
+            found[f"auc_two_halves_{name}{size}"] = two_sample_test(top, bottom, seed=seed).auc
+    seen = windows(train, 128, PATCHES[128], seed)
     found["realism"] = {
         name: realism_against(part, seen, seed) for name, part in parts(structure).items() if name != "training"
     }

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from common import CELLS, PICTURES, RESULTS, microtubules, save, windows
+from common import CELLS, PICTURES, RESULTS, microtubules, save
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
+from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.pictures import new_figure, save_figure
 from napari_smdiffusion.two_sample import two_sample_test
 
@@ -31,7 +32,7 @@ def judged(name: str) -> dict[str, Any]:
     saw = CELLS.get(name, microtubules)()[1]
     model = load_diffusion_model(name)
     real = grid_patches(list(saw.pixels), SIZE)
-    drawn = windows(saw.pixels[0], SIZE, PATCHES, 0)
+    windows = draw_patches(list(saw.pixels), SIZE, PATCHES, np.random.default_rng(0))
     best = None
     found: dict[str, Any] = {}
     for steps in reversed(STEPS):
@@ -40,7 +41,7 @@ def judged(name: str) -> dict[str, Any]:
         said = realism(made, real, saw.pixel_size)
         found[str(steps)] = {
             **{key: said[key] for key in ("score", "score_low", "score_high")},
-            "auc": two_sample_test(drawn, made).auc,
+            "auc": two_sample_test(windows, made).auc,
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),
         }
         print(name, steps, found[str(steps)], flush=True)
