@@ -45,10 +45,11 @@ SHOWN = {
 STRUCTURES = {"microtubules": "#d62728", "mitochondria": "#2ca02c"}
 
 PARTS = {"training": "part it saw", "whole": "whole image", "held_out": "part held out"}  # of the experimental image
+WINDOWS = {PARTS["whole"]: "", f"{PARTS['training']}, windows apart": "apart_"}  # for the classifier
 JUDGED = {  # with how many digits
     **{f"realism, {PARTS[part]}": 3 for part in ("training", "whole")},
     f"Fréchet distance, {PARTS['held_out']}": 1,
-    **{f"AUC {size} px, {PARTS[part]}": 2 for size in (128, 256) for part in ("training", "whole")},
+    **{f"AUC {size} px, {name}": 2 for size in (128, 256) for name in WINDOWS},
 }
 
 Piece = dict[str, Any]
