@@ -212,7 +212,8 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
 def patches_made(structure: str, minutes: int, seed: int) -> tuple[dict[int, Pixels], int]:
     """Return what a model generates that was trained for so long, by size, and its steps.
 
-    The model and its images are kept, so that they can be drawn and judged again without another training.
+    The model and its images are kept, so that they can be drawn and judged again without another training; delete them
+    from `build/paper_claims` after a change of the training or the sampler.
     """
     folder = KEPT / f"{structure}_{minutes}min_seed{seed}"
     paths = {size: KEPT / f"{structure}_{minutes}min_{size}px_seed{seed}.tif" for size in PATCHES}

@@ -20,7 +20,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_smdiffusion.widgets.compare import canvas_grid, scene_camera
+from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,8 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import simulate
-from napari_smdiffusion.widgets.compare import canvas_grid, readable, scene_camera
+from napari_smdiffusion.widgets.compare import readable
+from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from napari_smdiffusion.widgets.layers import (
     made_here,
     set_pixel_size,
 )
+from napari_smdiffusion.widgets.view import bring_into_view, scene_camera
 
 
 def _open_samples(viewer):
@@ -115,3 +116,23 @@ def test_the_nearest_patch_of_other_images_says_nothing_of_copies(viewer, open_d
     assert "mine.tif" in dock.status.text()
     assert "tells nothing of copies" in dock.status.text()
     assert viewer.layers[-1].name == "nearest patch, in other"
+
+
+def test_new_layers_are_brought_into_view_and_the_view_is_left_alone_where_they_are():
+    viewer = ViewerModel()
+    first = viewer.add_image(np.ones((100, 100)), scale=(20, 20), units=("nm", "nm"))
+    viewer.reset_view()
+
+    def view():
+        camera = scene_camera(viewer)
+        return tuple(camera.center), camera.zoom
+
+    whole = view()
+    bring_into_view(viewer, first)
+    assert view() == whole
+    beside = viewer.add_image(np.ones((100, 100)), **free_place(viewer, 20, 2))
+    bring_into_view(viewer, beside)
+    assert view()[1] < whole[1]
+    fitted = view()
+    bring_into_view(viewer, beside)
+    assert view() == fitted

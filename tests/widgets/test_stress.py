@@ -10,7 +10,7 @@ import torch
 from qtpy.QtCore import QThreadPool
 
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.widgets.compare import canvas_grid
+from napari_smdiffusion.widgets.view import canvas_grid
 
 from .conftest import quick_training
 

@@ -28,6 +28,7 @@ from .dock import Dock, Folded, Task, heading
 from .layers import kind, layer_source
 from .pickers import LayerBox, LayerList
 from .scripts import images_code
+from .view import canvas_grid, scene_camera
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -302,16 +303,6 @@ def _set_order(viewer: ViewerModel, order: Sequence[ImageLayer]) -> None:
     here = [layer for layer in order if layer in viewer.layers]
     for place, layer in enumerate(here):
         viewer.layers.move(viewer.layers.index(layer), place)
-
-
-def canvas_grid(viewer: ViewerModel) -> Any:
-    """Return the grid of a viewer, which moved to its canvas in napari 0.9."""
-    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
-
-
-def scene_camera(viewer: ViewerModel) -> Any:
-    """Return the camera of a viewer, which moved to its scene in napari 0.9."""
-    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 class _Picture(QLabel):

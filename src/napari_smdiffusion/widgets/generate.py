@@ -18,6 +18,7 @@ from .forms import ConfigForm
 from .layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
 from .pickers import ModelBox
 from .scripts import settings_code
+from .view import bring_into_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -195,6 +196,7 @@ class GenerateDock(Dock):
                 metadata={**self._provenance, "seed": self._config.seed, METADATA: known},
                 **free_place(self.viewer, size, 3),
             )
+            bring_into_view(self.viewer, self._layer)
         elif self._layer in self.viewer.layers:
             grown = count != len(self._layer.data)
             axis = self.viewer.dims.ndim - 3
@@ -236,13 +238,14 @@ class GenerateDock(Dock):
 
     def _show_nearest(self, result: _Nearest) -> str:
         match, name = result.match, result.source.name
-        self.viewer.add_image(
+        found = self.viewer.add_image(
             result.patch,
             name=f"nearest {'patch' if result.unseen else 'training patch'}, in {name}",
             colormap="inferno",
             metadata={"kind": "training patch", "correlation": match.correlation},
             **free_place(self.viewer, result.source.pixel_size, 2),
         )
+        bring_into_view(self.viewer, found)
         said = (
             f"{name}, row {match.y}, column {match.x}. It correlates by {match.correlation:.2f}; a copy would reach 1."
         )

@@ -19,6 +19,7 @@ from .layers import free_place, layer_source
 from .memory import recall, remember
 from .pickers import LayerList, ModelBox
 from .scripts import images_code, settings_code
+from .view import bring_into_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,6 +225,7 @@ class TrainDock(Dock):
                 metadata={"kind": "preview", "model": self._model_name, "step": event.step},
                 **free_place(self.viewer, self._pixel_size, 2),
             )
+            bring_into_view(self.viewer, self._preview_layer)
 
 
 def checked_name(text: str) -> str:

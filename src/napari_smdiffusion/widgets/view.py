@@ -1,0 +1,33 @@
+"""What the viewer shows of its world: grid, camera, and whether a new layer is in sight. Without Qt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+
+def canvas_grid(viewer: ViewerModel) -> Any:
+    """Return the grid of a viewer, which moved to its canvas in napari 0.9."""
+    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
+
+
+def scene_camera(viewer: ViewerModel) -> Any:
+    """Return the camera of a viewer, which moved to its scene in napari 0.9."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+
+
+def bring_into_view(viewer: ViewerModel, layer: ImageLayer) -> None:
+    """Fit the view to all layers if a part of a new one would lie outside of it; else leave it as it is."""
+    if viewer.dims.ndisplay != 2 or canvas_grid(viewer).enabled:
+        return
+    camera = scene_camera(viewer)
+    size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
+    middle, half = np.array(camera.center[-2:]), np.array(size) / camera.zoom / 2
+    low, high = layer.extent.world[:, -2:]
+    if (low < middle - half).any() or (high > middle + half).any():
+        viewer.reset_view()
