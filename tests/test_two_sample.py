@@ -29,10 +29,9 @@ def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
     assert alike.by_chance == pytest.approx(0.09, abs=0.005)
 
 
-@pytest.mark.parametrize("offset", [1_000, 30_000])
-def test_a_background_of_any_height_hides_nothing(kinds, offset):
+def test_a_background_of_any_height_hides_nothing(kinds):
     first, second = kinds
-    moved = [two_sample_test(first + base, np.round(2 * second) + base, epochs=3).auc for base in (0, offset)]
+    moved = [two_sample_test(first + base, np.round(2 * second) + base, epochs=3).auc for base in (0, 30_000)]
     assert moved[1] == pytest.approx(moved[0], abs=0.02)
 
 

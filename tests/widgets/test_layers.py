@@ -17,51 +17,52 @@ from napari_smdiffusion.widgets.layers import (
     made_here,
     set_pixel_size,
 )
+from napari_smdiffusion.widgets.pickers import LayerList
 from napari_smdiffusion.widgets.view import bring_into_view, scene_camera
 
 
-def _open_samples(viewer):
-    return [viewer.add_image(pixels, **options) for pixels, options, _ in simulated_pair_layers()]
+@pytest.fixture
+def model():
+    """Return a viewer without a window."""
+    return ViewerModel()
 
 
 def test_the_sample_pair_is_sorted_into_the_forms(viewer, open_dock):
-    fine, coarse = _open_samples(viewer)
+    fine, coarse = (viewer.add_image(pixels, **options) for pixels, options, _ in simulated_pair_layers())
     compare = open_dock("Compare images")
     assert compare.experimental.layer() is fine
+    for size in (10, 20):  # the newest generated layer, however fine
+        viewer.add_image(np.eye(64), scale=(size, size), units=("nm", "nm"), metadata={"kind": "synthetic"})
+    assert layer_pixel_size(compare.generated.layer()) == 20
     assert open_dock("Train diffusion model").layer_list.layers() == [fine]
     assert open_dock("Enhance widefield").layer_list.layers() == [coarse]
 
 
-def test_the_newest_generated_layer_is_compared_however_fine(viewer, open_dock):
-    dock = open_dock("Compare images")
-    for size in (10, 20):
-        viewer.add_image(np.eye(64), scale=(size, size), units=("nm", "nm"), metadata={"kind": "synthetic"})
-    assert layer_pixel_size(dock.generated.layer()) == 20
+def test_a_training_patch_that_was_found_is_no_image_to_learn_from(model, qtbot):
+    offered = LayerList(model, finest=True)
+    qtbot.addWidget(offered)
+    plain = model.add_image(np.eye(64), name="plain")
+    model.add_image(np.eye(32), name="nearest training patch", metadata={"kind": "training patch"})
+    assert offered.layers() == [plain]
 
 
-def test_a_training_patch_that_was_found_is_no_image_to_learn_from(viewer, open_dock):
-    dock = open_dock("Train diffusion model")
-    plain = viewer.add_image(np.eye(64), name="plain")
-    viewer.add_image(np.eye(32), name="nearest training patch", metadata={"kind": "training patch"})
-    assert dock.layer_list.layers() == [plain]
-
-
-def test_what_was_made_here_is_known_from_its_file_too(viewer, open_dock, tmp_path):
+def test_what_was_made_here_is_known_from_its_file_too(model, qtbot, tmp_path):
     facts = {"kind": "synthetic", "model": "m", "training_data": []}
     write_image(tmp_path / "g.tif", Image(np.eye(64), 25.0, provenance=facts))
     write_image(tmp_path / "plain.tif", Image(np.eye(64), 30.0))
-    dock = open_dock("Train diffusion model")
-    made, plain = viewer.open([str(tmp_path / name) for name in ("g.tif", "plain.tif")], plugin="napari")
+    offered = LayerList(model, finest=True)
+    qtbot.addWidget(offered)
+    made, plain = model.open([str(tmp_path / name) for name in ("g.tif", "plain.tif")], plugin="napari")
     assert kind(made) == "synthetic"
     assert made.metadata["model"] == "m"
     assert layer_pixel_size(made) == 25
     assert layer_pixel_size(plain) == 30
-    assert dock.layer_list.layers() == [plain]
+    assert offered.layers() == [plain]
 
 
-def test_layers_are_saved_with_where_they_came_from(viewer, tmp_path):
+def test_layers_are_saved_with_where_they_came_from(model, tmp_path):
     facts = {"kind": "synthetic", "model": "m", "settings": {"seed": 3}, "odd": np.eye(2)}
-    layer = viewer.add_image(
+    layer = model.add_image(
         np.ones((2, 20, 30)), name="made", scale=(1, 25, 25), translate=(0, 112.5, 12.5),
         units=("pixel", "nm", "nm"), metadata=facts,
     )  # fmt: skip
@@ -87,20 +88,18 @@ def test_pixels_that_are_not_square_are_refused_whatever_their_unit():
     assert not made_here(layer)
 
 
-def test_new_layers_are_to_scale_with_one_whose_pixel_size_was_typed():
-    viewer = ViewerModel()
-    layer = viewer.add_image(np.ones((100, 100)), scale=(0.02, 0.02))
+def test_new_layers_are_to_scale_with_one_whose_pixel_size_was_typed(model):
+    layer = model.add_image(np.ones((100, 100)), scale=(0.02, 0.02))
     set_pixel_size(layer, 20)
-    place = free_place(viewer, 10.0, 2)
+    place = free_place(model, 10.0, 2)
     assert place["scale"] == pytest.approx((0.01, 0.01))
     assert place["translate"][1] == pytest.approx(2.0, abs=0.2)
 
 
-def test_new_layers_lie_beside_layers_of_several_units():
-    viewer = ViewerModel()
-    viewer.add_image(np.ones((100, 100)), scale=(20, 20), units=("nm", "nm"))
-    viewer.add_image(np.ones((20, 20)), scale=(0.1, 0.1), units=("um", "um"))
-    place = free_place(viewer, 20.0, 2)
+def test_new_layers_lie_beside_layers_of_several_units(model):
+    model.add_image(np.ones((100, 100)), scale=(20, 20), units=("nm", "nm"))
+    model.add_image(np.ones((20, 20)), scale=(0.1, 0.1), units=("um", "um"))
+    place = free_place(model, 20.0, 2)
     assert str(place["units"][0]) in ("um", "micrometer")
     assert place["scale"] == pytest.approx((0.02, 0.02))
     assert place["translate"][1] == pytest.approx(2.1, abs=0.1)
@@ -118,21 +117,20 @@ def test_the_nearest_patch_of_other_images_says_nothing_of_copies(viewer, open_d
     assert viewer.layers[-1].name == "nearest patch, in other"
 
 
-def test_new_layers_are_brought_into_view_and_the_view_is_left_alone_where_they_are():
-    viewer = ViewerModel()
-    first = viewer.add_image(np.ones((100, 100)), scale=(20, 20), units=("nm", "nm"))
-    viewer.reset_view()
+def test_new_layers_are_brought_into_view_and_the_view_is_left_alone_where_they_are(model):
+    first = model.add_image(np.ones((100, 100)), scale=(20, 20), units=("nm", "nm"))
+    model.reset_view()
 
     def view():
-        camera = scene_camera(viewer)
+        camera = scene_camera(model)
         return tuple(camera.center), camera.zoom
 
     whole = view()
-    bring_into_view(viewer, first)
+    bring_into_view(model, first)
     assert view() == whole
-    beside = viewer.add_image(np.ones((100, 100)), **free_place(viewer, 20, 2))
-    bring_into_view(viewer, beside)
+    beside = model.add_image(np.ones((100, 100)), **free_place(model, 20, 2))
+    bring_into_view(model, beside)
     assert view()[1] < whole[1]
     fitted = view()
-    bring_into_view(viewer, beside)
+    bring_into_view(model, beside)
     assert view() == fitted
