@@ -136,12 +136,23 @@ def test_copies_are_found_wherever_they_are_and_it_is_said_where(tmp_path):
     pixels[1, 640:768, 512:640] = seen.pixels[0, 30:158, 301:429]
     report = compare_images([held_out], Image(pixels, 20.0, name="made"), [seen], tmp_path)
     assert report["memorization"]["copied"] == [{"image": 1, "row": 640, "column": 512}]
+    assert report["memorization"]["verdict"].endswith("held out seem to.")
     assert report["two_sample"]["patch"] == 64
     assert {"auc", "by_chance", "auc_two_halves"} <= set(report["two_sample"])
     named = set(report["meanings"])
     for part in ("realism", "spectrum", "histogram", "memorization", "two_sample", "resolution"):
         assert {f"{part}.{key}" for key in report[part]} <= named or part in named
     assert (tmp_path / "comparison.png").exists()
+
+
+@pytest.mark.parametrize(("other", "said"), [(False, ""), (True, "trained on (mine.tif): where none holds it")])
+def test_training_images_that_the_model_never_saw_are_told(tmp_path, other, said):
+    seen, held_out, made = (simulate("microtubules", 1, 512, 20.0, seed=seed) for seed in (1, 2, 3))
+    facts = [{"name": "mine.tif", "sha256": "0" if other else seen.digest}]
+    generated = replace(made, provenance={"kind": "synthetic", "training_data": facts})
+    verdict = compare_images([held_out], generated, [seen], tmp_path)["memorization"]["verdict"]
+    assert said in verdict
+    assert ("none of the training images given" in verdict) == other
 
 
 def test_empty_planes_of_a_stack_leave_a_report(field, tmp_path):

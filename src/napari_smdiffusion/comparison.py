@@ -142,6 +142,7 @@ def _compare_generated(
             report["memorization_left_out"] = str(error)
         else:
             report["memorization"] = {**looked_up.report, "copied": _places(looked_up, some, generated, size)}
+            report["memorization"]["verdict"] += _of_other_images(generated, training)
     yield _part(4, stop)
     report |= _finest_detail(some_made, some_real, pixel_size)
     provenance |= {
@@ -153,6 +154,18 @@ def _compare_generated(
     }
     found = report["spectrum"], report["histogram"]
     return ComparedPatches(some_real, some_made, pixel_size, *found, planes, looked_up)
+
+
+def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
+    """Return a sentence where the generated images name what their model saw, and none of the images given is that."""
+    seen = {str(one.get("sha256")): str(one.get("name")) for one in generated.provenance.get("training_data", [])}
+    if not seen or {image.digest for image in training} & set(seen):
+        return ""
+    names = ", ".join(seen.values())
+    return (
+        f" But none of the training images given is, as it is, what the model was trained on ({names}): where none holds "
+        "it either, this tells nothing of copies."
+    )
 
 
 def _spread(count: int, most: int) -> Any:
