@@ -163,8 +163,8 @@ def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
         return ""
     names = ", ".join(seen.values())
     return (
-        f" But none of the training images given is, as it is, what the model was trained on ({names}): where none holds "
-        "it either, this tells nothing of copies."
+        f" But none of the training images given is, as it is, what the model was trained on ({names}): where none "
+        "holds it either, this tells nothing of copies."
     )
 
 
