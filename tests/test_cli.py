@@ -154,7 +154,6 @@ BAD = [
     ("demo --out {mine}", "enhanced.tif exists, and was not made by smdiffusion"),
     ("train {slab.tif} --out {m} --patch 32", "slab.tif has pixels of 200 by 100 nm"),
     ("train-enhancer {storm.tif} --out {others} --fit {cell.tif} --upscale 4", "holds other files"),
-    ("train-enhancer {storm.tif} --out {m} --fit {cell.tif} --upscale 2", "correct the factor or the pixel size"),
     ("compare {storm.tif} --generated {storm.tif} --out {notes.txt/c}", "cannot be written"),
 ]
 

@@ -99,6 +99,9 @@ def test_a_held_out_patch_that_was_trained_on_does_not_hide_the_copies(drawn):
     assert report["held_out_copies"] == 0
     assert report["held_out_trained_on"] == 1
     assert "1 more experimental patch is in the training images" in report["verdict"]
+    without = memorization(patches, training, held_out)
+    for key in ("held_out_median", "fraction_above_held_out_99"):
+        assert report[key] == without[key]
 
 
 def test_copies_are_not_excused_by_experimental_patches_that_were_trained_on(drawn):

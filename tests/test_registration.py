@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
-from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, simulate
+from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, registration, simulate
 from napari_smdiffusion.enhancer_training import _shared, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.progress import Note, run
@@ -46,6 +47,14 @@ def test_images_that_share_nothing_are_left_where_they_are(pairs):
     # The haze of each is in part that of the field before it.
     for k in range(6):
         assert registration_shift([camera[k]], [sharp[(k + 3) % 6]], FACTOR) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("side", [40, 41])
+def test_the_middle_of_large_images_is_the_same_place(pairs, side, monkeypatch):
+    fine = pairs[1]
+    coarse = gaussian_filter(fine, (0, 4, 4)).reshape(len(fine), 64, FACTOR, 64, FACTOR).mean((2, 4))
+    monkeypatch.setattr(registration, "_LARGEST", side * FACTOR)
+    assert registration_shift(list(coarse), list(fine), FACTOR) == pytest.approx((0, 0), abs=0.5)
 
 
 def test_whole_pixels_leave_the_noise_as_it_is(pair):

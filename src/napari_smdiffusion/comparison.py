@@ -15,7 +15,7 @@ from .assess import grid_patches, histograms, realism, spectra
 from .enhanced_field import EnhancedField, error_maps, judged
 from .filaments import compare_filaments
 from .files import written_whole
-from .images import Image, common_pixel_size
+from .images import Image, common_pixel_size, listed, training_images
 from .meanings import meanings_of
 from .memorization import LookedUp, look_for_copies
 from .pictures import ComparedPatches, ShownField, contrast, draw_comparison
@@ -117,7 +117,9 @@ def _compare_generated(
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
     planes = [plane for image in training for plane in image.pixels]
-    _check_planes(planes, size)
+    seen = {image.digest for image in training} & {image.digest for image in experimental}
+    if not seen:
+        _check_sizes(training, size)
     yield _part(0, stop)
     some_real, some_made = _some(real, _JUDGED), _some(made, _JUDGED)
     report["realism"] = realism(some_made, some_real, pixel_size)
@@ -128,7 +130,6 @@ def _compare_generated(
     yield _part(2, stop)
     report |= _told_apart(experimental, generated, stop)
     yield _part(3, stop)
-    seen = {image.digest for image in training} & {image.digest for image in experimental}
     looked_up = None
     if seen:
         report["memorization_left_out"] = (
@@ -158,13 +159,12 @@ def _compare_generated(
 
 def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
     """Return a sentence where the generated images name what their model saw, and none of the images given is that."""
-    seen = {str(one.get("sha256")): str(one.get("name")) for one in generated.provenance.get("training_data", [])}
+    seen = training_images(generated.provenance)
     if not seen or {image.digest for image in training} & set(seen):
         return ""
-    names = ", ".join(seen.values())
     return (
-        f" But none of the training images given is, as it is, what the model was trained on ({names}): where none "
-        "holds it either, this tells nothing of copies."
+        " But none of the training images given is, as it is, what the model was trained on "
+        f"({listed(seen.values())}): where none holds it either, this tells nothing of copies."
     )
 
 
@@ -265,9 +265,12 @@ def _part(done: int, stop: Stop) -> Progress:
     return Progress("comparing", done, _PARTS, float("inf"))
 
 
-def _check_planes(planes: Sequence[Any], size: int) -> None:
-    if any(min(plane.shape) < size for plane in planes):
-        raise ValueError(f"A training image is smaller than the patches of {size} pixels: leave it out of --training.")
+def _check_sizes(training: Sequence[Image], size: int) -> None:
+    for image in training:
+        if min(image.size) < size:
+            raise ValueError(
+                f"The training image {image.name} is smaller than the patches of {size} pixels: leave it out."
+            )
 
 
 def _patches(experimental: Sequence[Image], generated: Image) -> tuple[int, Any, Any]:

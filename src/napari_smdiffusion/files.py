@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,24 +87,40 @@ def _read_facts(tiff: Any) -> dict[str, Any]:
     return {}
 
 
-def facts_of(path: Path) -> tuple[dict[str, Any], float | None]:
-    """Return the provenance and the pixel size in nm that stand in a TIFF file; nothing and None of any other file."""
+@dataclass(frozen=True)
+class FileFacts:
+    """What stands in a TIFF file beside its pixels: nothing in any other file.
+
+    `pixel_size` is in nm; where it is not told because the pixels are not square, `problem` says so.
+    """
+
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    pixel_size: float | None = None
+    problem: str = ""
+
+
+def facts_of(path: Path) -> FileFacts:
+    """Return what stands in a file beside its pixels."""
     import tifffile
 
     if path.suffix.lower() not in TIFF_SUFFIXES:
-        return {}, None
+        return FileFacts()
     try:
         with tifffile.TiffFile(path) as tiff:
             facts = _read_facts(tiff)
-            return dict(facts.get("provenance", {})), facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
+            provenance, size = dict(facts.get("provenance", {})), facts.get("pixel_size_nm")
+            try:
+                return FileFacts(provenance, size or _tiff_pixel_size(tiff, path))
+            except ValueError as error:
+                return FileFacts(provenance, None, str(error))
     # See `_read_tiff`.
     except Exception:
-        return {}, None
+        return FileFacts()
 
 
 def made_here(path: Path) -> bool:
     """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
-    return str(facts_of(path)[0].get("kind", "experimental")) != "experimental"
+    return str(facts_of(path).provenance.get("kind", "experimental")) != "experimental"
 
 
 def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
@@ -116,10 +133,7 @@ def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
     """
     sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size is not None]
     if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
-        raise ValueError(
-            f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first, or give "
-            "their size, if the file is wrong."
-        )
+        raise ValueError(f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first.")
     return sides[-1] if sides else None
 
 

@@ -149,6 +149,17 @@ def common_pixel_size(images: Iterable[Image]) -> float | None:
     return sizes[0] if sizes else None
 
 
+def training_images(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the model of generated images was trained on: names by digest, nothing where it is not known."""
+    return {str(one.get("sha256")): str(one.get("name")) for one in provenance.get("training_data", [])}
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a sentence: the first two, and how many more there are."""
+    some = list(names)
+    return ", ".join(some[:3]) if len(some) <= 3 else f"{some[0]}, {some[1]} and {len(some) - 2} more"
+
+
 @dataclass(frozen=True)
 class Scaling:
     """An invertible map from intensities to what a network sees: (I - mean) / std * spread.

@@ -271,7 +271,8 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     made_margin, real_margin = (np.array([match.margin for match in matches]) for matches in (made, real))
     made_pixels, real_pixels = (np.array([match.pixels for match in matches]) for matches in (made, real))
     # Empty patches fit nothing, and those that were trained on after all must not raise the bar.
-    null = (real_r > 0) & (real_r < _SAME)
+    unseen = real_r < _SAME
+    null = (real_r > 0) & unseen
     if null.sum() < _LEAST:
         raise ValueError(
             f"Only {null.sum()} of {len(real)} held-out experimental patches show something that is not in the "
@@ -288,12 +289,12 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     copied = called(made_margin, made_r, made_pixels)
     # What was trained on after all lies in the training images, and excuses no copy.
     known = int(called(real_margin, real_r, real_pixels)[null].sum())
-    trained_on = int((real_r >= _SAME).sum())
+    trained_on = int((~unseen).sum())
     flags = tuple(bool(flag) for flag in copied)
     report = {
         "generated_median": float(np.median(made_r)),
-        "held_out_median": float(np.median(real_r)),
-        "fraction_above_held_out_99": float(np.mean(made_r > np.quantile(real_r, 0.99))),
+        "held_out_median": float(np.median(real_r[unseen])),
+        "fraction_above_held_out_99": float(np.mean(made_r > np.quantile(real_r[unseen], 0.99))),
         "threshold": margin,
         "threshold_correlation": correlation,
         "copies": int(copied.sum()),

@@ -50,6 +50,8 @@ class MicroscopeFit:
         In a bright pixel, as many as would make as much noise.
     residual
         Root mean square difference of the logarithms of the measured and the fitted spectrum: below about 0.3 is good.
+    contradiction
+        A sentence where the widefield image says that its pixels are of another size than was fitted.
     """
 
     width: float
@@ -57,6 +59,7 @@ class MicroscopeFit:
     haze_width: float
     photons: float
     residual: float
+    contradiction: str = ""
 
     @property
     def sentence(self) -> str:
@@ -70,7 +73,7 @@ class MicroscopeFit:
             f"Fitted to the widefield image: a point spread function {self.width:.2f} times as wide as in focus, "
             f"{100 * self.haze:.0f} % haze of {self.haze_width:.0f} nm, {self.photons:.0f} photons in a bright pixel."
         )
-        return found + doubt
+        return found + doubt + self.contradiction
 
     def config(self, microscope: MicroscopeConfig) -> MicroscopeConfig:
         """Return `microscope` with narrow ranges around what was found, within what the settings allow."""
@@ -108,7 +111,7 @@ def fit_microscope(
     Raises
     ------
     ValueError
-        If an image is too small, or the pixel size is not known or contradicts the factor.
+        If an image is too small, or the pixel size is not known.
     """
     pixel_size = sharp[0].pixel_size
     if pixel_size is None:
@@ -116,10 +119,11 @@ def fit_microscope(
     side = _side(widefield, sharp, upscale)
     rings = int(side * _RINGS)
     wide = pixel_size * upscale
+    contradiction = ""
     if widefield.pixel_size and abs(widefield.pixel_size / wide - 1) > _OTHER_PIXELS:
-        raise ValueError(
-            f"{widefield.name} has pixels of {widefield.pixel_size:.4g} nm, and {upscale} times those of "
-            f"{sharp[0].name} are {wide:.4g} nm: correct the factor or the pixel size."
+        contradiction = (
+            f" It was fitted as if its pixels were of {wide:.4g} nm, {upscale} times those of {sharp[0].name}, but "
+            f"{widefield.name} says {widefield.pixel_size:.4g} nm: correct the factor, unless the file is wrong."
         )
     camera = _patches(widefield, 1, side)
     # Each image in units of its own mean light, so that those in other units count alike.
@@ -157,9 +161,9 @@ def fit_microscope(
     # Shot noise has the variance of the counts: the mean light, and what lies under it, over the photons of bright.
     under = float(np.mean(microscope.background_range))
     photons = (light + under) / max(_variance(noise, side), 1e-9)
-    low_photons, high_photons = 5.0, 1e5
+    photons = float(np.clip(photons, 5.0, 1e5))
     residual = float(np.sqrt(np.mean(found.fun**2)))
-    return MicroscopeFit(width, haze, haze_width, float(np.clip(photons, low_photons, high_photons)), residual)
+    return MicroscopeFit(width, haze, haze_width, photons, residual, contradiction)
 
 
 def _side(widefield: Image, sharp: Sequence[Image], upscale: int) -> int:

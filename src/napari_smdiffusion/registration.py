@@ -81,8 +81,7 @@ def registration_shift(
     """
     most = _MOST * factor
     # The middle of a large field says it as well.
-    side = _LARGEST // factor
-    pairs = [(_middle(w, side), _middle(s, side * factor)) for w, s in zip(widefield, sharp, strict=True)]
+    pairs = [_middle(w, s, factor) for w, s in zip(widefield, sharp, strict=True)]
     maps = [_correlations(w, s, factor, most + 1) for w, s in pairs]
     found = np.mean(maps, axis=0)
     y, x = (int(i) + 1 for i in np.unravel_index(int(found[1:-1, 1:-1].argmax()), (2 * most + 1,) * 2))
@@ -94,9 +93,12 @@ def registration_shift(
     return most + 1 - y - down, most + 1 - x - right
 
 
-def _middle(plane: Pixels, side: int) -> Pixels:
-    y, x = (max(0, length - side) // 2 for length in plane.shape)
-    return plane[y : y + side, x : x + side]
+def _middle(widefield: Pixels, sharp: Pixels, factor: int) -> tuple[Pixels, Pixels]:
+    """Return the same place of both, `_LARGEST` fine pixels along a side at most."""
+    side = _LARGEST // factor
+    y, x = (max(0, length - side) // 2 for length in widefield.shape)
+    f = factor
+    return widefield[y : y + side, x : x + side], sharp[y * f : (y + side) * f, x * f : (x + side) * f]
 
 
 def _correlations(widefield: Pixels, sharp: Pixels, factor: int, most: int) -> Pixels:

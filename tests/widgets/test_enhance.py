@@ -54,6 +54,7 @@ def test_in_place_and_back(viewer, dock, click, coarse, widefield):
     assert dock.layer_list.layers() == [coarse]  # nobody chose it, but it is the widefield image still
     click(dock, dock.run_button)  # again: the original is enhanced, not what was made of it
     np.testing.assert_allclose(coarse.data, once)
+    assert dock.training.factor.values()["upscale"] == 4  # from the original's pixels to the finer ones
     np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
     click(dock, dock.restore)
     np.testing.assert_array_equal(coarse.data, widefield.pixels[0])

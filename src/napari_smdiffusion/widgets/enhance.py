@@ -15,7 +15,15 @@ from qtpy.QtWidgets import (
 from ..config import EnhanceConfig
 from ..progress import PartDone
 from .dock import Dock, Folded, Task, heading
-from .enhanced_layers import original, plain_name, restore, show_enhanced, show_error_map, widefield_source
+from .enhanced_layers import (
+    original,
+    plain_name,
+    restore,
+    show_enhanced,
+    show_error_map,
+    widefield_pixel_size,
+    widefield_source,
+)
 from .enhancer_form import TrainingForm
 from .forms import ConfigForm
 from .layers import image_layers, known_pixel_size
@@ -235,8 +243,8 @@ class EnhanceDock(Dock):
     def _suggest_factor(self) -> None:
         """Offer the factor that leads from the widefield pixels to those of the super-resolution images."""
         sizes = [
-            {known_pixel_size(layer) for layer in layers} - {None}
-            for layers in (self.layer_list.layers(), self.training.sources.layers())
+            {widefield_pixel_size(layer) for layer in self.layer_list.layers()} - {None},
+            {known_pixel_size(layer) for layer in self.training.sources.layers()} - {None},
         ]
         if all(len(some) == 1 for some in sizes):
             coarse, fine = (some.pop() or 1.0 for some in sizes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layers import METADATA, LayerSource, layer_source, refined_place
+from .layers import METADATA, LayerSource, known_pixel_size, layer_source, refined_place
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -21,6 +21,15 @@ def original(layer: ImageLayer) -> dict[str, Any] | None:
     """Return what a layer was before it was enhanced in place, or None if it never was."""
     kept = layer.metadata.get(METADATA, {}).get("original")
     return kept if isinstance(kept, dict) else None
+
+
+def widefield_pixel_size(layer: ImageLayer) -> float | None:
+    """Return the pixel size in nm of what would be enhanced: of a layer enhanced in place, that of its original."""
+    kept = original(layer)
+    if kept is None:
+        return known_pixel_size(layer)
+    source: LayerSource = kept["source"]
+    return source.pixel_size
 
 
 def widefield_source(layer: ImageLayer) -> LayerSource:
@@ -44,11 +53,12 @@ def restore(layer: ImageLayer) -> None:
     kept = original(layer)
     if kept is None:
         return
-    layer.name = plain_name(layer)
+    plain = plain_name(layer)
     layer.data = kept["data"]
     for name in ("scale", "translate", "contrast_limits"):
         setattr(layer, name, kept[name])
     layer.metadata = kept["metadata"]
+    layer.name = plain  # last, for on that all lists look at it anew
 
 
 def show_enhanced(
@@ -75,9 +85,6 @@ def show_enhanced(
             "contrast_limits": tuple(layer.contrast_limits),
             "metadata": dict(layer.metadata),
         }
-        # Of a name that is taken napari makes another: the layer must first have it.
-        layer.name = name
-        kept |= {"name": plain, "given": layer.name}
         layer.data = pixels
         layer.scale, layer.translate = place["scale"], place["translate"]
         layer.contrast_limits = limits
@@ -87,6 +94,10 @@ def show_enhanced(
         if result.image.pixel_size:
             ours["pixel_size_nm"] = result.image.pixel_size
         layer.metadata = {**layer.metadata, **result.image.provenance, METADATA: ours}
+        # Last, for on that all lists look at it anew. Of a name that is taken napari makes another.
+        kept |= {"name": plain, "given": name}
+        layer.name = name
+        kept |= {"given": layer.name}
         shown.append(layer)
     else:
         shown.append(

@@ -10,13 +10,14 @@ import numpy as np
 from qtpy.QtWidgets import QPushButton
 
 from ..config import GenerateConfig
+from ..images import listed, training_images
 from ..model_folder import read_facts
 from ..models import find_model
 from ..progress import Event, Generated, Preview, Progress, Steps, Stop
 from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
 from .layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
-from .pickers import ModelBox
+from .pickers import ModelBox, watch_layers
 from .scripts import settings_code
 from .view import bring_into_view
 
@@ -69,6 +70,7 @@ class GenerateDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
+        watch_layers(self.viewer, self, lambda: None)  # which takes over what their files say
         self._form_is_made()
 
     def task(self) -> Task:
@@ -225,7 +227,7 @@ class GenerateDock(Dock):
             pixels = pixels[place]
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
-        known = {str(one.get("sha256")): str(one.get("name")) for one in layer.metadata.get("training_data", [])}
+        known = training_images(layer.metadata)
         sources = []
         for one in layers:
             # What is no image of the kind that can be trained on need not be asked about here.
@@ -307,7 +309,7 @@ def _nearest_steps(
                 height, width = symmetry(patch, match.symmetry).shape
                 found = plane[match.y : match.y + height, match.x : match.x + width]
                 turned = np.ascontiguousarray(inverse_symmetry(found, match.symmetry))
-                best = _Nearest(match, turned, source, "" if exact else ", ".join(known.values()))
+                best = _Nearest(match, turned, source, "" if exact else listed(known.values()))
         if best is None:
             raise InterruptedError("Stopped before anything was compared.")
         return best

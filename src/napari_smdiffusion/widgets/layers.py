@@ -14,7 +14,7 @@ from ..images import Image
 from ..progress import Stop, never
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
@@ -79,8 +79,11 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     y, x = (abs(float(s)) for s in layer.scale[-2:])
     if abs(y / x - 1) > 0.01:
         raise ValueError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square ones first.")
-    if METADATA in layer.metadata and "pixel_size_nm" in layer.metadata[METADATA]:
-        return float(layer.metadata[METADATA]["pixel_size_nm"])
+    ours = layer.metadata.get(METADATA, {})
+    if "pixel_size_nm" in ours:
+        return float(ours["pixel_size_nm"])
+    if "problem" in ours:
+        raise ValueError(ours["problem"])
     nanometres = _nanometres(layer)
     return None if nanometres is None else x * nanometres
 
@@ -113,20 +116,34 @@ def take_file_facts(layer: ImageLayer) -> None:
     path = layer.source.path
     if path is None or METADATA in layer.metadata:
         return
-    provenance, pixel_size = facts_of(Path(path))
+    facts = facts_of(Path(path))
     # Its own metadata come first; the key says that the file was looked at.
-    layer.metadata = {**provenance, **layer.metadata, METADATA: {}}
-    if pixel_size and _nanometres(layer) is None:
-        set_pixel_size(layer, pixel_size)
+    layer.metadata = {**facts.provenance, **layer.metadata, METADATA: {}}
+    if _nanometres(layer) is not None:
+        return
+    if facts.pixel_size:
+        set_pixel_size(layer, facts.pixel_size)
+    elif facts.problem:
+        layer.metadata[METADATA] = {"problem": facts.problem}
 
 
-def write_tiff(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]]) -> list[str]:
     """Write an image layer as a TIFF with its pixel size, place and provenance; a writer of napari.
 
-    napari's own writer leaves all of that out, and with it that an image is synthetic.
+    napari's own writer leaves all of that out, and with it that an image is synthetic. It writes any image as it is,
+    though, and is to be the first: the manifest says that labels may be among the layers here, which makes this writer
+    the less specific one.
+
+    Raises
+    ------
+    ValueError
+        If it is not one image layer.
     """
     from napari.layers import Image as ImageLayer
 
+    if [kind_of_layer for _, _, kind_of_layer in layer_data] != ["image"]:
+        raise ValueError("A TIFF with its pixel size and origin holds one image layer: select one.")
+    ((data, attributes, _),) = layer_data
     told = ("name", "scale", "translate", "units", "metadata", "rgb", "multiscale")
     layer = ImageLayer(data, **{key: attributes[key] for key in told if key in attributes})
     write_image(path, layer_image(layer))
@@ -172,8 +189,9 @@ def _is_plain(value: Any) -> bool:
 
 def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
     """Return (y, x) in nm of the corner of the first pixel; napari gives its middle."""
-    unit = _nanometres(layer) or 1.0
     step = pixel_size or 1.0
+    # Where the layer has no unit of length, its scale is that of the pixel size all the same.
+    unit = _nanometres(layer) or (step / abs(float(layer.scale[-1])) if pixel_size else 1.0)
     y, x = (float(t) * unit - step / 2 for t in layer.translate[-2:])
     return y, x
 
@@ -225,19 +243,16 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
     layers = image_layers(viewer)
     # A layer without a unit of length is to scale too once a person has told its pixel size.
     measured = sorted((one for one in layers if _world_unit(one)), key=lambda one: _nanometres(one) is None)
-    step, unit, nanometres = 1.0, "pixel", None
+    step, unit = 1.0, "pixel"
     if pixel_size and measured:
-        unit, nanometres = str(measured[0].units[-1]), _world_unit(measured[0])
-        step = pixel_size / (nanometres or 1.0)
+        unit = str(measured[0].units[-1])
+        step = pixel_size / (_world_unit(measured[0]) or 1.0)
     elif pixel_size and not layers:
         step, unit = pixel_size, "nm"
     corner = [0.0, 0.0]
     if layers:
         shown = [layer for layer in layers if layer.visible] or layers
-        extents = [
-            layer.extent.world[:, -2:] * ((_world_unit(layer) or nanometres) / nanometres if nanometres else 1.0)
-            for layer in shown
-        ]
+        extents = [drawn_extent(viewer, layer, unit) for layer in shown]
         top, right = min(e[0, 0] for e in extents), max(e[1, 1] for e in extents)
         left = min(e[0, 1] for e in extents)
         corner = [float(top), float(right + 0.05 * (right - left) + step)]
@@ -246,6 +261,17 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
         "translate": (0.0,) * (ndim - 2) + tuple(corner),
         "units": ("pixel",) * (ndim - 2) + (unit, unit),
     }
+
+
+def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
+    """Return ((top, left), (bottom, right)) of a layer as it is drawn, in numbers of `unit`.
+
+    napari converts units where all layers have lengths, or none of them; else, and before 0.9, it draws the numbers.
+    """
+    extent = layer.extent.world[:, -2:]
+    own = layer.units[-1]
+    converted = getattr(viewer.layers.extent, "units", None) is not None and own.is_compatible_with(unit)
+    return extent * float((1 * own).to(unit).magnitude) if converted else extent
 
 
 def _world_unit(layer: ImageLayer) -> float | None:

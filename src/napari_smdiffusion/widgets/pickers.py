@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..models import find_model, list_models, user_folder
-from .enhanced_layers import original
+from .enhanced_layers import original, widefield_pixel_size
 from .layers import (
     image_layers,
     known_pixel_size,
@@ -176,11 +176,11 @@ class LayerList(QWidget):
         """
         candidates, sizes = [], {}
         for layer in layers:
-            kept = None if self._finest else original(layer)
-            if layer.rgb or layer.ndim > 3 or (kept is None and made_here(layer)):
+            again = not self._finest and original(layer) is not None
+            if layer.rgb or layer.ndim > 3 or (made_here(layer) and not again):
                 continue
             candidates.append(layer)
-            sizes[id(layer)] = known_pixel_size(layer) if kept is None else kept["source"].pixel_size
+            sizes[id(layer)] = widefield_pixel_size(layer) if again else known_pixel_size(layer)
         known = [size for size in sizes.values() if size]
         if not known:
             return candidates[:1]

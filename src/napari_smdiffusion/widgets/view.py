@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .layers import drawn_extent
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
@@ -28,6 +30,7 @@ def bring_into_view(viewer: ViewerModel, layer: ImageLayer) -> None:
     camera = scene_camera(viewer)
     size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     middle, half = np.array(camera.center[-2:]), np.array(size) / camera.zoom / 2
-    low, high = layer.extent.world[:, -2:]
+    units = getattr(viewer.layers.extent, "units", None)
+    low, high = drawn_extent(viewer, layer, str(layer.units[-1] if units is None else units[-1]))
     if (low < middle - half).any() or (high > middle + half).any():
         viewer.reset_view()
