@@ -60,6 +60,7 @@ from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.files import written_whole
 from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.microscope import widefield as simulated_widefield
+from napari_smdiffusion.model_folder import read_facts
 from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.progress import run
 from napari_smdiffusion.registration import translated
@@ -71,6 +72,7 @@ from simulated_filaments import continuous_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -159,6 +161,16 @@ def trained(images: Sequence[Image], minutes: int, seed: int) -> DiffusionModel:
     return run(train_steps(images, config, start=load_diffusion_model(START)))
 
 
+def trained_in(folder: Path, image: Image, minutes: int, seed: int) -> DiffusionModel:
+    """Train as `trained` does, in a folder, where a training that was cut goes on."""
+    steps = minutes * STEPS_A_MINUTE
+    if not folder.exists() or read_facts(folder, "diffusion")["steps"] < steps:
+        config = TrainConfig(steps=steps, seed=seed, previews=0)
+        start = load_diffusion_model(START)
+        run(train_steps([image], config, start=start, out=folder, resume=folder.exists()))
+    return load_diffusion_model(folder)
+
+
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
     """Return random windows of an image, which overlap."""
     return draw_patches(list(image.pixels), size, count, np.random.default_rng(seed))
@@ -219,9 +231,7 @@ def patches_made(structure: str, minutes: int, seed: int) -> tuple[dict[int, Pix
     paths = {size: KEPT / f"{structure}_{minutes}min_{size}px_seed{seed}.tif" for size in PATCHES}
     _, train, _ = cell(structure)
     if not all(path.exists() for path in paths.values()):
-        if not folder.exists():
-            trained([train], minutes, seed).save(folder)
-        model = load_diffusion_model(folder)
+        model = trained_in(folder, train, minutes, seed)
         for size, path in paths.items():
             write_image(path, model.generate(PATCHES[size], size=size, seed=seed))
     return {size: read_image(path).pixels for size, path in paths.items()}, minutes * STEPS_A_MINUTE

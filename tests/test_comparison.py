@@ -122,10 +122,10 @@ def test_a_training_image_that_is_too_small_is_refused_at_once(tmp_path):
 
 
 def test_of_very_many_patches_some_are_judged(tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "_JUDGED", 10)
-    real, made = (simulate("microtubules", 1, 512, 20.0, seed=seed) for seed in (1, 2))
+    monkeypatch.setattr(comparison, "_JUDGED", 8)
+    real, made = (simulate("microtubules", 1, 384, 20.0, seed=seed) for seed in (1, 2))
     report = compare_images([real], made, [], tmp_path)
-    assert report["provenance"]["patches"] == {"experimental": 10, "generated": 10}
+    assert report["provenance"]["patches"] == {"experimental": 8, "generated": 8}
 
 
 def test_copies_are_found_wherever_they_are_and_it_is_said_where(tmp_path):
@@ -147,7 +147,7 @@ def test_copies_are_found_wherever_they_are_and_it_is_said_where(tmp_path):
 
 @pytest.mark.parametrize(("other", "said"), [(False, ""), (True, "trained on (mine.tif): where none holds it")])
 def test_training_images_that_the_model_never_saw_are_told(tmp_path, other, said):
-    seen, held_out, made = (simulate("microtubules", 1, 512, 20.0, seed=seed) for seed in (1, 2, 3))
+    seen, held_out, made = (simulate("microtubules", 1, 256, 20.0, seed=seed) for seed in (1, 2, 3))
     facts = [{"name": "mine.tif", "sha256": "0" if other else seen.digest}]
     generated = replace(made, provenance={"kind": "synthetic", "training_data": facts})
     verdict = compare_images([held_out], generated, [seen], tmp_path)["memorization"]["verdict"]
