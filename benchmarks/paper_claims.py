@@ -155,20 +155,13 @@ def cell(structure: str) -> tuple[Image, Image, Image]:
     return storm, storm.crop(slice(0, 1920), slice(None)), storm.crop(slice(1920, None), slice(None))
 
 
-def trained(images: Sequence[Image], minutes: int, seed: int) -> DiffusionModel:
-    """Train from the model of simulated filaments."""
+def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | None = None) -> DiffusionModel:
+    """Train from the model of simulated filaments; in a folder, where a training that was cut goes on."""
     config = TrainConfig(steps=minutes * STEPS_A_MINUTE, seed=seed, previews=0)
-    return run(train_steps(images, config, start=load_diffusion_model(START)))
-
-
-def trained_in(folder: Path, image: Image, minutes: int, seed: int) -> DiffusionModel:
-    """Train as `trained` does, in a folder, where a training that was cut goes on."""
-    steps = minutes * STEPS_A_MINUTE
-    if not folder.exists() or read_facts(folder, "diffusion")["steps"] < steps:
-        config = TrainConfig(steps=steps, seed=seed, previews=0)
-        start = load_diffusion_model(START)
-        run(train_steps([image], config, start=start, out=folder, resume=folder.exists()))
-    return load_diffusion_model(folder)
+    cut = folder is not None and folder.exists()
+    if cut and read_facts(folder, "diffusion")["steps"] >= config.steps:
+        return load_diffusion_model(folder)
+    return run(train_steps(images, config, start=load_diffusion_model(START), out=folder, resume=cut))
 
 
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
@@ -231,7 +224,7 @@ def patches_made(structure: str, minutes: int, seed: int) -> tuple[dict[int, Pix
     paths = {size: KEPT / f"{structure}_{minutes}min_{size}px_seed{seed}.tif" for size in PATCHES}
     _, train, _ = cell(structure)
     if not all(path.exists() for path in paths.values()):
-        model = trained_in(folder, train, minutes, seed)
+        model = trained([train], minutes, seed, folder)
         for size, path in paths.items():
             write_image(path, model.generate(PATCHES[size], size=size, seed=seed))
     return {size: read_image(path).pixels for size, path in paths.items()}, minutes * STEPS_A_MINUTE

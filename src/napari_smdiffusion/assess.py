@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.float32]
 Features = npt.NDArray[np.float64]
-_Float = TypeVar("_Float", np.float32, np.float64)
+_Number = TypeVar("_Number", np.float32, np.float64, np.int_)
 
 _SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, of the band-pass filters
 _RINGS = 10
@@ -249,7 +249,7 @@ def _diversity(made: Features, real: Features) -> float | None:
     """Return the mean distance to the nearest neighbour among equally many generated and experimental patches."""
     scale = _unit(real)
     count = min(len(made), len(real))
-    near, usual = (float(_nearest(_spread(kind, count) / scale)[:, 0].mean()) for kind in (made, real))
+    near, usual = (float(_nearest(spread(kind, count) / scale)[:, 0].mean()) for kind in (made, real))
     return near / usual if usual else None
 
 
@@ -294,9 +294,9 @@ _DIVIDED = 20  # divisions of the experimental patches into halves
 _NEIGHBOURS = 5
 
 
-def _spread(patches: npt.NDArray[_Float], count: int) -> npt.NDArray[_Float]:
-    """Return `count` of the patches or of their features, spread evenly over them."""
-    chosen = np.linspace(0, len(patches) - 1, count).round().astype(int)
+def spread(patches: npt.NDArray[_Number], count: int) -> npt.NDArray[_Number]:
+    """Return `count` at most of the patches, their features or numbers, spread evenly over them."""
+    chosen = np.linspace(0, len(patches) - 1, min(count, len(patches))).round().astype(int)
     return np.asarray(patches[chosen])
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__
-from .assess import grid_patches, histograms, realism, spectra
+from .assess import grid_patches, histograms, realism, spectra, spread
 from .enhanced_field import EnhancedField, error_maps, judged
 from .filaments import compare_filaments
 from .files import written_whole
@@ -121,7 +121,7 @@ def _compare_generated(
     if not seen:
         _check_sizes(training, size)
     yield _part(0, stop)
-    some_real, some_made = _some(real, _JUDGED), _some(made, _JUDGED)
+    some_real, some_made = (spread(patches, _JUDGED) for patches in (real, made))
     report["realism"] = realism(some_made, some_real, pixel_size)
     report["spectrum"] = spectra(some_real, some_made, pixel_size)
     report["histogram"] = histograms(some_real, some_made, contrast([some_real, some_made], 99.95))
@@ -136,9 +136,9 @@ def _compare_generated(
             "The experimental images are training images: give images that the model was not trained on."
         )
     elif planes:
-        some = _spread(len(made), _LOOKED_UP)
+        some = spread(np.arange(len(made)), _LOOKED_UP)
         try:
-            looked_up = look_for_copies(made[some], planes, _some(real, _LOOKED_UP))
+            looked_up = look_for_copies(made[some], planes, spread(real, _LOOKED_UP))
         except ValueError as error:
             report["memorization_left_out"] = str(error)
         else:
@@ -166,16 +166,6 @@ def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
         " But none of the training images given is, as it is, what the model was trained on "
         f"({listed(seen.values())}): where none holds it either, this tells nothing of copies."
     )
-
-
-def _spread(count: int, most: int) -> Any:
-    """Return at most so many of the indices of `count` patches, spread evenly over all of them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-
-
-def _some(patches: Pixels, most: int) -> Pixels:
-    """Return the patches, or of more than `most` so many of them."""
-    return patches if len(patches) <= most else patches[_spread(len(patches), most)]
 
 
 def _places(looked_up: LookedUp, which: Any, generated: Image, size: int) -> list[dict[str, int]]:

@@ -283,13 +283,10 @@ def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> d
 def uncertainty_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
     """Return the provenance of the uncertainty map of what `enhancer` makes of `image`."""
     facts = enhanced_facts(enhancer, image, config)
+    meaning = f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
     if enhancer.calibration is None:
         facts["settings"]["confidence"] = None  # nobody knows how often it holds
-    meaning = (
-        f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
-        if enhancer.calibration is not None
-        else "standard deviation over the 8 symmetries of the input"
-    )
+        meaning = "standard deviation over the 8 symmetries of the input"
     return {**facts, "kind": "uncertainty of an enhanced image", "meaning": meaning}
 
 

@@ -27,7 +27,8 @@ from .enhanced_layers import (
 from .enhancer_form import TrainingForm
 from .forms import ConfigForm
 from .layers import image_layers, known_pixel_size
-from .pickers import LayerList, ModelBox
+from .model_box import ModelBox
+from .pickers import LayerList
 from .scripts import settings_code
 from .train import free_name
 

@@ -17,7 +17,8 @@ from ..progress import Event, Generated, Preview, Progress, Steps, Stop
 from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
 from .layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
-from .pickers import ModelBox, watch_layers
+from .model_box import ModelBox
+from .pickers import watch_layers
 from .scripts import settings_code
 from .view import bring_into_view
 

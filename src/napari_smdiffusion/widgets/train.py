@@ -17,7 +17,8 @@ from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
 from .layers import free_place, layer_source
 from .memory import recall, remember
-from .pickers import LayerList, ModelBox
+from .model_box import ModelBox
+from .pickers import LayerList
 from .scripts import images_code, settings_code
 from .view import bring_into_view
 
