@@ -1,6 +1,7 @@
 """The order of the rooms, and what importing them loads."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,9 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
     "config", "progress", "localizations", "specks", "images", "files", "patches", "structures", "microscope",
-    "compute", "memorization", "registration", "cards", "model_folder", "training", "denoiser", "sampling", "diffusion",
-    "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network", "enhancer",
-    "enhancer_tasks", "enhancer_training",
+    "compute", "memorization", "registration", "cards", "model_folder", "from_diffusers", "training", "denoiser",
+    "sampling", "diffusion", "diffusion_training", "reference_checkpoint", "calibration", "enhancer_network",
+    "enhancer", "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
     "models", "samples", "pictures", "enhanced_field", "comparison", "demo", "summary", "commands", "cli",
 )  # fmt: skip
@@ -55,6 +56,27 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_command_line_help_loads_nothing_heavy():
     loaded = _loaded("from napari_smdiffusion.cli import _parser; _parser()")
     assert not loaded & {"torch", "numpy", "diffusers", "matplotlib"}
+
+
+def test_rooms_may_be_loaded_by_several_threads_at_once():
+    # As docks do that are opened one after the other.
+    rooms = ("enhancer_training", "diffusion", "reference_checkpoint")
+    code = f"""
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+with ThreadPoolExecutor() as threads:
+    list(threads.map(import_module, [f"napari_smdiffusion.{{room}}" for room in {rooms}]))
+"""
+    assert "diffusers" in _loaded(code)
+
+
+def test_only_one_room_imports_diffusers():
+    importing = {
+        path.stem
+        for path in SOURCE.rglob("*.py")
+        if re.search(r"^\s*(from|import) diffusers", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert importing == {"from_diffusers"}
 
 
 def test_core_is_free_of_qt():

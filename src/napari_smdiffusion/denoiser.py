@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import EDMDPMSolverMultistepScheduler, UNet2DModel
 
 from .compute import autocast, generator
+from .from_diffusers import EDMDPMSolverMultistepScheduler, UNet2DModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from diffusers import UNet2DModel
 
 from . import __version__
 from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import start_noise, to_numpy
+from .from_diffusers import UNet2DModel
 from .images import Image, Scaling, as_images
 from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, read_facts, save_folder
 from .progress import (

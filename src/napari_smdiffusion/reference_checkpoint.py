@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import UNet2DModel
 
 from .config import ImportConfig, TrainConfig, to_dict
 from .diffusion import DiffusionModel
+from .from_diffusers import UNet2DModel
 from .images import Scaling
 from .sampling import NOISE
 from .training import training_facts

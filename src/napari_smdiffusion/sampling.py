@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
-    from diffusers import UNet2DModel
 
     from .config import GenerateConfig
+    from .from_diffusers import UNet2DModel
 
 STEPS = 10  # the fewest that the judge cannot tell from 64 (benchmarks/solver_steps.py)
 DDIM_STEPS = 25  # as the reference's own code is asked for, with "ddim25"

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from diffusers.training_utils import EMAModel
 
 from . import __version__
 from .compute import is_out_of_memory, release_memory
+from .from_diffusers import EMAModel
 from .progress import Countdown, Note, Preview, Progress, Steps, Stop, never
 
 if TYPE_CHECKING:
