@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from curves import curves
 from napari_smdiffusion import simulate
-from napari_smdiffusion.assess import grid_patches, histograms, realism, spectra
+from napari_smdiffusion.assess import frechet_difference, grid_patches, histograms, realism, spectra
 from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.meanings import MEANINGS, meanings_of
 from napari_smdiffusion.patches import symmetry
@@ -133,6 +133,23 @@ def test_the_interval_holds_the_score_and_narrows_with_more_patches():
         assert one["score_low"] < one["score"] < one["score_high"]
     widths = [one["score_high"] - one["score_low"] for one in (few, many)]
     assert widths[1] < widths[0]
+
+
+@pytest.mark.parametrize(("count", "unlike"), [(48, 0.0), (48, 0.5), (160, 0.0), (160, 0.5)])
+def test_the_interval_is_as_wide_as_the_choice_of_patches_matters(count, unlike):
+    """Of many draws from two populations nine in ten lie within it; where both are alike, as good as all may."""
+    rng = np.random.default_rng(0)
+
+    def drawn():
+        made, real = rng.normal(unlike, 1 + unlike, (count, 6)), rng.normal(0, 1, (count, 6))
+        return frechet_difference(made, real, rng)
+
+    found = [drawn() for _ in range(25)]
+    differences = np.array([one.near - one.floor for one in found])
+    errors = np.array([one.error for one in found])
+    inside = np.mean(np.abs(differences - differences.mean()) < 1.645 * errors)
+    assert inside >= 0.8
+    assert 0.7 < errors.mean() / differences.std() < (1.5 if unlike else 2.2)
 
 
 def test_patches_that_come_twice_are_counted_however_many_there_are(experiment):
