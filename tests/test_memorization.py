@@ -12,7 +12,8 @@ from napari_smdiffusion.assess import grid_patches
 from napari_smdiffusion.compute import generator
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas
 from napari_smdiffusion.images import Scaling
-from napari_smdiffusion.memorization import correlation_map, memorization, nearest_matches
+from napari_smdiffusion.matching import correlation_map, nearest_matches
+from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.patches import symmetry
 
 
@@ -111,6 +112,33 @@ def test_copies_are_not_excused_by_experimental_patches_that_were_trained_on(dra
     report = memorization(np.concatenate([new, copies]), training, np.concatenate([held_out, trained_on]))
     assert report["copies"] == len(copies)
     assert report["verdict"].startswith(f"Some images are copied: {len(copies)} of {len(new) + len(copies)}")
+
+
+def _another_picture(window, seed):
+    """Return a window as a second, noisier image of the same place would show it."""
+    noise = np.random.default_rng(seed).normal(0, 0.5 * window.std(), window.shape)
+    return (window + noise).astype(np.float32)
+
+
+def test_another_picture_of_what_was_trained_on_excuses_no_copy(drawn):
+    training, held_out, new = drawn
+    copies = np.stack([training[0][y : y + 64, 20:84] for y in (10, 90, 150)])
+    leaked = _another_picture(training[1][50:114, 60:124], 0)
+    report = memorization(np.concatenate([new, copies]), training, np.concatenate([held_out, leaked[np.newaxis]]))
+    assert report["copies"] == 3
+    assert report["held_out_copies"] == 1
+    assert report["held_out_trained_on"] == 0
+    assert report["verdict"].startswith("Not clear: 3 of 35 generated patches lie in the training images, but 1 of")
+    without = memorization(np.concatenate([new, copies]), training, held_out)
+    assert report["threshold"] == pytest.approx(without["threshold"])
+    assert without["verdict"].startswith("Some images are copied: 3 of 35")
+
+
+def test_held_out_images_that_show_the_training_field_again_are_refused(drawn):
+    training, _, new = drawn
+    again = grid_patches([_another_picture(training[0], 1)], 64)
+    with pytest.raises(ValueError, match="another picture of the same field"):
+        memorization(new, training, again)
 
 
 def test_an_empty_training_plane_holds_no_copy(drawn):

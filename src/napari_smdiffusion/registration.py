@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, shift, zoom
 
-from .memorization import correlation_map
+from .matching import correlation_map
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
