@@ -257,8 +257,9 @@ def converted(weights: Weights, layout: Layout, heads: int) -> dict[str, torch.T
         layer, _, leaf = key.rpartition(".")
         name = names[layer]
         if layer == "out.2":
-            # Where the variance was learned too, it comes after the noise; DDIM has no use for it.
-            if len(value) not in (layout.images, 2 * layout.images):
+            # Where the variance was learned too, it comes after the noise; the solver has no use for it.
+            # Three channels of condition beside three of image, with the variance learned, look like images of six.
+            if len(value) not in (layout.images, 2 * layout.images) or len(value) == layout.images == 6:
                 raise CheckpointError("was trained with conditioning images: import one trained without.")
             value = value[: layout.images]
         value = value[..., 0] if value.ndim == 3 else value  # a convolution over places of size 1 is a matrix
