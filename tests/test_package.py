@@ -17,7 +17,7 @@ ROOMS = (
     "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint", "calibration",
     "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
-    "models", "samples", "pictures", "enhanced_field", "comparison", "demo", "summary", "commands", "cli",
+    "models", "samples", "summary", "pictures", "enhanced_field", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
 
 

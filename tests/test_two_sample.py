@@ -6,7 +6,7 @@ import torch
 
 from curves import curves
 from napari_smdiffusion.assess import grid_patches
-from napari_smdiffusion.two_sample import _meaning, area_under_curve, two_sample_test
+from napari_smdiffusion.two_sample import TwoSample, area_under_curve, meaning, two_sample_test
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,24 @@ def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
     assert other.auc > 0.95
     assert len(alike.folds) == 3
     assert alike.auc == pytest.approx(np.mean(alike.folds))
-    assert "a mark of their own" in other.meaning
-    assert "cannot tell them apart" in _meaning(0.3, 0.1)
-    assert "30 times" in _meaning(0.3, 0.1)
     assert alike.by_chance == pytest.approx(0.09, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("auc", "halves", "words"),
+    [
+        (0.3, 0.5, "30 times in 100"),
+        (0.55, 0.5, "cannot tell them apart"),
+        (0.65, 0.7, "no more than two regions"),
+        (0.72, 0.65, "beyond those between two regions"),
+        (0.9, 0.95, "no more than two regions"),
+        (0.9, 0.6, "a mark of their own"),
+    ],
+)
+def test_the_meaning_depends_on_what_two_halves_of_the_experiment_differ_by(auc, halves, words):
+    told, of_halves = (TwoSample(one, (one,) * 3, 0.1, 12) for one in (auc, halves))
+    assert words in meaning(told, of_halves)
+    assert "in 12 epochs" in meaning(told, of_halves)
 
 
 def test_a_background_of_any_height_hides_nothing(kinds):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,12 @@ from .images import Image, common_pixel_size, listed, training_images
 from .meanings import meanings_of
 from .memorization import LookedUp, look_for_copies
 from .pictures import ComparedPatches, ShownField, contrast, draw_comparison
-from .progress import Progress, Steps, Stop, never, run
+from .progress import Progress, Reporter, Steps, Stop, never, run, stop_on_interrupt
 from .resolution import typical_resolution
+from .summary import summary
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import numpy.typing as npt
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.float32]
 
 _SIZES = (128, 96, 64)
+_LARGE = 256
 _ENOUGH = 8  # patches of each kind
 _TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
 _PARTS = 5
@@ -80,14 +84,17 @@ def compare_steps(
     InterruptedError
         If it was stopped: half a comparison is none.
     """
-    began = time.monotonic()
+    began, out = time.monotonic(), Path(out)
     if generated is None and enhanced is None:
         raise ValueError("There is nothing to compare: give generated and experimental images, or an enhanced one.")
     report: dict[str, Any] = {}
     provenance: dict[str, Any] = {"made_by": f"napari-smdiffusion {__version__}"}
     patches = shown = None
     if generated is not None:
-        patches = yield from _compare_generated(experimental, generated, training, report, provenance, stop)
+        found = yield from _compare_generated(experimental, generated, training, stop)
+        patches = found.patches
+        report |= found.report
+        provenance |= found.provenance
     if enhanced is not None:
         maps = error_maps(enhanced)
         shown = _shown(enhanced, maps[0])
@@ -96,7 +103,7 @@ def compare_steps(
         provenance["enhanced"] = [Path(image.name).name for image in images if image is not None]
     yield _part(_PARTS - 1, stop)
     out.mkdir(parents=True, exist_ok=True)
-    draw_comparison(out / "comparison.png", patches, shown)
+    draw_comparison(out / "comparison.png", patches, shown, summary(report))
     report["meanings"] = meanings_of(report)
     report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
     report["provenance"] = provenance
@@ -105,24 +112,31 @@ def compare_steps(
     return report
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """What patches of both kinds tell, for the report and its provenance, and what a picture shows of them."""
+
+    report: dict[str, Any]
+    provenance: dict[str, Any]
+    patches: ComparedPatches
+
+
 def _compare_generated(
-    experimental: Sequence[Image],
-    generated: Image,
-    training: Sequence[Image],
-    report: dict[str, Any],
-    provenance: dict[str, Any],
-    stop: Stop,
-) -> Steps[ComparedPatches]:
-    """Add to `report` what patches of both kinds tell, and return what a picture shows of them."""
+    experimental: Sequence[Image], generated: Image, training: Sequence[Image], stop: Stop
+) -> Steps[_Compared]:
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
-    planes = [plane for image in training for plane in image.pixels]
-    seen = {image.digest for image in training} & {image.digest for image in experimental}
-    if not seen:
+    seen = _seen(experimental, generated, training)
+    if training and not seen:
         _check_sizes(training, size)
     yield _part(0, stop)
     some_real, some_made = (spread(patches, _JUDGED) for patches in (real, made))
-    report["realism"] = realism(some_made, some_real, pixel_size)
+    report: dict[str, Any] = {"realism": realism(some_made, some_real, pixel_size)}
+    if seen:
+        report["realism_of_training_images"] = (
+            f"The model was trained on the experimental images ({listed(seen)}): realism, spectra, skeletons and the "
+            "classifier tell how well it has learned them, not how it does on others."
+        )
     report["spectrum"] = spectra(some_real, some_made, pixel_size)
     report["histogram"] = histograms(some_real, some_made, contrast([some_real, some_made], 99.95))
     yield _part(1, stop)
@@ -130,31 +144,49 @@ def _compare_generated(
     yield _part(2, stop)
     report |= _told_apart(experimental, generated, stop)
     yield _part(3, stop)
-    looked_up = None
-    if seen:
-        report["memorization_left_out"] = (
-            "The experimental images are training images: give images that the model was not trained on."
-        )
-    elif planes:
-        some = spread(np.arange(len(made)), _LOOKED_UP)
-        try:
-            looked_up = look_for_copies(made[some], planes, spread(real, _LOOKED_UP))
-        except ValueError as error:
-            report["memorization_left_out"] = str(error)
-        else:
-            report["memorization"] = {**looked_up.report, "copied": _places(looked_up, some, generated, size)}
-            report["memorization"]["verdict"] += _of_other_images(generated, training)
+    said, looked_up = _copies(real, made, generated, training, seen)
+    report |= said
     yield _part(4, stop)
     report |= _finest_detail(some_made, some_real, pixel_size)
-    provenance |= {
+    provenance = {
         "experimental": [Path(image.name).name for image in experimental],
         "generated": {"name": Path(generated.name).name, **generated.provenance},
         "training": [Path(image.name).name for image in training],
         "patch": size,
         "patches": {"experimental": len(some_real), "generated": len(some_made)},
     }
-    found = report["spectrum"], report["histogram"]
-    return ComparedPatches(some_real, some_made, pixel_size, *found, planes, looked_up)
+    planes = [plane for image in training for plane in image.pixels]
+    found = report["spectrum"], report["histogram"], report.get("filaments", {})
+    return _Compared(report, provenance, ComparedPatches(some_real, some_made, pixel_size, *found, planes, looked_up))
+
+
+def _seen(experimental: Sequence[Image], generated: Image, training: Sequence[Image]) -> list[str]:
+    """Return the names of the experimental images that the model was trained on, as far as it is known."""
+    known = {image.digest for image in training} | set(training_images(generated.provenance))
+    return [Path(image.name).name for image in experimental if image.digest in known]
+
+
+def _copies(
+    real: Pixels, made: Pixels, generated: Image, training: Sequence[Image], seen: Sequence[str]
+) -> tuple[dict[str, Any], LookedUp | None]:
+    """Look for copies of training images, and say why where that cannot be done."""
+    if seen:
+        return {
+            "memorization_left_out": (
+                "The experimental images are training images: give images that the model was not trained on."
+            )
+        }, None
+    if not training:
+        return {"memorization_left_out": "Give the images that the model was trained on, to look for copies."}, None
+    some = spread(np.arange(len(made)), _LOOKED_UP)
+    planes = [plane for image in training for plane in image.pixels]
+    try:
+        looked_up = look_for_copies(made[some], planes, spread(real, _LOOKED_UP))
+    except ValueError as error:
+        return {"memorization_left_out": str(error)}, None
+    report = {**looked_up.report, "copied": _places(looked_up, some, generated, made.shape[-1])}
+    report["verdict"] += _of_other_images(generated, training)
+    return {"memorization": report}, looked_up
 
 
 def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
@@ -192,8 +224,8 @@ def _finest_detail(made: Pixels, real: Pixels, pixel_size: float | None) -> dict
 def _shown(field: EnhancedField, error: ErrorMap) -> ShownField:
     """Return the first planes of a field, and the error map of the first."""
     plane, camera = field.enhanced.pixels[0], field.widefield.pixels[0]
-    truth = None if field.reference is None else field.reference.pixels[0]
-    return ShownField(camera, plane, truth, error.error, field.enhanced.pixel_size, field.factor)
+    truth, doubt = (None if one is None else one.pixels[0] for one in (field.reference, field.uncertainty))
+    return ShownField(camera, plane, truth, error.error, doubt, field.enhanced.pixel_size, field.factor)
 
 
 def _filaments(made: Any, real: Any, pixel_size: float | None) -> dict[str, Any]:
@@ -205,36 +237,41 @@ def _filaments(made: Any, real: Any, pixel_size: float | None) -> dict[str, Any]
 def _told_apart(experimental: Sequence[Image], generated: Image, stop: Stop) -> dict[str, Any]:
     """Have a network tell patches of both kinds apart, and as a measure the two halves of the experimental ones.
 
-    They are the largest patches of which there are enough for it to learn from.
+    They are the largest patches of which there are enough for it to learn from; and larger ones too, which show more of
+    the course of a structure, where there are enough of these.
     """
-    planes = [plane for image in experimental for plane in image.pixels]
-    for size in _SIZES:
-        real, made = grid_patches(planes, size), grid_patches(list(generated.pixels), size)
-        few = min(len(made), len(real))
-        if few >= _TO_LEARN_FROM:
-            break
-    else:
+    found = {}
+    size, real, made = _cut(experimental, generated, _SIZES, _TO_LEARN_FROM)
+    if min(len(real), len(made)) < _TO_LEARN_FROM:
+        few = min(len(real), len(made))
         return {
             "two_sample_left_out": (
                 f"There are {few} patches of {size} pixels of a kind, and a network needs {_TO_LEARN_FROM} to learn to "
                 "tell them apart: give more or larger images."
             )
         }
-    from .two_sample import two_sample_test
+    found["two_sample"] = _classified(real, made, stop)
+    _, real, made = _cut(experimental, generated, (_LARGE,), _TO_LEARN_FROM)
+    if min(len(real), len(made)) >= _TO_LEARN_FROM:
+        found["two_sample_large"] = _classified(real, made, stop)
+    return found
 
-    spread = [patches[:: -(-len(patches) // _TOLD_APART)] for patches in (real, made)]
-    result = two_sample_test(spread[0], spread[1], stop=stop)
+
+def _classified(real: Pixels, made: Pixels, stop: Stop) -> dict[str, Any]:
+    """Ask the classifier about patches of both kinds, and about experimental ones alone."""
+    from .two_sample import meaning, two_sample_test
+
+    some_real, some_made = (patches[:: -(-len(patches) // _TOLD_APART)] for patches in (real, made))
+    result = two_sample_test(some_real, some_made, stop=stop)
     # In their order: two regions, or two images, rather than a mixture.
-    halves = two_sample_test(*np.array_split(spread[0], 2), stop=stop)
+    halves = two_sample_test(*np.array_split(some_real, 2), stop=stop)
     return {
-        "two_sample": {
-            "auc": result.auc,
-            "by_chance": result.by_chance,
-            "auc_two_halves": halves.auc,
-            "folds": list(result.folds),
-            "patch": size,
-            "meaning": result.meaning,
-        }
+        "auc": result.auc,
+        "by_chance": result.by_chance,
+        "auc_two_halves": halves.auc,
+        "folds": list(result.folds),
+        "patch": real.shape[-1],
+        "meaning": meaning(result, halves),
     }
 
 
@@ -242,11 +279,13 @@ def compare_images(
     experimental: Sequence[Image],
     generated: Image | None,
     training: Sequence[Image],
-    out: Path,
+    out: str | os.PathLike[str],
     enhanced: EnhancedField | None = None,
 ) -> dict[str, Any]:
-    """Do all of `compare_steps` at once."""
-    return run(compare_steps(experimental, generated, training, out, enhanced=enhanced))
+    """Do all of `compare_steps` at once, with a progress bar. Ctrl-C ends it with an InterruptedError."""
+    with stop_on_interrupt() as stop, closing(Reporter()) as reporter:
+        steps = compare_steps(experimental, generated, training, Path(out), enhanced=enhanced, stop=stop)
+        return run(steps, reporter)
 
 
 def _part(done: int, stop: Stop) -> Progress:
@@ -263,14 +302,23 @@ def _check_sizes(training: Sequence[Image], size: int) -> None:
             )
 
 
-def _patches(experimental: Sequence[Image], generated: Image) -> tuple[int, Any, Any]:
-    """Cut both into the largest patches of which there are enough."""
-    planes = [plane for image in experimental for plane in image.pixels]
-    for size in _SIZES:
-        real, made = grid_patches(planes, size), grid_patches(list(generated.pixels), size)
-        if min(len(real), len(made)) >= _ENOUGH:
-            return size, real, made
+def _patches(experimental: Sequence[Image], generated: Image) -> tuple[int, Pixels, Pixels]:
+    size, real, made = _cut(experimental, generated, _SIZES, _ENOUGH)
+    if min(len(real), len(made)) >= _ENOUGH:
+        return size, real, made
     raise ValueError(
         f"There are {len(made)} generated and {len(real)} experimental patches of {size} pixels, and at least "
         f"{_ENOUGH} of each are needed: generate more or larger images, or give more experimental ones."
     )
+
+
+def _cut(
+    experimental: Sequence[Image], generated: Image, sizes: Sequence[int], enough: int
+) -> tuple[int, Pixels, Pixels]:
+    """Cut both into the first size of patches of which there are enough, or into the last."""
+    planes = [plane for image in experimental for plane in image.pixels]
+    for size in sizes:
+        real, made = grid_patches(planes, size), grid_patches(list(generated.pixels), size)
+        if min(len(real), len(made)) >= enough:
+            break
+    return size, real, made

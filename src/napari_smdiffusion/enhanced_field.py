@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from .registration import registration_shift, translated
-from .resolution import fourier_ring_correlation, single_image_frc, typical_resolution
+from .resolution import HALF, ONE_SEVENTH, fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
 
 if TYPE_CHECKING:
@@ -70,12 +70,13 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
     -------
     `enhanced`: `resolution` and `resolution_widefield` in nm by decorrelation analysis, and of the first widefield
     plane `frc_widefield`, in nm by splitting its counts, with `frc_widefield_warning`, a sentence where they are none;
-    or `resolution_left_out`, a sentence; `rse` and `rsp` (see `error_map`). With a reference also `frc_with_reference`,
-    the resolution in nm up to which both agree by their Fourier ring correlation once they are laid exactly on each
-    other, None where it cannot be told, and of an uncertainty map `uncertainty`: the share of pixels that is `stated`
-    to lie within it, the `coverage`, which does, `coverage_bright`, the same where the enhanced image is brighter than
-    on the average, and the `rank_correlation` of the map and the error; and `enhancement`, what `restored` says, or
-    `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of resolutions.
+    or `resolution_left_out`, a sentence; `rse` and `rsp` (see `error_map`). With a reference also
+    `frc_half_with_reference` and `frc_with_reference`, the period in nm at which the Fourier ring correlation of both,
+    laid exactly on each other, falls below one half and below 1/7, None where it cannot be told; and of an uncertainty
+    map `uncertainty`: the share of pixels that is `stated` to lie within it, the `coverage`, which does,
+    `coverage_bright` and `coverage_structure`, the same where the enhanced image and where the reference is brighter
+    than on the average, and the `rank_correlation` of the map and the error; and `enhancement`, what `restored` says,
+    or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of resolutions.
     """
     return judged(field, error_maps(field))
 
@@ -109,7 +110,8 @@ def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
         enhancement = restored(field)
         by = enhancement["registered"]["offset"]
         if pixel_size is not None:
-            said["frc_with_reference"] = _agreement(field, by, pixel_size)
+            said["frc_with_reference"] = _agreement(field, by, pixel_size, ONE_SEVENTH)
+            said["frc_half_with_reference"] = _agreement(field, by, pixel_size, HALF)
     except ValueError as error:  # too small, or nothing in it
         return {"enhanced": said, "enhancement_left_out": str(error)}
     if field.uncertainty is not None:
@@ -126,7 +128,7 @@ def _split_counts(plane: Any, pixel_size: float) -> dict[str, Any]:
     return {"frc_widefield": found.resolution, "frc_widefield_warning": found.warning or "none"}
 
 
-def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float) -> float | None:
+def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float, threshold: float) -> float | None:
     """Return down to which period in nm the planes agree with the reference: the median over those that show anything.
 
     Where they agree to the end it is that of two pixels; None where most hardly agree at all.
@@ -137,8 +139,8 @@ def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float) -> 
         if not np.ptp(laid) > 0:
             agreed.append(np.inf)  # an empty plane agrees with nothing
             continue
-        found = fourier_ring_correlation(laid, truth, pixel_size)
-        to_the_end = 2 * pixel_size if found.curve.min() > 1 / 7 else np.inf
+        found = fourier_ring_correlation(laid, truth, pixel_size, threshold)
+        to_the_end = 2 * pixel_size if found.curve.min() > threshold else np.inf
         agreed.append(to_the_end if found.resolution is None else found.resolution)
     middle = float(np.median(agreed))
     return middle if np.isfinite(middle) else None
@@ -151,25 +153,26 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
     """
     from scipy.stats import spearmanr
 
-    errors, widths, bright = [], [], []
     if field.reference is None or field.uncertainty is None:
         raise ValueError("Intervals are judged by a reference: give one, and the uncertainty map.")
+    rows = []
     planes = zip(field.enhanced.pixels, field.uncertainty.pixels, field.reference.pixels, strict=True)
     for plane, width, truth in planes:
         laid, half = (translated(one, (by[0], by[1])) for one in (plane, width))
         fitted = linear_fit(laid, truth)
         scale = float(np.std(fitted)) / (float(np.std(laid)) or 1.0)
-        errors.append(np.abs(fitted - truth).ravel())
-        widths.append(scale * half.ravel())
-        bright.append((laid > laid.mean()).ravel())
-    error, width, shown = np.concatenate(errors), np.concatenate(widths), np.concatenate(bright)
+        row = np.abs(fitted - truth), scale * half, laid > laid.mean(), truth > truth.mean()
+        rows.append([one.ravel() for one in row])
+    error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
     some = slice(None, None, -(-len(error) // _COMPARED))
     constant = np.ptp(error[some]) == 0 or np.ptp(width[some]) == 0
     settings = field.uncertainty.provenance.get("settings", {})
+    inside = error <= width
     return {
         "stated": settings.get("confidence"),
-        "coverage": float(np.mean(error <= width)),
-        "coverage_bright": float(np.mean((error <= width)[shown])) if shown.any() else None,
+        "coverage": float(np.mean(inside)),
+        "coverage_bright": float(np.mean(inside[bright])) if bright.any() else None,
+        "coverage_structure": float(np.mean(inside[structure])) if structure.any() else None,
         "rank_correlation": None if constant else float(spearmanr(width[some], error[some]).statistic),
     }
 

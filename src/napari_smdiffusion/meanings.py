@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .filaments import SUMMARIES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,6 +18,22 @@ _MARKS = {
     "high": "5 % of the experimental patches lie above.",
     "inside": "Whether the generated median lies between these two: it should.",
     "difference": "Kolmogorov-Smirnov statistic of both kinds: 0 for the same distribution, 1 for no overlap.",
+    "by_chance": "What that statistic stays below with 95 % confidence where both kinds are of one distribution.",
+}
+
+_TWO_SAMPLE = {
+    "auc": (
+        "How well a small network tells generated from experimental patches that it has not seen: 0.5 is guessing and "
+        "ideal, 1 is every time. It learns for a short time: one that learns for longer tells more."
+    ),
+    "by_chance": "As far from 0.5 a network that guesses comes with 95 % confidence, for so many patches.",
+    "auc_two_halves": (
+        "The same for the first and the second half of the experimental patches, of which there are fewer: what two "
+        "regions or images of the experiment differ by; generated ones should not differ more."
+    ),
+    "patch": "Side of the patches that the network saw, in pixels.",
+    "meaning": "The same in words.",
+    "folds": "The same for each third of the patches: their spread is the least error of the mean.",
 }
 
 _RESTORATION = {
@@ -36,6 +54,7 @@ MEANINGS: dict[str, str] = {
         "to each other and ideal, 1 is as far as a mathematical model; there is none where that model is nearly as "
         "near. Wavy filaments hardly show here: look at their curvature."
     ),
+    "realism_of_training_images": "What is to be known where the experimental images were trained on.",
     "realism.score_low": "The score is above this with 95 % confidence, as far as the choice of patches goes.",
     "realism.score_high": "The score is below this with 95 % confidence, as far as the choice of patches goes.",
     "realism.frechet_generated": (
@@ -91,13 +110,18 @@ MEANINGS: dict[str, str] = {
     ),
     "enhanced.frc_widefield_warning": "Why this number should not be believed; none where the pixels are counts.",
     "enhanced.frc_with_reference": (
-        "The period in nm down to which the enhanced image agrees with the super-resolution image of the field "
-        "(Fourier ring correlation, 1/7): what resolution it really has. Two pixels where they agree to the end, and "
-        "None where they hardly agree at all."
+        "The period in nm at which the Fourier ring correlation with the super-resolution image falls below 1/7: what "
+        "is finer is made up, or the chance of single localizations. Two pixels where it never does, and None where "
+        "they hardly agree at all."
+    ),
+    "enhanced.frc_half_with_reference": (
+        "The same at one half: what resolution the enhanced image really has, or better, for the super-resolution "
+        "image has noise of its own, which lowers the correlation."
     ),
     "enhanced.rse": (
         "Root mean square difference of the enhanced image, blurred again, and the widefield image, in its units: the "
-        "smaller, the better; a hot spot in the error map is where something was made up or lost."
+        "smaller, the better; where the error map is hotter than places of the same brightness, something was made up "
+        "or lost; bright and hazy places are hot by themselves."
     ),
     "enhanced.rsp": (
         "Correlation of the two: near 1 where the enhanced image explains the widefield image. Haze, which it leaves "
@@ -109,8 +133,12 @@ MEANINGS: dict[str, str] = {
         "it is what was stated."
     ),
     "enhanced.uncertainty.coverage_bright": (
-        "The same where the enhanced image is brighter than on the average: of structure rather than of background, "
-        "which is the easier part."
+        "The same where the enhanced image is brighter than on the average, rather than in the background, which is "
+        "the easier part; structure that it misses is not among these."
+    ),
+    "enhanced.uncertainty.coverage_structure": (
+        "The same where the super-resolution image is brighter than on the average: of structure that is there, with "
+        "the chance of single localizations in it, which no enhancer can know."
     ),
     "enhanced.uncertainty.rank_correlation": (
         "Whether the map is large where the error is (Spearman): 1 is ideal, 0 means that it tells nothing."
@@ -156,18 +184,8 @@ MEANINGS: dict[str, str] = {
     "memorization.copied": (
         "Where the patches that were called copies begin in the generated images: image (from 0), row and column."
     ),
-    "two_sample.auc": (
-        "How well a small network tells generated from experimental patches that it has not seen: 0.5 is guessing and "
-        "ideal, 1 is every time."
-    ),
-    "two_sample.by_chance": "As far from 0.5 a network that guesses comes with 95 % confidence, for so many patches.",
-    "two_sample.auc_two_halves": (
-        "The same for the first and the second half of the experimental patches, of which there are fewer: what two "
-        "regions or images of the experiment differ by; generated ones should not differ more."
-    ),
-    "two_sample.patch": "Side of the patches that the network saw, in pixels.",
-    "two_sample.meaning": "The same in words.",
-    "two_sample.folds": "The same for each third of the patches: their spread is the least error of the mean.",
+    "two_sample_large": "The same as two_sample, of larger patches, which show more of the course of a structure.",
+    **{f"{name}.{key}": text for name in ("two_sample", "two_sample_large") for key, text in _TWO_SAMPLE.items()},
     "filaments.length_density": f"Length of filaments per area: {_LIES}.",
     "filaments.branch_length": (
         f"Length of filaments between crossings, ends and gaps (median): {_LIES}; short means broken filaments."
@@ -181,19 +199,7 @@ MEANINGS: dict[str, str] = {
         f"How uneven the light along a filament is, standard deviation over mean (median): {_LIES}; more means dashes."
     ),
     "filaments.free_ends": f"How many ends filaments have per length, two for each gap: {_LIES}; more means dashes.",
-    **{
-        f"filaments.{name}.{key}": text
-        for name in (
-            "length_density",
-            "branch_length",
-            "curvature",
-            "curvature_90",
-            "order",
-            "intensity_variation",
-            "free_ends",
-        )
-        for key, text in _MARKS.items()
-    },
+    **{f"filaments.{name}.{key}": text for name in SUMMARIES for key, text in _MARKS.items()},
 }
 
 

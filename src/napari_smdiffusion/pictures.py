@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from .files import written_whole
 from .patches import symmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -25,6 +27,7 @@ Pixels = npt.NDArray[np.float32]
 
 _COLORS = "inferno"
 _INK = "#1b1b1f"
+_KINDS = {"experimental": "#1f77b4", "generated": "#d62728"}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -137,7 +140,8 @@ def _middle(plane: Pixels, side: int) -> Pixels:
 class ComparedPatches:
     """(N, Y, X) patches of both kinds, what was found of them, and (Y, X) training planes that were searched.
 
-    `spectra` and `histograms` are what `assess` returns; `looked_up` is None where there was nothing to search.
+    `spectra` and `histograms` are what `assess` returns, `filaments` the differences that `compare_filaments` does, as
+    plain values; `looked_up` is None where there was nothing to search.
     """
 
     experimental: Pixels
@@ -145,27 +149,32 @@ class ComparedPatches:
     pixel_size: float | None
     spectra: Mapping[str, Any]
     histograms: Mapping[str, Any]
+    filaments: Mapping[str, Any]
     training: Sequence[Pixels]
     looked_up: LookedUp | None
 
 
 @dataclass(frozen=True)
 class ShownField:
-    """Planes of one field: widefield and error map (Y, X), enhanced and reference (Y·factor, X·factor)."""
+    """Planes of one field: widefield and error map (Y, X); enhanced, reference, uncertainty (Y·factor, X·factor)."""
 
     widefield: Pixels
     enhanced: Pixels
     reference: Pixels | None
     error: Pixels
+    uncertainty: Pixels | None
     pixel_size: float | None  # of the enhanced plane, in nm
     factor: int
 
 
-def draw_comparison(path: Path, patches: ComparedPatches | None, field: ShownField | None) -> None:
+def draw_comparison(
+    path: Path, patches: ComparedPatches | None, field: ShownField | None, said: Sequence[str] = ()
+) -> None:
     """Write one picture of everything that was compared.
 
-    Of patches: both kinds side by side, intensity histograms, radial spectra, and the nearest training patches if there
-    are training images. Of an enhanced field: widefield, enhanced, reference if there is one, and the error map.
+    Of patches: both kinds side by side, intensity histograms, radial spectra, what their skeletons say, and the nearest
+    training patches if there are training images. Of an enhanced field: widefield, enhanced, reference if there is one,
+    the error map, and the uncertainty map if there is one. And what is said of all that, below.
 
     Parameters
     ----------
@@ -173,28 +182,37 @@ def draw_comparison(path: Path, patches: ComparedPatches | None, field: ShownFie
         PNG file.
     patches, field
         What there is of the two.
+    said
+        Sentences.
     """
-    heights = [] if patches is None else [5.0, 4.0, *([3.4] if patches.looked_up else [])]
-    if field is not None:
-        heights.append(3.9 if field.reference is not None else 5.0)
-    figure = new_figure(13, sum(heights))
-    parts: Any = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    rows: list[tuple[float, Callable[[Any], None]]] = []
     if patches is not None:
         limits = contrast([patches.experimental, patches.generated])
-        for axes, kind, title in zip(
-            parts[0].subplots(1, 2),
-            (patches.experimental, patches.generated),
-            ("Experimental", "Generated"),
-            strict=True,
-        ):
-            sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=limits[1])
-            show(axes, sheet, limits, title, patches.pixel_size)
-        _draw_statistics(parts[1], patches.spectra, patches.histograms)
-        if patches.looked_up is not None:
-            _draw_nearest(parts[2], patches.looked_up, patches.training, limits)
+        rows.append((5.0, partial(_draw_sheets, patches=patches, limits=limits)))
+        rows.append((4.0, partial(_draw_statistics, patches=patches)))
+        if (looked_up := patches.looked_up) is not None:
+            rows.append((3.4, partial(_draw_nearest, looked_up=looked_up, training=patches.training, limits=limits)))
     if field is not None:
-        _draw_field(parts[-1], field)
+        rows.append((3.9 if field.reference is not None else 5.0, partial(_draw_field, field=field)))
+    if lines := [line for sentence in said for line in wrap(sentence, 165, subsequent_indent="    ")]:
+        rows.append((0.4 + 0.19 * len(lines), partial(_write, lines=lines)))
+    heights = [height for height, _ in rows]
+    figure = new_figure(13, sum(heights))
+    parts: Any = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, (_, draw) in zip(parts, rows, strict=True):
+        draw(part)
     save_figure(figure, path)
+
+
+def _write(figure: Any, lines: Sequence[str]) -> None:
+    figure.text(0.012, 0.97, "\n".join(lines), fontsize=10, color=_INK, va="top", linespacing=1.3)
+
+
+def _draw_sheets(figure: Any, patches: ComparedPatches, limits: tuple[float, float]) -> None:
+    kinds = (("Experimental", patches.experimental), ("Generated", patches.generated))
+    for axes, (title, kind) in zip(figure.subplots(1, 2), kinds, strict=True):
+        sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=limits[1])
+        show(axes, sheet, limits, title, patches.pixel_size)
 
 
 def _draw_field(figure: Any, field: ShownField) -> None:
@@ -204,15 +222,17 @@ def _draw_field(figure: Any, field: ShownField) -> None:
         (f"Enhanced ×{field.factor}", field.enhanced, field.pixel_size),
         ("Super-resolution reference", field.reference, field.pixel_size),
         ("Error: enhanced, blurred again, against widefield", field.error, coarse),
+        ("Uncertainty", field.uncertainty, field.pixel_size),
     ]
     there = [(title, plane, size) for title, plane, size in planes if plane is not None]
     for axes, (title, plane, size) in zip(figure.subplots(1, len(there)), there, strict=True):
         show(axes, plane, contrast([plane], 99.9 if size == coarse else 99.7), title, size)
 
 
-def _draw_statistics(figure: Any, spectra: Mapping[str, Any], histograms: Mapping[str, Any]) -> None:
-    histogram, spectrum = figure.subplots(1, 2)
-    for name, color in (("experimental", "#1f77b4"), ("generated", "#d62728")):
+def _draw_statistics(figure: Any, patches: ComparedPatches) -> None:
+    spectra, histograms = patches.spectra, patches.histograms
+    histogram, spectrum, *skeletons = figure.subplots(1, 3 if patches.filaments else 2)
+    for name, color in _KINDS.items():
         histogram.stairs(histograms[f"{name}_share"], histograms["edges"], label=name, color=color)
         low, middle, high = (spectra[f"{name}_{part}"] for part in ("low", "median", "high"))
         spectrum.plot(spectra["frequency"], middle, label=name, color=color)
@@ -221,7 +241,23 @@ def _draw_statistics(figure: Any, spectra: Mapping[str, Any], histograms: Mappin
     title = "Radial power spectrum (middle half of the patches)"
     spectrum.set(yscale="log", xlabel=spectra["unit"], ylabel="power", title=title)
     histogram.legend()
-    spectrum.legend()
+    for axes in skeletons:
+        _draw_filaments(axes, patches.filaments)
+
+
+def _draw_filaments(axes: Axes, filaments: Mapping[str, Any]) -> None:
+    """Show the medians of both kinds, and within what 90 % of the experimental patches lie, over their median."""
+    names = list(filaments)[::-1]
+    for place, name in enumerate(names):
+        one = filaments[name]
+        scale = abs(one["experimental"]) or 1.0
+        axes.plot(
+            [one["low"] / scale, one["high"] / scale], [place, place], color=_KINDS["experimental"], lw=6, alpha=0.3
+        )
+        for kind, color in _KINDS.items():
+            axes.plot(one[kind] / scale, place, "o", color=color)
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set(title="Filaments (skeletons)", xlabel="over the experimental median; bars: 90 % of its patches")
 
 
 def _draw_nearest(figure: Any, looked_up: LookedUp, training: Sequence[Pixels], limits: tuple[float, float]) -> None:

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 Pixels = npt.NDArray[np.float32]
 Curve = npt.NDArray[np.float64]
 
-_THRESHOLD = 1 / 7
+ONE_SEVENTH, HALF = 1 / 7, 1 / 2  # thresholds of the Fourier ring correlation
 _ANALYSED = 64  # planes of many that stand for all
 _SMALLEST = 32  # pixels along a side: below that the rings are too few to tell anything
 # The innermost rings have few points, and agree by chance now and then.
@@ -45,13 +45,16 @@ class Resolution:
     warning: str | None = None
 
 
-def fourier_ring_correlation(first: Pixels, second: Pixels, pixel_size: float) -> Resolution:
+def fourier_ring_correlation(
+    first: Pixels, second: Pixels, pixel_size: float, threshold: float = ONE_SEVENTH
+) -> Resolution:
     """Find the resolution up to which two images of the same thing, with independent noise, agree.
 
     The correlation of their spectra in rings of equal frequency, as applied to super-resolution images by Nieuwenhuizen
     et al., Nature Methods 10, 557 (2013). The resolution is where the curve first falls below 1/7, at which the mean
     of both images correlates with the truth by one half (Rosenthal and Henderson, Journal of Molecular Biology 333, 721
-    (2003)). Borders are faded out first, and the curve is smoothed over a few rings.
+    (2003)): of an image and the truth the same is asked by one half. Borders are faded out first, and the curve is
+    smoothed over a few rings.
 
     Parameters
     ----------
@@ -60,10 +63,12 @@ def fourier_ring_correlation(first: Pixels, second: Pixels, pixel_size: float) -
         camera, counts as detail.
     pixel_size
         In nm.
+    threshold
+        1/7 for two images with noise of their own, 1/2 for an image and what it should be.
 
     Returns
     -------
-    Resolution, unknown where the curve stays above 1/7 to the end, or where it is never clearly above. It is within
+    Resolution, unknown where the curve stays above this to the end, or where it is never clearly above. It is within
     about 5 % for images of 256 pixels and 10 % for 128.
 
     Raises
@@ -82,7 +87,7 @@ def fourier_ring_correlation(first: Pixels, second: Pixels, pixel_size: float) -
     raw = rings.sums(np.real(one * np.conj(other))) / np.sqrt(np.maximum(power, 1e-300))
     curve = _smoothed(raw, rings.counts)
     frequencies = rings.frequencies / pixel_size
-    place = _first_below(curve, _THRESHOLD)
+    place = _first_below(curve, threshold)
     if place is None:
         warning = (
             f"The images agree up to the finest detail that pixels of {pixel_size:g} nm can hold, so the resolution is "

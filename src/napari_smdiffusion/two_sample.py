@@ -35,14 +35,14 @@ class TwoSample:
         Of each fold: their spread is the least error of the mean.
     by_chance
         Between 0.5 minus and plus this a classifier that guesses lies with 95 % confidence, for so many patches.
-    meaning
-        The same in a sentence.
+    epochs
+        How often it saw each patch: one that learns for longer tells more.
     """
 
     auc: float
     folds: tuple[float, ...]
     by_chance: float
-    meaning: str
+    epochs: int
 
 
 def two_sample_test(
@@ -107,20 +107,24 @@ def two_sample_test(
     n, m = len(experimental), len(generated)
     # The variance under the null hypothesis (Mann and Whitney 1947).
     by_chance = 1.96 * ((n + m + 1) / (12 * n * m)) ** 0.5
-    return TwoSample(auc, tuple(result), by_chance, _meaning(auc, by_chance))
+    return TwoSample(auc, tuple(result), by_chance, epochs)
 
 
-def _meaning(auc: float, by_chance: float) -> str:
-    told = (
-        f"Shown a generated and an experimental patch, a small network finds the generated one {round(100 * auc)} "
-        f"times in 100, where guessing gives {round(100 * (0.5 - by_chance))} to {round(100 * (0.5 + by_chance))}"
+def meaning(told: TwoSample, halves: TwoSample) -> str:
+    """Say what it means for generated and experimental patches, beside two halves of the experimental ones."""
+    auc, by_chance = told.auc, told.by_chance
+    said = (
+        f"Shown a generated and an experimental patch, a small network that learned in {told.epochs} epochs finds the "
+        f"generated one {round(100 * auc)} times in 100, where guessing gives {round(100 * (0.5 - by_chance))} to "
+        f"{round(100 * (0.5 + by_chance))}, and two halves of the experiment {round(100 * halves.auc)}"
     )
     if auc < 0.5 + by_chance:
-        few = " With more patches it might learn to." if by_chance > 0.08 else ""
-        return f"{told}: it cannot tell them apart, which is ideal.{few}"
+        return f"{said}: it cannot tell them apart. With more patches, or for longer, it might learn to."
+    if auc <= halves.auc:
+        return f"{said}: they differ no more than two regions of the experiment do."
     if auc < 0.8:
-        return f"{told}: there are differences, as small as those between two regions of a cell often are."
-    return f"{told}: the generated patches have a mark of their own."
+        return f"{said}: there are differences, beyond those between two regions of the experiment."
+    return f"{said}: the generated patches have a mark of their own."
 
 
 def _on_one_grid(experimental: Pixels, generated: Pixels) -> tuple[Pixels, Pixels]:
