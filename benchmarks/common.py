@@ -11,9 +11,18 @@ import sys
 import venv
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_smdiffusion import Image, read_image
+from napari_smdiffusion.patches import draw_patches
+from napari_smdiffusion.two_sample import FOLDS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.float32]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,6 +32,17 @@ DATA = Path(os.environ.get("SMDIFFUSION_DATA", ROOT.parent / "shared" / "data"))
 TRAIN_COLUMNS = 960  # of the 1280 of the microtubule image; the rest is for testing
 TRAIN_ROWS = 1920  # of the 2560 of the mitochondria image
 FACTOR = 5
+# Python for a process of its own: its highest resident set. That of resource.getrusage begins, on Linux, with the memory
+# of the process that started it.
+MEGABYTES = """
+def megabytes():
+    import resource
+    try:
+        lines = open("/proc/self/status").read().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**20  # bytes on macOS
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) // 1024
+"""
 FACTORS = {"microtubules": FACTOR, "mitochondria": 4}
 
 
@@ -91,9 +111,51 @@ def _processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
+def stamp() -> dict[str, Any]:
+    """Return the machine and the commit that something was measured with."""
+    return {**machine(), "commit": commit()}
+
+
 def save(name: str, result: dict[str, Any]) -> None:
-    """Write a result as JSON beside the scripts, with the machine it was measured on, and print it."""
+    """Write a result that was measured in one go as JSON beside the scripts, with the machine, and print it."""
+    _write(name, {**result, "machine": stamp()})
+
+
+def entries(name: str) -> dict[str, dict[str, Any]]:
+    """Return what was measured before of a result whose entries are measured one by one, each with its machine."""
+    path = RESULTS / f"{name}.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    # As it was written at first, of the whole file.
+    machine_of_all = known.pop("machine", None)
+    return {key: {"machine": machine_of_all, **entry} for key, entry in known.items()}
+
+
+def save_entry(name: str, key: str, entry: dict[str, Any]) -> None:
+    """Write one entry of such a result, with the machine, and leave the others as they are."""
+    _write(name, {**entries(name), key: {**entry, "machine": stamp()}})
+
+
+def _write(name: str, result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({**result, "machine": machine()}, indent=1)
+    text = json.dumps(result, indent=1)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
+
+
+def apart(image: Image, size: int, count: int, seed: int) -> Pixels:
+    """Return random windows of an image none of which overlaps one that is in another fold of the classifier.
+
+    The plane is cut into cells a quarter larger than a window or more, which go to the folds in turn. So the classifier
+    knows no place again; it has also seen fewer places, and is a weaker one.
+    """
+    rng, plane = np.random.default_rng(seed), image.pixels[0]
+    rows, columns = (max(1, 4 * length // (5 * size)) for length in plane.shape)
+    cells: list[list[Pixels]] = [[] for _ in range(FOLDS)]
+    for i, band in enumerate(np.array_split(plane, rows)):
+        for j, cell in enumerate(np.array_split(band, columns, axis=1)):
+            cells[(i + j) % FOLDS].append(cell)
+    drawn = np.empty((count, size, size), np.float32)
+    for fold, of_it in enumerate(cells):
+        part = drawn[fold::FOLDS]
+        part[...] = draw_patches(of_it, size, len(part), rng)
+    return drawn

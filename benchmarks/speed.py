@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py [STAGE ...]
 
-Stages that are not named keep what was measured before. Nothing else should run.
+Stages that are not named keep what was measured before, each with its own machine, date and commit, and for how many
+steps the bundled model that it uses was trained. Nothing else should run.
 Memory is the highest resident set of the process, torch included.
 """
 
@@ -13,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
-from common import RESULTS, save
+from common import MEGABYTES, save_entry
+from napari_smdiffusion import load_diffusion_model, load_enhancer
 
 STAGES = {
     "import the package": "import napari_smdiffusion",
@@ -87,38 +90,42 @@ began = time.monotonic(); subprocess.run(command, check=True); value = time.mono
 }
 
 PROGRAM = """
-import json, resource, time
+import json, time
 began = time.monotonic()
 value = None
 {code}
 value = time.monotonic() - began if value is None else value
-# kilobytes on Linux, bytes on macOS
-print(json.dumps({{"value": round(value, 4), "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}}))
+{megabytes}
+print(json.dumps({{"value": round(value, 4), "megabytes": megabytes()}}))
 """
 
 
-def measure(code: str) -> dict[str, float]:
+def measure(code: str) -> dict[str, Any]:
     """Run a stage in a fresh process and an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", PROGRAM.format(code=code)]
+        command = [sys.executable, "-c", PROGRAM.format(code=code, megabytes=MEGABYTES)]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(result.stderr)
-    return dict(json.loads(result.stdout.splitlines()[-1]))
+    return {**json.loads(result.stdout.splitlines()[-1]), **model_used(code)}
+
+
+def model_used(code: str) -> dict[str, int]:
+    """Return how long the bundled model was trained that a stage uses, if any."""
+    if "load_enhancer" in code:
+        return {"model_steps": load_enhancer("microtubules").facts["steps"]}
+    if "microtubules" in code and "simulate" not in code:
+        return {"model_steps": load_diffusion_model("microtubules").facts["steps"]}
+    return {}
 
 
 def main() -> None:
     """Measure the stages named on the command line, or all."""
     wanted = sys.argv[1:]
-    path = RESULTS / "speed.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if wanted and path.exists() else {}
-    result.pop("machine", None)
     for name, code in STAGES.items():
         if not wanted or any(word in name for word in wanted):
-            result[name] = measure(code)
-            print(name, result[name], file=sys.stderr, flush=True)
+            save_entry("speed", name, measure(code))
             time.sleep(1)
-    save("speed", result)
 
 
 if __name__ == "__main__":
