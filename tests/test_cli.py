@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
-from napari_smdiffusion import TrainConfig, read_image, write_image
+from napari_smdiffusion import TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.cli import main
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.progress import run
@@ -185,6 +186,31 @@ def test_bad_input_gets_one_sentence(folder, capsys, command, message):
     assert len(lines) == 1
     assert message in lines[0]
     assert lines[0].startswith(f"smdiffusion {arguments[0]}: ")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_defect_keeps_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_smdiffusion.structures.simulate", lambda *_: np.zeros(2) + np.zeros(3))
+    with pytest.raises(ValueError, match="broadcast"):
+        _run("simulate", "microtubules", "--out", tmp_path / "s.tif")
+
+
+def test_a_command_that_is_stopped_leaves_no_file(folder, monkeypatch, capsys):
+    counts = itertools.count()
+
+    @contextmanager
+    def soon():
+        yield lambda: next(counts) >= 2
+
+    monkeypatch.setattr("napari_smdiffusion.commands.stop_on_interrupt", soon)
+    before = sorted(folder.rglob("*"))
+    arguments = ["--uncertainty", "--tile", 64, "--out", folder / "x.tif"]
+    assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 130
+    assert "the image is not enhanced" in capsys.readouterr().err
+    write_image(folder / "g.tif", simulate("microtubules", size=256))
+    assert _run("compare", folder / "g.tif", "--generated", folder / "g.tif", "--out", folder / "c") == 130
+    assert "no report was written" in capsys.readouterr().err
+    (folder / "g.tif").unlink()
     assert sorted(folder.rglob("*")) == before
 
 

@@ -104,12 +104,30 @@ def test_memory_that_runs_out_halves_the_tile(tiny_enhancer, widefield, monkeypa
     assert np.abs(result.image.pixels - whole).max() <= 1e-3 * np.ptp(whole)
 
 
-def test_stop_keeps_the_tiles_that_are_done(tiny_enhancer, widefield):
+@pytest.mark.parametrize("uncertainty", [False, True])
+def test_what_is_stopped_gives_no_half_image(tiny_enhancer, widefield, uncertainty):
+    config = EnhanceConfig(tile=64, uncertainty=uncertainty)
     count = itertools.count()
-    steps = enhance_steps(tiny_enhancer, widefield, EnhanceConfig(tile=64), stop=lambda: next(count) >= 2)
-    pixels = run(steps).image.pixels[0]
-    assert pixels[:256, :256].any()
-    assert not pixels[256:].any()
+    with pytest.raises(InterruptedError, match="not enhanced"):
+        run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: next(count) >= 2))
+    # Once the last tile is begun, nobody is asked any more.
+    asked = []
+    run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: asked.append(True)))
+    count = itertools.count(1)
+    whole = run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: next(count) > len(asked)))
+    assert (whole.uncertainty is not None) == uncertainty
+
+
+def test_results_are_written_into_arrays_that_are_told_apart(tiny_enhancer, widefield):
+    made = {}
+
+    def new_array(kind, shape):
+        made[kind] = np.zeros(shape, np.float32)
+        return made[kind]
+
+    result = run(enhance_steps(tiny_enhancer, widefield, EnhanceConfig(uncertainty=True), new_array=new_array))
+    np.testing.assert_array_equal(result.image.pixels, made["enhanced"])
+    np.testing.assert_array_equal(result.uncertainty.pixels, made["uncertainty"])
 
 
 def test_saved_enhancers_come_back(tiny_enhancer, widefield, tmp_path):

@@ -83,6 +83,30 @@ def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_files_have_the_rights_that_new_files_have(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        write_image(tmp_path / "a.tif", Image(PLANE))
+    finally:
+        os.umask(mask)
+    if os.name == "posix":
+        assert (tmp_path / "a.tif").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_rights_of_new_files_are_not_touched_meanwhile(tmp_path, monkeypatch):
+    """They are the whole process's: another thread would make files that everybody may write."""
+    asked = []
+    monkeypatch.setattr(os, "umask", asked.append)
+    write_image(tmp_path / "a.tif", Image(PLANE))
+    assert not asked
+
+
+def test_images_can_be_told_apart_and_collected():
+    one, other = Image(PLANE), Image(PLANE)
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
 def test_folders_are_read_in_order_of_names(tmp_path):
     for name in ("b.tif", "a.tiff", "notes.txt", ".hidden.tif"):
         tifffile.imwrite(tmp_path / name, PLANE)

@@ -28,6 +28,11 @@ def test_tables_of_common_programs(tmp_path, header):
     np.testing.assert_allclose(np.stack([table.x, table.y, table.precision], 1), ROWS)
 
 
+def test_decode_says_its_unit(tmp_path):
+    table = _csv(tmp_path / "a.csv", "# {'xy_unit': 'nm'}\nx,y,x_sig")
+    np.testing.assert_allclose(read_table(table).x, [row[0] for row in ROWS])
+
+
 def test_picasso(tmp_path):
     import h5py
 

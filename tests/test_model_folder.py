@@ -1,12 +1,22 @@
 """Model folders: whole or not at all, and a sentence for everything that is none."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from napari_smdiffusion.model_folder import ModelFolderError, check_place, mend, read_facts, save_folder
-from napari_smdiffusion.models import find_model
+from napari_smdiffusion import models
+from napari_smdiffusion.model_folder import (
+    ModelFolderError,
+    check_place,
+    full_disk_named,
+    mend,
+    read_facts,
+    save_folder,
+)
+from napari_smdiffusion.models import find_model, list_models, user_folder
 
 
 def _write_weights(path):
@@ -28,7 +38,7 @@ def test_what_was_saved_is_read(tmp_path):
 def test_a_failed_save_leaves_the_former_model(tmp_path):
     _save(tmp_path / "m", seed=3)
 
-    def fail(path):
+    def fail(path, facts):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
@@ -95,10 +105,15 @@ def test_a_finished_model_is_no_place_for_a_new_one(tmp_path):
 
 
 def test_a_full_disk_is_said_in_a_sentence(tmp_path):
-    def fail(path):
+    with pytest.raises(OSError, match="free some space"), full_disk_named(tmp_path / "m"):
         raise RuntimeError("PytorchStreamWriter failed writing file data/0")
 
-    with pytest.raises(OSError, match="free some space"):
+
+def test_other_errors_while_saving_are_what_they_are(tmp_path):
+    def fail(path, facts):
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
         save_folder(tmp_path / "m", {"kind": "diffusion"}, _write_weights, fail)
 
 
@@ -127,8 +142,54 @@ def test_a_folder_that_is_mended_meanwhile_is_still_replaced(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_a_folder_that_is_ready_when_it_is_mended_stays(tmp_path, monkeypatch):
+    _save(tmp_path / "m", seed=3)
+    _save(tmp_path / "fresh", seed=4)
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    rename = Path.rename
+
+    def with_a_writer_before(self, target):
+        if (tmp_path / "fresh").exists():
+            rename(tmp_path / "fresh", tmp_path / "m")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", with_a_writer_before)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+
+
+def test_a_model_that_is_being_replaced_can_be_read_and_is_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "bundled_folder", lambda: tmp_path / "none")
+    folder = user_folder() / "diffusion" / "m"
+    _save(folder)
+    done = Event()
+
+    def write():
+        for seed in range(300):
+            _save(folder, seed=seed)
+        done.set()
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(write)
+        while not done.is_set() and not writing.done():
+            assert [entry.name for entry in list_models("diffusion")] == ["m"]
+            read_facts(folder, "diffusion")
+        writing.result()
+    assert read_facts(folder, "diffusion")["seed"] == 299
+
+
+def test_a_model_whose_program_was_killed_is_listed():
+    folder = user_folder() / "diffusion" / "m"
+    _save(folder)
+    folder.rename(folder.with_name(".m.former"))
+    assert "m" in {entry.name for entry in list_models("diffusion")}
+
+
 def test_what_has_no_name_is_called_by_its_folder(tmp_path):
     _save(tmp_path / "mine", name="unnamed")
     assert read_facts(tmp_path / "mine", "diffusion")["name"] == "mine"
+    given, told = {"kind": "diffusion", "name": "unnamed"}, []
+    save_folder(tmp_path / "mine", given, _write_weights, lambda _, facts: told.append(facts["name"]))
+    assert told == ["mine"]
+    assert given["name"] == "unnamed"
     _save(tmp_path / "other", name="given")
     assert read_facts(tmp_path / "other", "diffusion")["name"] == "given"

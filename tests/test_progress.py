@@ -1,11 +1,15 @@
 """Events, the one way to drain a generator, and what a person sees."""
 
+import ast
 import os
 import signal
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from napari_smdiffusion.progress import Note, Progress, Reporter, never, run, stop_on_interrupt
+from napari_smdiffusion import Image, TrainConfig, progress
+from napari_smdiffusion.progress import Note, Progress, Reporter, is_for_people, never, run, stop_on_interrupt
 
 
 def _work():
@@ -19,6 +23,74 @@ def test_run_passes_events_on_and_returns_the_result():
     assert run(_work(), events.append) == "result"
     assert [event.step for event in events] == [1, 2, 3]
     assert run(_work()) == "result"
+
+
+def test_work_whose_events_cannot_be_shown_is_ended():
+    given_back = []
+
+    def steps():
+        try:
+            yield Note("Something is held.")
+        finally:
+            given_back.append(True)
+
+    work = steps()
+    with pytest.raises(BrokenPipeError):
+        run(work, _broken_pipe)
+    assert given_back
+
+
+def _broken_pipe(_):
+    raise BrokenPipeError
+
+
+def _raised(what):
+    try:
+        return what()
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: TrainConfig(patch=100),
+        lambda: Image(np.zeros((3, 3))),
+        lambda: Path("none").read_text(),
+        lambda: bytearray(2**62),
+    ],
+)
+def test_what_people_can_mend_is_told_apart(refused):
+    assert is_for_people(_raised(refused))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        lambda: np.zeros(2) + np.zeros(3),
+        lambda: np.linalg.inv(np.zeros((2, 2))),
+        lambda: b"\xff".decode(),
+        lambda: 1 / 0,
+        lambda: _sentence_of_another_library(),
+    ],
+)
+def test_defects_are_not_for_people(defect):
+    assert not is_for_people(_raised(defect))
+
+
+def _sentence_of_another_library():
+    raise ValueError("`x0` is infeasible.")
+
+
+def test_what_is_raised_here_is_a_sentence():
+    """Whatever is raised with a message known beforehand ends as a sentence does, or it is taken for a defect."""
+    for path in Path(progress.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+                message = node.exc.args[0]
+                last = message.values[-1] if isinstance(message, ast.JoinedStr) else message
+                written = isinstance(last, ast.Constant) and ast.unparse(node.exc.func) != "AttributeError"
+                assert not written or last.value.endswith("."), f"{path.name}, line {node.lineno}"
 
 
 def test_first_interrupt_stops_and_the_second_interrupts():
@@ -36,6 +108,7 @@ def test_first_interrupt_stops_and_the_second_interrupts():
 def test_plain_lines_where_there_is_no_terminal(capsys):
     report = Reporter(every=0.0)
     run(_work(), report)
+    report(Progress("comparing", 0, 3, float("inf")))
     report(Note("Memory ran out."))
     report.close()
     printed = capsys.readouterr()
@@ -44,6 +117,7 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
         "working: 1/3  loss 0.5000  0:02 left",
         "working: 2/3  loss 0.5000  0:01 left",
         "working: 3/3  loss 0.5000",
+        "comparing: 0/3",
         "Memory ran out.",
     ]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import keyword
 import sys
 import types
 import typing
@@ -23,26 +22,27 @@ from .config import (
     MicroscopeConfig,
     TrainConfig,
 )
+from .progress import is_for_people
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
+    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C; a defect keeps its traceback."""
     options = _parser().parse_args(arguments)
-    from . import commands
+    from .commands import COMMANDS
 
     try:
-        name = options.command.replace("-", "_")
-        getattr(commands, f"{name}_" if keyword.iskeyword(name) else name)(options)
+        COMMANDS[options.command](options)
     except KeyboardInterrupt:
         return 130
     except InterruptedError as stopped:
         print(f"smdiffusion {options.command}: {stopped}", file=sys.stderr)
         return 130
-    # Bad input and full disks raise these with a sentence of ours; anything else is a defect and keeps its traceback.
     except (ValueError, OSError, MemoryError, ArithmeticError) as error:
+        if not is_for_people(error):
+            raise
         print(f"smdiffusion {options.command}: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from .enhancer import Enhancer, NewArray
+    from .enhancer import Enhancer, ResultKind
     from .images import Image, Pixels
     from .progress import Stop
 
@@ -63,7 +63,7 @@ def _check_file(path: str | Path) -> Path:
     # What was generated can be generated again; a measured image cannot be measured again.
     if path.is_file() and not made_here(path):
         raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file, so that it is kept.")
-    _try(path)
+    _check_writable(path)
     return path
 
 
@@ -72,11 +72,11 @@ def _check_folder(path: str | Path) -> Path:
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise ValueError(f"--out {path} is a file: name a folder.")
-    _try(path / "report.json")
+    _check_writable(path / "report.json")
     return path
 
 
-def _try(path: Path) -> None:
+def _check_writable(path: Path) -> None:
     """Raise an OSError if a file cannot be written; try it, rather than guess from permissions."""
     existed = [parent for parent in path.parents if parent.exists()]
     try:
@@ -191,7 +191,7 @@ def generate(options: Namespace) -> None:
 
 def compare(options: Namespace) -> None:
     """Compare generated with experimental images, and judge an enhanced one."""
-    from .comparison import compare_images
+    from .comparison import compare_steps
     from .enhanced_field import EnhancedField
 
     if bool(options.experimental) != (options.generated is not None):
@@ -210,7 +210,7 @@ def compare(options: Namespace) -> None:
         enhanced = EnhancedField(read_image(options.enhanced), read_image(options.widefield), *others)
     training = read_images(options.training) if options.training else []
     out = _check_folder(options.out)
-    report = compare_images(experimental, generated, training, out, enhanced)
+    report = _drained(lambda stop: compare_steps(experimental, generated, training, out, enhanced=enhanced, stop=stop))
     for line in summary(report):
         _say(line)
     _say(f"Look at {out / 'comparison.png'}; the numbers are in {out / 'report.json'}.")
@@ -292,23 +292,18 @@ def _enhance_one(
     pixel_size = enhanced_pixel_size(enhancer, image)
     factor = enhancer.config.upscale
     check_space(target, (len(image), image.size[0] * factor, image.size[1] * factor), 1 + config.uncertainty)
+    places = {
+        "enhanced": (target, enhanced_facts(enhancer, image, config)),
+        "uncertainty": (_beside(target, "uncertainty"), uncertainty_facts(enhancer, image, config)),
+    }
     with ExitStack() as files:
-        planned = iter(
-            [
-                (target, enhanced_facts(enhancer, image, config)),
-                (_beside(target, "uncertainty"), uncertainty_facts(enhancer, image, config)),
-            ]
-        )
 
-        def new_array(shape: tuple[int, int, int]) -> Pixels:
-            path, facts = next(planned)
+        def new_array(kind: ResultKind, shape: tuple[int, int, int]) -> Pixels:
+            path, facts = places[kind]
             return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, facts))
 
-        make: NewArray = new_array
         with closing(Reporter()) as report:
-            run(enhance_steps(enhancer, image, config, new_array=make, stop=stop), report)
-        if stop():
-            raise InterruptedError(f"Stopped: {target} was not written.")
+            run(enhance_steps(enhancer, image, config, new_array=new_array, stop=stop), report)
     # Now that the enhanced image is safe.
     if error_map:
         _write_error_map(_beside(target, "error"), read_image(target), image)
@@ -360,3 +355,16 @@ def import_(options: Namespace) -> None:
         f"The model, of images of {size} × {size} pixels, is in {out}. "
         f"Next: smdiffusion generate {out} --out generated.tif --size {size}"
     )
+
+
+COMMANDS: dict[str, Callable[[Namespace], None]] = {
+    "demo": demo,
+    "train": train,
+    "generate": generate,
+    "compare": compare,
+    "train-enhancer": train_enhancer,
+    "enhance": enhance,
+    "simulate": simulate,
+    "models": models,
+    "import": import_,
+}

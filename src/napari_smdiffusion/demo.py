@@ -156,7 +156,6 @@ def _demo_steps(
     _check(stop)
     with timed.stage("enhance"):
         enhanced = (yield from enhance_steps(enhancer, widefield, EnhanceConfig(), stop=stop)).image
-        _check(stop)
         write_image(out / "enhanced.tif", enhanced)
     yield Note("Judging the images and drawing the overview.")
     with timed.stage("judge"):

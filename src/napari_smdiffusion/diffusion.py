@@ -16,7 +16,7 @@ from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import start_noise, to_numpy
 from .from_diffusers import UNet2DModel
 from .images import Image, Scaling, as_images
-from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, read_facts, save_folder
+from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .progress import (
     Countdown,
     Generated,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 KIND: Kind = "diffusion"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DiffusionModel:
     """A trained diffusion model and all that is known of it.
 
@@ -161,11 +161,13 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
         copy.load_state_dict(weights)
         # Module.to itself: the one of diffusers warns of what is meant here.
         torch.nn.Module.to(copy, torch.float16 if half else torch.float32)
-        copy.save_pretrained(path)
+        with full_disk_named(folder):
+            copy.save_pretrained(path)
 
-    def write_state(path: Path) -> None:
+    def write_state(path: Path, _: dict[str, Any]) -> None:
         if state is not None:
-            torch.save(state.state_dict(), path / STATE)
+            with full_disk_named(folder):
+                torch.save(state.state_dict(), path / STATE)
 
     facts = {
         **model.facts,
@@ -174,7 +176,7 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
         "pixel_size_nm": model.pixel_size,
         "scaling": vars(model.scaling),
     }
-    save_folder(folder, facts, write_weights, write_state, lambda path: write_diffusion_card(path, facts))
+    save_folder(folder, facts, write_weights, write_state, write_diffusion_card)
 
 
 def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop = never) -> Steps[Image]:

@@ -1,4 +1,4 @@
-"""The enhancer (single-image super-resolution): training through the simulated microscope, and tiled prediction."""
+"""The enhancer (single-image super-resolution): what is known of it, saving and loading, and tiled prediction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from .compute import autocast, is_out_of_memory, moved, pick_device, release_mem
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
 from .images import Image, as_image, as_images
-from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, read_facts, save_folder
+from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import (
     Countdown,
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Pixels = npt.NDArray[np.float32]
-NewArray = Callable[[tuple[int, int, int]], Pixels]
+ResultKind = Literal["enhanced", "uncertainty"]
+NewArray = Callable[[ResultKind, tuple[int, int, int]], Pixels]
 
 KIND: Kind = "enhancer"
 _BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
@@ -76,7 +77,7 @@ def widefield_levels(image: Image) -> Levels:
     return Levels(dark, bright)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Enhancement:
     """An enhanced image, and its uncertainty where it was asked for.
 
@@ -89,7 +90,7 @@ class Enhancement:
     uncertainty: Image | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Enhancer:
     """A trained enhancer and all that is known of it.
 
@@ -168,10 +169,7 @@ class Enhancer:
         """Enhance, and map the uncertainty (see `Enhancement`)."""
         config = EnhanceConfig(**{"uncertainty": True, **settings})
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            made = run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
-            if stop():
-                raise InterruptedError("Stopped: the image is not enhanced.")
-            return made
+            return run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits."""
@@ -188,12 +186,13 @@ class Enhancer:
             "levels": vars(self.levels),
             "calibration": None if self.calibration is None else self.calibration.to_dict(),
         }
-        save_folder(
-            Path(folder),
-            facts,
-            lambda path: save_file(weights, path / _WEIGHTS_FILE),
-            lambda path: write_enhancer_card(path, facts),
-        )
+        folder = Path(folder)
+
+        def write_weights(path: Path) -> None:
+            with full_disk_named(folder):
+                save_file(weights, path / _WEIGHTS_FILE)
+
+        save_folder(folder, facts, write_weights, write_enhancer_card)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Enhancer:
@@ -230,7 +229,8 @@ def enhance_steps(
     config
         Settings.
     new_array
-        Makes the arrays (N, Y·upscale, X·upscale) that the results are written into, for results larger than memory.
+        Makes the array (N, Y·upscale, X·upscale) that each kind of result is written into, for results larger than
+        memory.
     stop
         Asked at every tile.
 
@@ -241,7 +241,14 @@ def enhance_steps(
     Returns
     -------
     The enhanced image with its provenance; its pixel size is that of `image` divided by the factor, and its corner
-    that of `image`. Tiles that were not reached when it was stopped are 0.
+    that of `image`.
+
+    Raises
+    ------
+    ValueError
+        If all pixels of `image` have the same value.
+    InterruptedError
+        If it was stopped before the last tile was done: half an image is none.
     """
     factor = enhancer.config.upscale
     levels = widefield_levels(image)
@@ -254,8 +261,8 @@ def enhance_steps(
         )
     make = new_array or _zeros
     shape = (len(image), image.size[0] * factor, image.size[1] * factor)
-    sharp = make(shape)
-    spread = make(shape) if config.uncertainty else None
+    sharp = make("enhanced", shape)
+    spread = make("uncertainty", shape) if config.uncertainty else None
     device = pick_device(config.device)
     with moved(enhancer.network, device) as network:
         work = _Tiles(network, device, enhancer, levels)
@@ -295,7 +302,7 @@ def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:
     return image.pixel_size / enhancer.config.upscale if image.pixel_size else enhancer.pixel_size
 
 
-def _zeros(shape: tuple[int, int, int]) -> Pixels:
+def _zeros(_: ResultKind, shape: tuple[int, int, int]) -> Pixels:
     return np.zeros(shape, np.float32)
 
 
@@ -367,13 +374,13 @@ def _enhance_planes(
     factor = work.enhancer.config.upscale
     todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, REACH, ALIGN)]
     countdown, done, total = Countdown(0, len(todo)), 0, len(todo)
-    while todo and not stop():
+    while todo:
         n, tile = todo[0]
         try:
             views: list[Pixels] = []
             for k in SYMMETRIES if spread is not None else (0,):
-                if views and stop():
-                    return
+                if stop():
+                    raise InterruptedError("Stopped: the image is not enhanced.")
                 views.append(work.enhanced(image.pixels[n], tile, k))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -393,5 +400,5 @@ def _enhance_planes(
             spread[place] = work.uncertainty(views, config.confidence)
         todo.pop(0)
         done += 1
-        yield TileDone(n, place[1].start, place[2].start, views[0])
+        yield TileDone(*place)
         yield Progress("enhancing", done, total, countdown.left(done))

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-import tempfile
+import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 TIFF_SUFFIXES = (".tif", ".tiff")
 _FACTS = "napari_smdiffusion"  # key of our own metadata in a TIFF file
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
+
+
+class _UnsuitableError(ValueError):
+    """A TIFF file is whole, but holds nothing that can be worked with here."""
 
 
 def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) -> Image:
@@ -61,14 +65,12 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
             if "S" in series.axes and series.shape[series.axes.index("S")] > 1:
-                raise ValueError(f"{path} is a color (RGB) image: convert it to grayscale first.")
+                raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
             pixels = series.asarray()
             facts = _read_facts(tiff)
             size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
-    except ValueError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise ValueError(f"{path} cannot be read as a TIFF image ({error}).") from error
+    except _UnsuitableError:
+        raise
     # tifffile and its codecs raise many kinds of errors on damaged files; to a person they are all the same.
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a TIFF image ({error}).") from error
@@ -111,7 +113,7 @@ def facts_of(path: Path) -> FileFacts:
             provenance, size = dict(facts.get("provenance", {})), facts.get("pixel_size_nm")
             try:
                 return FileFacts(provenance, size or _tiff_pixel_size(tiff, path))
-            except ValueError as error:
+            except _UnsuitableError as error:
                 return FileFacts(provenance, None, str(error))
     # See `_read_tiff`.
     except Exception:
@@ -128,12 +130,14 @@ def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
 
     Raises
     ------
-    ValueError
+    _UnsuitableError
         If the pixels are not square.
     """
     sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size is not None]
     if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
-        raise ValueError(f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first.")
+        raise _UnsuitableError(
+            f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first."
+        )
     return sides[-1] if sides else None
 
 
@@ -204,19 +208,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Give the name of a temporary file beside `path` that takes its place only when everything went well."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file to write.")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        temporary.open("xb").close()
     except OSError as error:
         raise OSError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files that only their owner can read.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ Pixels = npt.NDArray[np.float32]
 _SMALLEST = 16  # px; below this there is nothing to learn from and nothing to enhance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Image:
     """One or more planes of equal size with their pixel size.
 

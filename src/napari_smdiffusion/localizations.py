@@ -6,6 +6,7 @@ A table is reduced to what rendering needs: x, y and the localization precision,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = (".csv", ".hdf5", ".h5")
 
-# Header of x, y and precision, and whether it is in camera pixels (then the file states their size).
+# Headers of x, y and precision, in nm but for DECODE, whose files say their unit.
 _HEADERS: dict[str, tuple[str, str, str | None]] = {
     "ThunderSTORM": ("x [nm]", "y [nm]", "uncertainty [nm]"),
     "ThunderSTORM (older)": ("x[nm]", "y[nm]", "uncertainty[nm]"),
@@ -68,7 +69,8 @@ def read_table(path: Path) -> Localizations:
 
 def _decode_unit(path: Path) -> float:
     """Return nm per unit of a DECODE csv, which says in its comment lines whether it is in nm or in pixels."""
-    head = "".join(line for line in path.read_text(encoding="utf-8").splitlines()[:10] if line.startswith("#"))
+    with path.open(encoding="utf-8") as file:
+        head = "".join(line for line in islice(file, 10) if line.startswith("#"))
     if '"xy_unit": "nm"' in head.replace("'", '"'):
         return 1.0
     raise ValueError(

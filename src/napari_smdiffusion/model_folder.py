@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS = "weights"
 STATE = "training_state.pt"
+_PATIENCE = 5  # hundredths of a second that the two renames of a folder may take
 UNNAMED = "unnamed"  # what is called by its folder once it has one
 _PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
 
@@ -36,6 +38,7 @@ _SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 Kind = Literal["diffusion", "enhancer"]
 Writer = Callable[[Path], None]
+Extra = Callable[[Path, dict[str, Any]], None]
 
 _NAMES: dict[Kind, str] = {"diffusion": "diffusion model", "enhancer": "enhancer"}
 
@@ -88,7 +91,13 @@ def _swapped(fresh: Path, folder: Path) -> None:
 
 def mend(folder: Path) -> None:
     """Put the former model back if the program was killed between the two renames of `replaced`."""
-    if not folder.exists() and _former(folder).is_dir():
+    for _ in range(_PATIENCE):
+        if folder.exists() or not _former(folder).is_dir():
+            return
+        # Whoever is at it needs a moment.
+        time.sleep(0.01)
+    # Or it was ready just now, or somebody else puts it back.
+    with suppress(OSError):
         _former(folder).rename(folder)
 
 
@@ -122,21 +131,33 @@ def _former(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.former"
 
 
-def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *extras: Writer) -> None:
-    """Write a model: `facts` as model.json, its weights, and whatever `extras` write into the same folder."""
+def model_folders(base: Path) -> list[Path]:
+    """Return the folders in `base` that may be models, by name; one that is being replaced just now is among them."""
+    found = [path.name for path in base.iterdir()] if base.is_dir() else []
+    names = {name[1 : -len(".former")] if name.endswith(".former") else name for name in found}
+    return [base / name for name in sorted(names) if name and not name.startswith(".")]
+
+
+def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *extras: Extra) -> None:
+    """Write a model: `facts` as model.json, its weights, and what `extras` make of the facts in the same folder."""
     if facts.get("name") == UNNAMED:
-        facts["name"] = folder.absolute().name
+        facts = {**facts, "name": folder.absolute().name}
     with replaced(folder) as fresh:
         (fresh / WEIGHTS).mkdir()
-        try:
-            write_weights(fresh / WEIGHTS)
-            for write in extras:
-                write(fresh)
-        # torch and safetensors report a full disk by errors of their own.
-        except (RuntimeError, SafetensorError) as error:
-            raise OSError(f"{folder} cannot be written ({error}): free some space or choose another place.") from error
+        write_weights(fresh / WEIGHTS)
+        for write in extras:
+            write(fresh, facts)
         text = json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=2, allow_nan=False)
         (fresh / "model.json").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def full_disk_named(folder: Path) -> Iterator[None]:
+    """Turn what torch and safetensors raise when a file cannot be written into a sentence that names the folder."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        raise OSError(f"{folder} cannot be written ({error}): free some space or choose another place.") from error
 
 
 def read_facts(folder: Path, kind: Kind) -> dict[str, Any]:
@@ -147,6 +168,14 @@ def read_facts(folder: Path, kind: Kind) -> dict[str, Any]:
     ModelFolderError
         With a sentence that names the folder and what is wrong with it.
     """
+    try:
+        return _checked_facts(folder, kind)
+    # A training may have replaced it in the middle of this.
+    except ModelFolderError:
+        return _checked_facts(folder, kind)
+
+
+def _checked_facts(folder: Path, kind: Kind) -> dict[str, Any]:
     mend(folder)
     if not folder.is_dir():
         raise ModelFolderError(f"There is no model folder {folder}.")

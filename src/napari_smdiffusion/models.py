@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import DEFAULT_START
-from .model_folder import Kind, ModelFolderError, mend, read_facts
+from .model_folder import Kind, ModelFolderError, mend, model_folders, read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,19 +50,17 @@ def list_models(kind: Kind | None = None) -> list[ModelEntry]:
     entries = []
     for one in KINDS if kind is None else (kind,):
         for base, bundled in ((user_folder(), False), (bundled_folder(), True)):
-            folders = sorted((base / one).iterdir()) if (base / one).is_dir() else []
-            entries += [entry for folder in folders if (entry := _entry(folder, one, bundled)) is not None]
+            found = (_entry(folder, one, bundled) for folder in model_folders(base / one))
+            entries += [entry for entry in found if entry is not None]
     return entries
 
 
 def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
-    if folder.name.startswith("."):
-        return None
     try:
         facts = read_facts(folder, kind)
         pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts.get("pixel_size_nm") else "pixel size unknown"
         factor = f"×{facts['config']['upscale']}, " if kind == "enhancer" else ""
-    except (ValueError, KeyError, TypeError):  # damaged, or not ours
+    except (ValueError, KeyError, TypeError, OSError):  # damaged, not ours, or not to be read
         return None
     description = f"{factor}{pixel}, {facts.get('steps', 0)} steps"
     return ModelEntry(folder.name, kind, folder, bundled, "imported" in facts, description)
@@ -91,6 +89,25 @@ def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
     raise ModelFolderError(
         f"There is no {kind} model {os.fspath(model)!r}: give its folder, or one of these names: {names}."
     )
+
+
+def checked_name(text: str) -> str:
+    """Return a name that can be a folder's; raises ValueError otherwise."""
+    name = text.strip()
+    if not name or name.startswith(".") or any(c in '<>:"/\\|?*' or ord(c) < 32 for c in name) or name.endswith("."):
+        raise ValueError(f"{text!r} cannot be the name of a model: use letters, digits, blanks, - and _.")
+    return name
+
+
+def free_name(wanted: str, kind: Kind) -> str:
+    """Return `wanted`, with a number behind it if a model of the user, or a bundled one, has that name already."""
+    stem, _, number = wanted.rpartition(" ")
+    base, k = (stem, int(number)) if stem and number.isdigit() else (wanted, 1)
+    name = wanted
+    while any((place / kind / name).exists() for place in (user_folder(), bundled_folder())):
+        k += 1
+        name = f"{base} {k}"
+    return name
 
 
 def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:

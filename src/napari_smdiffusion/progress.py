@@ -7,12 +7,14 @@ it has made so far.
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 class Progress:
     """One step of `total` is done; `loss` and its noise `quartiles` (lowest noise first) while training.
 
-    `total` is 0 while the number of steps is not yet known.
+    `total` is 0 while the number of steps is not yet known, `seconds_left` infinite where nobody knows.
     """
 
     stage: str
@@ -57,12 +59,11 @@ class Generated:
 
 @dataclass(frozen=True)
 class TileDone:
-    """The pixels of plane `plane` from (y, x) on are final; in output pixels."""
+    """These rows and columns of plane `plane` are final; in output pixels."""
 
     plane: int
-    y: int
-    x: int
-    pixels: npt.NDArray[np.float32]
+    rows: slice
+    columns: slice
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,33 @@ def never() -> bool:
 
 def run(steps: Steps[Result], on_event: Callable[[Event], object] | None = None) -> Result:
     """Drain `steps`, pass each event to `on_event`, and return the result."""
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as finished:
-            return finished.value  # type: ignore[no-any-return]  # StopIteration carries the generator's result
-        if on_event is not None:
-            on_event(event)
+    # Whatever `on_event` raises, the work gives back what it holds: a device's memory, a file half written.
+    with closing(steps):
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as finished:
+                return finished.value  # type: ignore[no-any-return]  # StopIteration carries the generator's result
+            if on_event is not None:
+                on_event(event)
+
+
+def is_for_people(error: BaseException) -> bool:
+    """Tell whether an error's message is all that a person needs; any other is a defect, and needs its traceback.
+
+    For people is what this package raises of its own accord, in whole sentences, and what the system says of files and
+    of memory.
+    """
+    if isinstance(error, (OSError, MemoryError)):
+        return True
+    in_words = isinstance(error, (ValueError, ArithmeticError)) and str(error).endswith(".")
+    return in_words and _raised_here(error)
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Tell whether the line that raised an error is one of this package's: other libraries write sentences, too."""
+    rooms = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(rooms) and rooms[-1].partition(".")[0] == __package__
 
 
 @contextmanager
@@ -150,6 +171,10 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
+def _left(event: Progress) -> str:
+    return f"  {clock(event.seconds_left)} left" if math.isfinite(event.seconds_left) else ""
+
+
 class Reporter:
     """Show events on standard error: a bar with the time left on a terminal, plain lines anywhere else.
 
@@ -192,7 +217,7 @@ class Reporter:
             self._draw(event, loss)
         elif time.monotonic() - self._last >= self._every or event.step == event.total:
             self._last = time.monotonic()
-            left = "" if event.step == event.total else f"  {clock(event.seconds_left)} left"
+            left = "" if event.step == event.total else _left(event)
             total = f"/{event.total}" if event.total else ""
             self._write(f"{event.stage}: {event.step}{total}{loss}{left}")
 
@@ -202,7 +227,10 @@ class Reporter:
         if self._bar is None:
             self._bar = tqdm(total=event.total or None, bar_format="{desc} {bar} {n_fmt}/{total_fmt}{postfix}")
         self._bar.set_description_str(event.stage, refresh=False)
-        self._bar.set_postfix_str(f"{loss}  {clock(event.seconds_left)} left", refresh=False)
+        self._bar.set_postfix_str(f"{loss}{_left(event)}", refresh=False)
         self._bar.total = event.total or None
         self._bar.n = event.step
-        self._bar.refresh() if event.step == event.total else self._bar.update(0)
+        if event.step == event.total:
+            self._bar.refresh()
+        else:
+            self._bar.update(0)

@@ -109,12 +109,14 @@ def simulated_pair_layers() -> list[LayerData]:
 
 def microtubule_layers() -> list[LayerData]:
     """Return the SFSRM microtubules as napari layers."""
-    return _layers(pair := sfsrm_pair("microtubule"), [image.name for image in pair])
+    pair = sfsrm_pair("microtubule")
+    return _layers(pair, [image.name for image in pair])
 
 
 def mitochondria_layers() -> list[LayerData]:
     """Return the SFSRM mitochondria as napari layers."""
-    return _layers(pair := sfsrm_pair("mitochondria"), [image.name for image in pair])
+    pair = sfsrm_pair("mitochondria")
+    return _layers(pair, [image.name for image in pair])
 
 
 def _layers(pair: Sequence[Image], names: Sequence[str]) -> list[LayerData]:
