@@ -193,7 +193,7 @@ def draw_comparison(
         if (looked_up := patches.looked_up) is not None:
             rows.append((3.4, partial(_draw_nearest, looked_up=looked_up, training=patches.training, limits=limits)))
     if field is not None:
-        rows.append((3.9 if field.reference is not None else 5.0, partial(_draw_field, field=field)))
+        rows.append((12.6 / len(_planes(field)) + 0.5, partial(_draw_field, field=field)))
     if lines := [line for sentence in said for line in wrap(sentence, 165, subsequent_indent="    ")]:
         rows.append((0.4 + 0.19 * len(lines), partial(_write, lines=lines)))
     heights = [height for height, _ in rows]
@@ -215,18 +215,24 @@ def _draw_sheets(figure: Any, patches: ComparedPatches, limits: tuple[float, flo
         show(axes, sheet, limits, title, patches.pixel_size)
 
 
-def _draw_field(figure: Any, field: ShownField) -> None:
+def _planes(field: ShownField) -> list[tuple[str, Pixels, float | None]]:
+    """Return the planes that there are, with titles and pixel sizes."""
     coarse = field.pixel_size * field.factor if field.pixel_size else None
     planes = [
         ("Widefield", field.widefield, coarse),
         (f"Enhanced ×{field.factor}", field.enhanced, field.pixel_size),
-        ("Super-resolution reference", field.reference, field.pixel_size),
-        ("Error: enhanced, blurred again, against widefield", field.error, coarse),
+        ("Super-resolution", field.reference, field.pixel_size),
+        ("Error map", field.error, coarse),
         ("Uncertainty", field.uncertainty, field.pixel_size),
     ]
-    there = [(title, plane, size) for title, plane, size in planes if plane is not None]
+    return [(title, plane, size) for title, plane, size in planes if plane is not None]
+
+
+def _draw_field(figure: Any, field: ShownField) -> None:
+    there = _planes(field)
     for axes, (title, plane, size) in zip(figure.subplots(1, len(there)), there, strict=True):
-        show(axes, plane, contrast([plane], 99.9 if size == coarse else 99.7), title, size)
+        # Of a camera's plane few pixels are bright.
+        show(axes, plane, contrast([plane], 99.9 if plane.shape == field.widefield.shape else 99.7), title, size)
 
 
 def _draw_statistics(figure: Any, patches: ComparedPatches) -> None:
@@ -257,7 +263,7 @@ def _draw_filaments(axes: Axes, filaments: Mapping[str, Any]) -> None:
         for kind, color in _KINDS.items():
             axes.plot(one[kind] / scale, place, "o", color=color)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set(title="Filaments (skeletons)", xlabel="over the experimental median; bars: 90 % of its patches")
+    axes.set(title="Filaments (skeletons)", xlabel="relative to the experimental median")
 
 
 def _draw_nearest(figure: Any, looked_up: LookedUp, training: Sequence[Pixels], limits: tuple[float, float]) -> None:
