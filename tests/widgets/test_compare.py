@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import simulate
+from napari_smdiffusion.summary import summary
 from napari_smdiffusion.widgets.compare import readable
 from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
 
@@ -43,6 +44,8 @@ def test_the_report_is_shown_and_saved(dock, click, tmp_path):
     assert "0 is as near" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
     assert not dock.picture.pixmap().isNull()
+    assert summary(report) == dock.sentences.text().splitlines()
+    assert dock.sentences.isVisible()
 
 
 def test_side_by_side_and_back(viewer, dock, pair, click):

@@ -86,12 +86,17 @@ class CompareDock(Dock):
         self.side_by_side.setCheckable(True)
         self.side_by_side.setToolTip("both layers beside each other with one camera and one contrast; again to go back")
         self.side_by_side.toggled.connect(self._toggle_side_by_side)
+        self.sentences = QLabel()
+        self.sentences.setWordWrap(True)
+        self.sentences.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentences.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.sentences.setVisible(False)
         self.table = QTableWidget(0, 2)
         self.table.setHorizontalHeaderLabels(["measure", "value"])
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().setVisible(False)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        # Sentences are cut short here, and whole in the tooltip: numbers must stay in sight.
+        # Sentences are cut short here, whole in the tooltip and above the table: numbers must stay in sight.
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
         self.table.horizontalHeader().resizeSection(1, 165)
         self.table.setVisible(False)
@@ -111,7 +116,7 @@ class CompareDock(Dock):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
-        for below in (self.side_by_side, self.table, self.picture, self.save):
+        for below in (self.side_by_side, self.sentences, self.table, self.picture, self.save):
             self.form.addWidget(below)
         self._form_is_made()
 
@@ -157,8 +162,12 @@ class CompareDock(Dock):
         )
 
     def on_result(self, result: dict[str, Any]) -> str:
-        """Show the numbers and the picture."""
+        """Show what the report says, the numbers and the picture."""
+        from ..summary import summary
+
         self._folder = self._next
+        self.sentences.setText("\n".join(summary(result)))
+        self.sentences.setVisible(True)
         shown = {key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")}
         rows = list(flattened(shown))
         meanings = result.get("meanings", {})
