@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from .images import Image
+from .images import Image, common_pixel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Points = npt.NDArray[np.float64]
 Structure = Literal["microtubules", "mitochondria"]
@@ -64,6 +64,17 @@ def simulate(
     planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
     provenance = {"kind": "simulated", "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
     return Image(np.stack(planes), pixel_size, name=f"simulated {structure}", provenance=provenance)
+
+
+def simulated_like(structure: Structure, images: Sequence[Image], seed: int = 0) -> list[Image]:
+    """Return simulated fields of a structure to train on beside `images`: of their pixel size, 20 nm if there are none.
+
+    Returns
+    -------
+    One image of (8, 512, 512).
+    """
+    size = common_pixel_size(images) if images else None
+    return [simulate(structure, 8, 512, size or 20.0, seed)]
 
 
 def _one(

@@ -1,10 +1,14 @@
 """The Enhance dock, by clicking."""
 
+import json
+
 import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_enhancer
+from napari_smdiffusion.models import user_folder
+from napari_smdiffusion.widgets.enhanced_layers import original
 
 
 @pytest.fixture
@@ -48,6 +52,7 @@ def test_in_place_and_back(viewer, dock, click, coarse, widefield):
     assert coarse.data.shape == (600, 524)
     assert coarse.name == "cell (enhanced ×4)"
     np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
+    assert np.shares_memory(original(coarse)["source"].pixels, original(coarse)["data"])  # kept once
     once = coarse.data.copy()
     coarse.name = "renamed"
     viewer.add_image(np.eye(64), name="finer", scale=(20, 20), units=("nm", "nm"))
@@ -147,16 +152,19 @@ def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer):
 @pytest.mark.parametrize("in_place", [False, True])
 def test_copied_code_does_the_same(viewer, dock, click, coarse, in_place):
     dock.uncertainty.setChecked(True)
+    dock.error_map.setChecked(True)
     click(dock, dock.run_button)
-    expected = viewer.layers["cell (enhanced ×4)"].data.copy()
+    names = ["cell (enhanced ×4)", "cell (uncertainty)", "cell (error map)"]
+    expected = [viewer.layers[name].data.copy() for name in names]
     (dock.in_place if in_place else dock.new_layer).setChecked(True)
     dock.layer_list.choose([coarse])
     click(dock, dock.copy_button)
-    count = len(viewer.layers)
+    before = list(viewer.layers)
     exec(QGuiApplication.clipboard().text(), {})
-    assert len(viewer.layers) == count + (1 if in_place else 2)
-    made = coarse if in_place else viewer.layers[-2]
-    np.testing.assert_allclose(made.data, expected, rtol=1e-4, atol=1e-3)
+    added = [layer for layer in viewer.layers if layer not in before]
+    made = [coarse, *added] if in_place else added
+    for layer, pixels in zip(made, expected, strict=True):
+        np.testing.assert_allclose(layer.data, pixels, rtol=1e-4, atol=1e-3)
 
 
 def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
@@ -171,6 +179,10 @@ def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
     assert [one["kind"] for one in load_enhancer("by code").facts["training_data"]] == ["experimental", "simulated"]
+    dock.training.fit.setChecked(False)
+    dock.layer_list.choose([])
+    click(dock, dock.copy_button)
+    assert "show_enhanced" not in QGuiApplication.clipboard().text()  # there is nothing to enhance
 
 
 def test_nothing_chosen_is_a_sentence(dock, click):
@@ -198,14 +210,58 @@ def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, q
     layer = viewer.add_image(widefield.pixels[0], name="plain")
     dock.layer_list.choose([layer])
     boxes = dock.layer_list
-    boxes.extra.setValue(800)
-    boxes.extra.editingFinished.emit()
+    boxes.pixel_size.setValue(800)
+    boxes.pixel_size.editingFinished.emit()
     assert layer_pixel_size(layer) == 800
-    assert boxes.extra.isHidden() or boxes._extra.isHidden()
+    assert not boxes.pixel_size.isVisible()
     row = next(i for i in range(boxes.list.count()) if boxes.list.item(i).text().startswith("plain"))
     boxes.list.setCurrentRow(row)
-    assert not boxes._extra.isHidden()
-    assert boxes.extra.value() == 800
-    boxes.extra.setValue(80)
-    boxes.extra.editingFinished.emit()
+    assert boxes.pixel_size.isVisible()
+    assert boxes.pixel_size.value() == 800
+    boxes.pixel_size.setValue(80)
+    boxes.pixel_size.editingFinished.emit()
     assert layer_pixel_size(layer) == 80
+
+
+def test_what_was_said_meanwhile_is_said_again_at_the_end(viewer, dock, click, widefield, coarse):
+    path = user_folder() / "enhancer" / "tiny" / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "calibration": None}))
+    coarser = viewer.add_image(widefield.pixels[0], name="coarser", scale=(100, 100), units=("nm", "nm"))
+    dock.uncertainty.setChecked(True)
+    dock.layer_list.choose([coarse, coarser])
+    click(dock, dock.run_button)
+    result, *notes = dock.status.text().splitlines()
+    assert result == "2 of 2 layers enhanced ×4."
+    assert sorted(note[:15] for note in notes) == ["coarser has pix", "tiny was never "]  # of both layers, but once
+    dock.uncertainty.setChecked(False)
+    dock.layer_list.choose([coarse])
+    click(dock, dock.run_button)
+    assert dock.status.text() == "1 of 1 layers enhanced ×4."
+
+
+def test_a_stop_after_the_last_tile_keeps_the_image(viewer, dock, click, monkeypatch):
+    from napari_smdiffusion.enhancer import enhance_steps
+
+    def stopped_late(*arguments, **options):
+        made = yield from enhance_steps(*arguments, **options)
+        dock.job.stop()
+        return made
+
+    monkeypatch.setattr("napari_smdiffusion.enhancer.enhance_steps", stopped_late)
+    dock.error_map.setChecked(True)
+    click(dock, dock.run_button)
+    assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]
+    assert "1 of 1 layers enhanced" in dock.status.text()
+
+
+def test_an_enhancer_that_is_missing_is_no_training(dock, click):
+    folder = user_folder() / "enhancer" / "tiny"
+    folder.rename(folder.with_name(".away"))
+    dock.model.refresh()
+    assert dock.model.model() is None
+    assert not dock.training.isVisible()
+    click(dock, dock.run_button)
+    assert "tiny is missing" in dock.status.text()
+    folder.with_name(".away").rename(folder)
+    dock.model.refresh()
+    assert dock.model.model() == "tiny"

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from qtpy.QtGui import QGuiApplication
 
-from napari_smdiffusion import load_diffusion_model
+from napari_smdiffusion import ImportConfig, import_checkpoint, load_diffusion_model
+from napari_smdiffusion.models import user_folder
+from napari_smdiffusion.progress import Progress
+from test_reference_checkpoint import Shapes
 
 
 @pytest.fixture
@@ -138,7 +142,7 @@ def test_a_run_stopped_before_its_first_image_is_no_error(viewer, dock, click, q
 
 
 def test_the_model_that_is_shown_is_the_one_that_generates(viewer, dock, click, tiny_model):
-    from napari_smdiffusion.models import bundled_folder, find_model, user_folder
+    from napari_smdiffusion.models import bundled_folder, find_model
 
     tiny_model.save(user_folder() / "diffusion" / "microtubules")
     dock.model.refresh()
@@ -147,3 +151,56 @@ def test_the_model_that_is_shown_is_the_one_that_generates(viewer, dock, click, 
     assert find_model(dock.model.model(), "diffusion") == bundled_folder() / "diffusion" / "microtubules"
     dock.model.box.setCurrentIndex(next(i for i, t in enumerate(texts) if t.startswith("microtubules, ")))
     assert find_model(dock.model.model(), "diffusion") == user_folder() / "diffusion" / "microtubules"
+    (user_folder() / "diffusion" / "microtubules").rename(user_folder() / "away")
+    dock.model.refresh()
+    assert dock.model.model() is None  # not the bundled one, which has that name again
+    click(dock, dock.run_button)
+    assert "microtubules is missing" in dock.status.text()
+    assert not _synthetic(viewer)
+
+
+@pytest.mark.parametrize("where", ["on_result", "on_end"])
+def test_an_error_at_the_end_does_not_leave_the_dock_locked(dock, click, monkeypatch, caplog, where):
+    def fail(*_):
+        raise KeyError("scaling")
+
+    monkeypatch.setattr(dock, where, fail)
+    click(dock, dock.run_button)
+    assert "failed ('scaling')" in dock.status.text()
+    assert "Traceback" in caplog.text
+    assert dock.job is None
+    assert dock._content.isEnabled()
+    assert dock.run_button.isEnabled()
+    assert not dock.stop_button.isEnabled()
+
+
+def test_an_error_at_the_start_starts_nothing(viewer, dock, click, monkeypatch):
+    def fail():
+        raise OSError("There is no room.")
+
+    monkeypatch.setattr(dock, "on_start", fail)
+    click(dock, dock.run_button)
+    assert dock.status.text() == "There is no room."
+    assert dock.job is None
+    assert not _synthetic(viewer)
+
+
+def test_a_checkpoint_of_the_papers_code_generates(viewer, open_dock, click, tmp_path):
+    torch.save(Shapes(32, 32).random(), tmp_path / "ema_0.9999_002000.pt")
+    model = import_checkpoint(tmp_path / "ema_0.9999_002000.pt", ImportConfig(pixel_size=20.0), name="theirs")
+    model.save(user_folder() / "diffusion" / "theirs")
+    dock = open_dock("Generate images")
+    assert dock.model.choose("theirs")
+    dock.main.show_values({"count": 2, "height": 32, "width": 48, "seed": 1})
+    dock.advanced.show_values({"steps": 4})
+    click(dock, dock.run_button)
+    (layer,) = _synthetic(viewer)
+    np.testing.assert_allclose(layer.data, model.generate(2, size=(32, 48), steps=4, seed=1).pixels, atol=0.1)
+    np.testing.assert_allclose(layer.scale, (1, 20, 20))
+    assert layer.metadata["model"] == "theirs"
+
+
+def test_the_time_left_is_told_where_it_is_known(dock):
+    for seconds, text in ((float("inf"), "comparing 3/5"), (65.0, "comparing 3/5, 1:05 left")):
+        dock._show_progress(Progress("comparing", 3, 5, seconds))
+        assert dock.progress.format() == text

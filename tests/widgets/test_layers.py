@@ -1,5 +1,6 @@
 """What docks read from layers and their files, where new layers go, and how they are saved."""
 
+import gc
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from npe2 import PluginManager
 
 from napari_smdiffusion import Image, read_image, simulate, write_image
 from napari_smdiffusion.samples import simulated_pair_layers
+from napari_smdiffusion.widgets.layer_watch import keep_file_facts
 from napari_smdiffusion.widgets.layers import (
     free_place,
     kind,
@@ -56,6 +58,7 @@ def test_what_was_made_here_is_known_from_its_file_too(model, qtbot, tmp_path):
     write_image(tmp_path / "plain.tif", Image(np.eye(64), 30.0))
     offered = LayerList(model, finest=True)
     qtbot.addWidget(offered)
+    keep_file_facts(model, offered)
     slab = {"resolution": (1e5, 5e4), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(tmp_path / "slab.tif", np.eye(64, dtype=np.float32), **slab)
     names = ("g.tif", "slab.tif", "plain.tif")
@@ -182,3 +185,29 @@ def test_new_layers_are_brought_into_view_and_the_view_is_left_alone_where_they_
     fitted = view()
     bring_into_view(model, beside)
     assert view() == fitted
+
+
+def test_lists_follow_the_scale_of_a_layer_as_long_as_they_are_there(model, qtbot):
+    layer = model.add_image(np.eye(64), scale=(20, 20), units=("nm", "nm"))
+    offered = LayerList(model, finest=True)
+    qtbot.addWidget(offered)
+    layer.scale = (30, 30)
+    assert offered.list.item(0).text().endswith("30 nm")
+    model.layers.remove(layer)
+    told = []
+    offered.changed.connect(lambda: told.append(True))
+    layer.scale = (20, 20)
+    assert not told
+
+
+def test_a_weight_goes_with_its_layer(model, qtbot):
+    offered = LayerList(model, finest=True, weighted=True)
+    qtbot.addWidget(offered)
+    offered.choose([model.add_image(np.eye(64)), model.add_image(np.eye(64))])
+    offered.list.setCurrentRow(1)
+    offered.weight.setValue(5)
+    assert offered.weights() == [1, 5]
+    # Another layer may come to lie where this one lay in memory.
+    model.layers.pop(0)
+    gc.collect()
+    assert not offered._weights

@@ -10,6 +10,7 @@ import torch
 from qtpy.QtCore import QThreadPool
 
 from napari_smdiffusion import load_diffusion_model
+from napari_smdiffusion.progress import PartDone
 from napari_smdiffusion.widgets.view import canvas_grid
 
 from .conftest import quick_training
@@ -75,7 +76,7 @@ def test_run_twice_is_one_run(training, click):
     assert training.job is job
 
 
-def test_two_docks_at_once(viewer, training, open_dock, click, my_model):
+def test_two_docks_at_once(viewer, training, open_dock, click, qtbot, my_model):
     generate = open_dock("Generate images")
     generate.model.choose(my_model)
     generate.main.show_values({"count": 2, "height": 64, "width": 64})
@@ -83,7 +84,13 @@ def test_two_docks_at_once(viewer, training, open_dock, click, my_model):
     click(generate, generate.run_button)
     assert training.running
     assert any(layer.metadata.get("kind") == "synthetic" for layer in viewer.layers)
+    assert gc.get_freeze_count()
     training.stop()
+    qtbot.waitUntil(lambda: not training.running, timeout=5_000)
+    assert load_diffusion_model("mine").facts["steps"] >= 1
+    assert (generate.job, training.job) == (None, None)
+    _no_threads_left(qtbot)
+    assert not gc.get_freeze_count()
 
 
 def test_layer_deleted_while_generating(viewer, open_dock, click, qtbot, my_model):
@@ -217,6 +224,19 @@ def test_closing_the_dock_keeps_the_layers_that_are_enhanced(viewer, open_dock, 
     _no_threads_left(qtbot)
     qtbot.wait(300)
     assert [layer.name for layer in viewer.layers] == ["90 planes", "1 planes", "1 planes (enhanced ×4)"]
+
+
+def test_closing_the_dock_keeps_what_was_finished_last(viewer, open_dock, click, qtbot, my_enhancer, widefield):
+    viewer.add_image(widefield.pixels[0], name="cell", scale=(80, 80), units=("nm", "nm"))
+    dock = open_dock("Enhance widefield")
+    dock.model.choose(my_enhancer)
+    click(dock, dock.run_button, wait=False)
+    job = dock.job
+    job._timer.stop()  # which would tell of it within a tenth of a second
+    qtbot.waitUntil(lambda: any(isinstance(event, PartDone) for event in list(job._work.events)), timeout=30_000)
+    viewer.window.remove_dock_widget(dock)
+    assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]
+    _no_threads_left(qtbot)
 
 
 def test_closing_compare_leaves_the_former_view(viewer, open_dock, click):

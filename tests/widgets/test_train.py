@@ -8,6 +8,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.config import DEFAULT_START
+from napari_smdiffusion.model_folder import read_facts
 from napari_smdiffusion.models import user_folder
 
 from .conftest import quick_training
@@ -96,13 +97,13 @@ def test_dask_and_zarr_layers_are_read_plane_by_plane(viewer, dock, click, storm
 def test_pixel_size_is_asked_for_once(viewer, dock, qtbot, storm):
     bare = viewer.add_image(storm.pixels[0], name="bare")
     dock.layer_list.choose([bare])
-    assert dock.layer_list.extra.isVisible()
-    dock.layer_list.extra.setValue(25.0)
-    dock.layer_list.extra.editingFinished.emit()
-    assert not dock.layer_list.extra.isVisible()
+    assert dock.layer_list.pixel_size.isVisible()
+    dock.layer_list.pixel_size.setValue(25.0)
+    dock.layer_list.pixel_size.editingFinished.emit()
+    assert not dock.layer_list.pixel_size.isVisible()
     dock.layer_list.choose([])
     dock.layer_list.choose([bare])
-    assert not dock.layer_list.extra.isVisible()
+    assert not dock.layer_list.pixel_size.isVisible()
     np.testing.assert_allclose(bare.scale, (1, 1))
 
 
@@ -118,11 +119,12 @@ def test_settings_are_remembered(dock, open_dock, click, viewer):
 def test_copied_code_does_the_same(dock, click, storm_layer):
     click(dock, dock.run_button)
     dock.name.setText("by code")
-    dock.advanced.show_values({"previews": 0})
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
-    one, other = load_diffusion_model("mine").facts, load_diffusion_model("by code").facts
-    assert one["training_data"] == other["training_data"]
+    one, other = (read_facts(user_folder() / "diffusion" / name, "diffusion") for name in ("mine", "by code"))
+    assert other["name"] == "by code"
+    for key in ("training_data", "started_from", "config"):
+        assert one[key] == other[key]
 
 
 def test_starting_from_a_model_takes_its_network(dock, click):
@@ -145,3 +147,12 @@ def test_models_of_the_papers_code_are_offered_to_generate_with_but_not_to_start
     train = open_dock("Train diffusion model")
     assert not train.start_from.choose(my_model)
     assert train.start_from.model() == DEFAULT_START
+
+
+def test_a_start_that_is_missing_is_no_training_from_scratch(dock, click):
+    folder = user_folder() / "diffusion" / "tiny"
+    folder.rename(folder.with_name(".away"))
+    dock.start_from.refresh()
+    click(dock, dock.run_button)
+    assert "tiny is missing" in dock.status.text()
+    assert not (user_folder() / "diffusion" / "mine").exists()

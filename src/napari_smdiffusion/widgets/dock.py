@@ -23,8 +23,9 @@ from qtpy.QtWidgets import (
 )
 
 from ..progress import Event, Note, Progress, Steps, Stop, clock
-from .jobs import Job, load_ahead
-from .memory import recall, remember
+from .jobs import Job, load_ahead, told
+from .layer_watch import keep_file_facts
+from .remembered import recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ class Dock(QWidget):
         # napari hands plugins a proxy that wraps every layer anew each time; here it matters which layer is which.
         self.viewer: Viewer = getattr(viewer, "__wrapped__", viewer)
         self.job: Job | None = None
+        self._notes: list[str] = []  # of this run
         self._content = QWidget()
         self.form = QVBoxLayout(self._content)
         self.form.setContentsMargins(0, 0, 0, 0)
@@ -82,6 +84,7 @@ class Dock(QWidget):
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.stop)
         self.copy_button.clicked.connect(self.copy_code)
+        keep_file_facts(self.viewer, self)
 
     def sizeHint(self) -> QSize:
         """Ask for more room than napari gives a dock by itself."""
@@ -96,6 +99,8 @@ class Dock(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             # On the main thread, and at once: left to Python's garbage collector, the worker might delete the widgets.
             self.stop()
+            if self.job is not None:
+                self.job.deliver()  # what was finished since the timer's last tick
             self.on_close()
             self.job = None  # what it has not told yet is for nobody
             self.deleteLater()
@@ -109,7 +114,13 @@ class Dock(QWidget):
     # What subclasses fill in.
 
     def task(self) -> Task:
-        """Read the form and return what to do; raises ValueError with a sentence if it does not fit."""
+        """Read the form, make room for what will be kept, and return what to do.
+
+        Raises
+        ------
+        ValueError, OSError
+            With a sentence, if the form does not fit or there is no room.
+        """
         raise NotImplementedError
 
     def code(self) -> str:
@@ -117,7 +128,7 @@ class Dock(QWidget):
         raise NotImplementedError
 
     def on_start(self) -> None:
-        """Do what is to be done before the first event."""
+        """Do what is to be done before the work starts; may raise as `task`."""
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Show what has happened."""
@@ -152,16 +163,17 @@ class Dock(QWidget):
             return
         try:
             task = self.task()
-        except (ValueError, OSError, MemoryError) as error:
-            self.show_failure(str(error))
+            self.on_start()
+        except Exception as error:
+            self.show_failure(told(error, "starting"))
             return
         remember(self.key, self.settings())
         self.start(task, self.on_result)
-        self.on_start()
 
     def start(self, task: Task, on_result: Callable[[Any], str]) -> None:
         """Run a task, with the form locked, and pass its result on."""
         self.job = job = Job(task.what, task.make_steps, self)
+        self._notes = []
         job.happened.connect(lambda events: self._happened(job, events))
         job.returned.connect(lambda value: self._returned(job, value, on_result))
         job.stopped.connect(lambda sentence: self._ended(job, sentence, failed=False))
@@ -215,45 +227,53 @@ class Dock(QWidget):
         for event in events:
             if isinstance(event, Note):
                 self.say(event.message)
+                if event.message not in self._notes:
+                    self._notes.append(event.message)
         steps = [event for event in events if isinstance(event, Progress)]
         if steps:
             self._show_progress(steps[-1])
         self.on_events(events)
 
     def _show_progress(self, event: Progress) -> None:
-        left = f"{clock(event.seconds_left)} left" if math.isfinite(event.seconds_left) else ""
-        loss = "" if event.loss is None else f", loss {event.loss:.3f}"
-        if event.total:
-            self.progress.setRange(0, event.total)
-            self.progress.setValue(event.step)
-            self.progress.setFormat(f"{event.stage} {event.step}/{event.total}{loss}, {left}")
-        else:
+        if not event.total:
             self.progress.setRange(0, 0)
+            return
+        said = [f"{event.stage} {event.step}/{event.total}"]
+        if event.loss is not None:
+            said.append(f"loss {event.loss:.3f}")
+        if math.isfinite(event.seconds_left):
+            said.append(f"{clock(event.seconds_left)} left")
+        self.progress.setRange(0, event.total)
+        self.progress.setValue(event.step)
+        self.progress.setFormat(", ".join(said))
 
     def _returned(self, job: Job, value: Any, on_result: Callable[[Any], str]) -> None:
         if job is not self.job:
             return
         try:
-            said = on_result(value)
-        except (ValueError, OSError, RuntimeError) as error:
-            self._ended(job, str(error), failed=True)
-        else:
-            self._ended(job, said, failed=False)
+            said, failed = on_result(value), False
+        # Whatever it is, it must not leave the form locked.
+        except Exception as error:
+            said, failed = told(error, f"showing the result of {job.what}"), True
+        self._ended(job, said, failed=failed)
 
     def _ended(self, job: Job, sentence: str, *, failed: bool) -> None:
         if job is not self.job:
             return
+        self.job = None
+        job.deleteLater()
         self._lock(False)
         self.progress.setRange(0, 1)
         self.progress.setValue(0 if failed else 1)
         self.progress.setFormat("")
-        self.on_end()
+        try:
+            self.on_end()
+        except Exception as error:
+            sentence, failed = f"{sentence} {told(error, 'cleaning up')}", True
         if failed:
-            self.show_failure(sentence)
-        else:
-            self.say(sentence)
-        self.job = None
-        job.deleteLater()
+            show_error(sentence)
+        # The notes came while it ran, and often in the same moment as its result.
+        self.say("\n".join([sentence, *self._notes]))
 
 
 class Folded(QWidget):

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..config import EnhanceConfig
+from ..models import free_name
 from ..progress import PartDone
 from .dock import Dock, Folded, Task, heading
 from .enhanced_layers import (
@@ -30,7 +31,6 @@ from .layers import image_layers, known_pixel_size
 from .model_box import ModelBox
 from .pickers import LayerList
 from .scripts import settings_code
-from .train import free_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,19 +114,16 @@ class EnhanceDock(Dock):
         self._layers = layers = self.layer_list.layers()
         self._said = []
         config = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
-        model, error_map = self.model.model(), self.error_map.isChecked()
-        if not layers and model:
-            raise ValueError("Choose at least one widefield layer to enhance.")
+        model, error_map = self._chosen(), self.error_map.isChecked()
         sources = [widefield_source(layer) for layer in layers]
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise ValueError("A multiscale layer cannot be changed in place: choose new layer.")
         train = None if model else self.training.steps_maker(sources)
-        chosen = model or ""
 
         def steps(stop: Stop) -> Steps[_Result]:
             from ..models import load_enhancer
 
-            enhancer = load_enhancer(chosen) if train is None else (yield from train(stop))
+            enhancer = load_enhancer(model) if train is None else (yield from train(stop))
             made = 0
             failures = []
             for index, source in enumerate(sources):
@@ -140,9 +137,8 @@ class EnhanceDock(Dock):
                 except InterruptedError:
                     break
                 else:
-                    if not stop():
-                        made += 1
-                        yield PartDone(index, one)
+                    made += 1
+                    yield PartDone(index, one)
             if failures and train is None and not made:
                 raise ValueError(" ".join(failures))
             return _Result(enhancer.name if train is not None else None, enhancer.config.upscale, made, failures)
@@ -151,28 +147,32 @@ class EnhanceDock(Dock):
         return Task(what if model else f"training {self.training.name.text()}", steps)
 
     def code(self) -> str:
-        """Return the same as Python, into new layers."""
-        layers, model = self.layer_list.layers(), self.model.model()
-        if not layers:
-            raise ValueError("Choose at least one widefield layer to enhance.")
-        settings = {**self.advanced.changes(), "uncertainty": self.uncertainty.isChecked()}
+        """Return the same as Python, with all maps that are ticked."""
+        layers, model = self.layer_list.layers(), self._chosen()
         made = (
             f"from napari_smdiffusion import load_enhancer\n\nenhancer = load_enhancer({model!r})\n"
             if model
             else self.training.code(layers)
         )
+        return f"{made}\n{self._enhancing_code(layers)}" if layers else made
+
+    def _enhancing_code(self, layers: Sequence[ImageLayer]) -> str:
+        settings = {**self.advanced.changes(), "uncertainty": self.uncertainty.isChecked()}
         names = ", ".join(repr(layer.name) for layer in layers)
-        show = "new" if self.new_layer.isChecked() else "in place"
+        error_map = (
+            "    error = mapped_error(EnhancedField(result.image, image))\n    show_error_map(viewer, layer, error)\n"
+        )
         return (
             "import napari\n"
-            "from napari_smdiffusion.widgets.enhanced_layers import show_enhanced, widefield_source\n"
-            f"{made}\n"
+            "from napari_smdiffusion.enhanced_field import EnhancedField, mapped_error\n"
+            "from napari_smdiffusion.widgets.enhanced_layers import show_enhanced, show_error_map, widefield_source\n\n"
             "viewer = napari.current_viewer()\n"
             f"for name in ({names},):\n"
             "    layer = viewer.layers[name]\n"
             "    image = widefield_source(layer).read()\n"
             f"    result = enhancer.enhance_with_uncertainty(image, {settings_code(settings)})\n"
-            f"    show_enhanced(viewer, layer, result, enhancer.config.upscale, in_place={show == 'in place'})\n"
+            f"    show_enhanced(viewer, layer, result, enhancer.config.upscale, in_place={self.in_place.isChecked()})\n"
+            f"{error_map if self.error_map.isChecked() else ''}"
         )
 
     def on_events(self, events: Sequence[Event]) -> None:
@@ -230,6 +230,13 @@ class EnhanceDock(Dock):
             self.training.show_settings(values["training"])
         self.advanced.show_values(values)
 
+    def _chosen(self) -> str:
+        """Return the chosen enhancer, or "" to train one; raises ValueError if there is nothing to do with it."""
+        model = self.model.chosen()
+        if model and not self.layer_list.layers():
+            raise ValueError("Choose at least one widefield layer to enhance.")
+        return model
+
     def _show(self, layer: ImageLayer, made: _Made) -> None:
         in_place = self.in_place.isChecked() and layer in self.viewer.layers
         name = plain_name(layer)
@@ -263,6 +270,7 @@ def _enhance_layer(
     from ..enhancer import enhance_steps
 
     enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
+    # Who stops now has the image already.
     if not error_map or stop():
         return _Made(enhancer.config.upscale, enhancement, None, None)
     error = mapped_error(EnhancedField(enhancement.image, image))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layers import METADATA, LayerSource, known_pixel_size, layer_source, refined_place
+from .layers import METADATA, LayerSource, known_pixel_size, layer_source, live_source, refined_place
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -38,7 +38,7 @@ def widefield_source(layer: ImageLayer) -> LayerSource:
     if kept is None:
         return layer_source(layer)
     source: LayerSource = kept["source"]
-    return dataclasses.replace(source, name=plain_name(layer))
+    return dataclasses.replace(source, name=plain_name(layer)).copied()
 
 
 def plain_name(layer: ImageLayer) -> str:
@@ -53,12 +53,10 @@ def restore(layer: ImageLayer) -> None:
     kept = original(layer)
     if kept is None:
         return
-    plain = plain_name(layer)
-    layer.data = kept["data"]
+    layer.data, layer.name = kept["data"], plain_name(layer)
+    layer.metadata = kept["metadata"]
     for name in ("scale", "translate", "contrast_limits"):
         setattr(layer, name, kept[name])
-    layer.metadata = kept["metadata"]
-    layer.name = plain  # last, for on that all lists look at it anew
 
 
 def show_enhanced(
@@ -78,26 +76,19 @@ def show_enhanced(
     shown = []
     if in_place:
         kept = original(layer) or {
-            "source": layer_source(layer),
+            "source": live_source(layer),
             "data": layer.data,
             "scale": np.array(layer.scale),
             "translate": np.array(layer.translate),
             "contrast_limits": tuple(layer.contrast_limits),
             "metadata": dict(layer.metadata),
         }
-        layer.data = pixels
+        # Of a name that is taken napari makes another.
+        layer.data, layer.name = pixels, name
+        kept |= {"name": plain, "given": layer.name}
+        layer.metadata = {**layer.metadata, **_facts(result.image, original=kept)}
         layer.scale, layer.translate = place["scale"], place["translate"]
         layer.contrast_limits = limits
-        ours = {**layer.metadata.get(METADATA, {}), "original": kept}
-        for key in ("pixel_size_nm", "typed"):
-            ours.pop(key, None)
-        if result.image.pixel_size:
-            ours["pixel_size_nm"] = result.image.pixel_size
-        layer.metadata = {**layer.metadata, **result.image.provenance, METADATA: ours}
-        # Last, for on that all lists look at it anew. Of a name that is taken napari makes another.
-        kept |= {"name": plain, "given": name}
-        layer.name = name
-        kept |= {"given": layer.name}
         shown.append(layer)
     else:
         shown.append(
@@ -155,10 +146,11 @@ def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
     return refined_place(like, factor)
 
 
-def _facts(image: Image) -> dict[str, Any]:
-    """Return an image's provenance as a layer's metadata, with the pixel size where the layer has no unit of length."""
-    known = {METADATA: {"pixel_size_nm": image.pixel_size}} if image.pixel_size else {}
-    return {**image.provenance, **known}
+def _facts(image: Image, **ours: Any) -> dict[str, Any]:
+    """Return an image's provenance as a layer's metadata, with the pixel size for layers without a unit of length."""
+    if image.pixel_size:
+        ours["pixel_size_nm"] = image.pixel_size
+    return {**image.provenance, METADATA: ours}
 
 
 def _like(layer: ImageLayer, pixels: Any) -> Any:

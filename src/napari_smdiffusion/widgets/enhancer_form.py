@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ..config import EnhancerConfig, MicroscopeConfig
 from ..model_folder import check_place
-from ..models import user_folder
+from ..models import checked_name, free_name, user_folder
 from ..progress import Note
 from .dock import Folded, heading
-from .forms import ConfigForm
+from .forms import ConfigForm, TimeChoice
 from .layers import layer_source
 from .pickers import LayerList
 from .scripts import images_code, settings_code
-from .train import TimeChoice, checked_name, free_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ..enhancer import Enhancer
-    from ..images import Image
     from ..progress import Steps, Stop
+    from ..structures import Structure
     from .layers import LayerSource
 
 _Widefield = TypeVar("_Widefield")
 _MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
 _TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
-_SIMULATED_FIELDS = 8
 
 
 class TrainingForm(QWidget):
@@ -92,11 +91,12 @@ class TrainingForm(QWidget):
         def steps(stop: Stop) -> Steps[Enhancer]:
             from ..enhancer_training import train_enhancer_steps
             from ..microscope_fit import fit_microscope
+            from ..structures import simulated_like
 
             microscope = optics
             images = [source.read(stop) for source in sources]
             if structure != "none":
-                images += simulated_like(structure, images, config.seed)
+                images += simulated_like(typing.cast("Structure", structure), images, config.seed)
             if example is not None:
                 found = fit_microscope(example.read(stop), images, optics, config.upscale)
                 yield Note(found.sentence)
@@ -126,7 +126,7 @@ class TrainingForm(QWidget):
             ""
             if structure == "none"
             else (
-                "from napari_smdiffusion.widgets.enhancer_form import simulated_like\n"
+                "from napari_smdiffusion.structures import simulated_like\n"
                 f"sources += simulated_like({structure!r}, sources, {self.advanced.values()['seed']})\n"
             )
         )
@@ -171,12 +171,3 @@ class TrainingForm(QWidget):
             form.show_values(values)
         if isinstance(values.get("optics"), dict):
             self.optics.show_values(values["optics"])
-
-
-def simulated_like(structure: str, images: Sequence[Image], seed: int) -> list[Image]:
-    """Return simulated fields of a structure, with the pixel size of `images` (20 nm if there are none)."""
-    from ..images import common_pixel_size
-    from ..structures import simulate
-
-    size = common_pixel_size(images) if images else None
-    return [simulate(structure, _SIMULATED_FIELDS, 512, size or 20.0, seed)]  # type: ignore[arg-type]

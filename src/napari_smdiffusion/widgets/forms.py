@@ -1,4 +1,4 @@
-"""Forms made from the dataclasses of `config`: one row a field, with its limits, unit and help text."""
+"""Forms made from the dataclasses of `config`: one row a field, with its limits, unit and help text; and of times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QRadioButton,
+    QSizePolicy,
+    QWidget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,6 +81,47 @@ class ConfigForm(QWidget):
         """Return the values that are not the dataclass's defaults."""
         defaults = {field.name: field.default for field in dataclasses.fields(self.kind)}
         return {name: value for name, value in self.values().items() if value != defaults[name]}
+
+
+class TimeChoice(QWidget):
+    """How long to train: some usual times, or another."""
+
+    def __init__(self, choices: Sequence[tuple[str, float]], chosen: float) -> None:
+        super().__init__()
+        self._choices = list(choices)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._group = QButtonGroup(self)
+        for i, (text, _) in enumerate([*self._choices, ("other", 0.0)]):
+            button = QRadioButton(text)
+            button.setToolTip("how long to train")
+            self._group.addButton(button, i)
+            layout.addWidget(button, 0, i)
+        self.other = QDoubleSpinBox()
+        self.other.setObjectName("minutes")
+        self.other.setRange(0.01, 10_000)
+        self.other.setDecimals(2)
+        self.other.setValue(30)
+        self.other.setSuffix(" min")
+        self.other.setToolTip("how long to train, in minutes")
+        self.other.setVisible(False)
+        layout.addWidget(self.other, 1, 0, 1, len(self._choices) + 1)
+        self._group.idToggled.connect(lambda *_: self.other.setVisible(self._group.checkedId() == len(self._choices)))
+        self.set_minutes(chosen)
+
+    def minutes(self) -> float:
+        """Return the chosen time in minutes."""
+        chosen = self._group.checkedId()
+        return float(self.other.value()) if chosen == len(self._choices) else self._choices[chosen][1]
+
+    def set_minutes(self, minutes: float) -> None:
+        """Choose a time in minutes."""
+        usual = [m for _, m in self._choices]
+        button = self._group.button(usual.index(minutes) if minutes in usual else len(usual))
+        if minutes not in usual:
+            self.other.setValue(minutes)
+        if button is not None:
+            button.setChecked(True)
 
 
 def _plain(value: Any) -> Any:

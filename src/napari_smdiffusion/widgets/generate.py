@@ -18,7 +18,6 @@ from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
 from .layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
 from .model_box import ModelBox
-from .pickers import watch_layers
 from .scripts import settings_code
 from .view import bring_into_view
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ..images import Image
-    from ..memorization import Match
+    from ..matching import Match
 
 _SHOWN = ("count", "height", "width", "seed")
 _ADVANCED = ("steps", "batch", "device")
@@ -71,12 +70,11 @@ class GenerateDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
-        watch_layers(self.viewer, self, lambda: None)  # which takes over what their files say
         self._form_is_made()
 
     def task(self) -> Task:
         """Check the form and say what to do."""
-        model = self._chosen()
+        model = self.model.chosen()
         self._config = config = self._read_config()
         self._facts = read_facts(find_model(model, "diffusion"), "diffusion")
 
@@ -102,7 +100,7 @@ class GenerateDock(Dock):
             "from napari_smdiffusion import load_diffusion_model\n"
             "from napari_smdiffusion.widgets.layers import free_place\n\n"
             "viewer = napari.current_viewer()\n"
-            f"model = load_diffusion_model({self._chosen()!r})\n"
+            f"model = load_diffusion_model({self.model.chosen()!r})\n"
             f"images = model.generate({main['count']}, {settings_code(settings)})\n"
             "place = free_place(viewer, images.pixel_size, 3)\n"
             "viewer.add_image(images.pixels, name=images.name, metadata=dict(images.provenance), **place)\n"
@@ -163,12 +161,6 @@ class GenerateDock(Dock):
             return
         steps = _nearest_steps(patch, sources, known)
         self.start(Task("looking for the nearest training patch", steps), self._show_nearest)
-
-    def _chosen(self) -> str:
-        model = self.model.model()
-        if model is None:
-            raise ValueError("There is no diffusion model yet: train one in Train diffusion model.")
-        return model
 
     def _read_config(self) -> GenerateConfig:
         return GenerateConfig(**self.main.values(), **self.advanced.values())
@@ -290,7 +282,7 @@ def _nearest_steps(
     """
 
     def steps(stop: Stop) -> Steps[_Nearest]:
-        from ..memorization import nearest_matches
+        from ..matching import nearest_matches
         from ..patches import halved, inverse_symmetry, symmetry
 
         best: _Nearest | None = None

@@ -14,11 +14,13 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
+
+from ..progress import is_for_people, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +61,52 @@ class _Failed:
     stopped: bool
 
 
+class _EventLoopSpared:
+    """Keeps what is loaded, napari and torch, out of garbage collections while any run works.
+
+    Looking through all of it stops every thread, the event loop's too, and finds nothing. It is the whole process's,
+    and runs overlap: the first one begins it, and the last one ends it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+
+    def hold(self) -> None:
+        """Begin a run."""
+        with self._lock:
+            self._holders += 1
+            if self._holders == 1:
+                gc.freeze()
+
+    def release(self) -> None:
+        """End a run."""
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                gc.unfreeze()
+
+
+_EVENT_LOOP_SPARED = _EventLoopSpared()
+
+
+class _Worker(FunctionWorker):
+    """A worker that leaves the handling of warnings alone.
+
+    superqt's own changes it for all threads: of two runs that overlap, the one that ends last would put back what the
+    other one had put there.
+    """
+
+    def run(self) -> None:
+        """Do the work, as `WorkerBase.run` does; no exception leaves it, and its result is in its events."""
+        self.started.emit()
+        self._running = True
+        self.work()
+        self._running = False
+        self.finished.emit()
+        self._finished.emit(self)
+
+
 class _Work:
     """What the thread runs. napari shows its text when it asks whether to close with work running."""
 
@@ -68,7 +116,7 @@ class _Work:
         self.asked = Flag()
         self.events: deque[Event | _Returned | _Failed] = deque()
         self.worker: FunctionWorker | None = None
-        self._spared = False
+        self._holds = False
 
     def __repr__(self) -> str:
         return self.what
@@ -77,48 +125,38 @@ class _Work:
         """Tell whether a person, or napari when it closes, asked to stop."""
         return self.asked.is_set() or (self.worker is not None and self.worker.abort_requested)
 
+    def leave(self) -> None:
+        """Stop, for nobody: what happens from now on is forgotten."""
+        self.asked.set()
+        self.events = deque(maxlen=0)
+
     def __call__(self) -> None:
         # The worker loses RuntimeErrors, which is what torch raises: no exception may leave this function.
         try:
-            steps = self.make_steps(self.stop)
-            while True:
-                try:
-                    self.events.append(next(steps))
-                except StopIteration as finished:
-                    self.events.append(_Returned(finished.value))
-                    return
-                self._spare_event_loop()
+            self.events.append(_Returned(run(self.make_steps(self.stop), self._happened)))
         except Exception as error:
-            stopped = isinstance(error, InterruptedError)
-            if not (stopped or _is_ours(error)):
-                _LOG.exception("%s failed", self.what)
-            self.events.append(_Failed(sentence(error, self.what), stopped))
+            self.events.append(_Failed(told(error, self.what), isinstance(error, InterruptedError)))
         finally:
-            gc.unfreeze()
+            if self._holds:
+                _EVENT_LOOP_SPARED.release()
+            # napari lists its tasks until it ends, and holds them: not the copied layers, though.
+            del self.make_steps
 
-    def _spare_event_loop(self) -> None:
-        """Keep what is loaded by the first step, napari and torch, out of garbage collections while the work runs.
-
-        Looking through all of it stops every thread, the event loop's too, and finds nothing.
-        """
-        if not self._spared:
-            self._spared = True
-            gc.freeze()
-
-
-def _is_ours(error: Exception) -> bool:
-    """Tell whether the message was written for people: what this package raises of its own accord."""
-    return isinstance(error, (ValueError, OSError, MemoryError, InterruptedError, ArithmeticError)) and str(
-        error
-    ).endswith(".")
+    def _happened(self, event: Event) -> None:
+        self.events.append(event)
+        # The first step has loaded what the work needs.
+        if not self._holds:
+            self._holds = True
+            _EVENT_LOOP_SPARED.hold()
 
 
-def sentence(error: Exception, what: str) -> str:
-    """Return what to tell a person about an exception."""
-    if _is_ours(error):
+def told(error: Exception, what: str) -> str:
+    """Return what to tell a person about an exception; what was not written for people goes into the log, whole."""
+    if is_for_people(error):
         return str(error)
+    _LOG.error("%s failed", what, exc_info=error)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"{what} failed ({first}). The layers are as they were; the details are in the log."
+    return f"{what} failed ({first}). The details are in the log."
 
 
 class Job(QObject):
@@ -137,16 +175,17 @@ class Job(QObject):
         super().__init__(parent)
         self._work = work = _Work(what, make_steps)
         # A dock that is destroyed takes its job with it; the thread then stops by itself and keeps what it made.
-        self.destroyed.connect(lambda: work.asked.set())
+        self.destroyed.connect(lambda: work.leave())
         self._timer = QTimer(self)
         self._timer.setInterval(_EVERY)
-        self._timer.timeout.connect(self._deliver)
+        self._timer.timeout.connect(self.deliver)
+        self.what = what
         self.running = False
 
     def start(self) -> None:
         """Start the thread."""
         self.running = True
-        self._work.worker = create_worker(self._work, _start_thread=False)
+        self._work.worker = create_worker(self._work, _start_thread=False, _worker_class=_Worker)
         self._work.worker.start()
         self._timer.start()
 
@@ -154,7 +193,8 @@ class Job(QObject):
         """Ask the work to stop and keep what it has made; it does so between two of its steps."""
         self._work.asked.set()
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """Emit what has happened since the last time."""
         events: list[Event] = []
         outcome = None
         while self._work.events:

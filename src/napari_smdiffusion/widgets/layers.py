@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ _KINDS_MADE_HERE = ("synthetic", "enhanced", "preview", "training patch")
 class LayerSource:
     """What a worker thread needs of a layer, taken on the main thread: a live layer is never read from a thread.
 
-    Pixels in memory are copied; those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
+    Pixels in memory are copied first; those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
     """
 
     name: str
@@ -35,6 +35,11 @@ class LayerSource:
     pixel_size: float | None
     origin: tuple[float, float]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def copied(self) -> LayerSource:
+        """Return the same with pixels of its own, where they are in memory."""
+        in_memory = isinstance(self.pixels, np.ndarray) and not isinstance(self.pixels, np.memmap)
+        return replace(self, pixels=self.pixels.copy()) if in_memory else self
 
     def read(self, stop: Stop = never) -> Image:
         """Read the pixels; raises InterruptedError when `stop` says so between two planes."""
@@ -105,7 +110,8 @@ def _nanometres(layer: ImageLayer) -> float | None:
 def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
     """Remember a pixel size in nm that a person gave for a layer without one; where the layer lies is left alone."""
     ours = {"pixel_size_nm": float(pixel_size), "typed": True}
-    layer.metadata[METADATA] = {**layer.metadata.get(METADATA, {}), **ours}
+    # Assigned, not changed: whoever watches the layer is told.
+    layer.metadata = {**layer.metadata, METADATA: {**layer.metadata.get(METADATA, {}), **ours}}
 
 
 def take_file_facts(layer: ImageLayer) -> None:
@@ -117,14 +123,13 @@ def take_file_facts(layer: ImageLayer) -> None:
     if path is None or METADATA in layer.metadata:
         return
     facts = facts_of(Path(path))
-    # Its own metadata come first; the key says that the file was looked at.
-    layer.metadata = {**facts.provenance, **layer.metadata, METADATA: {}}
-    if _nanometres(layer) is not None:
-        return
-    if facts.pixel_size:
-        set_pixel_size(layer, facts.pixel_size)
-    elif facts.problem:
-        layer.metadata[METADATA] = {"problem": facts.problem}
+    ours: dict[str, Any] = {}  # the key says that the file was looked at
+    if _nanometres(layer) is None and facts.pixel_size:
+        ours = {"pixel_size_nm": float(facts.pixel_size), "typed": True}
+    elif _nanometres(layer) is None and facts.problem:
+        ours = {"problem": facts.problem}
+    # Its own metadata come first.
+    layer.metadata = {**facts.provenance, **layer.metadata, METADATA: ours}
 
 
 def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]]) -> list[str]:
@@ -157,13 +162,18 @@ def typed_pixel_size(layer: ImageLayer) -> float | None:
 
 
 def layer_source(layer: ImageLayer) -> LayerSource:
-    """Take what is needed of a layer.
+    """Take what a worker thread needs of a layer.
 
     Raises
     ------
     ValueError
         If it is RGB, has more than three axes, or its pixels are not square.
     """
+    return live_source(layer).copied()
+
+
+def live_source(layer: ImageLayer) -> LayerSource:
+    """Return the same as `layer_source`, with the pixels of the layer itself."""
     if layer.rgb:
         raise ValueError(f"{layer.name} is a color (RGB) image: split it, or convert it to grayscale first.")
     data = layer.data[0] if layer.multiscale else layer.data
@@ -171,11 +181,10 @@ def layer_source(layer: ImageLayer) -> LayerSource:
         raise ValueError(
             f"{layer.name} has {data.ndim} axes: take out one channel or time point, so that planes, Y and X are left."
         )
-    in_memory = isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
     size = layer_pixel_size(layer)
     corner = _corner(layer, size)
     facts = {key: value for key, value in layer.metadata.items() if key != METADATA and _is_plain(value)}
-    return LayerSource(layer.name, data.copy() if in_memory else data, size, corner, facts)
+    return LayerSource(layer.name, data, size, corner, facts)
 
 
 def _is_plain(value: Any) -> bool:

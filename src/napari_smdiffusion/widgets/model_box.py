@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from ..models import find_model, list_models, user_folder
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model_folder import Kind
+
+_WHERE = Qt.ItemDataRole.UserRole + 1  # a model's folder: another one may come to have its name
 
 
 class ModelBox(QWidget):
@@ -36,11 +38,13 @@ class ModelBox(QWidget):
         self._imported = imported
         self._first = list(first)
         self._folders: list[str] = []
+        self._wanted = ""  # the folder of the model that was chosen last
         self.box = QComboBox()
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(12)
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.box.setToolTip("models that come with the program, your own, and folders that you opened")
+        self.box.setPlaceholderText("choose a model")
         self.open = QToolButton()
         self.open.setText("…")
         self.open.setToolTip("use a model folder from anywhere")
@@ -49,13 +53,22 @@ class ModelBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.box, 1)
         layout.addWidget(self.open)
-        self.box.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.refresh()
+        self.box.setCurrentIndex(0)
+        self._on_choice()
+        self.box.currentIndexChanged.connect(self._on_choice)
 
     def model(self) -> str | None:
         """Return the name or folder of the chosen model, or None if there is none."""
         value = self.box.currentData()
         return None if value is None else str(value)
+
+    def chosen(self) -> str:
+        """Return the same; raises ValueError with a sentence if there is none."""
+        model = self.model()
+        if model is None:
+            raise ValueError(f"The model in {self._wanted} is missing: choose another, or put it back.")
+        return model
 
     def choose(self, model: str) -> bool:
         """Choose a model by its name or folder; tell whether there is such a one."""
@@ -80,12 +93,12 @@ class ModelBox(QWidget):
         self.choose(folder)
 
     def refresh(self) -> None:
-        """List the models anew; what was chosen stays chosen."""
+        """List the models anew; what was chosen stays chosen, and while it is missing, nothing is."""
         before = self.model()
         with QSignalBlocker(self.box):
             self.box.clear()
             for text, value in self._first:
-                self.box.addItem(text, value)
+                self._add(text, value, f"{text}, {value}")
             for entry in list_models(self._kind):
                 if entry.imported and not self._imported:
                     continue
@@ -93,13 +106,20 @@ class ModelBox(QWidget):
                 # A folder of the same name elsewhere would be found before it.
                 named = find_model(entry.name, self._kind) == entry.folder
                 value = entry.name if named else str(entry.folder)
-                self.box.addItem(f"{entry.name}{place}, {entry.description}", value)
+                self._add(f"{entry.name}{place}, {entry.description}", value, str(entry.folder))
             for folder in self._folders:
-                self.box.addItem(folder, folder)
-            index = self.box.findData(before) if before is not None else 0
-            self.box.setCurrentIndex(max(index, 0))
+                self._add(folder, folder, folder)
+            self.box.setCurrentIndex(self.box.findData(self._wanted, _WHERE))
         if self.model() != before:
             self.changed.emit()
+
+    def _add(self, text: str, value: str, where: str) -> None:
+        self.box.addItem(text, value)
+        self.box.setItemData(self.box.count() - 1, where, _WHERE)
+
+    def _on_choice(self) -> None:
+        self._wanted = str(self.box.currentData(_WHERE))
+        self.changed.emit()
 
     def showEvent(self, event: Any) -> None:
         """List models that were trained elsewhere meanwhile."""

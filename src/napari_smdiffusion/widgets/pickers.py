@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
@@ -20,15 +21,8 @@ from qtpy.QtWidgets import (
 )
 
 from .enhanced_layers import original, widefield_pixel_size
-from .layers import (
-    image_layers,
-    known_pixel_size,
-    made_here,
-    set_pixel_size,
-    take_file_facts,
-    typed_pixel_size,
-    viewed_size,
-)
+from .layer_watch import watch_layers
+from .layers import image_layers, known_pixel_size, made_here, set_pixel_size, typed_pixel_size, viewed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,26 +32,6 @@ if TYPE_CHECKING:
 
 
 _LAYER = Qt.ItemDataRole.UserRole
-
-
-def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], None]) -> None:
-    """Call `changed` now and whenever layers come, go, move or are renamed, for as long as `widget` lives."""
-    events = viewer.layers.events
-    emitters = (events.inserted, events.removed, events.reordered, events.renamed)
-
-    def on_change(event: Any = None) -> None:
-        for layer in image_layers(viewer):
-            take_file_facts(layer)
-        changed()
-
-    def disconnect() -> None:
-        for emitter in emitters:
-            emitter.disconnect(on_change)
-
-    for emitter in emitters:
-        emitter.connect(on_change)
-    widget.destroyed.connect(disconnect)
-    on_change()
 
 
 class LayerList(QWidget):
@@ -80,21 +54,21 @@ class LayerList(QWidget):
         self._viewer = viewer
         self._finest = finest
         self._weighted = weighted
-        self._weights: dict[int, float] = {}
+        self._weights: WeakKeyDictionary[ImageLayer, float] = WeakKeyDictionary()
         self._touched = False
         self.list = QListWidget()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._extra = QWidget()
-        row = QHBoxLayout(self._extra)
+        self._pixel_size_row = QWidget()
+        row = QHBoxLayout(self._pixel_size_row)
         row.setContentsMargins(0, 0, 0, 0)
-        self._extra_label = QLabel()
-        self._extra_label.setWordWrap(True)
-        self.extra = QDoubleSpinBox()
-        self.extra.setObjectName("pixel_size")
-        row.addWidget(self._extra_label, 1)
-        row.addWidget(self.extra)
+        self._pixel_size_label = QLabel()
+        self._pixel_size_label.setWordWrap(True)
+        self.pixel_size = QDoubleSpinBox()
+        self.pixel_size.setObjectName("pixel_size")
+        row.addWidget(self._pixel_size_label, 1)
+        row.addWidget(self.pixel_size)
         self._weight_row = QWidget()
         weight_row = QHBoxLayout(self._weight_row)
         weight_row.setContentsMargins(0, 0, 0, 0)
@@ -110,17 +84,19 @@ class LayerList(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list)
-        layout.addWidget(self._extra)
+        layout.addWidget(self._pixel_size_row)
         layout.addWidget(self._weight_row)
-        self.extra.setRange(0, 10_000)
-        self.extra.setDecimals(2)
-        self.extra.setSuffix(" nm")
-        self.extra.setSpecialValueText("unknown")
-        self.extra.setToolTip("pixel size in nm of the layer named here, which has none; select it to correct the size")
-        self.extra.editingFinished.connect(self._take_pixel_size)
+        self.pixel_size.setRange(0, 10_000)
+        self.pixel_size.setDecimals(2)
+        self.pixel_size.setSuffix(" nm")
+        self.pixel_size.setSpecialValueText("unknown")
+        self.pixel_size.setToolTip(
+            "pixel size in nm of the layer named here, which has none; select it to correct the size"
+        )
+        self.pixel_size.editingFinished.connect(self._take_pixel_size)
         self.weight.valueChanged.connect(self._take_weight)
         self.list.currentItemChanged.connect(self._show_weight)
-        self.list.currentItemChanged.connect(lambda *_: self._show_extra())
+        self.list.currentItemChanged.connect(lambda *_: self._show_pixel_size())
         self.list.itemChanged.connect(self._on_tick)
         watch_layers(viewer, self, self.refresh)
 
@@ -130,7 +106,7 @@ class LayerList(QWidget):
 
     def weights(self) -> list[float]:
         """Return the weight of each chosen layer."""
-        return [self._weights.get(id(layer), 1.0) for layer in self.layers()]
+        return [self._weights.get(layer, 1.0) for layer in self.layers()]
 
     def choose(self, layers: Sequence[ImageLayer]) -> None:
         """Choose exactly these layers."""
@@ -159,7 +135,7 @@ class LayerList(QWidget):
                     self.list.setCurrentItem(item)
         rows = min(max(len(layers), 2), 6)
         self.list.setFixedHeight(rows * (self.list.fontMetrics().height() + 4) + 8)
-        self._show_extra()
+        self._show_pixel_size()
         self.changed.emit()
 
     def _items(self) -> list[QListWidgetItem]:
@@ -185,7 +161,7 @@ class LayerList(QWidget):
 
     def _on_tick(self, item: QListWidgetItem) -> None:
         self._touched = True
-        self._show_extra()
+        self._show_pixel_size()
         self.changed.emit()
 
     def _asked_size(self) -> ImageLayer | None:
@@ -197,31 +173,30 @@ class LayerList(QWidget):
         layer: ImageLayer = item.data(_LAYER)
         return layer if typed_pixel_size(layer) else None
 
-    def _show_extra(self) -> None:
+    def _show_pixel_size(self) -> None:
         layer = self._asked_size()
-        self._extra.setVisible(layer is not None)
+        self._pixel_size_row.setVisible(layer is not None)
         if layer is not None:
-            self._extra_label.setText(f"pixel size of {layer.name}")
-            with QSignalBlocker(self.extra):
-                self.extra.setValue(typed_pixel_size(layer) or 0)
+            self._pixel_size_label.setText(f"pixel size of {layer.name}")
+            with QSignalBlocker(self.pixel_size):
+                self.pixel_size.setValue(typed_pixel_size(layer) or 0)
 
     def _take_pixel_size(self) -> None:
         layer = self._asked_size()
-        if layer is not None and self.extra.value() > 0:
-            set_pixel_size(layer, self.extra.value())
-            self.refresh()
+        if layer is not None and self.pixel_size.value() > 0:
+            set_pixel_size(layer, self.pixel_size.value())
 
     def _show_weight(self, item: QListWidgetItem | None) -> None:
         if item is not None and self._weighted:
             layer = item.data(_LAYER)
             self._weight_label.setText(f"weight of {layer.name}")
             with QSignalBlocker(self.weight):
-                self.weight.setValue(self._weights.get(id(layer), 1.0))
+                self.weight.setValue(self._weights.get(layer, 1.0))
 
     def _take_weight(self, value: float) -> None:
         item = self.list.currentItem()
         if item is not None:
-            self._weights[id(item.data(_LAYER))] = value
+            self._weights[item.data(_LAYER)] = value
 
 
 class LayerBox(QComboBox):

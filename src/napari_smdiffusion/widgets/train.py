@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QGridLayout, QLineEdit, QRadioButton, QWidget
+from qtpy.QtWidgets import QLineEdit
 
-from ..cards import copying
 from ..config import DEFAULT_START, TrainConfig
-from ..model_folder import check_place, read_facts
-from ..models import bundled_folder, user_folder
+from ..model_folder import check_place
+from ..models import checked_name, free_name, user_folder
 from ..pictures import contact_sheet
 from ..progress import Event, Preview, Steps, Stop
 from .dock import Dock, Folded, Task, heading
-from .forms import ConfigForm
+from .forms import ConfigForm, TimeChoice
 from .layers import free_place, layer_source
-from .memory import recall, remember
 from .model_box import ModelBox
 from .pickers import LayerList
+from .remembered import recall, remember
 from .scripts import images_code, settings_code
 from .view import bring_into_view
 
@@ -33,47 +32,6 @@ _MINUTES = (("2 min", 2.0), ("15 min", 15.0), ("2 h", 120.0))
 _ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previews", "device")
 
 
-class TimeChoice(QWidget):
-    """How long to train: some usual times, or another."""
-
-    def __init__(self, choices: Sequence[tuple[str, float]], chosen: float) -> None:
-        super().__init__()
-        self._choices = list(choices)
-        layout = QGridLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self._group = QButtonGroup(self)
-        for i, (text, _) in enumerate([*self._choices, ("other", 0.0)]):
-            button = QRadioButton(text)
-            button.setToolTip("how long to train")
-            self._group.addButton(button, i)
-            layout.addWidget(button, 0, i)
-        self.other = QDoubleSpinBox()
-        self.other.setObjectName("minutes")
-        self.other.setRange(0.01, 10_000)
-        self.other.setDecimals(2)
-        self.other.setValue(30)
-        self.other.setSuffix(" min")
-        self.other.setToolTip("how long to train, in minutes")
-        self.other.setVisible(False)
-        layout.addWidget(self.other, 1, 0, 1, len(self._choices) + 1)
-        self._group.idToggled.connect(lambda *_: self.other.setVisible(self._group.checkedId() == len(self._choices)))
-        self.set_minutes(chosen)
-
-    def minutes(self) -> float:
-        """Return the chosen time in minutes."""
-        chosen = self._group.checkedId()
-        return float(self.other.value()) if chosen == len(self._choices) else self._choices[chosen][1]
-
-    def set_minutes(self, minutes: float) -> None:
-        """Choose a time in minutes."""
-        usual = [m for _, m in self._choices]
-        button = self._group.button(usual.index(minutes) if minutes in usual else len(usual))
-        if minutes not in usual:
-            self.other.setValue(minutes)
-        if button is not None:
-            button.setChecked(True)
-
-
 class TrainDock(Dock):
     """Train a diffusion model on the chosen layers; samples appear in a layer while it learns."""
 
@@ -84,7 +42,7 @@ class TrainDock(Dock):
         super().__init__(napari_viewer)
         self.layer_list = LayerList(self.viewer, finest=True)
         self.layer_list.setToolTip("super-resolution images to learn from: 2-D images or stacks, of one pixel size")
-        self.name = QLineEdit(free_name("my model"))
+        self.name = QLineEdit(free_name("my model", "diffusion"))
         self.name.setObjectName("name")
         self.name.setToolTip("what to call the model; it is kept in your model folder")
         self.time = TimeChoice(_MINUTES, 15.0)
@@ -120,7 +78,7 @@ class TrainDock(Dock):
         self._model_name = name = checked_name(self.name.text())
         out = user_folder() / "diffusion" / name
         check_place(out)
-        start = self.start_from.model()
+        start = self.start_from.chosen()
         limits: list[float] = []
         self._limits = limits
 
@@ -145,7 +103,7 @@ class TrainDock(Dock):
         if not layers:
             raise ValueError("Choose at least one image layer to learn from.")
         settings = {"minutes": self.time.minutes(), **self.advanced.changes()}
-        start = self.start_from.model()
+        start = self.start_from.chosen()
         begin = f"start = load_diffusion_model({start!r})\n" if start else "start = None\n"
         name = checked_name(self.name.text())
         return (
@@ -182,12 +140,11 @@ class TrainDock(Dock):
         for dock in self.viewer.window.dock_widgets.values():
             if isinstance(dock, GenerateDock):
                 dock.model.choose(result.name)
-        warning = copying(facts := read_facts(result, "diffusion"), facts.get("steps", 0))
-        return f"The model {result.name} is trained: it is chosen in Generate images. {warning}".strip()
+        return f"The model {result.name} is trained: it is chosen in Generate images."
 
     def on_end(self) -> None:
         """Offer another name, unless nothing was saved under this one."""
-        self.name.setText(free_name(self._model_name))
+        self.name.setText(free_name(self._model_name, "diffusion"))
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered."""
@@ -205,7 +162,7 @@ class TrainDock(Dock):
         if "start" in values:
             self.start_from.choose(str(values["start"] or ""))
         if values.get("name"):
-            self.name.setText(free_name(str(values["name"])))
+            self.name.setText(free_name(str(values["name"]), "diffusion"))
         self.advanced.show_values(values)
 
     def _show_preview(self, event: Preview) -> None:
@@ -227,22 +184,3 @@ class TrainDock(Dock):
                 **free_place(self.viewer, self._pixel_size, 2),
             )
             bring_into_view(self.viewer, self._preview_layer)
-
-
-def checked_name(text: str) -> str:
-    """Return a name that can be a folder's; raises ValueError otherwise."""
-    name = text.strip()
-    if not name or name.startswith(".") or any(c in '<>:"/\\|?*' or ord(c) < 32 for c in name) or name.endswith("."):
-        raise ValueError(f"{text!r} cannot be the name of a model: use letters, digits, blanks, - and _.")
-    return name
-
-
-def free_name(wanted: str, kind: str = "diffusion") -> str:
-    """Return `wanted`, with a number behind it if a model of the user, or a bundled one, has that name already."""
-    stem, _, number = wanted.rpartition(" ")
-    base, k = (stem, int(number)) if stem and number.isdigit() else (wanted, 1)
-    name = wanted
-    while any((base / kind / name).exists() for base in (user_folder(), bundled_folder())):
-        k += 1
-        name = f"{base} {k}"
-    return name
