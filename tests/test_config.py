@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from napari_smdiffusion.config import (
@@ -45,3 +46,32 @@ def test_unknown_names_are_ignored_and_missing_ones_take_the_default():
 def test_values_outside_their_limits_are_refused(kind, values, message):
     with pytest.raises(ValueError, match=message):
         kind(**values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (TrainConfig, {"batch": 2.5}, "batch must be a whole number, not 2.5"),
+        (TrainConfig, {"steps": 10.5}, "steps must be a whole number or None, not 10.5"),
+        (TrainConfig, {"minutes": None}, "minutes must be a number, not None"),
+        (TrainConfig, {"minutes": True}, "minutes must be a number, not True"),
+        (TrainConfig, {"seed": True}, "seed must be a whole number, not True"),
+        (TrainConfig, {"patch": "128"}, "patch must be a whole number, not '128'"),
+        (TrainConfig, {"channels": ()}, r"channels must be a tuple of a whole number or more, not \(\)"),
+        (TrainConfig, {"channels": [16, 32]}, "channels must be a tuple of a whole number or more"),
+        (MicroscopeConfig, {"photons_range": (5.0,)}, r"photons_range must be a tuple \(a number, a number\), not"),
+        (MicroscopeConfig, {"photons_range": 5.0}, "photons_range must be a tuple"),
+        (EnhanceConfig, {"uncertainty": 1}, "uncertainty must be True or False, not 1"),
+        (EnhanceConfig, {"device": None}, "device must be text, not None"),
+    ],
+)
+def test_values_of_other_types_are_refused(kind, values, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**values)
+
+
+def test_whole_numbers_are_numbers_and_none_is_where_it_may_be():
+    assert TrainConfig(minutes=2, steps=None).minutes == 2
+    numbers = to_dict(TrainConfig(seed=np.int64(3), minutes=np.float32(2)))
+    assert json.loads(json.dumps(numbers)) == to_dict(TrainConfig(seed=3, minutes=2))
+    assert MicroscopeConfig(photons_range=(5, 50)).photons_range == (5, 50)

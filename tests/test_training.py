@@ -1,13 +1,26 @@
 """The training loop, with a task so small that its loss is known."""
 
 import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 
-from napari_smdiffusion.compute import generator
+from napari_smdiffusion import (
+    DiffusionModel,
+    Enhancer,
+    EnhancerConfig,
+    MicroscopeConfig,
+    TrainConfig,
+    diffusion_training,
+    enhancer_training,
+    training,
+)
+from napari_smdiffusion.compute import generator, seeded
 from napari_smdiffusion.progress import Note, Preview, Progress, run
 from napari_smdiffusion.training import Batch, Budget, TrainingDivergedError, TrainingState, optimize_steps
 
@@ -156,3 +169,59 @@ def test_a_quartile_without_examples_keeps_its_place():
             state.step += 1
     assert state.curve[0] == pytest.approx([20, 1.5, 1.0, 1.5, 1.5, 2.0])
     assert state.curve[1] == pytest.approx([40, 1.5, 1.5, 1.5, 1.5, 2.0])
+
+
+def test_the_sums_of_a_state_that_was_saved_before_are_read():
+    """As states were saved when the sums were a bare list: a sum, the steps, four sums, four numbers of examples."""
+    state = _state()
+    state.note_loss(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 3, 3]))
+    saved = state.state_dict()
+    assert saved["window"] == [pytest.approx(7 / 3), 1, 1, 0, 0, 6, 1, 0, 0, 2]
+    other = _state()
+    other.load_state_dict(saved)
+    assert other.sums == state.sums
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_a_training_took_is_given_back_however_it_ends(storm, monkeypatch, fails):
+    brought, held = [], []
+    monkeypatch.setattr(training, "bring_home", lambda network, device: brought.append(network))
+
+    def steps(state, *_, **__):
+        held.append(state)
+        yield Note("One step.")
+        if fails:
+            raise RuntimeError("device-side assert")
+
+    for room, config in ((diffusion_training, TrainConfig(channels=(16, 32))), (enhancer_training, EnhancerConfig())):
+        monkeypatch.setattr(room, "optimize_steps", steps)
+        monkeypatch.setattr(enhancer_training, "_calibrated", lambda *_: None)
+        more = (MicroscopeConfig(),) if room is enhancer_training else ()
+        train = getattr(room, "train_enhancer_steps" if more else "train_steps")
+        with pytest.raises(RuntimeError, match="device-side") if fails else nullcontext():
+            run(train([storm], config, *more))
+    assert [state.network for state in held] == brought
+    assert not any(hasattr(state, "optimizer") or hasattr(state, "average") for state in held)
+
+
+def test_trainings_leave_the_global_generator_as_it_was(storm):
+    settings = {"steps": 1, "batch": 1, "previews": 0}
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    DiffusionModel.train([storm], start=None, patch=64, channels=(16, 32), **settings)
+    Enhancer.train(storm, upscale=4, patch=64, channels=8, **settings)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_networks_that_are_made_at_once_have_their_own_draws():
+    def made(seed):
+        with seeded(seed):
+            first = torch.rand(3)
+            time.sleep(0.002)
+            return torch.cat([first, torch.rand(3)])
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(made, [0, 1] * 8))
+    for k, values in enumerate(found):
+        assert torch.equal(values, torch.rand(6, generator=torch.Generator().manual_seed(k % 2)))

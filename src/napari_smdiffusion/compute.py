@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,22 @@ def generator(*seed: int) -> torch.Generator:
     """Return a CPU random generator that depends on all of `seed`, each a non-negative integer."""
     state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) & (2**63 - 1))
+
+
+# Networks are initialised from it, and it is the whole process's.
+_GLOBAL_GENERATOR = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Have torch's global CPU generator begin at `seed`, and leave it as it was found: it is the user's.
+
+    One thread at a time, so that two trainings that begin at once have their own draws. No other device's generator is
+    touched.
+    """
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -6,8 +6,9 @@ here stay real objects, because magicgui builds its forms from them.)
 
 import dataclasses
 import math
+import types
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 _Config = TypeVar("_Config")
 
@@ -31,6 +32,34 @@ def setting(
     return dataclasses.field(default=default, metadata={"help": help, "unit": unit, **rules})
 
 
+_WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Tell whether a value is of a field's type; a whole number is a number, and True and False are neither."""
+    parts = get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if get_origin(kind) is tuple:
+        if Ellipsis in parts and isinstance(value, tuple):
+            parts = parts[:1] * max(1, len(value))
+        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _named(kind: Any) -> str:
+    """Return a field's type in words."""
+    parts = get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return " or ".join(map(_named, parts))
+    if get_origin(kind) is tuple:
+        named = [_named(part) for part in parts if part is not Ellipsis]
+        return f"a tuple of {named[0]} or more" if Ellipsis in parts else f"a tuple ({', '.join(named)})"
+    return _WORDS.get(kind, "None")
+
+
 def _complaint(value: Any, rules: Mapping[str, Any]) -> str | None:
     """Say which rule a single value breaks, or None."""
     if rules["choices"] is not None:
@@ -49,11 +78,17 @@ def _complaint(value: Any, rules: Mapping[str, Any]) -> str | None:
 
 
 class _Checked:
-    """Check every field against the rules it was declared with, when the config is made."""
+    """Check every field against its type and the rules it was declared with, when the config is made."""
 
     def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value = getattr(self, field.name)
+            value, kind = getattr(self, field.name), kinds[field.name]
+            if getattr(value, "shape", None) == ():  # one of NumPy's numbers, which JSON does not know
+                value = value.item()
+                object.__setattr__(self, field.name, value)
+            if not _fits(value, kind):
+                raise ValueError(f"{field.name} must be {_named(kind)}, not {value!r}.")
             if value is None or isinstance(value, bool):
                 continue
             values = value if isinstance(value, tuple) else (value,)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .cards import copying
-from .compute import bring_home, generator, pick_device
+from .compute import generator, pick_device, seeded
 from .config import TrainConfig, to_dict
 from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
 from .diffusion import KIND, DiffusionModel, intensities, save_model
@@ -19,7 +19,7 @@ from .model_folder import STATE, UNNAMED, check_place, damage_named, mend, read_
 from .patches import check_patch, draw_patches
 from .progress import Note, Progress, Steps, Stop, never
 from .sampling import EDM, STEPS
-from .training import Batch, Budget, TrainingState, optimize_steps, training_facts
+from .training import Batch, Budget, TrainingState, given_back, optimize_steps, training_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,10 +122,6 @@ def train_steps(
     facts["started_from"] = cut.get("started_from") if cut is not None else None if start is None else start.name
     # What is learned already is to be kept: half the rate changes it less.
     state = TrainingState(unet.to(device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
-    if cut is not None and out is not None:
-        _resume(state, out, cut, config, facts)
-    if start is not None:
-        yield Note(f"The training begins from {start.name}.")
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
@@ -135,16 +131,20 @@ def train_steps(
         if out is not None:
             save_model(model(state), out, state=state)
 
-    steps = optimize_steps(
-        state,
-        task,
-        Budget(config.minutes, config.steps),
-        stop=stop,
-        checkpoint=None if out is None else checkpoint,
-        device=device,
-    )
-    yield from _warned(steps, {**facts, "config": to_dict(config)})
-    bring_home(unet, device)
+    with given_back(state, device):
+        if cut is not None and out is not None:
+            _resume(state, out, cut, config, facts)
+        if start is not None:
+            yield Note(f"The training begins from {start.name}.")
+        steps = optimize_steps(
+            state,
+            task,
+            Budget(config.minutes, config.steps),
+            stop=stop,
+            checkpoint=None if out is None else checkpoint,
+            device=device,
+        )
+        yield from _warned(steps, {**facts, "config": to_dict(config)})
     return model(state)
 
 
@@ -170,7 +170,6 @@ def _cut(out: Path | None) -> dict[str, Any]:
 
 def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
     """Return a new network, or one with the weights of `start`, and the settings that it has."""
-    torch.manual_seed(config.seed)
     if start is not None:
         if start.facts.get("parameterization", EDM) != EDM:
             raise ValueError(
@@ -178,7 +177,8 @@ def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainCo
                 "here, or from none."
             )
         config = replace(config, channels=start.config.channels)
-    unet = make_unet(config.channels) if start is None else copied(start.unet)
+    with seeded(config.seed):
+        unet = make_unet(config.channels) if start is None else copied(start.unet)
     multiple = field_multiple(unet)
     if config.patch % multiple:
         raise ValueError(

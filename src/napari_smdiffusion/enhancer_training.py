@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .calibration import Calibration, calibrate
-from .compute import autocast, bring_home, pick_device
+from .compute import autocast, pick_device, seeded
 from .enhancer import Enhancer, Pixels
 from .enhancer_network import EnhancerNetwork
 from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
@@ -18,7 +18,7 @@ from .model_folder import UNNAMED, check_place
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
 from .registration import registration_shift
-from .training import Budget, TrainingState, optimize_steps, training_facts
+from .training import Budget, TrainingState, given_back, optimize_steps, training_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,11 +85,11 @@ def train_enhancer_steps(
     if out is not None:
         check_place(out)
     device = pick_device(config.device)
-    torch.manual_seed(config.seed)
-    network = EnhancerNetwork(config.upscale, config.channels).to(device)
-    state = TrainingState(network, config.learning_rate)
-    yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
-    bring_home(network, device)
+    with seeded(config.seed):
+        network = EnhancerNetwork(config.upscale, config.channels)
+    state = TrainingState(network.to(device), config.learning_rate)
+    with given_back(state, device):
+        yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
     facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
     facts["weights"] = None if weights is None else list(weights)
     facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from . import __version__
-from .compute import is_out_of_memory, release_memory
+from .compute import bring_home, is_out_of_memory, release_memory
 from .from_diffusers import EMAModel
 from .progress import Countdown, Note, Preview, Progress, Steps, Stop, never
 
@@ -79,6 +79,43 @@ class Budget:
 
 
 @dataclass
+class LossSums:
+    """Losses since the last point of the curve: their sum and the steps, and those of the examples of each quartile."""
+
+    total: float = 0.0
+    steps: float = 0.0
+    quartiles: list[float] = field(default_factory=lambda: [0.0] * 4)
+    counts: list[float] = field(default_factory=lambda: [0.0] * 4)
+
+    def to_list(self) -> list[float]:
+        """Return all of them in a row, as they stand in a saved state."""
+        return [self.total, self.steps, *self.quartiles, *self.counts]
+
+    @classmethod
+    def from_list(cls, values: Sequence[float]) -> LossSums:
+        """Return `to_list`'s values as what they are."""
+        return cls(values[0], values[1], list(values[2:6]), list(values[6:10]))
+
+    def add(self, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
+        """Add the losses of a step, (B,)."""
+        self.total += float(losses.mean())
+        self.steps += 1
+        for q in range(4) if quartile is not None else ():
+            chosen = losses[quartile == q]
+            self.quartiles[q] += float(chosen.sum())
+            self.counts[q] += len(chosen)
+
+    def means(self, before: Sequence[float]) -> list[float]:
+        """Return the mean, and the means of the quartiles if there are any; one without examples is where it was."""
+        mean = self.total / self.steps
+        if not any(self.counts):
+            return [mean]
+        before = before or [mean] * 5
+        pairs = zip(self.quartiles, self.counts, before[1:], strict=False)
+        return [mean, *(s / c if c else b for s, c, b in pairs)]
+
+
+@dataclass
 class TrainingState:
     """Everything that a training run is, apart from its data; the only object that changes while it runs."""
 
@@ -87,7 +124,7 @@ class TrainingState:
     step: int = 0
     total: int | None = None
     curve: list[list[float]] = field(default_factory=list)
-    window: list[float] = field(default_factory=lambda: [0.0] * 10)
+    sums: LossSums = field(default_factory=LossSums)
 
     def __post_init__(self) -> None:
         self.average = EMAModel(self.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
@@ -102,7 +139,7 @@ class TrainingState:
             "step": self.step,
             "total": self.total,
             "curve": self.curve,
-            "window": self.window,
+            "window": self.sums.to_list(),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -112,7 +149,7 @@ class TrainingState:
         self.average.to(next(self.network.parameters()).device)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.total = saved["step"], saved["total"]
-        self.curve, self.window = saved["curve"], saved["window"]
+        self.curve, self.sums = saved["curve"], LossSums.from_list(saved["window"])
 
     def facts(self) -> dict[str, Any]:
         """Return what a model folder says of the run: the loss curve, and how far it came."""
@@ -137,20 +174,16 @@ class TrainingState:
 
     def note_loss(self, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
         """Add a step's losses (B,) to the curve: rows of (step, mean, quartile means)."""
-        self.window[0] += float(losses.mean())
-        self.window[1] += 1
-        for q in range(4) if quartile is not None else ():
-            chosen = losses[quartile == q]
-            self.window[2 + q] += float(chosen.sum())
-            self.window[6 + q] += len(chosen)
-        if self.window[1] == _CURVE_EVERY:
-            sums, counts = [self.window[0], *self.window[2:6]], [self.window[1], *self.window[6:10]]
-            # A quartile that no example fell into is where it was.
-            before = self.curve[-1][1:] if self.curve else [sums[0] / counts[0]] * len(sums)
-            wanted = len(sums) if any(counts[1:]) else 1
-            means = [s / c if c else b for s, c, b in zip(sums[:wanted], counts, before, strict=False)]
-            self.curve.append([float(self.step + 1), *means])
-            self.window = [0.0] * 10
+        self.sums.add(losses, quartile)
+        if self.sums.steps == _CURVE_EVERY:
+            before = self.curve[-1][1:] if self.curve else []
+            self.curve.append([float(self.step + 1), *self.sums.means(before)])
+            self.sums = LossSums()
+
+    def let_go(self) -> None:
+        """Forget what only the training itself needs: gradients, the optimizer's memory, the averaged weights."""
+        self.network.zero_grad(set_to_none=True)
+        del self.optimizer, self.average
 
 
 def _adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
@@ -164,6 +197,16 @@ def _schedule(step: int, total: int | None) -> float:
         return min(1.0, (step + 1) / _WARM_UP)
     warm_up = min(_WARM_UP, max(1, total // 10))
     return min(1.0, (step + 1) / warm_up) * (1 - step / total)
+
+
+@contextmanager
+def given_back(state: TrainingState, device: torch.device) -> Iterator[None]:
+    """Have the network back on the CPU, and all that the training took of the device free, however it ends."""
+    try:
+        yield
+    finally:
+        state.let_go()
+        bring_home(state.network, device)
 
 
 @contextmanager
