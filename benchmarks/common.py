@@ -32,8 +32,8 @@ DATA = Path(os.environ.get("SMDIFFUSION_DATA", ROOT.parent / "shared" / "data"))
 TRAIN_COLUMNS = 960  # of the 1280 of the microtubule image; the rest is for testing
 TRAIN_ROWS = 1920  # of the 2560 of the mitochondria image
 FACTOR = 5
-# Python for a process of its own: its highest resident set. That of resource.getrusage begins, on Linux, with the memory
-# of the process that started it.
+# Python for a process of its own: its highest resident set. That of resource.getrusage begins, on Linux, with the
+# memory of the process that started it.
 MEGABYTES = """
 def megabytes():
     import resource

@@ -1,17 +1,22 @@
 """How near to what the machine can do, where the time goes, and how the cost grows.
 
-    python benchmarks/limits.py
+    python benchmarks/limits.py [--only limits|tried] [--device cuda]
 
-The peak is the best of ten products of two 2048² matrices, in float32 and in bfloat16. The arithmetic of a training
+The peak is the best of ten products of two large matrices, in float32 and in bfloat16. The arithmetic of a training
 step, of the sampler and of the enhancer is counted by torch (multiplications and additions of matrix products,
-convolutions and attention) and compared with the peak of the precision they use. Then the operators that take longest,
-and the time against the size of images, their number and the width of the network. Nothing else should run.
+convolutions and attention); each is timed in both precisions, and compared with the peak of that. Then the operators
+that take longest in the precision that is used, and the time against the size of images, their number and the width of
+the network. `tried` measures what may be quicker: `torch.compile`, with the time that the first call takes, and other
+numbers of threads. On a GPU the batch is the one that draws most images a second. Nothing else should run.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -20,46 +25,80 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from common import save
 from napari_smdiffusion import TrainConfig, load_enhancer
-from napari_smdiffusion.compute import autocast
+from napari_smdiffusion.compute import autocast, is_out_of_memory, pick_device, release_memory
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, make_unet, solve
 from napari_smdiffusion.sampling import STEPS
 from napari_smdiffusion.training import TrainingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    Work = Callable[[], None]
 
 WIDTHS = {"half": (32, 48, 64, 48), "as it is": TrainConfig().channels, "one and a half": (80, 144, 192, 160)}
+THREADS = (1, 2)
+MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}  # the side of what the peak is measured with
+MOST = 1024  # images together, on a GPU
+CPU = torch.device("cpu")
 
 
-def seconds(work: Callable[[], object], times: int = 8) -> float:
+@contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Compute in bfloat16 or in float32, whatever the hardware is good at."""
+    with mock.patch("napari_smdiffusion.compute._native_bfloat16", return_value=name == "bfloat16"):
+        yield
+
+
+def finish(device: torch.device) -> None:
+    """Wait until all that was asked of a device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def timed(work: Work, device: torch.device = CPU) -> float:
+    """Return the seconds that one call takes."""
+    finish(device)
+    began = time.perf_counter()
+    work()
+    finish(device)
+    return time.perf_counter() - began
+
+
+def seconds(work: Work, times: int = 8, device: torch.device = CPU) -> float:
     """Return the median time of `work`, after two calls that are not counted."""
     for _ in range(2):
         work()
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - began)
-    return float(np.median(found))
+    return float(np.median([timed(work, device) for _ in range(times)]))
 
 
-def peak(kind: torch.dtype) -> float:
+def peak(kind: torch.dtype, device: torch.device) -> float:
     """Return the operations a second of a large matrix product, in 10⁹."""
-    a, b = (torch.randn(2048, 2048).to(kind) for _ in range(2))
-    found = []
-    for _ in range(10):
-        began = time.perf_counter()
-        a @ b
-        found.append(time.perf_counter() - began)
-    return 2 * 2048**3 / min(found) / 1e9
+    side = MATRIX[device.type]
+    a, b = (torch.randn(side, side).to(device, kind) for _ in range(2))
+    torch.matmul(a, b)
+
+    def product() -> None:
+        torch.matmul(a, b)
+
+    return 2 * side**3 / min(timed(product, device) for _ in range(10)) / 1e9
 
 
-def training_step(size: int = 128, batch: int = 16, channels: tuple[int, ...] | None = None) -> Callable[[], None]:
+def training_step(
+    size: int = 128,
+    batch: int = 16,
+    channels: tuple[int, ...] | None = None,
+    device: torch.device = CPU,
+    compiled: bool = False,
+) -> Work:
     """Return a function that does one training step of the diffusion model."""
-    unet = make_unet(channels or TrainConfig().channels)
+    unet = make_unet(channels or TrainConfig().channels).to(device)
     state = TrainingState(unet.train(), 1e-3)
-    clean = 0.5 * torch.randn(batch, 1, size, size)
-    sigma, _ = draw_sigmas(batch, torch.Generator().manual_seed(0))
+    clean = 0.5 * torch.randn(batch, 1, size, size, device=device)
+    sigma = draw_sigmas(batch, torch.Generator().manual_seed(0))[0].to(device)
+    if compiled:
+        unet.compile()
 
     def step() -> None:
         torch.autograd.backward(denoising_loss(unet, clean, sigma, torch.randn_like(clean)).mean())
@@ -68,9 +107,17 @@ def training_step(size: int = 128, batch: int = 16, channels: tuple[int, ...] | 
     return step
 
 
-def sampling(size: int = 128, batch: int = 4, channels: tuple[int, ...] | None = None) -> Callable[[], None]:
+def sampling(
+    size: int = 128,
+    batch: int = 4,
+    channels: tuple[int, ...] | None = None,
+    device: torch.device = CPU,
+    compiled: bool = False,
+) -> Work:
     """Return a function that draws images in `STEPS` steps."""
-    unet = make_unet(channels or TrainConfig().channels).eval()
+    unet = make_unet(channels or TrainConfig().channels).eval().to(device)
+    if compiled:
+        unet.compile()
 
     def draw() -> None:
         for _ in solve(unet, torch.randn(batch, 1, size, size), STEPS):
@@ -79,10 +126,10 @@ def sampling(size: int = 128, batch: int = 4, channels: tuple[int, ...] | None =
     return draw
 
 
-def enhancing(size: int = 288) -> Callable[[], None]:
+def enhancing(size: int = 288, device: torch.device = CPU) -> Work:
     """Return a function that enhances one tile, with the mirrored margin that a plane of 256² gets."""
-    network = load_enhancer("microtubules").network
-    image = torch.rand(1, 1, size, size)
+    network = load_enhancer("microtubules").network.to(device)
+    image = torch.rand(1, 1, size, size, device=device)
 
     def enhance() -> None:
         with torch.no_grad(), autocast(image.device):
@@ -91,65 +138,142 @@ def enhancing(size: int = 288) -> Callable[[], None]:
     return enhance
 
 
-def counted(work: Callable[[], object]) -> float:
+def counted(work: Work) -> float:
     """Return the operations that `work` takes, in 10⁹."""
     with FlopCounterMode(display=False) as counter:
         work()
     return float(counter.get_total_flops()) / 1e9
 
 
-def operators(work: Callable[[], object], most: int = 8) -> dict[str, float]:
-    """Return the share of the time that the operators take which take longest."""
+def operators(work: Work, device: torch.device, most: int = 8) -> dict[str, float]:
+    """Return the share of the time that the operators take which take longest: that of the device they run on."""
     work()
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+    on_gpu = device.type == "cuda"
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiled:
         for _ in range(3):
             work()
-    rows = profiled.key_averages()
-    total = sum(row.self_cpu_time_total for row in rows)
-    longest = sorted(rows, key=lambda row: row.self_cpu_time_total, reverse=True)[:most]
-    return {row.key: round(row.self_cpu_time_total / total, 3) for row in longest}
+        finish(device)
+    kind = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    spent = {row.key: float(getattr(row, kind)) for row in profiled.key_averages()}
+    longest = sorted(spent, key=lambda key: spent[key], reverse=True)[:most]
+    return {key: round(spent[key] / sum(spent.values()), 3) for key in longest}
 
 
-def main() -> None:
-    """Measure, and write the result beside the script."""
-    peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
-    bfloat = isinstance(autocast(torch.device("cpu")), torch.autocast)
-    of = "bfloat16" if bfloat else "float32"
-    result: dict[str, Any] = {"threads": torch.get_num_threads(), "peak_gigaflops": peaks, "precision": of}
-    stages = {
-        "training step, 16 patches of 128²": training_step(),
-        "16 images of 128² drawn": sampling(batch=16),
-        "one image of 512² drawn": sampling(512, 1),
-        "256² enhanced to 1280²": enhancing(),
+def best_batch(make: Callable[[int], Work], device: torch.device) -> int:
+    """Return how many images together are done quickest, of 16, 32, 64 …; on a CPU it is 16."""
+    best, rate, batch = 16, 0.0, 16
+    while device.type != "cpu" and batch <= MOST:
+        try:
+            now = batch / seconds(make(batch), 3, device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            release_memory()
+            break
+        # A larger batch for a twentieth more is not worth its memory.
+        if now < 1.05 * rate:
+            break
+        best, rate, batch = batch, now, 2 * batch
+    return best
+
+
+def stages(device: torch.device) -> dict[str, tuple[Work, int]]:
+    """Return what is measured, and how many images each makes or sees."""
+    training = best_batch(lambda batch: training_step(batch=batch, device=device), device)
+    drawing = best_batch(lambda batch: sampling(batch=batch, device=device), device)
+    return {
+        f"training step, {training} patches of 128²": (training_step(batch=training, device=device), training),
+        f"{drawing} images of 128² drawn": (sampling(batch=drawing, device=device), drawing),
+        "one image of 512² drawn": (sampling(512, 1, device=device), 1),
+        "256² enhanced to 1280²": (enhancing(device=device), 1),
     }
-    for name, work in stages.items():
-        took, operations = seconds(work), counted(work)
-        result[name] = {
-            "seconds": took,
-            "gigaflop": operations,
-            "fraction_of_peak": operations / took / peaks[of],
-            "operators": operators(work),
-        }
-        print(name, result[name], flush=True)
-    result["growth"] = {
+
+
+def near(work: Work, images: int, peaks: dict[str, float], used: str, device: torch.device) -> dict[str, Any]:
+    """Time a stage in both precisions, and compare it with the peak of each."""
+    operations = counted(work)
+    found: dict[str, Any] = {"gigaflop": operations, "images": images}
+    for name, most in peaks.items():
+        with precision(name):
+            took = seconds(work, device=device)
+        found[name] = {"seconds": took, "images_a_second": images / took, "fraction_of_peak": operations / took / most}
+    with precision(used):
+        found["operators"] = operators(work, device)
+    return found
+
+
+def growth(device: torch.device) -> dict[str, dict[str, float]]:
+    """Time training and drawing against the size of images, their number and the width of the network."""
+
+    def train(size: int = 128, batch: int = 16, channels: tuple[int, ...] | None = None) -> float:
+        return seconds(training_step(size, batch, channels, device), device=device)
+
+    def draw(size: int, batch: int, channels: tuple[int, ...] | None = None) -> float:
+        return seconds(sampling(size, batch, channels, device), 3, device)
+
+    return {
         "training step, per patch, against its size": {
-            str(size): seconds(training_step(size, batch)) / batch for size, batch in ((64, 64), (128, 16), (256, 4))
+            str(size): train(size, batch) / batch for size, batch in ((64, 64), (128, 16), (256, 4))
         },
-        "drawing one image, against its size": {
-            str(size): seconds(sampling(size, 1), 3) for size in (64, 128, 256, 512, 1024)
-        },
+        "drawing one image, against its size": {str(size): draw(size, 1) for size in (64, 128, 256, 512, 1024)},
         "drawing images of 128² together, each, against their number": {
-            str(batch): seconds(sampling(128, batch), 3) / batch for batch in (1, 4, 16, 64)
+            str(batch): draw(128, batch) / batch for batch in (1, 4, 16, 64)
         },
         "training step of 16 patches of 128², against the width of the network": {
-            name: seconds(training_step(channels=channels)) for name, channels in WIDTHS.items()
+            name: train(channels=channels) for name, channels in WIDTHS.items()
         },
         "drawing an image of 128², against the width of the network": {
-            name: seconds(sampling(128, 1, channels), 3) for name, channels in WIDTHS.items()
+            name: draw(128, 1, channels) for name, channels in WIDTHS.items()
         },
     }
-    save("limits", result)
+
+
+def limits(device: torch.device) -> None:
+    """Measure how near to the peak, and how the cost grows."""
+    peaks = {name: peak(kind, device) for name, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16))}
+    used = "bfloat16" if isinstance(autocast(device), torch.autocast) else "float32"
+    result: dict[str, Any] = {**_where(device), "peak_gigaflops": peaks, "precision": used, "stages": {}}
+    for name, (work, images) in stages(device).items():
+        result["stages"][name] = near(work, images, peaks, used, device)
+        print(name, result["stages"][name], flush=True)
+    result["growth"] = growth(device)
+    save("limits" if device.type == "cpu" else f"limits_{device.type}", result)
+
+
+def tried(device: torch.device) -> None:
+    """Measure what `torch.compile` and other numbers of threads bring."""
+    made: dict[str, Callable[[bool], Work]] = {
+        "training step, 16 patches of 128²": lambda compiled: training_step(device=device, compiled=compiled),
+        "16 images of 128² drawn": lambda compiled: sampling(batch=16, device=device, compiled=compiled),
+    }
+    result: dict[str, Any] = {**_where(device), "compile": {}, "threads": {}}
+    for name, make in made.items():
+        plain, work = seconds(make(False), device=device), make(True)
+        first = timed(work, device)
+        compiled = seconds(work, device=device)
+        result["compile"][name] = {"seconds": plain, "compiled": compiled, "first_call": first}
+        print(name, result["compile"][name], flush=True)
+    if device.type == "cpu":
+        usual = torch.get_num_threads()
+        for name, make in made.items():
+            result["threads"][name] = {}
+            for count in THREADS:
+                torch.set_num_threads(count)
+                result["threads"][name][str(count)] = seconds(make(False))
+        torch.set_num_threads(usual)
+    save("limits_tried" if device.type == "cpu" else f"limits_tried_{device.type}", result)
+
+
+def _where(device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"device": name, "threads": torch.get_num_threads()}
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("limits", "tried"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda", "mps", "auto"))
+    options = parser.parse_args()
+    for stage in (limits, tried):
+        if options.only in (None, stage.__name__):
+            stage(pick_device(options.device))
