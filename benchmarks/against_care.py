@@ -1,6 +1,6 @@
 """Train CARE (csbdeep) and our enhancer on the same pairs for the same time, and test both on the same images.
 
-    python benchmarks/against_care.py [--minutes 0.5 1 2 4] [--only curve|speed]
+    python benchmarks/against_care.py [--minutes 1 2 4 8] [--our-minutes 0.05 0.1 0.2 0.5 1 2] [--only curve|speed]
 
 Makes `build/care` with csbdeep and tensorflow-cpu from PyPI the first time. The pairs are 400 patches of 240² from
 fields that the bundled model generates, and their simulated widefield images; CARE gets these interpolated to the fine
@@ -8,8 +8,11 @@ grid and cut in four, as it works on that grid. Both see each pair in its 8 symm
 each time, with a learning rate that falls linearly to zero within it, from 4e-4 for CARE (its default; else its
 learning rate would hardly have begun to fall). CARE minimizes the absolute error by default, and the squared error, as
 ours does, in a second run for the longest time. Tested on a simulated and on the real widefield image of the test
-columns. One seed. `speed` times enhancing alone, three times each with the network warm, of which the best counts; an
-untrained CARE takes as long as a trained one. Run it with nothing beside it: everything is time.
+columns. Told is how long ours takes to the best PSNR that CARE reaches on the simulated image, interpolated between
+the times, and what a patch and a pixel of it take in training. Ours computes in bfloat16 where the processor
+multiplies it, CARE in float32, as TensorFlow does unless told otherwise. One seed. `speed` times enhancing alone, three
+times each with the network warm, of which the best counts; an untrained CARE takes as long as a trained one. Run it
+with nothing beside it: everything is time.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.float32]
 
 PAIRS, PATCH, BATCH = 400, 240, 4
+CARE_PATCH, CARE_BATCH = PATCH // 2, 16  # fine pixels of a side; CARE's own default
 THEIRS = """
 import json, os, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -77,7 +81,7 @@ for loss, minutes in [("mae", mark) for mark in marks] + [("mse", marks[-1])]:
     keras.utils.set_random_seed(0)
     config = Config("YXC", n_channel_in=1, n_channel_out=1, train_steps_per_epoch=20, train_tensorboard=False,
                     train_checkpoint=None, train_checkpoint_last=None, train_checkpoint_epoch=None,
-                    train_reduce_lr=None, train_loss=loss)
+                    train_reduce_lr=None, train_loss=loss, train_batch_size=int(sys.argv[4]))
     model = CARE(config, f"care_{loss}_{minutes}", os.path.dirname(out))
     model.prepare_for_training()
     falling = Falling(minutes)
@@ -166,7 +170,7 @@ def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "given.npz", Path(folder) / "made.npz"
         np.savez(given, **arrays)
-        subprocess.run([care_python(), "-c", THEIRS, given, json.dumps(marks), out], check=True)
+        subprocess.run([care_python(), "-c", THEIRS, given, json.dumps(marks), out, str(CARE_BATCH)], check=True)
         found: dict[str, Any] = json.loads(Path(f"{out}.json").read_text(encoding="utf-8"))
         with np.load(out) as made:
             found["curve"] = {
@@ -190,15 +194,53 @@ def ours(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
     return found
 
 
-def curve(marks: list[float]) -> None:
+def took(found: dict[str, Any], batch: int, side: int) -> dict[str, float]:
+    """Return what a patch and a fine pixel of it take in training, by the longest of the times."""
+    mark = max((mark for mark in found["steps"] if " " not in mark), key=float)
+    seconds = 60 * float(mark) / found["steps"][mark] / batch
+    return {"batch": batch, "side": side, "seconds_a_patch": seconds, "seconds_a_pixel": seconds / side**2}
+
+
+def to_equal_psnr(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """Return how long each takes to the best PSNR of CARE on the simulated image.
+
+    Between the times that ours was trained for, PSNR is interpolated over their logarithm. Where the shortest of them
+    is enough already, and where the longest is not, the time is the nearest of them and a bound.
+    """
+
+    def psnr(found: dict[str, Any]) -> dict[str, float]:
+        return {mark: one["simulated"]["as it is"]["psnr"] for mark, one in found["curve"].items()}
+
+    reached, curve = psnr(theirs), psnr(ours)
+    best = max(reached, key=lambda mark: reached[mark])
+    marks = sorted(curve, key=float)
+    heights = [curve[mark] for mark in marks]
+    # A curve that dips again reached the PSNR where it was reached first.
+    minutes = np.exp(np.interp(reached[best], np.maximum.accumulate(heights), np.log([float(mark) for mark in marks])))
+    theirs_minutes = float(best.split()[0])
+    bound = "at most" if reached[best] < heights[0] else "more than" if reached[best] > max(heights) else ""
+    return {
+        "psnr": reached[best],
+        "care_mark": best,
+        "care_minutes": theirs_minutes,
+        "ours_minutes": float(minutes),
+        "ours_is": bound,
+        "ratio": theirs_minutes / float(minutes),
+    }
+
+
+def curve(marks: list[float], our_marks: list[float]) -> None:
     """Train both for each of the times, and judge them."""
     given, places = pairs(), tests()
+    theirs, own = care(*given, places, marks), ours(*given, places, our_marks)
     result: dict[str, Any] = {
         "interpolated": {
             name: judged(interpolated(place.widefield.pixels[0]), place) for name, place in places.items()
         },
-        "care": care(*given, places, marks),
-        "ours": ours(*given, places, marks),
+        "care": {**theirs, "training": took(theirs, CARE_BATCH, CARE_PATCH)},
+        "ours": {**own, "training": took(own, EnhancerConfig().batch, PATCH)},
+        "equal": to_equal_psnr(theirs, own),
+        "threads": torch.get_num_threads(),
     }
     sys.stdout.flush()
     save("against_care", result)
@@ -225,10 +267,11 @@ def speed() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 1.0, 2.0, 4.0])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0], help="of CARE")
+    parser.add_argument("--our-minutes", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0])
     parser.add_argument("--only", choices=("curve", "speed"))
     options = parser.parse_args()
     if options.only != "speed":
-        curve(options.minutes)
+        curve(options.minutes, options.our_minutes)
     if options.only != "curve":
         speed()

@@ -4,7 +4,8 @@
 
 A diffusion model from that of simulated filaments on, what it makes judged, for its card; enhancers x5 and x4 that
 learn from what it generates, for 2 minutes each, and the one of the real pair's factor on that pair; then the
-pictures. Each stage is saved and can be run again by itself. 15 minutes for the diffusion model are the default.
+pictures. Each stage is saved and can be run again by itself, and how long each took is written down. 15 minutes for the
+diffusion model are the default.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from classifier import judge
-from common import CELLS, FACTORS, PICTURES, RESULTS, TESTED, save
+from common import CELLS, FACTORS, PICTURES, RESULTS, TESTED, save, save_entry
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -366,7 +367,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, calibration, "
-                        "tested, background, pictures; for microtubules also fitted, filaments, classifier")  # fmt: skip
+                        "tested, background, pictures; of microtubules also fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes = options.structure, options.enhancer_minutes
     stages = {
@@ -386,7 +387,9 @@ def main() -> None:
     for name, stage in stages.items():
         # Training an enhancer calibrates and tests it already.
         if options.only == name or (options.only is None and name not in ("calibration", "tested")):
+            began = time.monotonic()
             stage()
+            save_entry(f"bundled_{structure}_seconds", name, {"seconds": round(time.monotonic() - began, 1)})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from napari_smdiffusion.models import bundled_folder
 from napari_smdiffusion.progress import Reporter, run, stop_on_interrupt
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
+TIMES = "seconds.json"
 CROWDED_STEPS, SPARSE_STEPS, CONTINUOUS_STEPS = 12_000, 10_000, 7_000
 ATTRIBUTION = """
 Simulated microtubules alone, one or two of `smdiffusion simulate microtubules` in a field, but labelled without gaps,
@@ -94,8 +97,9 @@ def finished(folder: Path) -> bool:
 
 
 def train(images: Image, config: TrainConfig, out: Path, start: DiffusionModel | None = None) -> DiffusionModel:
-    """Train, or go on with a training that was cut."""
+    """Train, or go on with a training that was cut; write down how long it took, all calls together."""
     cut = (out / STATE).exists()
+    began = time.monotonic()
     with stop_on_interrupt() as stop:
         steps = train_steps(
             [images],
@@ -106,7 +110,17 @@ def train(images: Image, config: TrainConfig, out: Path, start: DiffusionModel |
             resume=cut,
             stop=stop,
         )
-        return run(steps, Reporter(60))
+        model = run(steps, Reporter(60))
+    times = seconds_of(out.parent)
+    times[out.name] = round(times.get(out.name, 0.0) + time.monotonic() - began, 1)
+    (out.parent / TIMES).write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
+    return model
+
+
+def seconds_of(folder: Path) -> dict[str, float]:
+    """Return how long each stage took in `folder`, but for what a call took that was killed."""
+    path = folder / TIMES
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def main() -> None:
@@ -126,7 +140,7 @@ def main() -> None:
     model = train(continuous_fields(), config, options.out / "continuous", start=DiffusionModel.load(sparse))
     model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
     model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
-    facts = {"steps": model.facts["steps"], "curve": model.facts["curve"]}
+    facts = {"seconds": seconds_of(options.out), "steps": model.facts["steps"], "curve": model.facts["curve"]}
     save("simulated_filaments", {"fields": 2 * FIELDS, "size": SIZE, "seed": 0, **facts})
 
 
