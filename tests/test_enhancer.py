@@ -185,7 +185,7 @@ def test_sources_in_different_units_can_be_mixed(storm):
     assert enhancer.levels.bright > 1000
     parts, _ = kept_apart([counts, storm], [1, 1], enhancer.config)
     task = simulation_task([counts, storm], parts, enhancer.config, MicroscopeConfig(), 20.0)
-    assert np.allclose(task.planes[0], task.planes[1], atol=1e-3)
+    assert np.allclose(*task.windows.planes, atol=1e-3)
 
 
 def test_results_are_finer_than_half_precision(tiny_enhancer, widefield):

@@ -92,3 +92,19 @@ def test_every_public_name_can_be_loaded_and_is_documented():
         assert getattr(napari_smdiffusion, name)
         assert name.startswith("__") or f"`{name}" in page, name
     assert set(dir(napari_smdiffusion)) == set(napari_smdiffusion.__all__)
+
+
+def test_public_names_are_looked_up_once():
+    for name in napari_smdiffusion.__all__:
+        assert getattr(napari_smdiffusion, name) is vars(napari_smdiffusion)[name]
+
+
+def test_type_checkers_see_the_same_names_as_python():
+    tree = ast.parse((SOURCE / "__init__.py").read_text(encoding="utf-8"))
+    seen = {
+        (alias.asname, node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    assert seen == set(napari_smdiffusion._ROOMS.items())

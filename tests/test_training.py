@@ -225,3 +225,9 @@ def test_networks_that_are_made_at_once_have_their_own_draws():
         found = list(threads.map(made, [0, 1] * 8))
     for k, values in enumerate(found):
         assert torch.equal(values, torch.rand(6, generator=torch.Generator().manual_seed(k % 2)))
+
+
+def test_a_pixel_size_that_is_given_counts(storm):
+    settings = {"steps": 1, "batch": 1, "patch": 64, "previews": 0, "pixel_size": 30.0}
+    assert DiffusionModel.train(storm.pixels, start=None, channels=(16, 32), **settings).pixel_size == 30
+    assert Enhancer.train(storm.pixels, upscale=4, channels=8, **settings).pixel_size == 30

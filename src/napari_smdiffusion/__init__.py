@@ -9,77 +9,120 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
-    from .comparison import compare_images
-    from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
-    from .diffusion import DiffusionModel
-    from .enhanced_field import EnhancedField
-    from .enhancer import Enhancer
-    from .files import read_image, read_images, write_image
-    from .images import Image
-    from .models import list_models, load_diffusion_model, load_enhancer
-    from .reference_checkpoint import import_checkpoint
-    from .resolution import decorrelation_analysis, fourier_ring_correlation, single_image_frc
-    from .structures import simulate
+    from .comparison import compare_images as compare_images, compare_steps as compare_steps
+    from .config import (
+        EnhanceConfig as EnhanceConfig,
+        EnhancerConfig as EnhancerConfig,
+        GenerateConfig as GenerateConfig,
+        ImportConfig as ImportConfig,
+        MicroscopeConfig as MicroscopeConfig,
+        TrainConfig as TrainConfig,
+    )
+    from .demo import demo_steps as demo_steps
+    from .diffusion import DiffusionModel as DiffusionModel, generate_steps as generate_steps
+    from .diffusion_training import train_steps as train_steps
+    from .enhanced_field import EnhancedField as EnhancedField
+    from .enhancer import Enhancement as Enhancement, Enhancer as Enhancer, enhance_steps as enhance_steps
+    from .enhancer_training import train_enhancer_steps as train_enhancer_steps
+    from .files import read_image as read_image, read_images as read_images, write_image as write_image
+    from .images import Image as Image
+    from .model_folder import ModelFolderError as ModelFolderError
+    from .models import (
+        list_models as list_models,
+        load_diffusion_model as load_diffusion_model,
+        load_enhancer as load_enhancer,
+    )
+    from .progress import (
+        Generated as Generated,
+        Note as Note,
+        Preview as Preview,
+        Progress as Progress,
+        TileDone as TileDone,
+        run as run,
+    )
+    from .reference_checkpoint import CheckpointError as CheckpointError, import_checkpoint as import_checkpoint
+    from .resolution import (
+        decorrelation_analysis as decorrelation_analysis,
+        fourier_ring_correlation as fourier_ring_correlation,
+        single_image_frc as single_image_frc,
+    )
+    from .structures import simulate as simulate
+    from .training import TrainingDivergedError as TrainingDivergedError
 
-_ROOMS = {
-    "compare_images": "comparison",
-    "decorrelation_analysis": "resolution",
-    "DiffusionModel": "diffusion",
-    "EnhanceConfig": "config",
-    "EnhancedField": "enhanced_field",
-    "Enhancer": "enhancer",
-    "EnhancerConfig": "config",
-    "fourier_ring_correlation": "resolution",
-    "GenerateConfig": "config",
-    "Image": "images",
-    "import_checkpoint": "reference_checkpoint",
-    "ImportConfig": "config",
-    "list_models": "models",
-    "load_diffusion_model": "models",
-    "load_enhancer": "models",
-    "MicroscopeConfig": "config",
-    "read_image": "files",
-    "read_images": "files",
-    "simulate": "structures",
-    "single_image_frc": "resolution",
-    "TrainConfig": "config",
-    "write_image": "files",
+# The same for Python itself: where each name comes from.
+_NAMES = {
+    "comparison": (
+        "compare_images",
+        "compare_steps",
+    ),
+    "config": (
+        "EnhanceConfig",
+        "EnhancerConfig",
+        "GenerateConfig",
+        "ImportConfig",
+        "MicroscopeConfig",
+        "TrainConfig",
+    ),
+    "demo": ("demo_steps",),
+    "diffusion": (
+        "DiffusionModel",
+        "generate_steps",
+    ),
+    "diffusion_training": ("train_steps",),
+    "enhanced_field": ("EnhancedField",),
+    "enhancer": (
+        "Enhancement",
+        "Enhancer",
+        "enhance_steps",
+    ),
+    "enhancer_training": ("train_enhancer_steps",),
+    "files": (
+        "read_image",
+        "read_images",
+        "write_image",
+    ),
+    "images": ("Image",),
+    "model_folder": ("ModelFolderError",),
+    "models": (
+        "list_models",
+        "load_diffusion_model",
+        "load_enhancer",
+    ),
+    "progress": (
+        "Generated",
+        "Note",
+        "Preview",
+        "Progress",
+        "TileDone",
+        "run",
+    ),
+    "reference_checkpoint": (
+        "CheckpointError",
+        "import_checkpoint",
+    ),
+    "resolution": (
+        "decorrelation_analysis",
+        "fourier_ring_correlation",
+        "single_image_frc",
+    ),
+    "structures": ("simulate",),
+    "training": ("TrainingDivergedError",),
 }
+_ROOMS = {name: room for room, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "DiffusionModel",
-    "EnhanceConfig",
-    "EnhancedField",
-    "Enhancer",
-    "EnhancerConfig",
-    "GenerateConfig",
-    "Image",
-    "ImportConfig",
-    "MicroscopeConfig",
-    "TrainConfig",
-    "__version__",
-    "compare_images",
-    "decorrelation_analysis",
-    "fourier_ring_correlation",
-    "import_checkpoint",
-    "list_models",
-    "load_diffusion_model",
-    "load_enhancer",
-    "read_image",
-    "read_images",
-    "simulate",
-    "single_image_frc",
-    "write_image",
-]
+__all__ = ["__version__", *_ROOMS]
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its room, and read the version only when it is asked for (PEP 562)."""
+    """Load a public name from its room, and read the version, when it is first asked for (PEP 562)."""
     if name == "__version__":
-        return _version()
-    if name in _ROOMS:
-        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = _version()
+    elif name in _ROOMS:
+        value = getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def _version() -> str:

@@ -84,13 +84,14 @@ class DiffusionModel:
         images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
         *,
         start: DiffusionModel | Literal["default"] | None = "default",
+        pixel_size: float | None = None,
         **settings: Any,
     ) -> DiffusionModel:
         """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
 
         `start` is a model to begin from, None to begin from nothing; by default it is the bundled
-        `simulated-filaments`. `settings` are the fields of `TrainConfig`:
-        `DiffusionModel.train([storm], minutes=15, seed=1)`.
+        `simulated-filaments`. `pixel_size`, in nm, replaces that of the images. `settings` are the fields of
+        `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
         """
         from .diffusion_training import train_steps
         from .models import default_start
@@ -98,7 +99,7 @@ class DiffusionModel:
         config = TrainConfig(**settings)
         begin = default_start(config.channels) if start == "default" else start
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(train_steps(as_images(images), config, start=begin, stop=stop), report)
+            return run(train_steps(as_images(images, pixel_size), config, start=begin, stop=stop), report)
 
     def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
         """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.

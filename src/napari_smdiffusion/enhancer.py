@@ -135,8 +135,8 @@ class Enhancer:
     ) -> Enhancer:
         """Train on super-resolution images with a progress bar; Ctrl-C stops and keeps the enhancer.
 
-        `settings` are the fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=5)`. See
-        `enhancer_training.train_enhancer_steps` for the others.
+        `pixel_size`, in nm, replaces that of the images. `settings` are the fields of `EnhancerConfig`:
+        `Enhancer.train(fields, upscale=5, minutes=5)`. See `train_enhancer_steps` for the others.
         """
         from .enhancer_training import train_enhancer_steps
 

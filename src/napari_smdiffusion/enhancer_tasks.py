@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from .compute import autocast, generator
-from .config import MicroscopeConfig
 from .enhancer import BRIGHT, DARK, Levels, Pixels, widefield_levels
 from .microscope import Optics, draw_optics, mean_widefield, photographed
 from .patches import draw_patches, symmetry
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .config import EnhancerConfig
+    from .config import EnhancerConfig, MicroscopeConfig
     from .images import Image
 
 _BRIGHT_SHARP = 99.8  # percentile that counts as bright in a super-resolution image, where structure is sparse
@@ -32,18 +31,61 @@ LEAST = 16  # widefield pixels of a side of a patch
 
 
 @dataclass(frozen=True)
+class Part:
+    """A window of a plane of the images, and how often it is drawn from; `field` is the same where the field may be."""
+
+    plane: int
+    window: tuple[slice, slice]
+    chance: float
+    field: int = 0
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where patches of `size`² pixels come from: `parts` of the planes (Y, X) of super-resolution images."""
+
+    planes: Sequence[Pixels]
+    parts: Sequence[Part]
+    size: int
+
+    @classmethod
+    def of(cls, planes: Sequence[Pixels], parts: Sequence[Part], config: EnhancerConfig) -> Windows:
+        """Return windows with the largest patches that fit into all parts."""
+        return cls(planes, parts, _whole_patch([planes[part.plane][part.window] for part in parts], config))
+
+    def draw(self, count: int, rng: np.random.Generator) -> Pixels:
+        """Draw patches, (N, size, size)."""
+        windows = [self.planes[part.plane][part.window] for part in self.parts]
+        return draw_patches(windows, self.size, count, rng, [part.chance for part in self.parts])
+
+
+def _whole_patch(planes: Sequence[Pixels], config: EnhancerConfig) -> int:
+    """Return the largest patch, at most `config.patch`, that fits all planes and is made of whole widefield pixels."""
+    largest = min(config.patch, *(min(plane.shape) for plane in planes))
+    size: int = largest // config.upscale * config.upscale
+    if size < LEAST * config.upscale:
+        raise ValueError(
+            f"Patches of {largest} pixels hold fewer than {LEAST} widefield pixels at factor {config.upscale}: "
+            "give larger images or a larger patch, or choose a smaller factor."
+        )
+    return size
+
+
+@dataclass(frozen=True)
 class EnhancerTask(ABC):
     """The task of an enhancer: patches of super-resolution images and their widefield images, in network units.
 
-    `planes` are the super-resolution images, `sharp_levels` their levels.
+    `windows` are those of the super-resolution images, `sharp_levels` their levels.
     """
 
-    planes: Sequence[Pixels]
+    windows: Windows
     config: EnhancerConfig
     sharp_levels: Levels
-    parts: Sequence[Part] = ()
-    size: int = 0
-    stage: str = "training the enhancer"
+
+    @property
+    def stage(self) -> str:
+        """What progress is reported as."""
+        return "training the enhancer"
 
     @abstractmethod
     def draw(self, step: int) -> Batch:
@@ -51,8 +93,7 @@ class EnhancerTask(ABC):
 
     def of(self, parts: Sequence[Part]) -> Self:
         """Return the task with patches from other parts of the planes."""
-        size = _whole_patch([self.planes[part.plane][part.window] for part in parts], self.config)
-        return replace(self, parts=parts, size=size)
+        return replace(self, windows=Windows.of(self.windows.planes, parts, self.config))
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the mean squared difference of each image, (B,)."""
@@ -79,16 +120,6 @@ def plane_chances(images: Sequence[Image], weights: Sequence[float] | None) -> l
     if len(weights) != len(images) or min(weights) < 0 or not sum(weights) > 0:
         raise ValueError(f"weights {list(weights)} must be one number of at least 0 for each of {len(images)} images.")
     return [w / len(image) for image, w in zip(images, weights, strict=True) for _ in range(len(image))]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A window of a plane of the images, and how often it is drawn from; `field` is the same where the field may be."""
-
-    plane: int
-    window: tuple[slice, slice]
-    chance: float
-    field: int = 0
 
 
 def kept_apart(
@@ -156,51 +187,49 @@ def simulation_task(
     # Each image has levels of its own, so that sources in different units can be mixed; results are in the first's.
     levels = [_sharp_levels(list(image.pixels)) for image in images]
     scaled = [own.scale(plane) for own, image in zip(levels, images, strict=True) for plane in image.pixels]
-    task = _Simulation(scaled, config, levels[0], microscope=microscope, pixel_size=pixel_size).of(parts)
+    windows = Windows.of(scaled, parts, config)
     # What a whole field of the simulated widefield has as dark and bright: many patches stand for a field.
-    many = task.without_noise(_SIMULATED, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
+    scenes = _Scenes(windows, config, microscope, pixel_size)
+    many = scenes.draw(_SIMULATED, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
     dark, bright = (float(v) for v in np.percentile(many.numpy(), (DARK, BRIGHT)))
     if not 0 <= dark < bright:
         raise ValueError("There is hardly anything in the super-resolution images: give images with more in them.")
-    return replace(task, widefield_levels=Levels(dark, bright))
+    return _Simulation(windows, config, levels[0], microscope, pixel_size, Levels(dark, bright))
 
 
-def _whole_patch(planes: Sequence[Pixels], config: EnhancerConfig) -> int:
-    """Return the largest patch, at most `config.patch`, that fits all planes and is made of whole widefield pixels."""
-    largest = min(config.patch, *(min(plane.shape) for plane in planes))
-    size: int = largest // config.upscale * config.upscale
-    if size < LEAST * config.upscale:
-        raise ValueError(
-            f"Patches of {largest} pixels hold fewer than {LEAST} widefield pixels at factor {config.upscale}: "
-            "give larger images or a larger patch, or choose a smaller factor."
-        )
-    return size
+@dataclass(frozen=True)
+class _Scenes:
+    """Patches of super-resolution images, and the light of them that the simulated microscope gathers."""
+
+    windows: Windows
+    config: EnhancerConfig
+    microscope: MicroscopeConfig
+    pixel_size: float
+
+    def draw(
+        self, count: int, rng: np.random.Generator, random: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, Optics]:
+        """Draw patches (B, 1, Y, X), optics, and what reaches the camera through them, (B, 1, Y/f, X/f)."""
+        side = max(1, self.config.patch // self.windows.size)
+        sharp = torch.from_numpy(_mosaics(self.windows.draw(count * side**2, rng), side))[:, None]
+        optics = draw_optics(self.microscope, count, self.pixel_size, self.config.upscale, random)
+        return sharp, mean_widefield(sharp.clamp(min=0), optics, self.config.upscale), optics
 
 
 @dataclass(frozen=True)
 class _Simulation(EnhancerTask):
     """Patches, and what the simulated microscope makes of them, drawn anew at every step."""
 
-    microscope: MicroscopeConfig = field(default_factory=MicroscopeConfig)
-    pixel_size: float = 1.0
-    widefield_levels: Levels = field(default_factory=lambda: Levels(0.0, 1.0))
-
-    def without_noise(
-        self, count: int, rng: np.random.Generator, random: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, Optics]:
-        """Draw patches (B, 1, Y, X), optics, and what reaches the camera through them, (B, 1, Y/f, X/f)."""
-        side = max(1, self.config.patch // self.size)
-        windows = [self.planes[part.plane][part.window] for part in self.parts]
-        drawn = draw_patches(windows, self.size, count * side**2, rng, [part.chance for part in self.parts])
-        sharp = torch.from_numpy(_mosaics(drawn, side))[:, None]
-        optics = draw_optics(self.microscope, count, self.pixel_size, self.config.upscale, random)
-        return sharp, mean_widefield(sharp.clamp(min=0), optics, self.config.upscale), optics
+    microscope: MicroscopeConfig
+    pixel_size: float
+    widefield_levels: Levels
 
     def imaged(
         self, count: int, rng: np.random.Generator, random: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw patches (B, 1, Y, X) and their widefield images (B, 1, Y/f, X/f), dark about 0 and bright about 1."""
-        sharp, mean, optics = self.without_noise(count, rng, random)
+        scenes = _Scenes(self.windows, self.config, self.microscope, self.pixel_size)
+        sharp, mean, optics = scenes.draw(count, rng, random)
         levels = self.widefield_levels
         counts = photographed(mean / levels.bright, optics, self.microscope, random)
         # The light level and the background are known here; in a real image its own levels stand for them.
@@ -235,21 +264,22 @@ def _jittered(camera: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 class _RegisteredPairs(EnhancerTask):
     """Real pairs: the same window of both images, the widefield one from `coarse`."""
 
-    coarse: Sequence[Pixels] = ()
+    coarse: Sequence[Pixels]
 
     def draw(self, step: int) -> Batch:
         rng = np.random.default_rng([self.config.seed, 2, step])
         count, f = self.config.batch, self.config.upscale
-        side = self.size // f
+        planes, parts, size = self.windows.planes, self.windows.parts, self.windows.size
+        side = size // f
         coarse = np.empty((count, 1, side, side), np.float32)
-        fine = np.empty((count, 1, self.size, self.size), np.float32)
-        chances = np.array([part.chance for part in self.parts])
-        for i, which in enumerate(rng.choice(len(self.parts), count, p=chances / chances.sum())):
-            part = self.parts[which]
+        fine = np.empty((count, 1, size, size), np.float32)
+        chances = np.array([part.chance for part in parts])
+        for i, which in enumerate(rng.choice(len(parts), count, p=chances / chances.sum())):
+            part = parts[which]
             y, x = (int(rng.integers(s.start // f, s.stop // f - side + 1)) for s in part.window)
             k = int(rng.integers(8))
             coarse[i, 0] = symmetry(self.coarse[part.plane][y : y + side, x : x + side], k)
-            fine[i, 0] = symmetry(self.planes[part.plane][y * f : (y + side) * f, x * f : (x + side) * f], k)
+            fine[i, 0] = symmetry(planes[part.plane][y * f : (y + side) * f, x * f : (x + side) * f], k)
         return Batch((torch.from_numpy(coarse), torch.from_numpy(fine)))
 
 
@@ -258,4 +288,5 @@ def pairs_task(pairs: Sequence[tuple[Image, Image]], parts: Sequence[Part], conf
     fine = [plane for _, image in pairs for plane in image.pixels]
     levels = _sharp_levels(fine)
     coarse = [widefield_levels(image).scale(plane) for image, _ in pairs for plane in image.pixels]
-    return _RegisteredPairs([levels.scale(plane) for plane in fine], config, levels, coarse=coarse).of(parts)
+    windows = Windows.of([levels.scale(plane) for plane in fine], parts, config)
+    return _RegisteredPairs(windows, config, levels, coarse)
