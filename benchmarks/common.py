@@ -121,6 +121,22 @@ def save(name: str, result: dict[str, Any]) -> None:
     _write(name, {**result, "machine": stamp()})
 
 
+def loaded(name: str) -> dict[str, Any] | None:
+    """Return a result, or None where it was not measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def where(*results: dict[str, Any]) -> str:
+    """Say on which machine and when: of results that were measured one by one, each machine and day once."""
+    said = []
+    for result in results:
+        m = result["machine"]
+        of = f" (commit {m['commit']})" if "commit" in m else ""
+        said.append(f"{m['processor']}, {m['cores']} cores, Python {m['python']}, torch {m['torch']}, {m['date']}{of}")
+    return "; ".join(dict.fromkeys(said)) + "."
+
+
 def entries(name: str) -> dict[str, dict[str, Any]]:
     """Return what was measured before of a result whose entries are measured one by one, each with its machine."""
     path = RESULTS / f"{name}.json"

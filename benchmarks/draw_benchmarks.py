@@ -5,12 +5,16 @@ python benchmarks/draw_benchmarks.py
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common import PICTURES, RESULTS, ROOT
+from common import PICTURES, ROOT, entries, loaded, where
 from draw_claims import interval, table
+from draw_limits import limits
 from napari_smdiffusion.pictures import new_figure, save_figure
+from solver_steps import curve_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEFORE = """# Benchmarks
@@ -18,20 +22,8 @@ BEFORE = """# Benchmarks
 Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`; each names the machine, the
 versions and the date it was measured on. The two scripts that compare with another program make its environment
 themselves, from PyPI, and run both in one go on one machine. Speeds were measured with nothing beside them, once or a
-few times, as each script says: repeat it on your machine before you rely on a factor.
+few times, as each script says: repeat it on your machine before you rely on a factor. {gpu}
 """
-
-
-def loaded(name: str) -> dict[str, Any] | None:
-    """Return a result, or None where it was not measured."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def where(result: dict[str, Any]) -> str:
-    """Say on which machine and when."""
-    m = result["machine"]
-    return f"{m['processor']}, {m['cores']} cores, Python {m['python']}, torch {m['torch']}, {m['date']}."
 
 
 def reference() -> str:
@@ -44,32 +36,74 @@ def reference() -> str:
         if isinstance(one, dict) and "ratio" in one:
             what, size = name.split("_")
             unit = "training step, per image" if what == "train" else "drawing, per image"
-            cells = (f"{one[who]['seconds']:.3g} s ({one[who]['megabytes']:,} MB)" for who in ("reference", "ours"))
-            rows.append((f"{unit}, {size} px", *cells, f"{one['ratio']:,.0f}"))
+            cells = [
+                f"{one[who]['seconds']:.3g} s ({one[who]['megabytes']:,} MB)" if who in one else ""
+                for who in ("reference", "imported", "ours")
+            ]
+            ratios = (one.get("ratio_imported"), one["ratio"])
+            rows.append((f"{unit}, {size} px", *cells, *("" if ratio is None else f"{ratio:,.0f}" for ratio in ratios)))
+    reference, ours = result["generate_128"]["reference"], result["generate_128"]["ours"]
+    together = 10 if "all" in reference else 4
     parts = [
         "## Against the paper's own code\n",
-        "    python benchmarks/against_reference.py --only speed\n",
+        "    python benchmarks/against_reference.py\n",
         where(result)
         + " improved_diffusion_for_SMLM 0.3.0 with its own defaults: 1000 evaluations of its network for an image "
-        "(4 for each of 4 images drawn at once were timed), batch of 10 in training; ours "
-        f"{result['solver_steps']}, of 16 images drawn at once, batch of 16, bfloat16. Memory is the highest resident "
-        "set of the process.\n",
-        table(("", "reference", "ours", "times quicker"), rows),
+        f"(4 for each of {together} images drawn at once were timed), batch of 10 in training; ours "
+        f"{result['solver_steps']}, of 16 images of which the first is drawn alone, batch of 16, bfloat16"
+        + (f"; {ours['threads']} threads" if "threads" in ours else "")
+        + ". Imported: the same network as the reference's, drawn by our solver in 20 steps and in float32. Memory is "
+        "the highest resident set of the process.\n",
+        table(("", "reference", "imported", "ours", "imported, times quicker", "ours, times quicker"), rows),
     ]
-    judged = [(who, loaded(f"against_reference_{who}")) for who in ("theirs", "ours")]
+    return "\n".join([*parts, *_after_equal_time(), *_imported_steps()])
+
+
+def _after_equal_time() -> list[str]:
+    """Tabulate realism after the same time of training."""
+    found = {who: one for who in ("theirs", "ours") if (one := loaded(f"against_reference_{who}")) is not None}
+    if not found:
+        return []
+    programs = {"theirs": "reference, imported", "ours": "ours"}
     rows = [
-        (name.replace("_", " "), one["steps"], f"{one['realism']['score']:.3f}", f"{one['auc']:.2f}")
-        for _, found in judged
-        if found is not None
-        for name, one in found.items()
-        if name != "machine"
+        (programs[who], name.replace("_", " ").removeprefix("reference "), one["steps"], one["evaluations"],
+         _score(one["realism"]), interval(one["auc"]))
+        for who, result in found.items()
+        for name, one in result["models"].items()
+    ]  # fmt: skip
+    one = next(iter(found.values()))
+    floor = interval(one["two_halves"])
+    return [
+        f"\nAfter the same time of training at 128 px ({where(*found.values())[:-1]}), {one['patches']} patches each "
+        "against the columns that all were trained on: realism score with its 90 % interval, and the AUC of three "
+        f"classifiers; two halves of these columns are told apart with {floor}. The reference's raw weights are drawn "
+        "by our solver, not by its own 1000 evaluations, and its average is left out, which hardly left the untrained "
+        "network. The intensities it was given are stretched, all alike, and those of its images scaled back. What is "
+        "called pretrained began from the bundled model of simulated filaments, which took about two hours more and "
+        "saw no experimental image. 64 and 256 px are not compared: at 256 the reference does no more than 60 steps in "
+        "half an hour.\n",
+        table(("program", "training", "steps", "evaluations for an image", "realism", "AUC"), rows),
     ]
-    if rows:
-        parts += [
-            "\nRealism of 96 patches of 128 px after the same time:\n",
-            table(("", "steps", "score", "AUC"), rows),
-        ]
-    return "\n".join(parts)
+
+
+def _imported_steps() -> list[str]:
+    """Tabulate realism of the imported reference against the number of steps."""
+    result = loaded("against_reference_steps")
+    if result is None:
+        return []
+    rows = [
+        (steps, _score(one["realism"]), f"{100 * one['difference']:.0f} %")
+        for steps, one in sorted(result["curve"].items(), key=lambda item: int(item[0]))
+    ]
+    return [
+        f"\nThe network of the reference after {result['steps']} steps of training, {result['patches']} patches drawn "
+        f"by our solver from the same noise, and how far they are from those of 64 steps ({where(result)[:-1]}):\n",
+        table(("steps of the solver", "realism", "difference"), rows),
+    ]
+
+
+def _score(realism: dict[str, float]) -> str:
+    return f"{realism['score']:.3f} ({realism['score_low']:.3f} to {realism['score_high']:.3f})"
 
 
 def care() -> str:
@@ -103,19 +137,43 @@ def care() -> str:
         axes.set(xlabel="minutes of training", ylabel="PSNR, dB", title=f"{kind} widefield image, {how}")
     axes.legend(frameon=False)
     save_figure(figure, PICTURES / "against_care.png")
+    marks = {who: " ".join(mark for mark in result[who]["curve"] if "mse" not in mark) for who in ("care", "ours")}
+    command = f"    python benchmarks/against_care.py --minutes {marks['care']} --our-minutes {marks['ours']}\n"
     header = ("", "updates", "PSNR", "correlation", "blurred", "real, blurred", "real, registered")
     return "\n".join(
         [
             "## The enhancer against CARE\n",
-            "    python benchmarks/against_care.py --minutes 0.5 1 2\n",
+            command,
             f"{where(result)} csbdeep {result['care']['version']}, TensorFlow {result['care']['tensorflow']}. Both "
             "learn from the same 400 pairs in their 8 symmetries, anew for each time. The first columns are of a "
-            "simulated widefield image of the test columns, the last two of the real one (blurred).\n",
+            "simulated widefield image of the test columns, the last two of the real one (blurred). Ours computes in "
+            "bfloat16, CARE in float32, in training and in enhancing.\n",
             table(header, rows),
+            *_to_equal_psnr(result),
             "\n![Learning curves](images/against_care.png)\n",
             _enhancing(),
         ]
     )
+
+
+def _to_equal_psnr(result: dict[str, Any]) -> list[str]:
+    """Say how long ours takes to what CARE reaches, and what a patch and a pixel take."""
+    if "equal" not in result:
+        return []
+    equal, (care, ours) = result["equal"], (result[who]["training"] for who in ("care", "ours"))
+    least = {"at most": "at least ", "more than": "less than "}.get(equal["ours_is"], "")
+    said = [
+        f"To the best PSNR of CARE on the simulated image, {equal['psnr']:.2f} dB after {equal['care_minutes']:g} "
+        f"minutes, ours takes {equal['ours_is']} {60 * equal['ours_minutes']:.0f} s: {least}{equal['ratio']:.0f} times "
+        "less."
+    ]
+    said += [
+        f"A patch of {one['side']}² pixels takes {who} {1000 * one['seconds_a_patch']:.1f} ms of training, a pixel "
+        f"{1e9 * one['seconds_a_pixel']:.0f} ns."
+        for who, one in (("CARE", care), ("ours", ours))
+    ]
+    times, pixels = (care[key] / ours[key] for key in ("seconds_a_patch", "seconds_a_pixel"))
+    return ["\n" + " ".join(said) + f" Ours is {times:.0f} times quicker by the patch, {pixels:.0f} by the pixel."]
 
 
 def _enhancing() -> str:
@@ -144,76 +202,44 @@ def start_up() -> str:
         for name, one in result.items()
         if name != "machine"
     ]  # fmt: skip
-    cold = loaded("speed") or {}
-    rows += [
-        ("from a cold command line", "", f"{one['value']:.1f} s") for key, one in cold.items() if "cold command" in key
-    ]
+    cold = {key: one for key, one in entries("speed").items() if "cold command" in key}
+    rows += [("from a cold command line", "", f"{one['value']:.1f} s") for one in cold.values()]
     parts = [
         "## The first image",
         "    python benchmarks/start_up.py && python benchmarks/speed.py cold",
-        f"{where(result)} Seconds until an image is shown, still being denoised, and until it is finished: 512 pixels "
-        "in the dock, medians of three, and 128 on the command line, once.",
+        f"{where(result, *cold.values())} Seconds until an image is shown, still being denoised, and until it is "
+        "finished: 512 pixels in the dock, medians of three, and 128 on the command line, once.",
         table(("", "shown", "finished"), rows),
     ]
     return "\n\n".join(parts)
 
 
-def limits() -> str:
-    """Tabulate which part of the peak is reached, where the time goes, and how cost grows."""
-    result = loaded("limits")
-    if result is None:
-        return ""
-    stages = {name: one for name, one in result.items() if isinstance(one, dict) and "fraction_of_peak" in one}
-    rows = [
-        (name, f"{one['seconds']:.3g} s", f"{one['gigaflop']:.0f}", f"{100 * one['fraction_of_peak']:.0f} %",
-         _longest(one["operators"]))
-        for name, one in stages.items()
-    ]  # fmt: skip
-    peaks = result["peak_gigaflops"]
-    parts = [
-        "## How near to the limit",
-        "    python benchmarks/limits.py",
-        f"{where(result)} The peak, the best product of two 2048² matrices, is {peaks['float32']:.0f} · 10⁹ operations "
-        f"a second in float32 and {peaks['bfloat16']:.0f} in bfloat16; the fractions are of that in "
-        f"{result['precision']}. Operations are counted by torch: multiplications and additions of convolutions, "
-        "matrix products and attention.",
-        table(("", "time", "10⁹ operations", "of the peak", "the operators that take longest"), rows),
-        "How the cost grows:",
-    ]
-    for name, one in result["growth"].items():
-        parts.append(f"- {name}: " + ", ".join(f"{key}: {_time(value)}" for key, value in one.items()))
-    return "\n\n".join(parts[:5]) + "\n\n" + "\n".join(parts[5:])
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
-
-
-def _longest(operators: dict[str, float], most: int = 4) -> str:
-    first = list(operators.items())[:most]
-    return ", ".join(f"{name.removeprefix('aten::')} {100 * share:.0f} %" for name, share in first)
-
-
 def solver_steps() -> str:
     """Tabulate realism against the number of steps."""
-    result = loaded("solver_steps")
-    if result is None:
+    result = entries("solver_steps")
+    if not result:
         return ""
     rows = [
-        (name, steps, f"{one['score']:.3f} ({one['score_low']:.3f} to {one['score_high']:.3f})", f"{one['auc']:.2f}",
+        (name, steps, _score(one), f"{one['auc']:.2f}", _each(one.get("auc_of_64_steps", ())),
          f"{100 * one['difference']:.0f} %")
-        for name, curve in result.items() if name != "machine"
-        for steps, one in sorted(curve.items(), key=lambda item: int(item[0]))
+        for name, measured in result.items()
+        for steps, one in sorted(curve_of(measured).items(), key=lambda item: int(item[0]))
     ]  # fmt: skip
     parts = [
         "## How many steps an image needs",
-        "    python benchmarks/solver_steps.py",
-        f"{where(result)} The same 400 patches with each number of steps: realism score with its 90 % interval, AUC of "
-        "the classifier, and how far they are from those of 64 steps, relative to their standard deviation.",
-        table(("model", "steps", "realism", "AUC", "difference"), rows),
+        f"    python benchmarks/solver_steps.py {' '.join(result)}",
+        f"{where(*result.values())} 400 patches from the same noise with each number of steps: realism score with its "
+        "90 % interval; AUC of the classifier, against experimental ones; AUC of two classifiers against patches of 64 "
+        "steps and other noise, where 0.5 ± 0.04 is chance; and how far they are from those of 64 steps and the same "
+        "noise, relative to their standard deviation.",
+        table(("model", "steps", "realism", "AUC", "told from 64 steps", "difference"), rows),
         "![Realism against the number of steps](images/solver_steps.png)",
     ]
     return "\n\n".join(parts)
+
+
+def _each(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
 
 
 def large_field() -> str:
@@ -221,18 +247,29 @@ def large_field() -> str:
     result = loaded("large_field")
     if result is None:
         return ""
-    seams, again = result["seams"], result["repetition"]
-    parts = [
-        "## Large fields",
-        "    python benchmarks/large_field.py",
-        f"{where(result)} {result['size']}² pixels in {result['seconds'] / 60:.1f} minutes, at most "
-        f"{result['peak_memory_gb']:.2f} GB. Differences of neighbouring pixels across the borders of windows "
-        f"are {seams['at_borders_mean']:.3f} of those across the lines around them, {seams['at_borders_most']:.3f} at "
-        f"most; one in 100 of all lines reaches {seams['all_lines_99']:.3f}. Patches of a quarter of it correlate with "
-        f"other places of that quarter by {again['generated']['median']:.2f} (median), "
-        f"{again['generated']['highest']:.2f} at most; those of the experimental image with its "
-        f"other places by {again['experimental']['median']:.2f} and {again['experimental']['highest']:.2f}.",
-    ]
+    fields = result.get("fields") or {"microtubules": result}
+    searched = "all of it" if "fields" in result else "a quarter of it"
+    parts = ["## Large fields", "    python benchmarks/large_field.py", where(result)]
+    for structure, one in fields.items():
+        seams, again = one["seams"], one["repetition"]
+        memory = f", at most {one['peak_memory_gb']:.2f} GB" if "peak_memory_gb" in one else ""
+        said = (
+            f"{structure.capitalize()}: {result['size']}² pixels in {one['seconds'] / 60:.1f} minutes{memory}. "
+            f"Differences of neighbouring pixels across the borders of windows are {seams['at_borders_mean']:.3f} of "
+            f"those across the lines around them, {seams['at_borders_most']:.3f} at most; one in 100 of all lines "
+            f"reaches {seams['all_lines_99']:.3f}."
+        )
+        if "overlaps" in one:
+            kept = one["overlaps"]
+            said += (
+                f" Where windows overlap the variance is {kept['variance_kept']:.3f} of what it is in a field made in "
+                f"one window; windows not denoised together would keep {kept['variance_kept_by_strangers']:.2f}."
+            )
+        parts.append(
+            f"{said} Patches correlate with other places of {searched} by {again['generated']['median']:.2f} (median), "
+            f"{again['generated']['highest']:.2f} at most; those of the experimental image with its other places by "
+            f"{again['experimental']['median']:.2f} and {again['experimental']['highest']:.2f}."
+        )
     return "\n\n".join(parts)
 
 
@@ -241,19 +278,19 @@ def fine_tuning() -> str:
     result = loaded("fine_tuning")
     if result is None:
         return ""
-    names = [name for name in result if name not in ("machine", "minutes")]
-    levels = list(result[names[0]][0]["loss"])
+    measured = result["measured"]
+    levels = list(next(iter(measured.values()))[0]["loss"])
     rows = [
-        (name, len(result[name]), *(interval((one["loss"][level] for one in result[name]), 3) for level in levels),
-         interval(one["realism"] for one in result[name]), interval(one["auc"] for one in result[name]))
-        for name in names
+        (name, len(seeds), *(interval((one["loss"][level] for one in seeds), 3) for level in levels),
+         interval(one["realism"] for one in seeds))
+        for name, seeds in measured.items()
     ]  # fmt: skip
     parts = [
         "## Beginning from a model that ships",
         "    python benchmarks/fine_tuning.py",
         f"{where(result)} Mitochondria, as many steps as {result['minutes']} minutes have; loss on the held-out part "
-        "at three levels of noise, realism score and AUC; intervals of 95 % over seeds.",
-        table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism", "AUC"), rows),
+        f"at three levels of noise, and realism score of {result['patches']} patches; intervals of 95 % over seeds.",
+        table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism"), rows),
     ]
     return "\n\n".join(parts)
 
@@ -261,4 +298,8 @@ def fine_tuning() -> str:
 PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, limits)
 
 if __name__ == "__main__":
-    PAGE.write_text("\n".join([BEFORE, *(part + "\n" for one in PARTS if (part := one()))]), encoding="utf-8")
+    on_gpu = loaded("limits_cuda") is not None
+    gpu = "Nothing but the limits was measured on a GPU." if on_gpu else "Nothing was measured on a GPU."
+    PAGE.write_text(
+        "\n".join([BEFORE.format(gpu=gpu), *(part + "\n" for one in PARTS if (part := one()))]), encoding="utf-8"
+    )

@@ -1,0 +1,103 @@
+"""The part of docs/benchmarks.md on what `limits.py` measured, and its figure; drawn by `draw_benchmarks.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common import PICTURES, loaded, where
+from draw_claims import table
+from napari_smdiffusion.pictures import new_figure, save_figure
+
+
+def limits() -> str:
+    """Tabulate which part of the peak is reached, where the time goes, and how cost grows."""
+    parts = [_limits(name, result) for name in ("limits", "limits_cuda") if (result := loaded(name)) is not None]
+    return "\n\n".join(["## How near to the limit", "    python benchmarks/limits.py", *parts]) if parts else ""
+
+
+def _limits(name: str, result: dict[str, Any]) -> str:
+    stages = result.get("stages") or {
+        stage: {**one, result["precision"]: one}
+        for stage, one in result.items()
+        if isinstance(one, dict) and "fraction_of_peak" in one
+    }
+    used, peaks = result["precision"], result["peak_gigaflops"]
+    rows = [
+        (stage, kind, f"{one[kind]['seconds']:.3g} s",
+         f"{one['images'] / one[kind]['seconds']:.3g}" if "images" in one else "", f"{one['gigaflop']:.0f}",
+         f"{100 * one[kind]['fraction_of_peak']:.0f} %", _longest(one["operators"]) if kind == used else "")
+        for stage, one in stages.items()
+        for kind in peaks
+        if kind in one
+    ]  # fmt: skip
+    device = f"{result['device']}. " if result.get("device", "cpu") != "cpu" else ""
+    parts = [
+        f"{where(result)} {device}The peak, the best product of two large matrices, is {peaks['float32']:.0f} · 10⁹ "
+        f"operations a second in float32 and {peaks['bfloat16']:.0f} in bfloat16. Operations are counted by torch: "
+        "multiplications and additions of convolutions, matrix products and attention. The package computes in "
+        f"{used} on this machine.",
+        table(
+            (
+                "",
+                "precision",
+                "time",
+                "images a second",
+                "10⁹ operations",
+                "of the peak",
+                "the operators that take longest",
+            ),
+            rows,
+        ),
+        _growth(name, result["growth"]),
+        *_tried(loaded(name.replace("limits", "limits_tried"))),
+    ]
+    return "\n\n".join(parts)
+
+
+def _growth(name: str, growth: dict[str, dict[str, float]]) -> str:
+    """Draw how the cost grows: against size, number and width of the network."""
+    figure = new_figure(12, 3.6)
+    kinds = (("against its size", "pixels of a side"), ("against their number", "images drawn together"),
+             ("against the width", "width of the network"))  # fmt: skip
+    for axes, (kind, label) in zip(figure.subplots(1, 3), kinds, strict=True):
+        curves = {said.split(", against")[0]: curve for said, curve in growth.items() if kind in said}
+        ticks = list(dict.fromkeys(sorted((key for curve in curves.values() for key in curve), key=_number)))
+        for said, curve in curves.items():
+            axes.plot([ticks.index(key) for key in curve], [1000 * took for took in curve.values()], "o-", label=said)
+        axes.set(xlabel=label, ylabel="ms", xticks=range(len(ticks)), xticklabels=ticks, xlim=(-0.3, len(ticks) - 0.6))
+        if kind == "against its size":
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+        else:
+            axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=7)
+    save_figure(figure, PICTURES / f"{name}_growth.png")
+    return f"How the cost grows:\n\n![Cost against size, number and width](images/{name}_growth.png)"
+
+
+def _number(key: str) -> int:
+    return int(key) if key.isdigit() else 0
+
+
+def _tried(result: dict[str, Any] | None) -> list[str]:
+    """Say what torch.compile and other numbers of threads bring."""
+    if result is None:
+        return ["`torch.compile` and other numbers of threads were not measured on this machine."]
+    said = [
+        f"{name}: {_time(one['seconds'])}, with `torch.compile` {_time(one['compiled'])} "
+        f"({one['seconds'] / one['compiled']:.2f} times quicker) after a first call of {one['first_call']:.0f} s"
+        for name, one in result["compile"].items()
+    ]
+    for name, one in result["threads"].items():
+        took = (f"{_time(seconds)} with {count} thread{'s' * (count != '1')}" for count, seconds in one.items())
+        said.append(f"{name}: " + ", ".join(took))
+    return ["Tried (`python benchmarks/limits.py --only tried`):", "\n".join(f"- {line}" for line in said)]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _longest(operators: dict[str, float], most: int = 4) -> str:
+    first = list(operators.items())[:most]
+    return ", ".join(f"{name.removeprefix('aten::')} {100 * share:.0f} %" for name, share in first)
