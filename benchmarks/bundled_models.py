@@ -186,7 +186,7 @@ def patches(structure: str) -> Any:
     """Return the 400 patches that are judged, (400, SIZE, SIZE)."""
     path = WORK / structure / "patches.tif"
     if not path.exists():
-        model = DiffusionModel.load(WORK / structure / "diffusion")
+        model = DiffusionModel.load(shipped(structure))
         write_image(path, run(generate_steps(model, GenerateConfig(count=400, seed=2)), Reporter()))
     return read_image(path).pixels
 
