@@ -63,12 +63,12 @@ JUDGED = """
 
 Realism score {score:.3f} ({score_low:.3f} to {score_high:.3f}; 0: as near to the experimental patches it saw as these
 among themselves, 1: as far as the mathematical model); against the whole image, of which it saw a part, {whole:.3f},
-where experimental patches of that part have {seen:.3f}. Generated patches differ from each other {diversity:.2f} times
-as much as experimental ones, and cover {coverage:.2f} of what others of these do. A small classifier tells generated patches of 128 pixels from
-experimental ones of the whole image with an AUC of {auc:.2f} (0.5: it cannot; two halves of the experimental image:
-{auc_halves:.2f}). Of {looked_up} patches that were looked up in the training image {copies} fit better than chance
-allows; they correlate with it by {generated_median:.2f} (median of the nearest places), held-out experimental patches
-by {held_out_median:.2f}.
+where experimental patches of that part have {seen:.3f}. Generated patches differ from each other {diversity:.2f}
+times as much as experimental ones, and cover {coverage:.2f} of what others of these do. A small classifier tells
+generated patches of 128 pixels from experimental ones of the whole image with an AUC of {auc:.2f} (0.5: it cannot;
+two halves of the experimental image: {auc_halves:.2f}). Of {looked_up} patches that were looked up in the training
+image {copies} fit better than chance allows; they correlate with it by {generated_median:.2f} (median of the nearest
+places), held-out experimental patches by {held_out_median:.2f}.
 """
 TESTED_ON = """
 ## Tested on one real pair
