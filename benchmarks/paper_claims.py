@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, commit, machine, microtubules
+from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, apart, commit, machine, microtubules
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -67,7 +67,7 @@ from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import fourier_ring_correlation
 from napari_smdiffusion.restoration import linear_fit
 from napari_smdiffusion.sampling import STEPS
-from napari_smdiffusion.two_sample import FOLDS, two_sample_test
+from napari_smdiffusion.two_sample import two_sample_test
 from simulated_filaments import continuous_fields
 
 if TYPE_CHECKING:
@@ -167,25 +167,6 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
     """Return random windows of an image, which overlap."""
     return draw_patches(list(image.pixels), size, count, np.random.default_rng(seed))
-
-
-def apart(image: Image, size: int, count: int, seed: int) -> Pixels:
-    """Return random windows of an image none of which overlaps one that is in another fold of the classifier.
-
-    The plane is cut into cells a quarter larger than a window or more, which go to the folds in turn. So the classifier
-    knows no place again; it has also seen fewer places, and is a weaker one.
-    """
-    rng, plane = np.random.default_rng(seed), image.pixels[0]
-    rows, columns = (max(1, 4 * length // (5 * size)) for length in plane.shape)
-    cells: list[list[Pixels]] = [[] for _ in range(FOLDS)]
-    for i, band in enumerate(np.array_split(plane, rows)):
-        for j, cell in enumerate(np.array_split(band, columns, axis=1)):
-            cells[(i + j) % FOLDS].append(cell)
-    drawn = np.empty((count, size, size), np.float32)
-    for fold, of_it in enumerate(cells):
-        part = drawn[fold::FOLDS]
-        part[...] = draw_patches(of_it, size, len(part), rng)
-    return drawn
 
 
 # A
