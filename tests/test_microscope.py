@@ -9,8 +9,8 @@ from napari_smdiffusion.config import MicroscopeConfig
 from napari_smdiffusion.microscope import (
     Optics,
     binned,
+    convolved,
     draw_optics,
-    fine_slice,
     gaussian_blur,
     mean_widefield,
     photographed,
@@ -60,10 +60,36 @@ def test_defocus_widens_the_pupil_model():
         pupil_psf(1.4, 500, 20.0, 32)
 
 
+def test_each_image_is_blurred_by_its_own_function():
+    kernels = torch.rand(2, 5, 5, generator=generator(0))
+    kernels /= kernels.sum((1, 2), keepdim=True)
+    blurred = convolved(_point(15).repeat(2, 1, 1, 1), kernels)
+    torch.testing.assert_close(blurred[:, 0, 5:10, 5:10], kernels)
+    assert blurred.sum((1, 2, 3)).tolist() == pytest.approx([1, 1])
+    # A function that is wider than the image is cut.
+    assert convolved(torch.ones(2, 1, 4, 40), kernels.repeat_interleave(5, 1).repeat_interleave(5, 2)).shape[-2] == 4
+
+
+def test_the_model_of_the_pupil_is_asked_for():
+    images = torch.zeros(3, 1, 96, 96)
+    images[..., 48, 48] = 1
+    quiet = {"haze_range": (0.0, 0.0), "width_range": (1.0, 1.2), "wavelength": 600.0, "na": 1.2}
+    seen = {}
+    for psf, defocus in (("gaussian", 0.0), ("pupil", 0.0), ("pupil", 500.0)):
+        config = MicroscopeConfig(psf=psf, defocus=defocus, **quiet)
+        optics = draw_optics(config, 3, 20.0, 1, generator(4))
+        seen[psf, defocus] = mean_widefield(images, optics, 1)
+    gaussian, focused, defocused = seen.values()
+    # The same draws of the widths, and about the same function in focus.
+    assert float((gaussian - focused).abs().max()) < 0.25 * float(gaussian.max())
+    assert focused.sum((1, 2, 3)).tolist() == pytest.approx([1, 1, 1], abs=0.02)
+    assert (defocused.amax((1, 2, 3)) < 0.5 * focused.amax((1, 2, 3))).all()
+
+
 @pytest.mark.parametrize("factor", [1, 2, 3, 5])
 def test_widefield_pixels_lie_over_their_fine_pixels(factor):
     fine = torch.zeros(1, 1, 30, 30)
-    fine[..., fine_slice(slice(2, 3), factor), fine_slice(slice(4, 5), factor)] = 1
+    fine[..., 2 * factor : 3 * factor, 4 * factor : 5 * factor] = 1
     coarse = binned(fine, factor)
     assert coarse.shape[-1] == 30 // factor
     assert float(coarse[0, 0, 2, 4]) == 1

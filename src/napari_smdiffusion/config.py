@@ -169,6 +169,18 @@ class MicroscopeConfig(_Checked):
 
     na: float = setting(1.4, "numerical aperture of the objective", above=0, high=1.7)
     wavelength: float = setting(670.0, "emission wavelength", above=100, high=2000, unit="nm")
+    psf: str = setting(
+        "gaussian",
+        "point spread function: a Gaussian, or the scalar model of the pupil where the defocus is known",
+        choices=("gaussian", "pupil"),
+    )
+    defocus: float = setting(
+        0.0,
+        "distance of the structure from the plane of focus, for the model of the pupil",
+        low=0,
+        high=1000,
+        unit="nm",
+    )
     width_range: tuple[float, float] = setting(
         (0.85, 1.4), "width of the point spread function, relative to the in-focus one", above=0
     )

@@ -28,6 +28,9 @@ def psf_sigma(na: float, wavelength: float) -> float:
     return 0.225 * wavelength / na
 
 
+_INDEX = 1.515  # of the immersion oil and, as far as this model goes, of what is imaged
+
+
 def pupil_psf(na: float, wavelength: float, pixel_size: float, size: int, defocus: float = 0.0) -> torch.Tensor:
     """Scalar point spread function of a circular pupil in a medium of index 1.515.
 
@@ -47,16 +50,15 @@ def pupil_psf(na: float, wavelength: float, pixel_size: float, size: int, defocu
     """
     if size % 2 == 0:
         raise ValueError(f"size must be odd, so that the function has a middle pixel, not {size}.")
-    index = 1.515
-    if not 0 < na < index:
-        raise ValueError(f"na must lie between 0 and {index}, not {na}.")
+    if not 0 < na < _INDEX:
+        raise ValueError(f"na must lie between 0 and {_INDEX}, not {na}.")
     # The pupil is sampled on a grid twice as wide as the result, or the function would wrap around.
     grid = 2 * size + 1
     frequency = torch.fft.fftfreq(grid, pixel_size, dtype=torch.float64)
     squared = frequency[:, None] ** 2 + frequency[None, :] ** 2
     if (na / wavelength) > 0.5 / pixel_size:
         raise ValueError(f"pixels of {pixel_size:g} nm are too coarse for NA {na:g} at {wavelength:g} nm.")
-    along = torch.sqrt(torch.clamp((index / wavelength) ** 2 - squared, min=0))
+    along = torch.sqrt(torch.clamp((_INDEX / wavelength) ** 2 - squared, min=0))
     pupil = (squared <= (na / wavelength) ** 2) * torch.exp(2j * math.pi * defocus * along)
     spread = torch.fft.fftshift(torch.fft.ifft2(pupil).abs() ** 2)
     cut = spread[grid // 2 - size // 2 :, grid // 2 - size // 2 :][:size, :size]
@@ -81,25 +83,33 @@ def gaussian_blur(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return both.transpose(0, 1)
 
 
+def convolved(images: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+    """Blur each of (B, 1, Y, X) by its own of (B, K, K) kernels, K odd; the border is mirrored."""
+    whole, reach = kernels.shape[-1] // 2, min(kernels.shape[-1] // 2, min(images.shape[-2:]) - 1)
+    kept = slice(whole - reach, whole + reach + 1)
+    kernels = kernels[:, None, kept, kept]
+    kernels = kernels / kernels.sum((-2, -1), keepdim=True)
+    wide = F.pad(images, (reach,) * 4, mode="reflect")
+    size = wide.shape[-2:]
+    blurred: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(wide) * torch.fft.rfft2(kernels, s=size), s=size)
+    return blurred[..., 2 * reach :, 2 * reach :]
+
+
 def binned(images: torch.Tensor, factor: int) -> torch.Tensor:
     """Gather light into camera pixels: the mean over `factor` × `factor` fine pixels, (B, 1, Y, X) → (…, Y/f, X/f)."""
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
-def fine_slice(coarse: slice, factor: int) -> slice:
-    """Which fine pixels lie under the camera pixels of `coarse`."""
-    return slice(coarse.start * factor, coarse.stop * factor)
-
-
 @dataclass(frozen=True)
 class Optics:
-    """One draw of the microscope for each of B images; every field is (B,) float32."""
+    """One draw of the microscope for each of B images; every field is (B,) float32 but the last."""
 
     sigma: torch.Tensor  # of the point spread function, in fine pixels
     haze: torch.Tensor  # share of the light that is out of focus
     haze_sigma: torch.Tensor  # of the haze, in camera pixels
     photons: torch.Tensor  # in a camera pixel of intensity 1
     background: torch.Tensor  # relative to intensity 1
+    psf: torch.Tensor | None = None  # (B, K, K) in fine pixels, in place of the Gaussian
 
 
 def draw_optics(
@@ -111,13 +121,26 @@ def draw_optics(
         return limits[0] + (limits[1] - limits[0]) * torch.rand(batch, generator=generator)
 
     low, high = config.photons_range
+    width = uniform(config.width_range)
     return Optics(
-        sigma=psf_sigma(config.na, config.wavelength) / pixel_size * uniform(config.width_range),
+        sigma=psf_sigma(config.na, config.wavelength) / pixel_size * width,
         haze=uniform(config.haze_range),
         haze_sigma=uniform(config.haze_width_range) / (pixel_size * factor),
         # Light levels differ by factors, not by amounts.
         photons=torch.exp(uniform((math.log(low), math.log(high)))),
         background=uniform(config.background_range),
+        psf=_pupil_psfs(config, pixel_size, width) if config.psf == "pupil" else None,
+    )
+
+
+def _pupil_psfs(config: MicroscopeConfig, pixel_size: float, width: torch.Tensor) -> torch.Tensor:
+    """Return point spread functions of the pupil, (B, K, K), stretched by `width`, (B,)."""
+    slope = config.na / math.sqrt(max(_INDEX**2 - config.na**2, 1e-9))
+    # Three dark rings far, and beyond the cone of light at that defocus.
+    reach = (2 * config.wavelength / config.na + config.defocus * slope) * float(width.max())
+    size = 2 * math.ceil(reach / pixel_size) + 1
+    return torch.stack(
+        [pupil_psf(config.na, config.wavelength, pixel_size / float(w), size, config.defocus) for w in width]
     )
 
 
@@ -127,7 +150,8 @@ def mean_widefield(images: torch.Tensor, optics: Optics, factor: int) -> torch.T
     Haze comes from the image itself and from its neighbour in the batch, which stands for the structure above and
     below the plane that an image of the plane alone does not know.
     """
-    focused = binned(gaussian_blur(images, optics.sigma), factor)
+    seen = gaussian_blur(images, optics.sigma) if optics.psf is None else convolved(images, optics.psf)
+    focused = binned(seen, factor)
     around = 0.5 * (focused + focused.roll(1, 0))
     hazy = gaussian_blur(around, optics.haze_sigma)
     share = optics.haze[:, None, None, None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,7 @@ class MicroscopeFit:
 
         return replace(
             microscope,
+            psf="gaussian",  # whose width stands for all of the blur
             width_range=around(self.width),
             haze_range=around(self.haze, 0.95),
             haze_width_range=around(self.haze_width),
@@ -116,15 +117,56 @@ def fit_microscope(
     pixel_size = sharp[0].pixel_size
     if pixel_size is None:
         raise ValueError(f"{sharp[0].name} has no pixel size: give it in nm to fit the microscope.")
+    spectra = _spectra(widefield, sharp, upscale, pixel_size * upscale)
+    found, residual = _fitted(spectra, microscope)
+    # Shot noise has the variance of the counts: the mean light, and what lies under it, over the photons of bright.
+    under = float(np.mean(microscope.background_range))
+    photons = (spectra.light + under) / max(_variance(found.noise, spectra.side), 1e-9)
+    return MicroscopeFit(
+        found.width,
+        found.haze,
+        found.haze_width,
+        float(np.clip(photons, 5.0, 1e5)),
+        residual,
+        _contradiction(widefield, sharp[0], pixel_size * upscale, upscale),
+    )
+
+
+def _contradiction(widefield: Image, sharp: Image, wide: float, upscale: int) -> str:
+    if not widefield.pixel_size or abs(widefield.pixel_size / wide - 1) <= _OTHER_PIXELS:
+        return ""
+    return (
+        f" It was fitted as if its pixels were of {wide:.4g} nm, {upscale} times those of {sharp.name}, but "
+        f"{widefield.name} says {widefield.pixel_size:.4g} nm: correct the factor, unless the file is wrong."
+    )
+
+
+@dataclass(frozen=True)
+class _Spectra:
+    """Power spectra of the widefield image and of the structure, in the same rings.
+
+    Parameters
+    ----------
+    frequency
+        Of the rings, in 1/nm.
+    seen, emitted
+        Power of the widefield image and of the structure, both from 0, dark, to 1, bright.
+    light
+        Mean of the widefield image in these units.
+    side
+        Widefield pixels of a side of the patches.
+    """
+
+    frequency: Curve
+    seen: Curve
+    emitted: Curve
+    light: float
+    side: int
+
+
+def _spectra(widefield: Image, sharp: Sequence[Image], upscale: int, wide: float) -> _Spectra:
     side = _side(widefield, sharp, upscale)
     rings = int(side * _RINGS)
-    wide = pixel_size * upscale
-    contradiction = ""
-    if widefield.pixel_size and abs(widefield.pixel_size / wide - 1) > _OTHER_PIXELS:
-        contradiction = (
-            f" It was fitted as if its pixels were of {wide:.4g} nm, {upscale} times those of {sharp[0].name}, but "
-            f"{widefield.name} says {widefield.pixel_size:.4g} nm: correct the factor, unless the file is wrong."
-        )
     camera = _patches(widefield, 1, side)
     # Each image in units of its own mean light, so that those in other units count alike.
     structure = np.concatenate([_of_mean_1(_patches(image, upscale, side)) for image in sharp])
@@ -135,35 +177,51 @@ def fit_microscope(
     # The widefield image shows as much light.
     light = float((camera.mean() - dark) / (bright - dark))
     emitted = _spectrum((structure * light).astype(np.float32), rings)
-    frequency = (np.arange(rings) + 0.5) / rings * 0.5 / wide
+    return _Spectra((np.arange(rings) + 0.5) / rings * 0.5 / wide, seen, emitted, light, side)
+
+
+class _Unknowns(NamedTuple):
+    """What is fitted, or something for each of it."""
+
+    width: float  # of the point spread function, relative to that in focus
+    haze: float  # share of the light
+    haze_width: float  # nm
+    noise: float  # logarithm of its power
+    scale: float  # logarithm of the light's power
+
+
+_STEP = _Unknowns(0.3, 0.2, 200, 1, 0.5)  # in which each is changed, more or less
+
+
+def _fitted(spectra: _Spectra, microscope: MicroscopeConfig) -> tuple[_Unknowns, float]:
+    """Return what fits the spectra best, and the residual."""
+    wanted = np.log(spectra.seen)
     in_focus = psf_sigma(microscope.na, microscope.wavelength)
-
-    def logarithm(values: Curve) -> Curve:
-        width, haze, haze_width, noise, scale = values
-        focused = (1 - haze) * _transfer(frequency, width * in_focus)
-        # Half of the haze comes from the plane itself, half from others that are like it but not it.
-        hazy = 0.5 * haze * _transfer(frequency, math.hypot(width * in_focus, haze_width))
-        return np.asarray(np.log(np.exp(scale) * emitted * ((focused + hazy) ** 2 + hazy**2) + np.exp(noise)))
-
-    wanted = np.log(seen)
-    begin = [
-        float(np.mean(microscope.width_range)),
-        float(np.mean(microscope.haze_range)),
-        float(np.mean(microscope.haze_width_range)),
-        float(wanted[-2:].min()),
-        0.0,
-    ]
-    low, high = [0.7, 0.0, 150.0, wanted.min() - 8, -2.0], [2.5, 0.95, 1500.0, wanted.max(), 2.0]
-    found = least_squares(
-        lambda v: logarithm(v) - wanted, np.clip(begin, low, high), bounds=(low, high), x_scale=[0.3, 0.2, 200, 1, 0.5]
+    begin = _Unknowns(
+        width=float(np.mean(microscope.width_range)),
+        haze=float(np.mean(microscope.haze_range)),
+        haze_width=float(np.mean(microscope.haze_width_range)),
+        noise=float(wanted[-2:].min()),
+        scale=0.0,
     )
-    width, haze, haze_width, noise, _ = (float(v) for v in found.x)
-    # Shot noise has the variance of the counts: the mean light, and what lies under it, over the photons of bright.
-    under = float(np.mean(microscope.background_range))
-    photons = (light + under) / max(_variance(noise, side), 1e-9)
-    photons = float(np.clip(photons, 5.0, 1e5))
-    residual = float(np.sqrt(np.mean(found.fun**2)))
-    return MicroscopeFit(width, haze, haze_width, photons, residual, contradiction)
+    low = _Unknowns(0.7, 0.0, 150.0, float(wanted.min()) - 8, -2.0)
+    high = _Unknowns(2.5, 0.95, 1500.0, float(wanted.max()), 2.0)
+    found = least_squares(
+        lambda values: _log_power(spectra, _Unknowns(*values), in_focus) - wanted,
+        np.clip(begin, low, high),
+        bounds=(low, high),
+        x_scale=_STEP,
+    )
+    return _Unknowns(*(float(v) for v in found.x)), float(np.sqrt(np.mean(found.fun**2)))
+
+
+def _log_power(spectra: _Spectra, known: _Unknowns, in_focus: float) -> Curve:
+    """Return the logarithm of the spectrum that such a microscope would see; `in_focus` is a Gaussian's width in nm."""
+    focused = (1 - known.haze) * _transfer(spectra.frequency, known.width * in_focus)
+    # Half of the haze comes from the plane itself, half from others that are like it but not it.
+    hazy = 0.5 * known.haze * _transfer(spectra.frequency, math.hypot(known.width * in_focus, known.haze_width))
+    light = np.exp(known.scale) * spectra.emitted * ((focused + hazy) ** 2 + hazy**2)
+    return np.asarray(np.log(light + np.exp(known.noise)))
 
 
 def _side(widefield: Image, sharp: Sequence[Image], upscale: int) -> int:

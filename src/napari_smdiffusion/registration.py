@@ -114,9 +114,6 @@ def _vertex(before: float, top: float, after: float) -> float:
     return float(0.5 * (before - after) / curved) if curved < 0 else 0.0
 
 
-def translated(plane: Pixels, by: tuple[float, float], *, smooth: bool = True) -> Pixels:
-    """Return a plane translated by (y, x) pixels; what comes in at the border repeats it.
-
-    Between pixels by cubic splines where `smooth`; else to the nearest whole pixel, which leaves noise as it is.
-    """
-    return np.asarray(shift(plane, by, order=3 if smooth else 0, mode="nearest"), np.float32)
+def translated(plane: Pixels, by: tuple[float, float]) -> Pixels:
+    """Return a plane translated by (y, x) pixels, between pixels by cubic splines; its border is repeated."""
+    return np.asarray(shift(plane, by, order=3, mode="nearest"), np.float32)
