@@ -14,7 +14,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t as student, ttest_1samp
+from scipy.stats import t as student
+from scipy.stats import ttest_1samp
 
 from common import PICTURES, RESULTS, ROOT
 from napari_smdiffusion.pictures import new_figure, save_figure

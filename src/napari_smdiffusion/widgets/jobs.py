@@ -13,7 +13,8 @@ import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event as Flag, Lock, Thread
+from threading import Event as Flag
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
