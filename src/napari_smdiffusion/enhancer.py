@@ -21,18 +21,7 @@ from .enhancer_network import ALIGN, REACH, EnhancerNetwork
 from .images import Image, as_image, as_images
 from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
-from .progress import (
-    Countdown,
-    Note,
-    Progress,
-    Reporter,
-    Steps,
-    Stop,
-    TileDone,
-    never,
-    run,
-    stop_on_interrupt,
-)
+from .progress import Countdown, Note, Progress, Reporter, Steps, Stop, TileDone, never, run, stop_on_interrupt
 
 if TYPE_CHECKING:
     import os
