@@ -44,7 +44,7 @@ def test_the_report_is_shown_and_saved(dock, click, tmp_path):
     assert "0 is as near" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
     assert not dock.picture.pixmap().isNull()
-    assert summary(report) == dock.sentences.text().splitlines()
+    assert [f"• {sentence}" for sentence in summary(report)] == dock.sentences.text().splitlines()
     assert dock.sentences.isVisible()
 
 

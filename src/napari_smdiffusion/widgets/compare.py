@@ -166,7 +166,7 @@ class CompareDock(Dock):
         from ..summary import summary
 
         self._folder = self._next
-        self.sentences.setText("\n".join(summary(result)))
+        self.sentences.setText("\n".join(f"• {sentence}" for sentence in summary(result)))
         self.sentences.setVisible(True)
         shown = {key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")}
         rows = list(flattened(shown))
