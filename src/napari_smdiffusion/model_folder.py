@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS = "weights"
 STATE = "training_state.pt"
-_PATIENCE = 5  # hundredths of a second that the two renames of a folder may take
+_PATIENCE = 5  # hundredths of a second that the two renames of a folder may take another program
+# Between these renames there is no folder: in this program nobody looks then.
+_SWAPPING = threading.RLock()
 UNNAMED = "unnamed"  # what is called by its folder once it has one
 _PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
 
@@ -76,10 +79,11 @@ def _swapped(fresh: Path, folder: Path) -> None:
     for once_more in (True, False):
         shutil.rmtree(former, ignore_errors=True)
         try:
-            if folder.exists():
-                folder.rename(former)
-            fresh.rename(folder)
-        # Another program looked at the folder just then, or another of ours mended it.
+            with _SWAPPING:
+                if folder.exists():
+                    folder.rename(former)
+                fresh.rename(folder)
+        # Another program looked at the folder just then, or mended it.
         except OSError:
             mend(folder)
             if not once_more:
@@ -92,12 +96,13 @@ def _swapped(fresh: Path, folder: Path) -> None:
 def mend(folder: Path) -> None:
     """Put the former model back if the program was killed between the two renames of `replaced`."""
     for _ in range(_PATIENCE):
-        if folder.exists() or not _former(folder).is_dir():
-            return
-        # Whoever is at it needs a moment.
+        with _SWAPPING:
+            if folder.exists() or not _former(folder).is_dir():
+                return
+        # Another program that is at it needs a moment.
         time.sleep(0.01)
     # Or it was ready just now, or somebody else puts it back.
-    with suppress(OSError):
+    with _SWAPPING, suppress(OSError):
         _former(folder).rename(folder)
 
 
@@ -133,7 +138,8 @@ def _former(folder: Path) -> Path:
 
 def model_folders(base: Path) -> list[Path]:
     """Return the folders in `base` that may be models, by name; one that is being replaced just now is among them."""
-    found = [path.name for path in base.iterdir()] if base.is_dir() else []
+    with _SWAPPING:
+        found = [path.name for path in base.iterdir()] if base.is_dir() else []
     names = {name[1 : -len(".former")] if name.endswith(".former") else name for name in found}
     return [base / name for name in sorted(names) if name and not name.startswith(".")]
 
@@ -168,15 +174,17 @@ def read_facts(folder: Path, kind: Kind) -> dict[str, Any]:
     ModelFolderError
         With a sentence that names the folder and what is wrong with it.
     """
+    mend(folder)
     try:
-        return _checked_facts(folder, kind)
-    # A training may have replaced it in the middle of this.
+        with _SWAPPING:
+            return _checked_facts(folder, kind)
+    # Another program may have replaced it in the middle of this.
     except ModelFolderError:
+        mend(folder)
         return _checked_facts(folder, kind)
 
 
 def _checked_facts(folder: Path, kind: Kind) -> dict[str, Any]:
-    mend(folder)
     if not folder.is_dir():
         raise ModelFolderError(f"There is no model folder {folder}.")
     path = folder / "model.json"
