@@ -140,6 +140,13 @@ def test_previews_come_from_the_same_noise(storm):
     assert np.corrcoef(previews[-1].ravel(), previews[-2].ravel())[0, 1] > 0.9
 
 
+def test_a_model_does_not_say_where_it_was_loaded_from(tiny_model, tmp_path):
+    tiny_model.save(tmp_path / "m")
+    DiffusionModel.load(tmp_path / "m").save(tmp_path / "again")
+    for path in (tmp_path / "again").rglob("*.json"):
+        assert str(tmp_path) not in path.read_text(encoding="utf-8")
+
+
 def test_saved_models_are_diffusers_models_and_come_back(tiny_model, tmp_path):
     from diffusers import UNet2DModel
 

@@ -158,7 +158,9 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
             weights[key] = value.detach().cpu()
 
     def write_weights(path: Path) -> None:
-        copy = UNet2DModel.from_config(model.unet.config)
+        # Where it was loaded from is nobody else's concern.
+        config = {key: value for key, value in model.unet.config.items() if key != "_name_or_path"}
+        copy = UNet2DModel.from_config(config)
         copy.load_state_dict(weights)
         # Module.to itself: the one of diffusers warns of what is meant here.
         torch.nn.Module.to(copy, torch.float16 if half else torch.float32)
