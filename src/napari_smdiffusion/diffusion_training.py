@@ -135,7 +135,7 @@ def train_steps(
         if cut is not None and out is not None:
             _resume(state, out, cut, config, facts)
         if start is not None:
-            yield Note(f"The training begins from {start.name}.")
+            yield Note(f"Trained on from {start.name}.")
         steps = optimize_steps(
             state,
             task,
