@@ -24,7 +24,7 @@ _MARKS = {
 _TWO_SAMPLE = {
     "auc": (
         "How well a small network tells generated from experimental patches that it has not seen: 0.5 is guessing and "
-        "ideal, 1 is every time. It learns for a short time: one that learns for longer tells more."
+        "ideal, 1 is every time. It learns for a short time: one that learns for longer may tell more."
     ),
     "by_chance": "As far from 0.5 a network that guesses comes with 95 % confidence, for so many patches.",
     "auc_two_halves": (

@@ -36,7 +36,7 @@ class TwoSample:
     by_chance
         Between 0.5 minus and plus this a classifier that guesses lies with 95 % confidence, for so many patches.
     epochs
-        How often it saw each patch: one that learns for longer tells more.
+        How often it saw each patch: one that learns for longer may tell more.
     """
 
     auc: float
