@@ -145,6 +145,15 @@ def test_copies_are_found_wherever_they_are_and_it_is_said_where(tmp_path):
     assert (tmp_path / "comparison.png").exists()
 
 
+def test_larger_patches_are_told_apart_where_there_are_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "_LARGE", 64)
+    monkeypatch.setattr(comparison, "_SIZES", (48,))
+    real, made = (simulate("microtubules", 1, 512, 20.0, seed=seed) for seed in (1, 2))
+    report = compare_images([real], made, [], tmp_path)
+    assert (report["two_sample"]["patch"], report["two_sample_large"]["patch"]) == (48, 64)
+    assert {f"two_sample_large.{key}" for key in report["two_sample_large"]} <= set(report["meanings"])
+
+
 @pytest.mark.parametrize(("other", "said"), [(False, ""), (True, "trained on (mine.tif): where none holds it")])
 def test_training_images_that_the_model_never_saw_are_told(tmp_path, other, said):
     seen, held_out, made = (simulate("microtubules", 1, 256, 20.0, seed=seed) for seed in (1, 2, 3))

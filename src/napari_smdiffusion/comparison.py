@@ -240,17 +240,16 @@ def _told_apart(experimental: Sequence[Image], generated: Image, stop: Stop) -> 
     They are the largest patches of which there are enough for it to learn from; and larger ones too, which show more of
     the course of a structure, where there are enough of these.
     """
-    found = {}
     size, real, made = _cut(experimental, generated, _SIZES, _TO_LEARN_FROM)
-    if min(len(real), len(made)) < _TO_LEARN_FROM:
-        few = min(len(real), len(made))
+    few = min(len(real), len(made))
+    if few < _TO_LEARN_FROM:
         return {
             "two_sample_left_out": (
                 f"There are {few} patches of {size} pixels of a kind, and a network needs {_TO_LEARN_FROM} to learn to "
                 "tell them apart: give more or larger images."
             )
         }
-    found["two_sample"] = _classified(real, made, stop)
+    found = {"two_sample": _classified(real, made, stop)}
     _, real, made = _cut(experimental, generated, (_LARGE,), _TO_LEARN_FROM)
     if min(len(real), len(made)) >= _TO_LEARN_FROM:
         found["two_sample_large"] = _classified(real, made, stop)
