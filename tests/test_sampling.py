@@ -76,7 +76,8 @@ def test_dark_images_come_out_as_dark():
 @pytest.mark.parametrize("schedule", [*SCHEDULES, NoiseSchedule(steps=50)])
 @pytest.mark.parametrize("steps", [1, 2, 7, 20, 50])
 def test_levels_fall_within_those_of_the_schedule(schedule, steps):
-    sigmas, times = schedule.levels(steps)
+    sigmas = schedule.levels(steps)
+    times = [schedule.time(sigma) for sigma in sigmas]
     known = np.sqrt(1 / schedule.signal() - 1)
     assert len(sigmas) == len(times) == steps
     for falling in (sigmas, times):

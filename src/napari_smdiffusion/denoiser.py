@@ -8,7 +8,9 @@ channels, so that the network works on a grid a quarter as fine: that is what ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,8 @@ import torch
 import torch.nn.functional as F
 
 from .compute import autocast, generator
-from .from_diffusers import EDMDPMSolverMultistepScheduler, UNet2DModel
+from .from_diffusers import UNet2DModel
+from .solver import Plan, karras_levels, multistep, second_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -172,7 +175,7 @@ def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int], channe
 
 @torch.no_grad()
 def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[torch.Tensor]:
-    """Turn noise into images by DPM-Solver++(2M) on Karras's noise levels; yield the present guess after each step.
+    """Turn noise into images, with a plan that was fitted where there is one for so many steps.
 
     Parameters
     ----------
@@ -187,16 +190,21 @@ def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[to
     ------
     The denoised image that the network sees at this noise level, (B, 1, Y, X); the last one is the result.
     """
-    solver = EDMDPMSolverMultistepScheduler(SIGMA_MIN, SIGMA_MAX, SIGMA_DATA, rho=RHO)
-    solver.set_timesteps(steps)
-    device = next(unet.parameters()).device
-    x = noise.to(device) * SIGMA_MAX
-    for time, sigma in zip(solver.timesteps, solver.sigmas, strict=False):
-        scaled = solver.scale_model_input(x, time)
-        output = windowed_output(unet, scaled, sigma.expand(len(x)).to(device), WINDOW)
-        guess = solver.precondition_outputs(x, output, sigma)
-        x = solver.step(output, time, x).prev_sample
-        yield guess
+    start = noise.to(next(unet.parameters()).device)
+    yield from multistep(partial(denoised, unet), start, plan(steps))
+
+
+def plan(steps: int) -> Plan:
+    """Return how images are drawn in so many steps: by DPM-Solver++(2M)."""
+    return second_order(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
+
+
+def denoised(unet: torch.nn.Module, x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Return the image that is seen in a noisy one at a noise level: D(x; σ) of EDM's equation 7."""
+    total = math.sqrt(sigma**2 + SIGMA_DATA**2)
+    told = torch.full((len(x),), sigma, device=x.device)
+    output = windowed_output(unet, x / total, told, WINDOW)
+    return (SIGMA_DATA / total) ** 2 * x + sigma * SIGMA_DATA / total * output
 
 
 def to_numpy(images: torch.Tensor) -> npt.NDArray[np.float32]:

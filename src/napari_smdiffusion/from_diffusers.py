@@ -5,7 +5,7 @@ is left with the first one, in which nothing can be found. Docks load their room
 module of ours Python lets one of them at a time.
 """
 
-from diffusers import EDMDPMSolverMultistepScheduler, UNet2DModel
+from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 
-__all__ = ["EDMDPMSolverMultistepScheduler", "EMAModel", "UNet2DModel"]
+__all__ = ["EMAModel", "UNet2DModel"]

@@ -21,6 +21,7 @@ import torch
 
 from .denoiser import field_multiple, solve, windowed_output
 from .model_folder import ModelFolderError
+from .solver import karras_levels, multistep, second_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 STEPS = 10  # the fewest that the judge cannot tell from 64 (benchmarks/solver_steps.py)
 NOISE_STEPS = 20  # of networks that predict the noise; the deviation of a known distribution is met within 7 %
-# Between which noise levels those are drawn, and how they are spread (`NoiseSchedule.levels`). Images in [-1, 1] may
+# Between which noise levels those are drawn, and how they are spread (`karras_levels`). Images in [-1, 1] may
 # all be as dark as -0.95: of that brightness noise has to be left nothing to begin from, so it is far above our 60.
 _SIGMA_MIN, _SIGMA_MAX, _RHO = 0.01, 320.0, 7.0
 EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
@@ -57,19 +58,22 @@ class NoiseSchedule:
             kept = np.array([max(after / before, 0.001) for before, after in itertools.pairwise(left)])
         return np.asarray(np.cumprod(kept), np.float64)
 
-    def levels(self, count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return `count` noise levels σ, falling, and the times that the network is told for them, 0 to 1000.
+    def levels(self, count: int) -> tuple[float, ...]:
+        """Return `count` noise levels σ = √((1 - ᾱ) / ᾱ), falling, within those that the network was trained on."""
+        low, high = np.clip((_SIGMA_MIN, _SIGMA_MAX), *self._known()[[0, -1]])
+        return karras_levels(count, float(low), float(high), _RHO)
 
-        At the level σ = √((1 - ᾱ) / ᾱ) the noisy image is √(1 + σ²) times what the network takes. The levels are
-        spread as in EDM's equation 5, within those that it was trained on; between two of these the time is
-        interpolated. The network was told the time as if there were 1000 steps, however many there were.
+    def time(self, sigma: float) -> float:
+        """Return the time that the network is told for a noise level, 0 to 1000, however many steps there were.
+
+        Between two of the levels that it was trained on it is interpolated.
         """
+        place = np.interp(math.log(sigma), np.log(self._known()), np.arange(self.steps))
+        return float(place) * 1000 / self.steps
+
+    def _known(self) -> npt.NDArray[np.float64]:
         signal = self.signal()
-        known = np.sqrt((1 - signal) / signal)
-        low, high = (level ** (1 / _RHO) for level in np.clip((_SIGMA_MIN, _SIGMA_MAX), known[0], known[-1]))
-        sigmas = np.linspace(high, low, count) ** _RHO
-        places = np.interp(np.log(sigmas), np.log(known), np.arange(self.steps))
-        return sigmas, places * 1000 / self.steps
+        return np.asarray(np.sqrt((1 - signal) / signal))
 
 
 @dataclass(frozen=True)
@@ -163,22 +167,15 @@ def solve_noise(
     Parameters and yields are those of `ddim`. It begins from noise beside which no image can be seen, and takes fewer
     steps to come as near.
     """
-    sigmas, times = schedule.levels(steps)
-    x = noise.to(next(unet.parameters()).device) * float(sigmas[0])
-    before: torch.Tensor | None = None
-    for k, (sigma, time) in enumerate(zip(sigmas.tolist(), times.tolist(), strict=True)):
-        told = torch.full((len(x),), time, device=x.device)
-        predicted = windowed_output(unet, x / math.sqrt(1 + sigma**2), told, window, predicted_noise)
-        guess = (x - sigma * predicted).clamp(-1, 1)
-        yield guess
-        if k + 1 < steps:
-            following = float(sigmas[k + 1])
-            # Where the guess is heading to, by the one before: the second order.
-            ahead = guess
-            if before is not None:
-                ahead = guess + (guess - before) * math.log(sigma / following) / math.log(sigmas[k - 1] / sigma) / 2
-            x = x * following / sigma + ahead * (1 - following / sigma)
-            before = guess
+
+    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        time = torch.full((len(x),), schedule.time(sigma), device=x.device)
+        # The network takes images whose variance noise has not raised.
+        predicted = windowed_output(unet, x / math.sqrt(1 + sigma**2), time, window, predicted_noise)
+        return (x - sigma * predicted).clamp(-1, 1)
+
+    start = noise.to(next(unet.parameters()).device)
+    yield from multistep(denoise, start, second_order(schedule.levels(steps)))
 
 
 @torch.no_grad()
