@@ -22,6 +22,7 @@ from .files import (
     write_image,
     written_whole,
 )
+from .garbage import LOADING
 from .model_folder import check_place
 from .progress import Reporter, Steps, run, stop_on_interrupt
 from .summary import summary
@@ -98,7 +99,8 @@ def demo(options: Namespace) -> None:
         raise ValueError(f"--minutes must be more than 0, not {options.minutes}.")
     if options.napari and importlib.util.find_spec("napari") is None:
         raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.")
-    from .demo import run_demo
+    with LOADING:
+        from .demo import run_demo
 
     out = _check_folder(options.out)
     for name in ("generated.tif", "enhanced.tif"):
@@ -158,8 +160,9 @@ def train(options: Namespace) -> None:
     """Train a diffusion model."""
     config = _config(TrainConfig, options, previews=0)
     images = read_images(options.images, options.pixel_size)
-    from .diffusion_training import train_steps
-    from .models import default_start, load_diffusion_model
+    with LOADING:
+        from .diffusion_training import train_steps
+        from .models import default_start, load_diffusion_model
 
     if options.resume or options.start == "none":
         start = None
@@ -180,8 +183,9 @@ def generate(options: Namespace) -> None:
     config = _config(GenerateConfig, options, height=height, width=width)
     out = _check_file(options.out)
     check_space(out, (config.count, height, width))
-    from .diffusion import generate_steps
-    from .models import load_diffusion_model
+    with LOADING:
+        from .diffusion import generate_steps
+        from .models import load_diffusion_model
 
     model = load_diffusion_model(options.model)
     images = _drained(lambda stop: generate_steps(model, config, stop=stop))
@@ -191,8 +195,9 @@ def generate(options: Namespace) -> None:
 
 def compare(options: Namespace) -> None:
     """Compare generated with experimental images, and judge an enhanced one."""
-    from .comparison import compare_steps
-    from .enhanced_field import EnhancedField
+    with LOADING:
+        from .comparison import compare_steps
+        from .enhanced_field import EnhancedField
 
     if bool(options.experimental) != (options.generated is not None):
         raise ValueError("Name experimental images and --generated ones together: they are compared with each other.")
@@ -227,12 +232,14 @@ def train_enhancer(options: Namespace) -> None:
     out = Path(options.out)
     check_place(out)
     if options.fit is not None:
-        from .microscope_fit import fit_microscope
+        with LOADING:
+            from .microscope_fit import fit_microscope
 
         found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
         _say(found.sentence)
         microscope = found.config(microscope)
-    from .enhancer_training import train_enhancer_steps
+    with LOADING:
+        from .enhancer_training import train_enhancer_steps
 
     _drained(
         lambda stop: train_enhancer_steps(
@@ -257,8 +264,9 @@ def enhance(options: Namespace) -> None:
     for target in targets:
         for word in words:
             _check_file(_beside(target, word))
-    from .enhancer import uncertainty_facts
-    from .models import load_enhancer
+    with LOADING:
+        from .enhancer import uncertainty_facts
+        from .models import load_enhancer
 
     enhancer = load_enhancer(options.model)
     with stop_on_interrupt() as stop:
@@ -345,7 +353,8 @@ def import_(options: Namespace) -> None:
     """Make a model of a checkpoint of the reference implementation."""
     config = _config(ImportConfig, options)
     out = Path(options.out)
-    from .reference_checkpoint import import_checkpoint
+    with LOADING:
+        from .reference_checkpoint import import_checkpoint
 
     check_place(out)
     model = import_checkpoint(options.checkpoint, config, name=out.absolute().name)

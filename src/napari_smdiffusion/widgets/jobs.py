@@ -6,7 +6,6 @@ is touched by the thread, a dock that is gone receives nothing, and a run's late
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import sys
@@ -14,12 +13,13 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
-from threading import Lock, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from ..garbage import LOADING, RUNNING
 from ..progress import is_for_people, run
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def load_ahead(room: str) -> Thread | None:
 
     def load() -> None:
         # What is wrong with an installation is said when the room is needed.
-        with suppress(ImportError, OSError):
+        with LOADING, suppress(ImportError, OSError):
             importlib.import_module(name)
 
     thread = Thread(target=load, name=f"loading {name}")
@@ -59,35 +59,6 @@ class _Returned:
 class _Failed:
     sentence: str
     stopped: bool
-
-
-class _EventLoopSpared:
-    """Keeps what is loaded, napari and torch, out of garbage collections while any run works.
-
-    Looking through all of it stops every thread, the event loop's too, and finds nothing. It is the whole process's,
-    and runs overlap: the first one begins it, and the last one ends it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._holders = 0
-
-    def hold(self) -> None:
-        """Begin a run."""
-        with self._lock:
-            self._holders += 1
-            if self._holders == 1:
-                gc.freeze()
-
-    def release(self) -> None:
-        """End a run."""
-        with self._lock:
-            self._holders -= 1
-            if not self._holders:
-                gc.unfreeze()
-
-
-_EVENT_LOOP_SPARED = _EventLoopSpared()
 
 
 class _Worker(FunctionWorker):
@@ -138,7 +109,7 @@ class _Work:
             self.events.append(_Failed(told(error, self.what), isinstance(error, InterruptedError)))
         finally:
             if self._holds:
-                _EVENT_LOOP_SPARED.release()
+                RUNNING.release()
             # napari lists its tasks until it ends, and holds them: not the copied layers, though.
             del self.make_steps
 
@@ -147,7 +118,7 @@ class _Work:
         # The first step has loaded what the work needs.
         if not self._holds:
             self._holds = True
-            _EVENT_LOOP_SPARED.hold()
+            RUNNING.hold()
 
 
 def told(error: Exception, what: str) -> str:

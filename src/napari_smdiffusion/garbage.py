@@ -1,0 +1,73 @@
+"""Keeps garbage collection out of the way of what leaves no garbage.
+
+A collection looks through all that is loaded, napari and torch, and stops every thread meanwhile. How it is done is a
+matter of the whole process, and several threads may ask for it to change: the first one changes it, and the last one
+puts it back.
+"""
+
+from __future__ import annotations
+
+import gc
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Change = Callable[[], Callable[[], None]]
+
+
+class WhileHeld:
+    """A change that lasts while anybody holds it.
+
+    Parameters
+    ----------
+    change
+        Makes it, and returns what puts it back.
+    """
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._put_back: Callable[[], None] | None = None
+        self._holders = 0
+        self._lock = Lock()
+
+    def hold(self) -> None:
+        """Ask for the change."""
+        with self._lock:
+            self._holders += 1
+            if self._holders == 1:
+                self._put_back = self._change()
+
+    def release(self) -> None:
+        """No longer ask for it."""
+        with self._lock:
+            self._holders -= 1
+            if not self._holders and self._put_back is not None:
+                self._put_back()
+
+    def __enter__(self) -> None:
+        """Hold."""
+        self.hold()
+
+    def __exit__(self, *_: object) -> None:
+        """Release."""
+        self.release()
+
+
+def _frozen() -> Callable[[], None]:
+    gc.freeze()
+    return gc.unfreeze
+
+
+def _off() -> Callable[[], None]:
+    if not gc.isenabled():
+        return lambda: None
+    gc.disable()
+    return gc.enable
+
+
+# Of long work: what was there before it is not looked through.
+RUNNING = WhileHeld(_frozen)
+# Of the loading of modules, of which it would take a quarter: nothing is looked for.
+LOADING = WhileHeld(_off)
