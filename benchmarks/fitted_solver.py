@@ -4,14 +4,16 @@
 
 DPM-Solver++(2M) takes from the guess before, by a formula, where the denoised image is heading to. Here the weights of
 the guesses before are fitted by least squares, so that the solver follows the way of 64 steps from the same noise, each
-step after those before it; the noise levels are searched for, one moved at a time. (After Duan et al., "Optimal Linear
-Subspace Search", CIKM 2023, where the noisy image is weighted freely too. Here noise is left as by the exact solution,
-so that an image which is the same at all noise levels is met exactly, whatever was fitted.)
+step after those before it; the noise levels are searched for, one moved at a time; then all weights are strengthened
+together. (After Duan et al., "Optimal Linear Subspace Search", CIKM 2023, where the noisy image is weighted freely too.
+Here noise is left as by the exact solution, so that an image which is the same at all noise levels is met exactly,
+whatever was fitted.)
 
 All models that ship are fitted to together. Told is how far images from other noise are from those of 64 steps,
 relative to their standard deviation, as the median over images, for these models and for others (model folders) that
-nothing was fitted to; and the same of DPM-Solver++(2M). Whether such images can be told from those of 64 steps is asked
-by `solver_steps.py`. The plan that is printed, and written to the JSON, is what `solver.py` holds.
+nothing was fitted to; the smallest and the largest amplitude of a band of spatial frequencies, relative to that of 64
+steps; and the same of DPM-Solver++(2M). Whether such images can be told from those of 64 steps is asked by
+`solver_steps.py`. The plan of 7 steps that is printed, and written to the JSON, is what `denoiser.py` holds.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ import torch
 
 from common import save_entry
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.denoiser import RHO, SIGMA_MAX, SIGMA_MIN, denoised, start_noise
+from napari_smdiffusion.assess import radial_spectrum
+from napari_smdiffusion.denoiser import RHO, SIGMA_MAX, SIGMA_MIN, denoised, start_noise, to_numpy
 from napari_smdiffusion.solver import Plan, karras_levels, multistep, second_order
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ SIZE, IMAGES = 128, 12
 BEFORE = 2  # guesses that a step looks back to
 MODELS = ("microtubules", "mitochondria", "simulated-filaments")
 FITTED_ON, TESTED_ON = 11, 12  # seeds of the noise
+FACTORS = (1.0, 1.05, 1.1, 1.15, 1.2)
+BANDS = 8  # of spatial frequencies
 LEVELS = karras_levels(FINE, SIGMA_MIN, SIGMA_MAX, RHO)
 
 
@@ -104,31 +109,52 @@ def fitted(ways: Sequence[Way], places: Sequence[int]) -> tuple[Plan, float]:
 
 
 def searched(ways: Sequence[Way], steps: int) -> Plan:
-    """Search for noise levels: each but the first and the last is moved while that brings the ends nearer."""
+    """Search for noise levels: of all that could be moved, but the first and the last, the best is, again and again."""
     places = [round(place) for place in np.linspace(0, FINE - 1, steps)]
     plan, best = fitted(ways, places)
     by = 4
     while by:
-        better = False
-        for k in range(1, steps - 1):
-            for step in (-by, by):
-                moved = [*places[:k], places[k] + step, *places[k + 1 :]]
-                if moved != sorted(set(moved)):
-                    continue
-                other, far = fitted(ways, moved)
-                if far < best:
-                    plan, best, places, better = other, far, moved, True
-        by = by if better else by // 2
+        moved = [[*places[:k], places[k] + step, *places[k + 1 :]] for k in range(1, steps - 1) for step in (-by, by)]
+        found = [(*fitted(ways, one), one) for one in moved if one == sorted(set(one))]
+        nearest = min(found, key=lambda one: one[1], default=(plan, best, places))
+        if nearest[1] < best:
+            plan, best, places = nearest
+        else:
+            by //= 2
     return plan
 
 
+def strengthened(ways: Sequence[Way], plan: Plan) -> Plan:
+    """Multiply all weights by what brings the ends nearest.
+
+    Least squares from what is not exact itself finds weights that are too small, and images of too little contrast.
+    """
+    plans = [
+        Plan(plan.levels, tuple(tuple(round(factor * weight, 4) for weight in some) for some in plan.weights))
+        for factor in FACTORS
+    ]
+    return min(plans, key=lambda one: np.mean([ended(way, one)[0] for way in ways]))
+
+
 @torch.no_grad()
-def far(ways: dict[str, Way], plan: Plan) -> dict[str, float]:
-    """Return the distance that a plan leaves on each way."""
+def ended(one: Way, plan: Plan) -> tuple[float, list[float]]:
+    """Return the distance that a plan leaves, and the smallest and largest share of the amplitude of a band."""
+    *_, images = multistep(partial(denoised, one.unet), one.noise, plan)
+    amplitude, wanted = (_amplitudes(some) for some in (images, one.result))
+    return distance(images, one.result), [float((amplitude / wanted).min()), float((amplitude / wanted).max())]
+
+
+def _amplitudes(images: torch.Tensor) -> Any:
+    """Return the root mean square amplitude in each band of spatial frequencies."""
+    return np.sqrt(np.mean([radial_spectrum(image, BANDS) for image in to_numpy(images)], 0))
+
+
+def told(ways: dict[str, Way], plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return what a plan leaves on each way."""
     found = {}
     for name, one in ways.items():
-        *_, images = multistep(partial(denoised, one.unet), one.noise, plan)
-        found[name] = round(distance(images, one.result), 4)
+        distant, amplitudes = ended(one, plan)
+        found[name] = {"distance": round(distant, 4), "amplitudes": [round(value, 3) for value in amplitudes]}
     return found
 
 
@@ -144,10 +170,10 @@ def main() -> None:
     tested |= {one.name: way(load_diffusion_model(str(one)), TESTED_ON) for one in options.others}
     for steps in (*options.steps, 10, 12):
         by_formula = second_order(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
-        entry: dict[str, Any] = {"formula": far(tested, by_formula)}
+        entry: dict[str, Any] = {"formula": told(tested, by_formula)}
         if steps in options.steps:
-            plan = searched(ways, steps)
-            entry |= {"fitted": far(tested, plan), "levels": plan.levels, "weights": plan.weights}
+            plan = strengthened(ways, searched(ways, steps))
+            entry |= {"fitted": told(tested, plan), "levels": plan.levels, "weights": plan.weights}
         save_entry("fitted_solver", str(steps), entry)
 
 
