@@ -13,7 +13,7 @@ All models that ship are fitted to together. Told is how far images from other n
 relative to their standard deviation, as the median over images, for these models and for others (model folders) that
 nothing was fitted to; the smallest and the largest amplitude of a band of spatial frequencies, relative to that of 64
 steps; and the same of DPM-Solver++(2M). Whether such images can be told from those of 64 steps is asked by
-`solver_steps.py`. The plan of 7 steps that is printed, and written to the JSON, is what `denoiser.py` holds.
+`solver_steps.py`. The JSON holds the plans; the package draws by the formula.
 """
 
 from __future__ import annotations
