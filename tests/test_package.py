@@ -14,8 +14,8 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 ROOMS = (
     "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches", "structures",
     "microscope", "compute", "matching", "memorization", "registration", "cards", "model_folder", "from_diffusers",
-    "training", "solver", "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint", "calibration",
-    "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training",
+    "training", "solver", "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint",
+    "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
     "models", "samples", "summary", "pictures", "enhanced_field", "comparison", "demo", "commands", "cli",
 )  # fmt: skip
