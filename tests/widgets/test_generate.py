@@ -58,7 +58,7 @@ def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot):
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=30_000)
     click(dock, dock.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not dock.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
     (layer,) = _synthetic(viewer)
     assert 1 < len(layer.data) < 500
     expected = load_diffusion_model("tiny").generate(2, size=(64, 96), seed=5, steps=4, batch=1)

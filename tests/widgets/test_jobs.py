@@ -62,7 +62,7 @@ def test_a_run_is_forgotten_with_its_dock(viewer, qtbot, gone):
     work = run.job._work
     if gone:
         run.parent = None
-        qtbot.waitUntil(lambda: work.asked.is_set(), timeout=30_000)
+        qtbot.waitUntil(lambda: work.asked.is_set(), timeout=5_000)
     run.go.set()
     QThreadPool.globalInstance().waitForDone(10_000)
     assert bool(work.events) != gone

@@ -54,7 +54,7 @@ def test_layers_theme_and_selection_may_change(viewer, training, storm_layer, cl
     qtbot.wait(300)
     assert training.running
     click(training, training.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not training.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not training.running, timeout=5_000)
     assert load_diffusion_model("mine").facts["training_data"][0]["name"] == "storm"
 
 
@@ -86,7 +86,7 @@ def test_two_docks_at_once(viewer, training, open_dock, click, qtbot, my_model):
     assert any(layer.metadata.get("kind") == "synthetic" for layer in viewer.layers)
     assert gc.get_freeze_count()
     training.stop()
-    qtbot.waitUntil(lambda: not training.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not training.running, timeout=5_000)
     assert load_diffusion_model("mine").facts["steps"] >= 1
     assert (generate.job, training.job) == (None, None)
     _no_threads_left(qtbot)

@@ -51,7 +51,7 @@ def test_stop_keeps_the_model(dock, click, qtbot):
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: "training" in dock.progress.format(), timeout=30_000)
     click(dock, dock.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not dock.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
     assert load_diffusion_model("mine").facts["steps"] >= 1
 
 
