@@ -3,10 +3,11 @@
 import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
-from napari_smdiffusion.garbage import LOADING, RUNNING, WhileHeld
+from napari_smdiffusion.garbage import FROZEN, PAUSED, WhileHeld, collect
 
 
 def test_the_first_holder_changes_and_the_last_one_puts_back():
@@ -28,7 +29,7 @@ def test_the_first_holder_changes_and_the_last_one_puts_back():
 
 def test_an_error_puts_it_back():
     def fail():
-        with RUNNING, LOADING:
+        with FROZEN, PAUSED:
             assert gc.get_freeze_count()
             assert not gc.isenabled()
             raise ValueError("inside")
@@ -42,11 +43,51 @@ def test_an_error_puts_it_back():
 def test_who_collects_nothing_goes_on_so():
     gc.disable()
     try:
-        with LOADING:
+        with PAUSED:
             pass
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.fixture
+def thresholds():
+    """Collect the youngest generation after 100 objects, and the next one after three times; put it back."""
+    before = gc.get_threshold()
+    gc.set_threshold(100, 3, 3)
+    gc.collect()
+    with PAUSED:
+        yield
+    gc.set_threshold(*before)
+
+
+class Cycle:
+    """What only the collector can delete."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_garbage_is_collected_when_there_is_as_much_as_python_waits_for(thresholds):
+    one = weakref.ref(Cycle())
+    collect()
+    assert one() is not None
+    kept = [[] for _ in range(200)]
+    assert one() is not None  # by itself Python would have
+    collect()
+    assert one() is None
+    for _ in range(4):
+        kept.extend([] for _ in range(200))
+        collect()
+    assert gc.get_count()[1:] == (0, 1)
+
+
+def test_a_threshold_of_zero_collects_nothing(thresholds):
+    gc.set_threshold(0)
+    one = weakref.ref(Cycle())
+    kept = [[] for _ in range(2000)]
+    collect()
+    assert one() is not None, len(kept)
 
 
 def test_a_command_collects_garbage_again_when_all_is_loaded(tmp_path):

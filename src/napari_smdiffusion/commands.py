@@ -22,7 +22,7 @@ from .files import (
     write_image,
     written_whole,
 )
-from .garbage import LOADING
+from .garbage import PAUSED
 from .model_folder import check_place
 from .progress import Reporter, Steps, run, stop_on_interrupt
 from .summary import summary
@@ -99,7 +99,7 @@ def demo(options: Namespace) -> None:
         raise ValueError(f"--minutes must be more than 0, not {options.minutes}.")
     if options.napari and importlib.util.find_spec("napari") is None:
         raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.")
-    with LOADING:
+    with PAUSED:
         from .demo import run_demo
 
     out = _check_folder(options.out)
@@ -160,7 +160,7 @@ def train(options: Namespace) -> None:
     """Train a diffusion model."""
     config = _config(TrainConfig, options, previews=0)
     images = read_images(options.images, options.pixel_size)
-    with LOADING:
+    with PAUSED:
         from .diffusion_training import train_steps
         from .models import default_start, load_diffusion_model
 
@@ -183,7 +183,7 @@ def generate(options: Namespace) -> None:
     config = _config(GenerateConfig, options, height=height, width=width)
     out = _check_file(options.out)
     check_space(out, (config.count, height, width))
-    with LOADING:
+    with PAUSED:
         from .diffusion import generate_steps
         from .models import load_diffusion_model
 
@@ -195,7 +195,7 @@ def generate(options: Namespace) -> None:
 
 def compare(options: Namespace) -> None:
     """Compare generated with experimental images, and judge an enhanced one."""
-    with LOADING:
+    with PAUSED:
         from .comparison import compare_steps
         from .enhanced_field import EnhancedField
 
@@ -232,13 +232,13 @@ def train_enhancer(options: Namespace) -> None:
     out = Path(options.out)
     check_place(out)
     if options.fit is not None:
-        with LOADING:
+        with PAUSED:
             from .microscope_fit import fit_microscope
 
         found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
         _say(found.sentence)
         microscope = found.config(microscope)
-    with LOADING:
+    with PAUSED:
         from .enhancer_training import train_enhancer_steps
 
     _drained(
@@ -264,7 +264,7 @@ def enhance(options: Namespace) -> None:
     for target in targets:
         for word in words:
             _check_file(_beside(target, word))
-    with LOADING:
+    with PAUSED:
         from .enhancer import uncertainty_facts
         from .models import load_enhancer
 
@@ -353,7 +353,7 @@ def import_(options: Namespace) -> None:
     """Make a model of a checkpoint of the reference implementation."""
     config = _config(ImportConfig, options)
     out = Path(options.out)
-    with LOADING:
+    with PAUSED:
         from .reference_checkpoint import import_checkpoint
 
     check_place(out)

@@ -46,6 +46,11 @@ class WhileHeld:
             if not self._holders and self._put_back is not None:
                 self._put_back()
 
+    @property
+    def held(self) -> bool:
+        """Whether anybody asks for it now."""
+        return self._holders > 0
+
     def __enter__(self) -> None:
         """Hold."""
         self.hold()
@@ -67,7 +72,16 @@ def _off() -> Callable[[], None]:
     return gc.enable
 
 
-# Of long work: what was there before it is not looked through.
-RUNNING = WhileHeld(_frozen)
-# Of the loading of modules, of which it would take a quarter: nothing is looked for.
-LOADING = WhileHeld(_off)
+# What was there before long work is not looked through.
+FROZEN = WhileHeld(_frozen)
+# No collection but those that are asked for.
+PAUSED = WhileHeld(_off)
+
+
+def collect() -> None:
+    """Collect what Python would collect by itself if it were not paused: the young often, the old seldom."""
+    for generation in (2, 1, 0):
+        most = gc.get_threshold()[generation]
+        if 0 < most < gc.get_count()[generation]:
+            gc.collect(generation)
+            return

@@ -1,6 +1,8 @@
 """Runs in threads: what they leave behind, alone and beside each other."""
 
 import gc
+import sys
+import threading
 import warnings
 import weakref
 from threading import Event as Flag
@@ -8,8 +10,9 @@ from threading import Event as Flag
 import pytest
 from qtpy.QtCore import QObject, QThreadPool
 
+import napari_smdiffusion
 from napari_smdiffusion.progress import Note
-from napari_smdiffusion.widgets.jobs import Job
+from napari_smdiffusion.widgets.jobs import Job, load_ahead
 
 
 class Pixels:
@@ -54,6 +57,56 @@ def test_runs_that_overlap_leave_nothing_behind(viewer, qtbot):
     gc.collect()
     assert one.pixels() is None
     assert other.pixels() is None
+
+
+class Cycle:
+    """What only the collector can delete, and tells in which thread it was."""
+
+    def __init__(self, threads):
+        self.itself, self.threads = self, threads
+
+    def __del__(self):
+        self.threads.append(threading.current_thread())
+
+
+def test_a_run_collects_no_garbage_in_its_thread(viewer, qtbot):
+    """An object of Qt's must be deleted by the thread it lives in."""
+    parent, threads, told, begun = QObject(), [], [], Flag()
+
+    def steps(stop):
+        kept = [[] for _ in range(100_000)]
+        yield Note("begun")
+        begun.set()
+        while not stop():
+            kept = [[] for _ in range(100_000)]
+        return len(kept)
+
+    Cycle(threads)
+    job = Job("making lists", steps, parent)
+    job.returned.connect(told.append)
+    job.start()
+    assert begun.wait(10)
+    assert threads == []
+    Cycle(threads)
+    qtbot.waitUntil(lambda: len(threads) > 0, timeout=10_000)
+    job.stop()
+    qtbot.waitUntil(lambda: told == [100_000], timeout=10_000)
+    assert set(threads) == {threading.main_thread()}
+    qtbot.waitUntil(gc.isenabled, timeout=5_000)
+
+
+def test_loading_ahead_collects_no_garbage_in_its_thread(viewer, qtbot, tmp_path, monkeypatch):
+    threads = []
+    (tmp_path / "large_room.py").write_text("kept = [[] for _ in range(100_000)]")
+    monkeypatch.setattr(napari_smdiffusion, "__path__", [*napari_smdiffusion.__path__, str(tmp_path)])
+    Cycle(threads)
+    thread = load_ahead("large_room")
+    thread.join(10)
+    monkeypatch.delitem(sys.modules, "napari_smdiffusion.large_room")
+    assert threads == []
+    assert not gc.isenabled()
+    qtbot.waitUntil(gc.isenabled, timeout=5_000)
+    assert threads == [threading.main_thread()]
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ..garbage import LOADING, RUNNING
+from ..garbage import FROZEN, PAUSED, collect
 from ..progress import is_for_people, run
 
 if TYPE_CHECKING:
@@ -42,12 +42,34 @@ def load_ahead(room: str) -> Thread | None:
 
     def load() -> None:
         # What is wrong with an installation is said when the room is needed.
-        with LOADING, suppress(ImportError, OSError):
+        with suppress(ImportError, OSError):
             importlib.import_module(name)
 
     thread = Thread(target=load, name=f"loading {name}")
+    _collect_here(lambda: thread.is_alive())
     thread.start()
     return thread
+
+
+def _collect_here(at_work: Callable[[], bool]) -> None:
+    """Collect garbage in this thread, which is Qt's, and in no other one, until that which begins now is over.
+
+    Python collects it in whichever thread asks for memory. What an object of Qt's leaves that another thread deletes
+    can bring the program down, long after.
+    """
+    PAUSED.hold()
+
+    def look() -> None:
+        over = not at_work()
+        # Until a first step is done, modules are loaded: they leave none, and take long to look through.
+        if over or FROZEN.held:
+            collect()
+        if over:
+            PAUSED.release()
+        else:
+            QTimer.singleShot(_EVERY, look)
+
+    QTimer.singleShot(_EVERY, look)
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,7 @@ class _Work:
         self.make_steps = make_steps
         self.asked = Flag()
         self.events: deque[Event | _Returned | _Failed] = deque()
+        self.over = Flag()
         self.worker: FunctionWorker | None = None
         self._holds = False
 
@@ -109,16 +132,17 @@ class _Work:
             self.events.append(_Failed(told(error, self.what), isinstance(error, InterruptedError)))
         finally:
             if self._holds:
-                RUNNING.release()
+                FROZEN.release()
             # napari lists its tasks until it ends, and holds them: not the copied layers, though.
             del self.make_steps
+            self.over.set()
 
     def _happened(self, event: Event) -> None:
         self.events.append(event)
         # The first step has loaded what the work needs.
         if not self._holds:
             self._holds = True
-            RUNNING.hold()
+            FROZEN.hold()
 
 
 def told(error: Exception, what: str) -> str:
@@ -156,8 +180,10 @@ class Job(QObject):
     def start(self) -> None:
         """Start the thread."""
         self.running = True
-        self._work.worker = create_worker(self._work, _start_thread=False, _worker_class=_Worker)
-        self._work.worker.start()
+        work = self._work
+        _collect_here(lambda: not work.over.is_set())
+        work.worker = create_worker(work, _start_thread=False, _worker_class=_Worker)
+        work.worker.start()
         self._timer.start()
 
     def stop(self) -> None:
