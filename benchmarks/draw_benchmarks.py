@@ -5,6 +5,7 @@ python benchmarks/draw_benchmarks.py
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from common import PICTURES, ROOT, entries, loaded, where
@@ -302,21 +303,23 @@ def large_field() -> str:
 
 def fine_tuning() -> str:
     """Tabulate what it brings to begin from a model that ships."""
-    result = loaded("fine_tuning")
-    if result is None:
+    found = list(entries("fine_tuning").values())
+    if not found:
         return ""
-    measured = result["measured"]
-    levels = list(next(iter(measured.values()))[0]["loss"])
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in found:
+        groups[one["trained_on"]].append(one)
+    levels = list(found[0]["loss"])
     rows = [
         (name, len(seeds), *(interval((one["loss"][level] for one in seeds), 3) for level in levels),
          interval(one["realism"] for one in seeds))
-        for name, seeds in measured.items()
+        for name, seeds in groups.items()
     ]  # fmt: skip
     parts = [
         "## Beginning from a model that ships",
         "    python benchmarks/fine_tuning.py",
-        f"{where(result)} Mitochondria, as many steps as {result['minutes']} minutes have; loss on the held-out part "
-        f"at three levels of noise, and realism score of {result['patches']} patches; intervals of 95 % over seeds.",
+        f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have; loss on the held-out part "
+        f"at three levels of noise, and realism score of {found[0]['patches']} patches; intervals of 95 % over seeds.",
         table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism"), rows),
     ]
     return "\n\n".join(parts)
