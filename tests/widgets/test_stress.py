@@ -1,6 +1,8 @@
 """What people do while work is running, and what goes wrong in it."""
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -42,6 +44,38 @@ def test_closing_the_dock_keeps_the_model(viewer, training, qtbot):
     viewer.window.remove_dock_widget(training)
     _no_threads_left(qtbot)
     assert load_diffusion_model("mine").facts["steps"] >= 1
+
+
+CLOSING = """
+import time
+import napari
+from qtpy.QtWidgets import QApplication
+
+def use_and_close():
+    viewer = napari.Viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-smdiffusion", "Generate images")
+    dock.model.choose("tiny")
+    dock.main.show_values({"count": 2, "height": 64, "width": 64})
+    dock.advanced.show_values({"steps": 2})
+    dock.run_button.click()
+    end = time.monotonic() + 60
+    while dock.running and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.001)
+    print(dock.status.text())
+    viewer.close()
+
+use_and_close()
+print("closed")
+"""
+
+
+def test_napari_closes_with_a_dock_open(my_model):
+    """In a process of its own, for it used to be killed: Qt called what the garbage collector had emptied."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", CLOSING], capture_output=True, text=True, timeout=120)
+    assert "2 synthetic images" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "closed", done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_layers_theme_and_selection_may_change(viewer, training, storm_layer, click, qtbot):

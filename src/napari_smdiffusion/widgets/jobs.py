@@ -169,8 +169,9 @@ class Job(QObject):
     def __init__(self, what: str, make_steps: Callable[[Stop], Steps[Any]], parent: QObject) -> None:
         super().__init__(parent)
         self._work = work = _Work(what, make_steps)
-        # A dock that is destroyed takes its job with it; the thread then stops by itself and keeps what it made.
-        self.destroyed.connect(lambda: work.leave())
+        # A dock that is destroyed takes its job with it; the thread then stops by itself and keeps what it made. Qt
+        # refers to a method weakly; a function it would call even when the garbage collector has emptied it already.
+        self.destroyed.connect(work.leave)
         self._timer = QTimer(self)
         self._timer.setInterval(_EVERY)
         self._timer.timeout.connect(self.deliver)

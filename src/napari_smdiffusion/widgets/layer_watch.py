@@ -16,33 +16,42 @@ if TYPE_CHECKING:
 
 def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], None]) -> None:
     """Call `changed` now and whenever layers or what lists tell of them change, for as long as `widget` lives."""
-    events = viewer.layers.events
-    emitters = (events.inserted, events.removed, events.reordered, events.renamed)
+    watch = _Watch(viewer, changed)
+    # Qt refers to a method weakly (see `Job`); the events hold the watch for as long as there are any.
+    widget.destroyed.connect(watch.leave)
+    watch.on_change()
 
-    def on_change(event: Any = None) -> None:
+
+class _Watch:
+    """What is connected to the events of a viewer's layers, and how it is taken off."""
+
+    def __init__(self, viewer: ViewerModel, changed: Callable[[], None]) -> None:
+        self._viewer, self._changed = viewer, changed
+        events = viewer.layers.events
+        self._of_list = (events.inserted, events.removed, events.reordered, events.renamed)
+        # napari holds functions, and methods only weakly.
+        self.on_change: Callable[..., None] = lambda event=None: self._on_change()
+        self._on_removed: Callable[[Any], None] = lambda event: self._leave_layers([event.value])
+        for emitter in self._of_list:
+            emitter.connect(self.on_change)
+        events.removed.connect(self._on_removed)
+
+    def leave(self) -> None:
+        """Watch no more."""
+        for emitter in self._of_list:
+            emitter.disconnect(self.on_change)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._leave_layers(image_layers(self._viewer))
+
+    def _on_change(self) -> None:
         # napari connects a function to an event once, however often it is asked to.
-        for emitter in _of_layers(image_layers(viewer)):
-            emitter.connect(on_change)
-        changed()
+        for emitter in _of_layers(image_layers(self._viewer)):
+            emitter.connect(self.on_change)
+        self._changed()
 
-    def on_removed(event: Any) -> None:
-        disconnect_layers([event.value])
-
-    def disconnect_layers(layers: list[ImageLayer]) -> None:
+    def _leave_layers(self, layers: list[ImageLayer]) -> None:
         for emitter in _of_layers(layers):
-            emitter.disconnect(on_change)
-
-    def disconnect() -> None:
-        for emitter in emitters:
-            emitter.disconnect(on_change)
-        events.removed.disconnect(on_removed)
-        disconnect_layers(image_layers(viewer))
-
-    for emitter in emitters:
-        emitter.connect(on_change)
-    events.removed.connect(on_removed)
-    widget.destroyed.connect(disconnect)
-    on_change()
+            emitter.disconnect(self.on_change)
 
 
 def keep_file_facts(viewer: ViewerModel, widget: QWidget) -> None:

@@ -96,7 +96,7 @@ class LayerList(QWidget):
         self.pixel_size.editingFinished.connect(self._take_pixel_size)
         self.weight.valueChanged.connect(self._take_weight)
         self.list.currentItemChanged.connect(self._show_weight)
-        self.list.currentItemChanged.connect(lambda *_: self._show_pixel_size())
+        self.list.currentItemChanged.connect(self._show_pixel_size)
         self.list.itemChanged.connect(self._on_tick)
         watch_layers(viewer, self, self.refresh)
 

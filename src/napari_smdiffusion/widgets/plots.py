@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyqtgraph
 from napari.utils.theme import get_theme
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..progress import Progress
@@ -49,13 +50,7 @@ class LossPlot(QWidget):
         layout.addWidget(self.legend)
         layout.addWidget(self.plot)
         self.recolor()
-
-        def on_theme(event: object = None) -> None:
-            self.recolor()
-
-        emitter = viewer.events.theme
-        emitter.connect(on_theme)
-        self.destroyed.connect(lambda: emitter.disconnect(on_theme))
+        viewer.events.theme.connect(self.recolor)  # weakly: napari forgets what is gone
 
     def clear(self) -> None:
         """Forget the run before."""
@@ -80,8 +75,10 @@ class LossPlot(QWidget):
                 self._quartiles.append(event.quartiles)
         self._draw()
 
-    def recolor(self) -> None:
+    def recolor(self, event: object = None) -> None:
         """Take the colors of napari's theme."""
+        if not isalive(self):
+            return
         theme = get_theme(self._viewer.theme)
         foreground = theme.text.as_hex()
         self.plot.setBackground(theme.background.as_hex())
