@@ -33,7 +33,8 @@ def _limits(name: str, result: dict[str, Any]) -> str:
     device = f"{result['device']}. " if result.get("device", "cpu") != "cpu" else ""
     parts = [
         f"{where(result)} {device}The peak, the best product of two large matrices (as one, or as a "
-        f"convolution of 1×1), is {peaks['float32']:.0f} · 10⁹ operations a second in float32 and {peaks['bfloat16']:.0f} in bfloat16. Operations are counted by torch: "
+        f"convolution of 1×1), is {peaks['float32']:.0f} · 10⁹ operations a second in float32 "
+        f"and {peaks['bfloat16']:.0f} in bfloat16. Operations are counted by torch: "
         "multiplications and additions of convolutions, matrix products and attention. The package computes in "
         f"{used} on this machine.",
         table(
