@@ -40,6 +40,13 @@ def test_an_error_puts_it_back():
     assert gc.isenabled()
 
 
+def test_what_is_made_meanwhile_is_old_then():
+    with PAUSED:
+        kept = [[] for _ in range(20_000)]
+    assert gc.get_count()[0] < 1000
+    assert any(one is kept for one in gc.get_objects(generation=2))
+
+
 def test_who_collects_nothing_goes_on_so():
     gc.disable()
     try:

@@ -69,12 +69,20 @@ def _off() -> Callable[[], None]:
     if not gc.isenabled():
         return lambda: None
     gc.disable()
-    return gc.enable
+    return _on
+
+
+def _on() -> None:
+    # To freeze and unfreeze makes all there is old, and looks at none of it: what was loaded meanwhile will stay, and
+    # to look through it at once takes a fifth of a second.
+    with FROZEN:
+        pass
+    gc.enable()
 
 
 # What was there before long work is not looked through.
 FROZEN = WhileHeld(_frozen)
-# No collection but those that are asked for.
+# No collection but those that are asked for, while modules are loaded or threads work.
 PAUSED = WhileHeld(_off)
 
 

@@ -106,6 +106,7 @@ def test_loading_ahead_collects_no_garbage_in_its_thread(viewer, qtbot, tmp_path
     assert threads == []
     assert not gc.isenabled()
     qtbot.waitUntil(gc.isenabled, timeout=5_000)
+    gc.collect()
     assert threads == [threading.main_thread()]
 
 

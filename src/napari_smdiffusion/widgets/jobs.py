@@ -60,14 +60,13 @@ def _collect_here(at_work: Callable[[], bool]) -> None:
     PAUSED.hold()
 
     def look() -> None:
-        over = not at_work()
         # Until a first step is done, modules are loaded: they leave none, and take long to look through.
-        if over or FROZEN.held:
+        if FROZEN.held:
             collect()
-        if over:
-            PAUSED.release()
-        else:
+        if at_work():
             QTimer.singleShot(_EVERY, look)
+        else:
+            PAUSED.release()
 
     QTimer.singleShot(_EVERY, look)
 
