@@ -36,7 +36,7 @@ def _limits(name: str, result: dict[str, Any]) -> str:
         f"convolution of 1×1), is {peaks['float32']:.0f} · 10⁹ operations a second in float32 "
         f"and {peaks['bfloat16']:.0f} in bfloat16. Operations are counted by torch: "
         "multiplications and additions of convolutions, matrix products and attention. The package computes in "
-        f"{used} on this machine.",
+        f"{used} on this machine. Above 100 %, convolutions suit the machine better than the product does.",
         table(
             (
                 "",
@@ -86,13 +86,20 @@ def _tried(result: dict[str, Any] | None) -> list[str]:
         return ["`torch.compile` and other numbers of threads were not measured on this machine."]
     said = [
         f"{name}: {_time(one['seconds'])}, with `torch.compile` {_time(one['compiled'])} "
-        f"({one['seconds'] / one['compiled']:.2f} times quicker) after a first call of {one['first_call']:.0f} s"
+        f"({one['seconds'] / one['compiled']:.2f} times quicker) "
+        f"after a first call of {one['first_call']:.0f} s{_pays(one)}"
         for name, one in result["compile"].items()
     ]
     for name, one in result["threads"].items():
         took = (f"{_time(seconds)} with {count} thread{'s' * (count != '1')}" for count, seconds in one.items())
         said.append(f"{name}: " + ", ".join(took))
-    return ["Tried (`python benchmarks/limits.py --only tried`):", "\n".join(f"- {line}" for line in said)]
+    why = "`torch.compile` is not used: it needs a C++ compiler, which few machines have that napari runs on."
+    return [f"Tried (`python benchmarks/limits.py --only tried`). {why}", "\n".join(f"- {line}" for line in said)]
+
+
+def _pays(one: dict[str, float]) -> str:
+    saved = one["seconds"] - one["compiled"]
+    return f", which pays after {one['first_call'] / saved * one['seconds'] / 60:.0f} minutes" if saved > 0 else ""
 
 
 def _time(seconds: float) -> str:
