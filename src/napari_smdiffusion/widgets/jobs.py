@@ -54,8 +54,8 @@ def load_ahead(room: str) -> Thread | None:
 def _collect_here(at_work: Callable[[], bool]) -> None:
     """Collect garbage in this thread, which is Qt's, and in no other one, until that which begins now is over.
 
-    Python collects it in whichever thread asks for memory. What an object of Qt's leaves that another thread deletes
-    can bring the program down, long after.
+    Python collects it in whichever thread asks for memory, and an object of Qt's that another thread deletes can bring
+    the program down, long after.
     """
     PAUSED.hold()
 
