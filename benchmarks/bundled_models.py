@@ -214,9 +214,9 @@ def enhancer(structure: str, factor: int, minutes: float) -> None:
 
 
 def calibration(structure: str) -> None:
-    """Calibrate both enhancers anew, on the fields that were held out when they were trained."""
+    """Calibrate both enhancers that ship anew, on the fields that were held out when they were trained."""
     for factor in (5, 4):
-        trained = Enhancer.load(WORK / structure / f"enhancer-x{factor}")
+        trained = Enhancer.load(bundled_folder() / "enhancer" / enhancer_name(structure, factor))
         _ship(calibrated(trained, [fields(structure)]), structure)
 
 

@@ -259,7 +259,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     chosen = np.random.default_rng(seed).permutation(len(grid))[:count]
     few = Image(grid[chosen], train.pixel_size, name=f"{count} patches")
     model = trained([few], minutes, seed)
-    made = model.generate(LOOKED_UP, size=size, seed=seed, steps=SOLVER_STEPS).pixels
+    made = model.generate(LOOKED_UP, size=size, seed=seed, steps=SOLVER_STEPS["B"]).pixels
     held_out = grid_patches(list(test.pixels), size)
     known = np.stack([_displaced(plane, which, columns, seed) for which in np.resize(chosen, LOOKED_UP)])
     looked_up = {"generated": made, "known": known}
@@ -329,7 +329,7 @@ def generated(count: int, seed: int) -> Image:
 
 
 def _fields(model: DiffusionModel, seed: int) -> Image:
-    return model.generate(MADE, size=MADE_SIZE, seed=seed, steps=SOLVER_STEPS)
+    return model.generate(MADE, size=MADE_SIZE, seed=seed, steps=SOLVER_STEPS["C"])
 
 
 def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:

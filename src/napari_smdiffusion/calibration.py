@@ -1,16 +1,17 @@
 """Intervals around enhanced pixels that hold as often as they say: conformal prediction. NumPy and SciPy alone.
 
 Held-out pixels are sorted into cells by how bright they were enhanced, and by how much the 8 symmetries of the input
-disagree on them. The error that a given share of the pixels of a cell stays below is the half width of an interval, and
-between the cells it is interpolated. What this leaves to be desired is made up for by a factor for each brightness,
-chosen on further held-out pixels so that as many of them as stated lie in their interval, of the background as of
-structure (split conformal prediction: Papadopoulos et al., ECML 2002; for each kind of case by itself: Vovk, Lindsay,
-Nouretdinov and Gammerman, Mondrian Confidence Machine, 2003). Where background is exactly 0 and enhanced to exactly 0,
-more than stated do: there is no smaller interval than none. Were pixels independent, new ones of the same kind would
-do so too, whatever the network and its errors are like. They are not: pixels of an image err together, so that the
-share holds on the average of many images, and a single image may have more or less. How often they hold is measured
-field by field, with intervals that were calibrated on the other fields (cross-conformal prediction: Vovk, Annals of
-Mathematics and Artificial Intelligence 74, 9 (2015)). For images of another kind nothing is promised.
+disagree on them. The error that a given share of the pixels of a cell stays below is the half width of an interval,
+and between the cells it is interpolated. What this leaves to be desired is made up for by a factor for each brightness
+of structure and one for the background (what is darker than the average), chosen on further held-out pixels so that as
+many of them as stated lie in their interval (split conformal prediction: Papadopoulos et al., ECML 2002; for each kind
+of case by itself: Vovk, Lindsay, Nouretdinov and Gammerman, Mondrian Confidence Machine, 2003). Background that is
+exactly 0 and enhanced to exactly 0 lies in any interval; the faint rest of the background makes up for it, and does so
+less often than stated. Were pixels independent, new ones of the same kind would lie in theirs as often, whatever the
+network and its errors are like. They are not: pixels of an image err together, so that the share holds on the average
+of many images, and a single image may have more or less. How often they hold is measured field by field, with
+intervals that were calibrated on the other fields (cross-conformal prediction: Vovk, Annals of Mathematics and
+Artificial Intelligence 74, 9 (2015)). For images of another kind nothing is promised.
 
 Intensities, disagreements and errors are in network units: 0 is dark, 1 is bright.
 """
@@ -191,18 +192,26 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
     predicted, spread, truth = _together(patches[1::2] or patches)
     error = np.abs(truth - predicted)
     rows = np.arange(len(known.intensities))
-    nearest = np.rint(np.interp(predicted, known.intensities, rows))
-    groups = [nearest == row for row in rows]
+    # Rows of background count as the last of them, by which they all are widened or narrowed.
+    last_dark = max(int(np.sum(known.intensities <= predicted.mean())) - 1, 0)
+    counted_as = np.maximum(rows, last_dark)
+    nearest = counted_as[np.rint(np.interp(predicted, known.intensities, rows)).astype(np.intp)]
+    groups = {int(row): nearest == row for row in rows[last_dark:]}
     # Where a brightness is too rare, others that are no background stand for it.
-    shown = nearest > 0 if np.sum(nearest > 0) >= _FEW else np.full_like(nearest, True, bool)
+    structure = nearest > last_dark
+    shown = structure if structure.sum() >= _FEW else np.full_like(structure, True)
+    # What is not known to be empty shall not pay too much for what is: half as often as stated is the least.
+    faint = (nearest == last_dark) & (predicted > 0)
     # Widths are interpolated between rows, so that the factor of one changes what is right for the next.
     for _ in range(_ROUNDS):
-        factors = np.ones((len(LEVELS), len(rows), 1), np.float32)
+        factors = np.ones((len(LEVELS), len(rows)), np.float32)
         for place, level in enumerate(LEVELS):
             ratio = error / np.maximum(known.half_width(predicted, spread, level), 1e-9)
-            for row, inside in enumerate(groups):
+            for row, inside in groups.items():
                 factors[place, row] = _bound(ratio[inside if inside.sum() >= _FEW else shown], level)
-        known = replace(known, half_widths=known.half_widths * factors)
+            if faint.any():
+                factors[place, last_dark] = max(factors[place, last_dark], _bound(ratio[faint], level / 2))
+        known = replace(known, half_widths=known.half_widths * factors[:, counted_as, None])
     # Whoever asks for more confidence gets wider intervals everywhere.
     return replace(known, half_widths=np.maximum.accumulate(known.half_widths))
 
