@@ -288,17 +288,24 @@ def steps() -> None:
 
 
 def ours() -> None:
-    """Train our model for the same times, from scratch and from the model of simulated filaments, and judge it."""
+    """Train our model for the same times, from scratch and from the model of simulated filaments, and judge it.
+
+    Each training is written down when it is judged, and not done again.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {}
-    for start in (None, "simulated-filaments"):
-        for minutes, count in _steps("ours", TrainConfig().batch).items():
+    path = RESULTS / "against_reference_ours.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    result = {"patches": JUDGED, "two_halves": result.get("two_halves") or _floor(), "models": result.get("models", {})}
+    for minutes, count in _steps("ours", TrainConfig().batch).items():
+        for kind, start in (("scratch", None), ("pretrained", "simulated-filaments")):
+            name = f"{kind}_{minutes}min"
+            if result["models"].get(name, {}).get("steps") == count:
+                continue
             config = TrainConfig(steps=count, previews=0)
-            name = f"{'scratch' if start is None else 'pretrained'}_{minutes}min"
             begin = None if start is None else load_diffusion_model(start)
             model = run(train_steps([microtubules()[1]], config, start=begin, name=name))
-            found[name] = _judged(model, count)
-    save("against_reference_ours", {"patches": JUDGED, "two_halves": _floor(), "models": found})
+            result["models"][name] = _judged(model, count)
+            save("against_reference_ours", result)
 
 
 if __name__ == "__main__":
