@@ -257,6 +257,7 @@ def tried(device: torch.device) -> None:
     """Measure what `torch.compile` and other numbers of threads bring."""
     made: dict[str, Callable[[bool], Work]] = {
         "training step, 16 patches of 128²": lambda compiled: training_step(device=device, compiled=compiled),
+        "training step, 4 patches of 256²": lambda compiled: training_step(256, 4, device=device, compiled=compiled),
         "16 images of 128² drawn": lambda compiled: sampling(batch=16, device=device, compiled=compiled),
     }
     result: dict[str, Any] = {**_where(device), "compile": {}, "threads": {}}
