@@ -192,8 +192,9 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
     predicted, spread, truth = _together(patches[1::2] or patches)
     error = np.abs(truth - predicted)
     rows = np.arange(len(known.intensities))
-    # Rows of background count as the last of them, by which they all are widened or narrowed.
-    last_dark = max(int(np.sum(known.intensities <= predicted.mean())) - 1, 0)
+    # Rows that only background is nearest to count as the last of them, by which they all are widened or narrowed.
+    between = (known.intensities[1:] + known.intensities[:-1]) / 2
+    last_dark = max(int(np.sum(between <= predicted.mean())) - 1, 0)
     counted_as = np.maximum(rows, last_dark)
     nearest = counted_as[np.rint(np.interp(predicted, known.intensities, rows)).astype(np.intp)]
     groups = {int(row): nearest == row for row in rows[last_dark:]}
