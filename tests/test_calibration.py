@@ -67,6 +67,7 @@ def test_equal_pixels_make_no_trouble():
     known = calibrate([(flat, flat, flat + 0.1)])
     np.testing.assert_allclose(known.half_width(flat, flat, 0.9), 0.1, rtol=1e-3)
     assert known.facts["rank_correlation"] is None
+    assert known.facts["coverage_bright"] is None
 
 
 def test_too_few_images_are_refused():
@@ -216,13 +217,14 @@ def test_intervals_of_a_faint_background_are_never_nothing():
     rng = np.random.default_rng(0)
     predicted = rng.exponential(0.02, (9, 64, 64)).astype(np.float32)
     predicted[:, :32] = 0
-    predicted[:, 56:] = rng.uniform(0.2, 1, (9, 8, 64))
+    predicted[:, 48:] = rng.uniform(0.2, 1, (9, 16, 64))
     truth = predicted + rng.laplace(0, 0.5, predicted.shape).astype(np.float32) * predicted
     known = calibrate([(predicted, predicted, truth)])
     # As much is empty as is to lie in the intervals.
     faint = (predicted > 0) & (predicted < 0.1)
     inside = np.abs(truth - predicted) <= known.half_width(predicted, predicted, 0.5)
     assert inside[faint].mean() == pytest.approx(0.25, abs=0.03)
+    assert known.facts["coverage_faint"][0] == pytest.approx(0.25, abs=0.03)
 
 
 def test_fields_of_different_size_are_calibrated_together():

@@ -58,7 +58,7 @@ class Calibration:
     facts
         What was measured, as `judge_intervals` returns it; `coverage_least` and `coverage_most`, of the parts where
         fewest and most pixels lay in their interval; `coverage_bright`, of the pixels that are brighter than the
-        average of their part, or None; and `held_out`, False where there was too little to hold anything out and the
+        average of their part, and `coverage_faint`, of those that are not and are no 0 either, or None; and `held_out`, False where there was too little to hold anything out and the
         training images served.
     """
 
@@ -154,12 +154,12 @@ def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration
     together = {level: np.concatenate([one[level] for one in widths]) for level in LEVELS}
     each = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
     bright = np.concatenate([predicted > predicted.mean() for predicted, _, _ in map(_together, drawn)])
+    faint = ~bright & np.concatenate([predicted > 0 for predicted, _, _ in map(_together, drawn)])
     error = np.concatenate(errors)
     facts = {
         **_held(error, together),
-        "coverage_bright": [round(float(np.mean((error <= together[level])[bright])), 4) for level in LEVELS]
-        if bright.any()
-        else None,
+        "coverage_bright": _covered(error[bright], {level: width[bright] for level, width in together.items()}),
+        "coverage_faint": _covered(error[faint], {level: width[faint] for level, width in together.items()}),
         "coverage_least": each.min(0).round(4).tolist(),
         "coverage_most": each.max(0).round(4).tolist(),
         "held_out": held_out,
@@ -243,8 +243,12 @@ def _held(error: Values, widths: Mapping[float, Values]) -> dict[str, Any]:
     some = slice(None, None, -(-len(error) // _COMPARED))
     constant = np.ptp(widths[0.9][some]) == 0 or np.ptp(error[some]) == 0
     rank = None if constant else round(float(spearmanr(widths[0.9][some], error[some]).statistic), 3)
-    coverage = [round(float(np.mean(error <= widths[level])), 4) for level in LEVELS]
-    return {"levels": list(LEVELS), "coverage": coverage, "rank_correlation": rank}
+    return {"levels": list(LEVELS), "coverage": _covered(error, widths), "rank_correlation": rank}
+
+
+def _covered(error: Values, widths: Mapping[float, Values]) -> list[float] | None:
+    """Return the share of pixels in their interval for each level, or None where there are none."""
+    return [round(float(np.mean(error <= widths[level])), 4) for level in LEVELS] if error.size else None
 
 
 def _learned(predicted: Values, spread: Values, truth: Values) -> Calibration:

@@ -79,6 +79,8 @@ def _calibration(known: dict[str, Any] | None) -> str:
         share += f" ({least:.0f} to {most:.0f} % by field)"
     if facts.get("coverage_bright"):
         share += f", and {100 * facts['coverage_bright'][place]:.1f} % of the bright ones,"
+    if facts.get("coverage_faint"):
+        share += f" and {100 * facts['coverage_faint'][place]:.1f} % of the faint ones, which are not quite dark,"
     return (
         f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {share} lay in the interval that is "
         f"to hold 90 %{told}. Nothing is promised for images of another kind.\n"
