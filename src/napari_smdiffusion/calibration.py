@@ -58,8 +58,8 @@ class Calibration:
     facts
         What was measured, as `judge_intervals` returns it; `coverage_least` and `coverage_most`, of the parts where
         fewest and most pixels lay in their interval; `coverage_bright`, of the pixels that are brighter than the
-        average of their part, and `coverage_faint`, of those that are not and are no 0 either, or None; and `held_out`, False where there was too little to hold anything out and the
-        training images served.
+        average of their part, and `coverage_faint`, of those that are neither bright nor exactly 0, or None where there
+        are none; and `held_out`, False where there was too little to hold anything out and the training images served.
     """
 
     intensities: Values
