@@ -53,6 +53,7 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.assess import grid_patches, realism
+from napari_smdiffusion.denoiser import RHO, SIGMA_MAX, SIGMA_MIN
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
@@ -93,6 +94,7 @@ TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
 MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
 SOLVER_STEPS = {"A": 10, "B": 18, "C": 18}  # the defaults when each claim was begun
 DISPLACED = 8  # pixels by which known copies lie off
+LEVELS = [SIGMA_MIN, SIGMA_MAX, RHO]  # of noise between which is drawn; what is committed of B and C had EDM's
 FEW_MINUTES, UPDATES = 3, 1000
 MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
 # Patches smaller than the fields, so that few fields too are seen at many places; not so small that a part of each
@@ -107,13 +109,21 @@ SETTINGS = {
         "classifier": "of windows that overlap, and apart",
         "solver": SOLVER_STEPS["A"],
     },
-    "B": {"steps_a_minute": STEPS_A_MINUTE, "looked_up": LOOKED_UP, "copies": "by margin or correlation"},
+    "B": {
+        "steps_a_minute": STEPS_A_MINUTE,
+        "looked_up": LOOKED_UP,
+        "copies": "by margin or correlation",
+        "solver": SOLVER_STEPS["B"],
+        "levels": LEVELS,
+    },
     "C": {
         "steps_a_minute": STEPS_A_MINUTE,
         "few_minutes": FEW_MINUTES,
         "updates": UPDATES,
         "patches": [PATCH, BATCH],
         "generated": [MADE, MADE_SIZE],
+        "solver": SOLVER_STEPS["C"],
+        "levels": LEVELS,
     },
 }
 
@@ -206,7 +216,7 @@ def patches_made(structure: str, minutes: int, seed: int) -> tuple[dict[int, Pix
     if not all(path.exists() for path in paths.values()):
         model = trained([train], minutes, seed, folder)
         for size, path in paths.items():
-            write_image(path, model.generate(PATCHES[size], size=size, seed=seed))
+            write_image(path, model.generate(PATCHES[size], size=size, seed=seed, steps=SOLVER_STEPS["A"]))
     return {size: read_image(path).pixels for size, path in paths.items()}, minutes * STEPS_A_MINUTE
 
 

@@ -213,6 +213,17 @@ def test_intervals_hold_as_stated_where_much_of_the_background_is_exactly_0():
     np.testing.assert_allclose(facts["coverage_bright"], LEVELS, atol=0.02)
 
 
+def test_a_handful_of_faint_pixels_does_not_widen_the_background():
+    rng = np.random.default_rng(0)
+    predicted = np.zeros((9, 64, 64), np.float32)
+    predicted[:, 48:] = rng.uniform(0.4, 1, (9, 16, 64))
+    truth = predicted + np.abs(rng.normal(0, 0.01, predicted.shape)).astype(np.float32)
+    predicted[:, 5, 5], truth[:, 5, 5] = 0.001, 0.9
+    known = calibrate([(predicted, predicted, truth)])
+    empty = np.zeros((1, 8, 8), np.float32)
+    assert known.half_width(empty, empty, 0.5).max() < 0.02
+
+
 def test_intervals_of_a_faint_background_are_never_nothing():
     rng = np.random.default_rng(0)
     predicted = rng.exponential(0.02, (9, 64, 64)).astype(np.float32)

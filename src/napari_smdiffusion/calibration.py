@@ -3,15 +3,20 @@
 Held-out pixels are sorted into cells by how bright they were enhanced, and by how much the 8 symmetries of the input
 disagree on them. The error that a given share of the pixels of a cell stays below is the half width of an interval,
 and between the cells it is interpolated. What this leaves to be desired is made up for by a factor for each brightness
-of structure and one for the background (what is darker than the average), chosen on further held-out pixels so that as
-many of them as stated lie in their interval (split conformal prediction: Papadopoulos et al., ECML 2002; for each kind
-of case by itself: Vovk, Lindsay, Nouretdinov and Gammerman, Mondrian Confidence Machine, 2003). Background that is
-exactly 0 and enhanced to exactly 0 lies in any interval; the faint rest of the background makes up for it, and does so
-less often than stated. Were pixels independent, new ones of the same kind would lie in theirs as often, whatever the
-network and its errors are like. They are not: pixels of an image err together, so that the share holds on the average
-of many images, and a single image may have more or less. How often they hold is measured field by field, with
-intervals that were calibrated on the other fields (cross-conformal prediction: Vovk, Annals of Mathematics and
-Artificial Intelligence 74, 9 (2015)). For images of another kind nothing is promised.
+of structure and one for the background (the rows of cells that only pixels darker than the average are nearest to),
+chosen on further held-out pixels so that as many of them as stated lie in their interval (split conformal prediction:
+Papadopoulos et al., ECML 2002; for each kind of case by itself: Vovk, Lindsay, Nouretdinov and Gammerman, Mondrian
+Confidence Machine, 2003).
+
+Background that is exactly 0 and enhanced to exactly 0 lies in any interval, for there is none smaller than none. The
+faint rest of the background makes up for it, and lies in its interval less often than stated, but at least half as
+often: where more than that is empty, more pixels than stated lie in their interval.
+
+Were pixels independent, new ones of the same kind would do so as often, whatever the network and its errors are like.
+They are not: pixels of an image err together, so that the share holds on the average of many images, and a single
+image may have more or less. How often they hold is measured field by field, with intervals that were calibrated on the
+other fields (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 9 (2015)). For
+images of another kind nothing is promised.
 
 Intensities, disagreements and errors are in network units: 0 is dark, 1 is bright.
 """
@@ -210,7 +215,7 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
             ratio = error / np.maximum(known.half_width(predicted, spread, level), 1e-9)
             for row, inside in groups.items():
                 factors[place, row] = _bound(ratio[inside if inside.sum() >= _FEW else shown], level)
-            if faint.any():
+            if faint.sum() >= _FEW:
                 factors[place, last_dark] = max(factors[place, last_dark], _bound(ratio[faint], level / 2))
         known = replace(known, half_widths=known.half_widths * factors[:, counted_as, None])
     # Whoever asks for more confidence gets wider intervals everywhere.

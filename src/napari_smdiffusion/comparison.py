@@ -40,7 +40,7 @@ _ENOUGH = 8  # patches of each kind
 _TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
 _PARTS = 5
 _JUDGED = 1000  # patches of each kind by their textures and skeletons, at most: it takes a minute
-_LOOKED_UP = 400  # patches of each kind that are looked for in the training images, at most
+_HELD_OUT = 400  # experimental patches that are looked for in the training images as the generated ones, at most
 
 
 def compare_steps(
@@ -144,7 +144,7 @@ def _compare_generated(
     yield _part(2, stop)
     report |= _told_apart(experimental, generated, stop)
     yield _part(3, stop)
-    said, looked_up = _copies(real, made, generated, training, seen)
+    said, looked_up = _copies(real, made, generated, training, seen, stop)
     report |= said
     yield _part(4, stop)
     report |= _finest_detail(some_made, some_real, pixel_size)
@@ -167,7 +167,7 @@ def _seen(experimental: Sequence[Image], generated: Image, training: Sequence[Im
 
 
 def _copies(
-    real: Pixels, made: Pixels, generated: Image, training: Sequence[Image], seen: Sequence[str]
+    real: Pixels, made: Pixels, generated: Image, training: Sequence[Image], seen: Sequence[str], stop: Stop
 ) -> tuple[dict[str, Any], LookedUp | None]:
     """Look for copies of training images, and say why where that cannot be done."""
     if seen:
@@ -178,13 +178,12 @@ def _copies(
         }, None
     if not training:
         return {"memorization_left_out": "Give the images that the model was trained on, to look for copies."}, None
-    some = spread(np.arange(len(made)), _LOOKED_UP)
     planes = [plane for image in training for plane in image.pixels]
     try:
-        looked_up = look_for_copies(made[some], planes, spread(real, _LOOKED_UP))
+        looked_up = look_for_copies(made, planes, spread(real, _HELD_OUT), stop)
     except ValueError as error:
         return {"memorization_left_out": str(error)}, None
-    report = {**looked_up.report, "copied": _places(looked_up, some, generated, made.shape[-1])}
+    report = {**looked_up.report, "copied": _places(looked_up, generated, made.shape[-1])}
     report["verdict"] += _of_other_images(generated, training)
     return {"memorization": report}, looked_up
 
@@ -200,11 +199,11 @@ def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
     )
 
 
-def _places(looked_up: LookedUp, which: Any, generated: Image, size: int) -> list[dict[str, int]]:
+def _places(looked_up: LookedUp, generated: Image, size: int) -> list[dict[str, int]]:
     """Return where in the generated images the patches lie that were called copies."""
     rows, columns = (length // size for length in generated.size)
     found = []
-    for index, copied in zip(which.tolist(), looked_up.copied, strict=True):
+    for index, copied in enumerate(looked_up.copied):
         if copied:
             image, place = divmod(index, rows * columns)
             found.append({"image": image, "row": place // columns * size, "column": place % columns * size})

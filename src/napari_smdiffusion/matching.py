@@ -12,9 +12,12 @@ import numpy.typing as npt
 from scipy.fft import irfft2, next_fast_len, rfft2
 
 from .patches import SYMMETRIES, symmetry
+from .progress import never
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .progress import Stop
 
 Pixels = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -134,7 +137,7 @@ def _block(length: int, side: int) -> tuple[int, int]:
     return size, size - side + 1
 
 
-def nearest_matches(patches: Pixels, planes: Sequence[Pixels]) -> list[Match]:
+def nearest_matches(patches: Pixels, planes: Sequence[Pixels], stop: Stop = never) -> list[Match]:
     """Find, for each patch, the window of any plane that it resembles most, in any of the 8 symmetries.
 
     Parameters
@@ -143,11 +146,15 @@ def nearest_matches(patches: Pixels, planes: Sequence[Pixels]) -> list[Match]:
         (N, Y, X).
     planes
         (Y, X) arrays, none with a side shorter than the patches.
+    stop
+        Asked at every patch.
 
     Raises
     ------
     ValueError
         If a plane is smaller than the patches.
+    InterruptedError
+        If it was stopped.
     """
     side, count = max(patches.shape[1:]), len(patches)
     if any(min(plane.shape) < side for plane in planes):
@@ -164,6 +171,9 @@ def nearest_matches(patches: Pixels, planes: Sequence[Pixels]) -> list[Match]:
                 return [searched.best(symmetry(patch, k)) for k in SYMMETRIES]
 
             for i, found in enumerate(pool.map(look_up, patches)):
+                if stop():
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise InterruptedError("Stopped before all patches were looked up: there is no result.")
                 for k, (correlation, y, x) in enumerate(found):
                     best[i][k] = max(best[i][k], (correlation, which, y, x))
     return [_match(one, _pixels_that_matter(patch)) for one, patch in zip(best, patches, strict=True)]

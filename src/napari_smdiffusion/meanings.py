@@ -9,7 +9,7 @@ from .filaments import SUMMARIES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LIES = "the generated patches are like the experimental ones where it lies between their 5 % and 95 % marks"
+_LIES = "good where the generated median lies between the 5 % and 95 % marks of the experimental patches"
 
 _MARKS = {
     "generated": "Median over the generated patches.",
@@ -17,7 +17,10 @@ _MARKS = {
     "low": "5 % of the experimental patches lie below.",
     "high": "5 % of the experimental patches lie above.",
     "inside": "Whether the generated median lies between these two: it should.",
-    "difference": "Kolmogorov-Smirnov statistic of both kinds: 0 for the same distribution, 1 for no overlap.",
+    "difference": (
+        "Kolmogorov-Smirnov statistic of both kinds: good below `by_chance`, as where they are of one distribution; 1 is "
+        "no overlap."
+    ),
     "by_chance": "What that statistic stays below with 95 % confidence where both kinds are of one distribution.",
 }
 
@@ -33,7 +36,9 @@ _TWO_SAMPLE = {
     ),
     "patch": "Side of the patches that the network saw, in pixels.",
     "meaning": "The same in words.",
-    "folds": "The same for each third of the patches: their spread is the least error of the mean.",
+    "folds": (
+        "The same for each third of the patches, near each other at best: their spread is the least error of the mean."
+    ),
 }
 
 _RESTORATION = {
@@ -101,9 +106,10 @@ MEANINGS: dict[str, str] = {
     ),
     "enhanced.resolution": (
         "Finest detail of the enhanced image in nm, by decorrelation analysis of it alone: it says how sharp it looks, "
-        "not whether what it shows is true."
+        "not whether what it shows is true. Good where it is not finer than frc_half_with_reference, and below the "
+        "widefield image's."
     ),
-    "enhanced.resolution_widefield": "The same of the widefield image.",
+    "enhanced.resolution_widefield": "The same of the widefield image: about the width of its point spread function.",
     "enhanced.frc_widefield": (
         "Resolution of the widefield image in nm by Fourier ring correlation of two halves of its counts (1/7): what "
         "the noise leaves of what the optics show; None where it is finer than the pixels, or lost in noise."

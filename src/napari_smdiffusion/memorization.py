@@ -13,9 +13,12 @@ from scipy.stats import t as t_distribution
 
 from .matching import HIGHEST, Match, nearest_matches
 from .patches import halved
+from .progress import never
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .progress import Stop
 
 Pixels = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -93,8 +96,11 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     return look_for_copies(generated, training, held_out).report
 
 
-def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pixels) -> LookedUp:
-    """Do what `memorization` does, and return what was found of each patch as well."""
+def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pixels, stop: Stop = never) -> LookedUp:
+    """Do what `memorization` does, and return what was found of each patch as well.
+
+    `stop` is asked at every patch; InterruptedError if it says so.
+    """
     if not len(generated) or not len(held_out):
         raise ValueError(
             "Looking for copies needs generated patches, and experimental ones that the model was not trained on."
@@ -103,7 +109,7 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     # Planes hardly larger than the patches hold few windows to compare with, and no copy that lies a little off.
     side = int(_MIDDLE * min(min(plane.shape) for plane in training)) // 2 * 2
     looked_up = [_middle(patches, side) for patches in (generated, held_out)]
-    made, real = (nearest_matches(halved(patches), planes) for patches in looked_up)
+    made, real = (nearest_matches(halved(patches), planes, stop) for patches in looked_up)
     fits, held = _Fits.of(made), _Fits.of(real)
     # Empty patches fit nothing, and those that were trained on after all must not raise the bar.
     unseen = held.correlation < _SAME
