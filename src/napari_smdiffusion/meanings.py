@@ -18,8 +18,8 @@ _MARKS = {
     "high": "5 % of the experimental patches lie above.",
     "inside": "Whether the generated median lies between these two: it should.",
     "difference": (
-        "Kolmogorov-Smirnov statistic of both kinds: good below `by_chance`, as where they are of one distribution; 1 is "
-        "no overlap."
+        "Kolmogorov-Smirnov statistic of both kinds: good below `by_chance`, as where they are of one distribution; 1 "
+        "is no overlap."
     ),
     "by_chance": "What that statistic stays below with 95 % confidence where both kinds are of one distribution.",
 }
