@@ -13,7 +13,7 @@ from napari_smdiffusion.compute import generator
 from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas
 from napari_smdiffusion.images import Scaling
 from napari_smdiffusion.matching import correlation_map, nearest_matches
-from napari_smdiffusion.memorization import memorization
+from napari_smdiffusion.memorization import look_for_copies, memorization
 from napari_smdiffusion.patches import symmetry
 
 
@@ -231,6 +231,12 @@ def test_what_cannot_be_looked_up_is_refused(fields):
         memorization(fields, list(fields), fields[:0])
     with pytest.raises(ValueError, match="smaller than the patches"):
         nearest_matches(fields, [fields[0][:100]])
+
+
+def test_looking_for_copies_can_be_stopped(drawn):
+    training, held_out, new = drawn
+    with pytest.raises(InterruptedError, match="looked up"):
+        look_for_copies(new, training, held_out, stop=lambda: True)
 
 
 def test_a_model_overfitted_to_four_patches_is_called_out():

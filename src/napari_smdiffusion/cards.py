@@ -80,7 +80,8 @@ def _calibration(known: dict[str, Any] | None) -> str:
     if facts.get("coverage_bright"):
         share += f", and {100 * facts['coverage_bright'][place]:.1f} % of the bright ones,"
     if facts.get("coverage_faint"):
-        share += f" and {100 * facts['coverage_faint'][place]:.1f} % of the faint ones, which are not quite dark,"
+        at_half, at_nine = (100 * facts["coverage_faint"][facts["levels"].index(level)] for level in (0.5, 0.9))
+        share += f" and {at_nine:.1f} % of the faint ones, which are neither bright nor 0 (and {at_half:.1f} % for 50),"
     return (
         f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {share} lay in the interval that is "
         f"to hold 90 %{told}. Nothing is promised for images of another kind.\n"
