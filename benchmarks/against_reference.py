@@ -1,6 +1,6 @@
 """Our diffusion model against the paper's own code: speed, memory, and realism after the same time.
 
-    python benchmarks/against_reference.py [--only speed|theirs|steps|ours]
+    python benchmarks/against_reference.py [--only speed|theirs|steps|ours|picture]
 
 Makes `build/reference` with improved_diffusion_for_SMLM 0.3.0 and an MPI from PyPI the first time; its network,
 training loop and sampler run unchanged, with its own defaults (batch of 10 in training and in drawing, learning rate
@@ -12,7 +12,8 @@ would see no more than 60 batches in half an hour), for as many steps as `speed`
 ours from scratch as well as from the bundled model of simulated filaments, which was trained for about two hours more.
 Both are judged alike. The raw weights of the reference are imported, and drawn by our solver, for its own sampler would
 take hours; its averaged weights are left out: after 300 steps with 0.9999 they are still 0.97 of the untrained network.
-`steps` draws what `theirs` trained with 4 to 64 steps of the solver. One training each. Run `speed` with nothing beside
+`steps` draws what `theirs` trained with 4 to 64 steps of the solver; `picture` shows what all of them generated. One
+training each. Run `speed` with nothing beside
 it; the others are counted in steps.
 """
 
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from common import MEGABYTES, RESULTS, ROOT, apart, environment, microtubules, save
+from common import MEGABYTES, PICTURES, RESULTS, ROOT, apart, environment, microtubules, save
 from napari_smdiffusion import DiffusionModel, ImportConfig, TrainConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.diffusion_training import train_steps
@@ -48,6 +49,10 @@ SIZES = (64, 128, 256)
 MINUTES = (10, 30)
 JUDGED, DRAWS = 400, range(3)  # patches, and how often others are drawn of the experimental image, and classifiers
 STEPS, FEW = (4, 8, 12, 20, 32, 64), 64  # steps of the solver, and patches that are drawn with each
+SHOWN = 8  # patches of each
+SHOWN_MODELS = [
+    f"{who}_{minutes}min" for who in ("reference", "scratch", "pretrained") for minutes in MINUTES
+]  # as `_judged` names their images
 STRETCHED = 99.9  # percentile of the training part that becomes 255
 SPEED = (
     MEGABYTES
@@ -308,10 +313,29 @@ def ours() -> None:
             save("against_reference_ours", result)
 
 
+def picture() -> None:
+    """Show the first generated patches of all that was judged, beside those of the experiment, at one contrast."""
+    from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
+
+    train = microtubules()[1]
+    rows = {"experimental": apart(train, 128, SHOWN, 0)}
+    for name in SHOWN_MODELS:
+        path = WORK / f"{name}.tif"
+        if path.exists():
+            who, minutes = name.split("_")
+            told = "reference, imported" if who == "reference" else f"ours, {who}"
+            rows[f"{told}, {minutes.removesuffix('min')} minutes"] = tifffile.imread(path)[:SHOWN].astype(np.float32)
+    limits = contrast([rows["experimental"]])
+    figure = new_figure(9, 1.4 * len(rows))
+    for axes, (title, patches) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
+        show(axes, contact_sheet(patches, SHOWN, fill=limits[1]), limits, title, train.pixel_size)
+    save_figure(figure, PICTURES / "against_reference.png")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("speed", "theirs", "steps", "ours"))
+    parser.add_argument("--only", choices=("speed", "theirs", "steps", "ours", "picture"))
     options = parser.parse_args()
-    for stage in (speed, theirs, steps, ours):
+    for stage in (speed, theirs, steps, ours, picture):
         if options.only in (None, stage.__name__):
             stage()
