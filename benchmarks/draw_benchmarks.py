@@ -100,7 +100,9 @@ def _imported_steps() -> list[str]:
     ]
     return [
         f"\nThe network of the reference after {result['steps']} steps of training, {result['patches']} patches drawn "
-        f"by our solver from the same noise, and how far they are from those of 64 steps ({where(result)[:-1]}):\n",
+        f"by our solver from the same noise, and how far they are from those of 64 steps ({where(result)[:-1]}). "
+        "Trained so shortly, it makes noise with any number of steps (the picture above), so that realism says little "
+        "here, and the difference more:\n",
         table(("steps of the solver", "realism", "difference"), rows),
     ]
 
