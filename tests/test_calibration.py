@@ -93,8 +93,8 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
         made = [enhancer.enhance_with_uncertainty(image, confidence=share) for image in seen]
         sharp, width = (np.concatenate([getattr(m, kind).pixels for m in made]) for kind in ("image", "uncertainty"))
         inside = np.abs(sharp - fresh.pixels) <= width
-        # They were calibrated on a narrow band of one field, so that it is about.
-        assert inside.mean() == pytest.approx(share, abs=0.15)
+        # They were calibrated on a band of one field; faint pixels pay for empty ones, most where few are stated.
+        assert share - (0.15 if share == 0.5 else 0.05) < inside.mean() < share + 0.15
         assert inside[structure].mean() == pytest.approx(share, abs=0.1)
     enhancer.save(tmp_path / "e")
     again = Enhancer.load(tmp_path / "e")
