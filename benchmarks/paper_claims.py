@@ -53,7 +53,8 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.denoiser import RHO, SIGMA_MAX, SIGMA_MIN
+from napari_smdiffusion.denoiser import denoised, start_noise, to_numpy
+from napari_smdiffusion.diffusion import intensities
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
@@ -67,6 +68,7 @@ from napari_smdiffusion.progress import run
 from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import fourier_ring_correlation
 from napari_smdiffusion.restoration import linear_fit
+from napari_smdiffusion.solver import karras_levels, multistep, second_order
 from napari_smdiffusion.two_sample import two_sample_test
 from simulated_filaments import continuous_fields
 
@@ -87,14 +89,16 @@ MINUTES = (2, 10, 30)
 PATCHES = {128: 256, 256: 128}  # generated and drawn for the classifier
 LOOKED_UP = 64
 FEW_PATCHES = (4, 16, 64)
+FEW_PATCHES_MINUTES = (2, 10)
 ALL = 0  # stands for the training columns as a whole
 FIELDS = (1, 2, 4, 8, ALL)  # of 256 pixels
 FIELD = 256
 TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
 MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
-SOLVER_STEPS = {"A": 10, "B": 18, "C": 18}  # the defaults when each claim was begun
+# How images are drawn is the default of when each claim was begun: for B and C on EDM's noise levels.
+SOLVER_STEPS = {"A": 10, "B": 18, "C": 18}
+LEVELS = [0.002, 80, 7]  # from, to, and how they are spread
 DISPLACED = 8  # pixels by which known copies lie off
-LEVELS = [SIGMA_MIN, SIGMA_MAX, RHO]  # of noise between which is drawn; what is committed of B and C had EDM's
 FEW_MINUTES, UPDATES = 3, 1000
 MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
 # Patches smaller than the fields, so that few fields too are seen at many places; not so small that a part of each
@@ -138,14 +142,14 @@ class Piece:
 
 
 def pieces(seeds: int = len(SEEDS)) -> Iterator[Piece]:
-    """Yield all pieces, those of the first seeds first; what takes longest of claim B is not done with every seed."""
+    """Yield all pieces, those of the first seeds first."""
     for seed in SEEDS[:seeds]:
         yield Piece(f"C_without_seed{seed}", 6, partial(without_fields, seed))
         for count in FIELDS:
             minutes = 15 if count in MIXED else 11
             yield Piece(f"C_{count or 'all'}fields_seed{seed}", minutes, partial(enhancers, count, seed))
         for count in FEW_PATCHES:
-            for minutes in MINUTES[: 2 if count == min(FEW_PATCHES) or seed == 0 else 1]:
+            for minutes in FEW_PATCHES_MINUTES:
                 name = f"B_{count}patches_{minutes}min_seed{seed}"
                 yield Piece(name, 1.8 * minutes + 1, partial(copies, count, minutes, seed))
         for structure in ("microtubules", "mitochondria"):
@@ -171,6 +175,19 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
     if cut and read_facts(folder, "diffusion")["steps"] >= config.steps:
         return load_diffusion_model(folder)
     return run(train_steps(images, config, start=load_diffusion_model(START), out=folder, resume=cut))
+
+
+@torch.no_grad()
+def drawn_on_levels(model: DiffusionModel, count: int, size: int, seed: int, steps: int) -> Pixels:
+    """Generate what `DiffusionModel.generate` would if it drew on `LEVELS`."""
+    plan = second_order(karras_levels(steps, *LEVELS))
+    together = max(1, 1024**2 // size**2)
+    made = []
+    for first in range(0, count, together):
+        noise = start_noise(seed, range(first, min(first + together, count)), (size, size))
+        *_, last = multistep(partial(denoised, model.unet.eval()), noise, plan)
+        made.append(intensities(to_numpy(last), model.scaling))
+    return np.concatenate(made)
 
 
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
@@ -269,7 +286,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     chosen = np.random.default_rng(seed).permutation(len(grid))[:count]
     few = Image(grid[chosen], train.pixel_size, name=f"{count} patches")
     model = trained([few], minutes, seed)
-    made = model.generate(LOOKED_UP, size=size, seed=seed, steps=SOLVER_STEPS["B"]).pixels
+    made = drawn_on_levels(model, LOOKED_UP, size, seed, SOLVER_STEPS["B"])
     held_out = grid_patches(list(test.pixels), size)
     known = np.stack([_displaced(plane, which, columns, seed) for which in np.resize(chosen, LOOKED_UP)])
     looked_up = {"generated": made, "known": known}
@@ -339,7 +356,7 @@ def generated(count: int, seed: int) -> Image:
 
 
 def _fields(model: DiffusionModel, seed: int) -> Image:
-    return model.generate(MADE, size=MADE_SIZE, seed=seed, steps=SOLVER_STEPS["C"])
+    return Image(drawn_on_levels(model, MADE, MADE_SIZE, seed, SOLVER_STEPS["C"]), model.pixel_size)
 
 
 def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
