@@ -1,20 +1,20 @@
 """Our diffusion model against the paper's own code: speed, memory, and realism after the same time.
 
-    python benchmarks/against_reference.py [--only speed|theirs|steps|ours|picture]
+    python benchmarks/against_reference.py [--only speed|theirs|steps|ours|picture] [--sizes 64 128 256]
 
 Makes `build/reference` with improved_diffusion_for_SMLM 0.3.0 and an MPI from PyPI the first time; its network,
 training loop and sampler run unchanged, with its own defaults (batch of 10 in training and in drawing, learning rate
 1e-4, 1000 diffusion steps). It draws an image in 1000 network evaluations; a few of them are timed. `speed` also times
 the same network imported and drawn by our solver. All repeats are kept; the best counts.
 
-`theirs` and `ours` train both on the microtubule columns 0 to 959, on patches of 128 pixels alone (at 256 the reference
-would see no more than 60 batches in half an hour), for as many steps as `speed` says that fit into 10 and 30 minutes,
-ours from scratch as well as from the bundled model of simulated filaments, which was trained for about two hours more.
-Both are judged alike. The raw weights of the reference are imported, and drawn by our solver, for its own sampler would
-take hours; its averaged weights are left out: after 300 steps with 0.9999 they are still 0.97 of the untrained network.
-`steps` draws what `theirs` trained with 4 to 64 steps of the solver; `picture` shows what all of them generated. One
-training each. Run `speed` with nothing beside
-it; the others are counted in steps.
+`theirs` and `ours` train both on the microtubule columns 0 to 959, on patches of each size, for as many steps as
+`speed` says that fit into 10 and 30 minutes; at 128 pixels and 10 minutes ours also from the bundled model of simulated
+filaments, which was trained for about two hours more. Both are judged alike: of 256 pixels in quarters, for there are
+no more than 15 experimental patches of that size. The raw weights of the reference are imported, and drawn by our
+solver, for its own sampler would take hours; its averaged weights are left out: after 300 steps with 0.9999 they are
+still 0.97 of the untrained network. `steps` draws what `theirs` trained at 128 pixels with 4 to 64 steps of the solver;
+`picture` shows what all of them generated. One training each; what was judged is written at once and not done again.
+Run `speed` with nothing beside it; the others are counted in steps: about three hours and a half on two cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from common import MEGABYTES, PICTURES, RESULTS, ROOT, apart, environment, microtubules, save
+from common import (
+    MEGABYTES,
+    PICTURES,
+    RESULTS,
+    ROOT,
+    apart,
+    entries,
+    environment,
+    microtubules,
+    save,
+    save_entry,
+)
 from napari_smdiffusion import DiffusionModel, ImportConfig, TrainConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.diffusion_training import train_steps
@@ -38,6 +49,7 @@ from napari_smdiffusion.progress import run
 from napari_smdiffusion.two_sample import two_sample_test
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -47,12 +59,14 @@ if TYPE_CHECKING:
 WORK = ROOT / "build" / "against_reference"
 SIZES = (64, 128, 256)
 MINUTES = (10, 30)
-JUDGED, DRAWS = 400, range(3)  # patches, and how often others are drawn of the experimental image, and classifiers
+JUDGED = {64: 400, 128: 400, 256: 48}  # patches of each size
+JUDGED_SIZE = {64: 64, 128: 128, 256: 128}  # into which they are cut
+DRAWS = range(3)  # how often others are drawn of the experimental image, and classifiers
 STEPS, FEW = (4, 8, 12, 20, 32, 64), 64  # steps of the solver, and patches that are drawn with each
-SHOWN = 8  # patches of each
-SHOWN_MODELS = [
-    f"{who}_{minutes}min" for who in ("reference", "scratch", "pretrained") for minutes in MINUTES
-]  # as `_judged` names their images
+STEPS_SIZE = 128
+SHOWN = 1024  # pixels in a row of the picture
+REFERENCE, SCRATCH, PRETRAINED, HALVES = "reference", "scratch", "pretrained", "two halves"
+TRAINED = "against_reference_trained"  # result that holds an entry for each training
 STRETCHED = 99.9  # percentile of the training part that becomes 255
 SPEED = (
     MEGABYTES
@@ -141,8 +155,9 @@ print(json.dumps({"seconds": took, "all": seconds, "megabytes": megabytes(), "th
 TRAIN = """
 import sys
 from improved_diffusion_for_SMLM.scripts.image_train import main
-main(model_name="trained", logdir=sys.argv[1], data_dir=sys.argv[2], image_size=128,
-     num_steps=int(sys.argv[3]), save_interval=int(sys.argv[4]))
+size = int(sys.argv[3])
+main(model_name=f"trained_{size}", logdir=sys.argv[1], data_dir=sys.argv[2], image_size=size,
+     num_steps=int(sys.argv[4]), save_interval=int(sys.argv[5]))
 """
 
 
@@ -165,7 +180,7 @@ def _run(python: Path | str, code: str, *arguments: object) -> dict[str, Any]:
     return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
-def speed() -> None:
+def speed(_: Sequence[int]) -> None:
     """Time training steps and generated images of both, in a fresh process each, and of the imported network."""
     WORK.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"solver_steps": load_diffusion_model("microtubules").sampler.usual_steps}
@@ -188,45 +203,58 @@ def speed() -> None:
     save("against_reference_speed", result)
 
 
-def _steps(program: str, batch: int) -> dict[int, int]:
+def _steps(program: str, size: int) -> dict[int, int]:
     """Return how many steps fit into each of the times, by what `speed` measured."""
     measured = json.loads((RESULTS / "against_reference_speed.json").read_text(encoding="utf-8"))
-    seconds = measured["train_128"][program]["seconds"] * batch
+    batch = TrainConfig().batch if program == "ours" else 10
+    seconds = measured[f"train_{size}"][program]["seconds"] * batch
     return {minutes: round(60 * minutes / seconds) for minutes in MINUTES}
 
 
-def _judged(model: DiffusionModel, steps: int) -> dict[str, Any]:
+def _name(who: str, size: int, minutes: int) -> str:
+    return f"{who}, {size} px, {minutes} min"
+
+
+def _images(who: str, size: int, minutes: int) -> Path:
+    """Return where the images of a model are kept that was trained so long."""
+    return WORK / f"{who}_{size}px_{minutes}min.tif"
+
+
+def _judge(model: DiffusionModel, who: str, size: int, minutes: int, steps: int) -> None:
     """Compare patches of a model with those of the columns it saw, as the halves of these are compared."""
-    train = microtubules()[1]
+    train, side = microtubules()[1], JUDGED_SIZE[size]
     # What comes of the imported network are fractions of gray levels, by which it could be known.
-    made = np.round(model.generate(JUDGED, size=128, seed=1).pixels)
-    tifffile.imwrite(WORK / f"{model.name}.tif", made)
-    return {
-        "steps": steps,
-        "evaluations": model.sampler.usual_steps,
-        "realism": realism(made, grid_patches(list(train.pixels), 128), train.pixel_size),
-        "auc": [two_sample_test(apart(train, 128, JUDGED, draw), made, seed=10 * draw).auc for draw in DRAWS],
+    made = np.round(model.generate(JUDGED[size], size=size, seed=1).pixels)
+    tifffile.imwrite(_images(who, size, minutes), made)
+    parts = grid_patches(list(made), side)
+    found = {
+        "realism": realism(parts, grid_patches(list(train.pixels), side), train.pixel_size),
+        "auc": [two_sample_test(apart(train, side, len(parts), draw), parts, seed=10 * draw).auc for draw in DRAWS],
     }
+    setting = {"who": who, "size": size, "minutes": minutes, "steps": steps, "patches": JUDGED[size]}
+    save_entry(TRAINED, _name(who, size, minutes), {**setting, "evaluations": model.sampler.usual_steps, **found})
 
 
-def _floor() -> list[float]:
-    """Return the AUC of the upper against the lower half of the columns that were trained on."""
-    train = microtubules()[1]
+def _judge_halves(size: int) -> None:
+    """Tell the upper from the lower half of the columns that were trained on, as the models are told from them."""
+    key, side = f"{HALVES}, {size} px", JUDGED_SIZE[size]
+    if key in entries(TRAINED):
+        return
+    train, count = microtubules()[1], JUDGED[size] * (size // side) ** 2
     rows = train.size[0] // 2
     halves = [train.crop(part, slice(None)) for part in (slice(0, rows), slice(rows, None))]
-    return [
-        two_sample_test(
-            *(apart(half, 128, JUDGED, 100 * k + draw) for k, half in enumerate(halves)), seed=10 * draw
-        ).auc
+    auc = [
+        two_sample_test(*(apart(half, side, count, 100 * k + draw) for k, half in enumerate(halves)), seed=10 * draw)
         for draw in DRAWS
     ]
+    save_entry(TRAINED, key, {"who": HALVES, "size": size, "patches": count, "auc": [one.auc for one in auc]})
 
 
 def _top(train: Pixels) -> float:
     return float(np.percentile(train, STRETCHED))
 
 
-def _write_patches(train: Pixels, data: Path) -> None:
+def _write_patches(train: Pixels, data: Path, size: int) -> None:
     """Write patches as the reference takes them: overlapping by a quarter and flipped, as its notebook does.
 
     The notebook stretches the contrast of each patch, which cannot be undone. Here all are stretched alike, so that one
@@ -236,53 +264,46 @@ def _write_patches(train: Pixels, data: Path) -> None:
 
     data.mkdir(parents=True, exist_ok=True)
     stretched = np.round(np.clip(train / _top(train), 0, 1) * 255).astype(np.uint8)
-    for y in range(0, train.shape[0] - 127, 96):
-        for x in range(0, train.shape[1] - 127, 96):
-            patch = stretched[y : y + 128, x : x + 128]
+    for y in range(0, train.shape[0] - size + 1, 3 * size // 4):
+        for x in range(0, train.shape[1] - size + 1, 3 * size // 4):
+            patch = stretched[y : y + size, x : x + size]
             for k, one in enumerate((patch, patch[:, ::-1])):
                 Picture.fromarray(one).convert("RGB").save(data / f"{y}_{x}_{k}.png")
 
 
-def _trained(minutes: int) -> tuple[DiffusionModel, int]:
+def _trained(size: int, minutes: int) -> tuple[DiffusionModel, int]:
     """Return the network that the reference trained for so long, in the units of the image, and its steps."""
-    wanted = _steps("reference", 10)[minutes]
-    counts = [int(path.stem[5:]) for path in (WORK / "trained").glob("model*.pt")]
+    wanted, folder = _steps(REFERENCE, size)[minutes], WORK / f"trained_{size}"
+    counts = [int(path.stem[5:]) for path in folder.glob("model*.pt")]
     nearest = min(counts, key=lambda count: abs(count - wanted))
-    config = ImportConfig(image_size=128, intensity_range=(0.0, _top(microtubules()[1].pixels[0])))
-    path = WORK / "trained" / f"model{nearest:06d}.pt"
-    return import_checkpoint(path, config, name=f"reference_{minutes}min"), nearest
+    config = ImportConfig(image_size=size, intensity_range=(0.0, _top(microtubules()[1].pixels[0])))
+    return import_checkpoint(folder / f"model{nearest:06d}.pt", config), nearest
 
 
-def theirs() -> None:
+def theirs(sizes: Sequence[int]) -> None:
     """Train the reference for the longest of the times, and judge its raw weights at each."""
-    data, steps = WORK / "patches", _steps("reference", 10)
-    _write_patches(microtubules()[1].pixels[0], data)
-    if not list((WORK / "trained").glob(f"model{max(steps.values()):06d}.pt")):
-        command = [
-            reference_python(),
-            "-W",
-            "ignore",
-            "-c",
-            TRAIN,
-            WORK,
-            data,
-            max(steps.values()),
-            min(steps.values()),
-        ]
-        environ = {**os.environ, "DIFFUSION_TRAINING_TEST": ""}
-        subprocess.run([str(part) for part in command], check=True, env=environ)
-    found = {f"reference_{minutes}min": _judged(*_trained(minutes)) for minutes in MINUTES}
-    save("against_reference_theirs", {"patches": JUDGED, "two_halves": _floor(), "models": found})
+    for size in sizes:
+        data, steps = WORK / f"patches_{size}", _steps(REFERENCE, size)
+        _write_patches(microtubules()[1].pixels[0], data, size)
+        if not (WORK / f"trained_{size}" / f"model{max(steps.values()):06d}.pt").exists():
+            told = [WORK, data, size, max(steps.values()), min(steps.values())]
+            command = [str(part) for part in (reference_python(), "-W", "ignore", "-c", TRAIN, *told)]
+            subprocess.run(command, check=True, env={**os.environ, "DIFFUSION_TRAINING_TEST": ""})
+        _judge_halves(size)
+        for minutes in MINUTES:
+            if _name(REFERENCE, size, minutes) not in entries(TRAINED):
+                model, count = _trained(size, minutes)
+                _judge(model, REFERENCE, size, minutes, count)
 
 
-def steps() -> None:
+def steps(_: Sequence[int]) -> None:
     """Draw the same patches of the longest trained network with each number of steps, and judge them."""
-    model, count = _trained(max(MINUTES))
+    model, count = _trained(STEPS_SIZE, max(MINUTES))
     train = microtubules()[1]
-    real = grid_patches(list(train.pixels), 128)
+    real = grid_patches(list(train.pixels), STEPS_SIZE)
     best, found = None, {}
     for number in reversed(STEPS):
-        made = model.generate(FEW, size=128, seed=2, steps=number).pixels
+        made = model.generate(FEW, size=STEPS_SIZE, seed=2, steps=number).pixels
         best = made if best is None else best
         found[str(number)] = {
             "realism": realism(np.round(made), real, train.pixel_size),
@@ -292,50 +313,46 @@ def steps() -> None:
     save("against_reference_steps", {"patches": FEW, "steps": count, "curve": found})
 
 
-def ours() -> None:
-    """Train our model for the same times, from scratch and from the model of simulated filaments, and judge it.
-
-    Each training is written down when it is judged, and not done again.
-    """
+def ours(sizes: Sequence[int]) -> None:
+    """Train our model for the same times, and judge it."""
     WORK.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / "against_reference_ours.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    result = {"patches": JUDGED, "two_halves": result.get("two_halves") or _floor(), "models": result.get("models", {})}
-    for minutes, count in _steps("ours", TrainConfig().batch).items():
-        for kind, start in (("scratch", None), ("pretrained", "simulated-filaments")):
-            name = f"{kind}_{minutes}min"
-            if result["models"].get(name, {}).get("steps") == count:
+    for size in sizes:
+        _judge_halves(size)
+        asked = [(SCRATCH, minutes) for minutes in MINUTES]
+        for who, minutes in [*asked, (PRETRAINED, 10)] if size == 128 else asked:
+            if _name(who, size, minutes) in entries(TRAINED):
                 continue
-            config = TrainConfig(steps=count, previews=0)
-            begin = None if start is None else load_diffusion_model(start)
-            model = run(train_steps([microtubules()[1]], config, start=begin, name=name))
-            result["models"][name] = _judged(model, count)
-            save("against_reference_ours", result)
+            config = TrainConfig(patch=size, steps=_steps("ours", size)[minutes], previews=0)
+            begin = load_diffusion_model("simulated-filaments") if who == PRETRAINED else None
+            model = run(train_steps([microtubules()[1]], config, start=begin))
+            _judge(model, who, size, minutes, model.facts["steps"])
 
 
-def picture() -> None:
+def picture(sizes: Sequence[int]) -> None:
     """Show the first generated patches of all that was judged, beside those of the experiment, at one contrast."""
     from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
 
     train = microtubules()[1]
-    rows = {"experimental": apart(train, 128, SHOWN, 0)}
-    for name in SHOWN_MODELS:
-        path = WORK / f"{name}.tif"
-        if path.exists():
-            who, minutes = name.split("_")
-            told = "reference, imported" if who == "reference" else f"ours, {who}"
-            rows[f"{told}, {minutes.removesuffix('min')} minutes"] = tifffile.imread(path)[:SHOWN].astype(np.float32)
-    limits = contrast([rows["experimental"]])
-    figure = new_figure(9, 1.4 * len(rows))
-    for axes, (title, patches) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
-        show(axes, contact_sheet(patches, SHOWN, fill=limits[1]), limits, title, train.pixel_size)
-    save_figure(figure, PICTURES / "against_reference.png")
+    for size in sizes:
+        count = SHOWN // size
+        rows = {"experimental": apart(train, size, count, 0)}
+        for who in (REFERENCE, SCRATCH, PRETRAINED):
+            told = f"{who}, imported" if who == REFERENCE else f"ours, {who}"
+            for minutes in MINUTES:
+                if (path := _images(who, size, minutes)).exists():
+                    rows[f"{told}, {minutes} minutes"] = tifffile.imread(path)[:count].astype(np.float32)
+        limits = contrast([rows["experimental"]])
+        figure = new_figure(9, (9 * size / SHOWN + 0.3) * len(rows))
+        for axes, (title, patches) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
+            show(axes, contact_sheet(patches, count, fill=limits[1]), limits, title, train.pixel_size)
+        save_figure(figure, PICTURES / f"against_reference_{size}.png")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("speed", "theirs", "steps", "ours", "picture"))
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, choices=SIZES)
     options = parser.parse_args()
     for stage in (speed, theirs, steps, ours, picture):
         if options.only in (None, stage.__name__):
-            stage()
+            stage(options.sizes)

@@ -62,30 +62,33 @@ def reference() -> str:
 
 def _after_equal_time() -> list[str]:
     """Tabulate realism after the same time of training."""
-    found = {who: one for who in ("theirs", "ours") if (one := loaded(f"against_reference_{who}")) is not None}
-    if not found:
+    found = list(entries("against_reference_trained").values())
+    judged = [one for one in found if "realism" in one]
+    if not judged:
         return []
-    programs = {"theirs": "reference, imported", "ours": "ours"}
     rows = [
-        (programs[who], name.replace("_", " ").removeprefix("reference "), one["steps"], one["evaluations"],
-         _score(one["realism"]), interval(one["auc"]))
-        for who, result in found.items()
-        for name, one in result["models"].items()
+        (f"{one['size']} px", "reference, imported" if one["who"] == "reference" else f"ours, {one['who']}",
+         f"{one['minutes']} min", one["steps"], one["evaluations"], one["patches"], _score(one["realism"]),
+         interval(one["auc"]))
+        for one in judged
     ]  # fmt: skip
-    one = next(iter(found.values()))
-    floor = interval(one["two_halves"])
+    rows += [(f"{one['size']} px", one["who"], *[""] * 5, interval(one["auc"])) for one in found if one not in judged]
+    rows.sort(key=lambda row: int(row[0].split()[0]))
+    header = ("size", "program", "training", "steps", "evaluations for an image", "images", "realism", "AUC")
+    sizes = sorted({one["size"] for one in judged})
     return [
-        f"\nAfter the same time of training at 128 px ({where(*found.values())[:-1]}), {one['patches']} patches each "
-        "against the columns that all were trained on: realism score with its 90 % interval, and the AUC of three "
-        f"classifiers; two halves of these columns are told apart with {floor}. The reference's raw weights are drawn "
-        "by our solver, not by its own 1000 evaluations, and its average is left out, which hardly left the untrained "
-        "network. The intensities it was given are stretched, all alike, and those of its images scaled back. What is "
-        "called pretrained began from the bundled model of simulated filaments, which took about two hours more and "
-        "saw no experimental image. 64 and 256 px are not compared: at 256 the reference does no more than 60 steps in "
-        "half an hour. It is meant to be trained for far longer, on a GPU: in this time it has hardly begun, and what "
-        "is compared is what a laptop gives in half an hour, not what its images are like in the end.\n",
-        table(("program", "training", "steps", "evaluations for an image", "realism", "AUC"), rows),
-        "\n![Experimental patches, and what each generates](images/against_reference.png)\n",
+        f"\nAfter the same time of training ({where(*judged)[:-1]}), against the columns that all were trained on: "
+        "realism score with its 90 % interval, and the AUC of three classifiers; and how well these tell two halves of "
+        "these columns. Images of 256 px are judged in quarters, for there are no more than 15 experimental patches of "
+        "that size. The reference's raw weights are drawn by our solver, not by its own 1000 evaluations, and its "
+        "average is left out, which hardly left the untrained network. The intensities it was given are stretched, all "
+        "alike, and those of its images scaled back. What is called pretrained began from the bundled model of "
+        "simulated filaments, which took about two hours more and saw no experimental image. The reference is meant to "
+        "be trained for far longer, on a GPU: in this time it has hardly begun, and what is compared is what a laptop "
+        "gives in half an hour, not what its images are like in the end.\n",
+        table(header, rows),
+        *(f"\n![Patches of {size} pixels](images/against_reference_{size}.png)" for size in sizes),
+        "",
     ]
 
 
