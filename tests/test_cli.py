@@ -80,6 +80,20 @@ def test_enhance_several_into_a_folder(folder, widefield):
     assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
 
 
+def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(folder, widefield):
+    many = folder / "many"
+    write_image(many / "a.tif", widefield)
+    maps = ["--uncertainty", "--error-map"]
+    for _ in range(2):
+        assert _run("enhance", folder / "enhancer", many, "--out", many, *maps) == 0
+        names = ["a.tif", "a_enhanced.tif", "a_enhanced_error.tif", "a_enhanced_uncertainty.tif"]
+        assert sorted(path.name for path in many.iterdir()) == names
+    # Whoever names one means it.
+    assert _run("enhance", folder / "enhancer", many / "a_enhanced_error.tif", "--out", folder / "x.tif") == 0
+    (many / "a.tif").unlink()
+    assert _run("enhance", folder / "enhancer", many, "--out", folder / "y") == 2
+
+
 def test_compare(folder):
     for name, seed in (("training", 1), ("held_out", 2)):
         arguments = ["--out", folder / f"{name}.tif", "--size", 256, "--seed", seed]

@@ -52,6 +52,32 @@ def test_a_demo_stopped_at_once_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("name", ["diffusion_model", "enhancer"])
+def test_a_model_that_no_demo_made_is_kept(tmp_path, tiny_model, name):
+    tiny_model.save(tmp_path / name)
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    with pytest.raises(FileExistsError, match=rf"{name} holds the model .*, which no demo made"):
+        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
+
+
+def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path):
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    widefield = Image(np.ones((64, 64)), 106.0)
+    with pytest.raises(ValueError, match="mend a pixel size"):
+        run(demo_steps(DemoInput([sharp], widefield, 4, reference=sharp), tmp_path, minutes=1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_demo_takes_a_stack_and_begins_from_what_ships(tmp_path, tiny_enhancer, monkeypatch):
+    """Only the first plane is enhanced; and something else that is called as the start is not taken for it."""
+    tiny_enhancer.save(tmp_path / "microtubules")
+    monkeypatch.chdir(tmp_path)
+    stack = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=2)
+    report = run(demo_steps(DemoInput([stack], None, 4), tmp_path / "out", minutes=0.01))
+    assert report["provenance"]["started_from"] == "microtubules"
+    assert read_image(tmp_path / "out" / "enhanced.tif").pixels.shape == (1, 256, 128)
+
+
 def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):
     """A widefield image of a larger field: the part that lies under the super-resolution image is found and judged."""
     from scipy.ndimage import gaussian_filter

@@ -1,6 +1,8 @@
 """The diffusion model: it learns real images, keeps what it learned, and image k is image k."""
 
 import itertools
+import json
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -59,6 +61,43 @@ def test_resume_of_another_run_is_refused(storm, tmp_path):
     (tmp_path / "m" / STATE).write_bytes(b"broken")
     with pytest.raises(ModelFolderError, match="is damaged"):
         run(train_steps([storm], config, out=tmp_path / "m", resume=True))
+
+
+def test_a_run_that_is_resumed_ends_where_it_was_to_end(storm, tmp_path):
+    """Of an older version, which had no `wide_fraction`; another number of steps is not taken, and not written down."""
+    path, notes = tmp_path / "m" / "model.json", []
+    run(train_steps([storm], TrainConfig(steps=4, **TINY), out=tmp_path / "m", stop=_after(2)))
+    facts = json.loads(path.read_text())
+    del facts["config"]["wide_fraction"]
+    path.write_text(json.dumps(facts))
+    steps = train_steps([storm], TrainConfig(steps=9, **TINY), out=tmp_path / "m", resume=True)
+    run(steps, lambda event: notes.append(event.message) if isinstance(event, Note) else None)
+    assert notes == ["The training goes on to step 4, as it was begun; no other end is taken."]
+    facts = json.loads(path.read_text())
+    assert facts["steps"] == facts["config"]["steps"] == 4
+
+
+def test_a_folder_that_is_taken_meanwhile_does_not_cost_the_training(storm, tmp_path):
+    config = TrainConfig(steps=4, **TINY)
+    run(train_steps([storm], config, out=tmp_path / "m", stop=_after(2)))
+    (tmp_path / "m" / "generated.tif").touch()
+    with pytest.raises(OSError, match="holds other files"):
+        run(train_steps([storm], config, out=tmp_path / "m", resume=True), _never_called)
+    (tmp_path / "m" / "generated.tif").unlink()
+    steps = train_steps([storm], config, out=tmp_path / "m", resume=True)
+    with pytest.raises(OSError, match="What was trained is in"):
+        run(steps, lambda _: (tmp_path / "m" / "generated.tif").touch())
+    assert DiffusionModel.load(tmp_path / "m 2").facts["steps"] == 4
+
+
+def _never_called(event):
+    raise AssertionError(event)
+
+
+def test_a_name_in_another_encoding_is_no_obstacle(storm, tmp_path):
+    image = replace(storm, name=os.fsdecode(b"F\xe4rbung.tif"))
+    run(train_steps([image], TrainConfig(steps=1, **TINY), out=tmp_path / "m"))
+    assert "rbung.tif" in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
 
 
 def test_stop_keeps_a_usable_model(storm, tmp_path):

@@ -65,6 +65,27 @@ def test_stacks(tmp_path, shape):
     assert read_image(tmp_path / "a.tif").pixels.shape == (max(shape[:-2]), 24, 20)
 
 
+@pytest.mark.parametrize("ome", [False, True])
+def test_planes_that_were_written_one_by_one_are_a_stack(tmp_path, ome):
+    path = tmp_path / ("a.ome.tif" if ome else "a.tif")
+    with tifffile.TiffWriter(path, ome=ome) as tiff:
+        for k in range(3):
+            tiff.write(PLANE + k, photometric="minisblack")
+    np.testing.assert_array_equal(read_image(path).pixels, [PLANE, PLANE + 1, PLANE + 2])
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(PLANE)
+        tiff.write(PLANE[:16])
+    with pytest.raises(ValueError, match="holds 2 images of different sizes"):
+        read_image(path)
+
+
+def test_numbers_of_numpy_are_written_too(tmp_path):
+    image = Image(PLANE, np.float32(20), (np.int64(3), np.float32(4)))
+    write_image(tmp_path / "a.tif", image)
+    back = read_image(tmp_path / "a.tif")
+    assert (back.pixel_size, back.origin) == (20, (3, 4))
+
+
 def test_written_images_come_back_with_all_they_had(tmp_path):
     image = Image(np.random.default_rng(0).random((3, 24, 20)), 19.36, (100.0, 50.0), "a", {"kind": "synthetic"})
     write_image(tmp_path / "new" / "a.tif", image)

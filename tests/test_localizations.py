@@ -41,6 +41,9 @@ def test_picasso(tmp_path):
         file["locs"] = locs
     with pytest.raises(ValueError, match="does not state 'Pixelsize'"):
         read_table(tmp_path / "a.hdf5")
+    (tmp_path / "a.yaml").write_text("Frames: 10\nPixelsize: 130 nm\n")
+    with pytest.raises(ValueError, match="'Pixelsize' as a number"):
+        read_table(tmp_path / "a.hdf5")
     (tmp_path / "a.yaml").write_text("Frames: 10\nPixelsize: 130\n")
     table = read_table(tmp_path / "a.hdf5")
     np.testing.assert_allclose(table.x, [1300, 3900])
@@ -53,6 +56,7 @@ def test_picasso(tmp_path):
         ("a,b", [(1, 2)], "has the columns a, b"),
         ("x [nm],y [nm]", [], "holds no localization"),
         ("x,y", [(1, 2)], "does not say that x and y are in nm"),
+        ("xnm,ynm", [(1, 2), ("xnm", "ynm")], "holds something other than numbers in 'xnm'"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, header, rows, message):

@@ -14,6 +14,7 @@ from napari_smdiffusion.model_folder import (
     full_disk_named,
     mend,
     read_facts,
+    save_at_last,
     save_folder,
 )
 from napari_smdiffusion.models import find_model, list_models, user_folder
@@ -102,6 +103,28 @@ def test_a_finished_model_is_no_place_for_a_new_one(tmp_path):
     _save(tmp_path / "m")
     with pytest.raises(OSError, match="There is a model in"):
         check_place(tmp_path / "m")
+
+
+def test_a_model_goes_on_in_its_own_folder_but_not_among_other_files(tmp_path, monkeypatch):
+    _save(tmp_path / "m")
+    check_place(tmp_path / "m", replace=True)
+    monkeypatch.chdir(tmp_path / "m")
+    with pytest.raises(OSError, match="go to another folder first"):
+        check_place(Path(), replace=True)
+    (tmp_path / "m" / "generated.tif").touch()
+    with pytest.raises(OSError, match="holds other files"):
+        check_place(tmp_path / "m", replace=True)
+
+
+def test_what_took_long_is_saved_beside_a_place_that_is_taken(tmp_path):
+    for name in ("m", "m 2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").touch()
+    with pytest.raises(OSError, match=r"holds other files.* What was trained is in .*m 3"):
+        save_at_last(_save, tmp_path / "m")
+    assert read_facts(tmp_path / "m 3", "diffusion")["kind"] == "diffusion"
+    save_at_last(_save, tmp_path / "n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m 2", "m 3", "n"]
 
 
 def test_a_full_disk_is_said_in_a_sentence(tmp_path):

@@ -1,5 +1,7 @@
 """How noise becomes an image: the formula against the library's, and what any plan keeps."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -61,3 +63,18 @@ def test_the_weights_of_the_last_step_make_the_result():
     yielded = list(multistep(lambda x, sigma: next(seen), torch.zeros(1), plan))
     # The latest guess before was 2 less, and the one before that 3 less.
     assert [float(one) for one in yielded] == [1, 2, 4 - 0.5 * 2 - 0.25 * 3]
+
+
+def test_no_more_guesses_are_kept_than_the_plan_uses():
+    guesses = []
+
+    def denoise(x, sigma):
+        alive = sum(guess() is not None for guess in guesses)
+        assert alive <= 2
+        guess = curved(x, sigma)
+        guesses.append(weakref.ref(guess))
+        return guess
+
+    for _ in multistep(denoise, noise(1, 1, 8, 8), second_order(karras_levels(9, LOW, HIGH, RHO))):
+        pass
+    assert len(guesses) == 9

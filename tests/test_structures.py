@@ -47,7 +47,9 @@ def test_the_structures_differ_in_texture():
     assert frechet_distance(first, other) > 3 * frechet_distance(first, second)
 
 
-@pytest.mark.parametrize("bad", [{"structure": "centrioles"}, {"count": 0}, {"size": 8}, {"pixel_size": 0.0}])
+@pytest.mark.parametrize(
+    "bad", [{"structure": "centrioles"}, {"count": 0}, {"size": 8}, {"seed": -1}, {"pixel_size": 0.0}]
+)
 def test_bad_input_is_refused(bad):
     with pytest.raises(ValueError, match=r"choose one of|must be at least"):
         simulate(**{"structure": "microtubules", **bad})

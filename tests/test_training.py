@@ -86,7 +86,7 @@ def test_a_run_that_was_cut_continues_bit_for_bit():
             Line(),
             Budget(1, 90),
             stop=lambda: cut.step >= 37,
-            checkpoint=lambda state: saved.update(copy.deepcopy(state.state_dict())),
+            checkpoint=lambda state, last: saved.update(copy.deepcopy(state.state_dict())),
             device=CPU,
         )
     )
@@ -143,20 +143,24 @@ def test_a_checkpoint_that_fails_does_not_end_the_training(monkeypatch):
     monkeypatch.setattr("napari_smdiffusion.training._CHECKPOINT_SECONDS", 0.0)
     state, events, saved = _state(), [], []
 
-    def checkpoint(state):
+    def checkpoint(state, last):
         if state.step < 5:
             raise OSError("The drive is away.")
-        saved.append(state.step)
+        saved.append((state.step, last))
 
     run(optimize_steps(state, Line(), Budget(1, 10), checkpoint=checkpoint, device=CPU), events.append)
-    assert saved[-1] == 10
+    assert saved[-2:] == [(10, False), (10, True)]
     assert any(isinstance(event, Note) and "drive is away" in event.message for event in events)
 
 
 def test_stopped_before_the_first_step_there_is_nothing():
     saved = []
+
+    def checkpoint(state, last):
+        saved.append(state)
+
     with pytest.raises(InterruptedError, match="before the first step"):
-        run(optimize_steps(_state(), Line(), Budget(1, 10), stop=lambda: True, checkpoint=saved.append, device=CPU))
+        run(optimize_steps(_state(), Line(), Budget(1, 10), stop=lambda: True, checkpoint=checkpoint, device=CPU))
     assert not saved
 
 

@@ -111,7 +111,8 @@ def _write(folder: Path, facts: dict[str, Any], title: str, use: str, more: str 
         f"    {use}\n\n## Training data\n\n{data}{facts.get('attribution', '')}{picture}{more}\n"
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}"
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    # Names of files may be in an encoding of their own.
+    (folder / "README.md").write_text(text, encoding="utf-8", errors="replace")
 
 
 def _draw_curve(path: Path, curve: list[list[float]]) -> None:

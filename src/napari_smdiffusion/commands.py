@@ -23,6 +23,7 @@ from .files import (
     written_whole,
 )
 from .garbage import PAUSED
+from .images import RESULT_KINDS
 from .model_folder import check_place
 from .progress import Reporter, Steps, run, stop_on_interrupt
 from .summary import summary
@@ -258,7 +259,8 @@ def train_enhancer(options: Namespace) -> None:
 def enhance(options: Namespace) -> None:
     """Enhance widefield images."""
     config = _config(EnhanceConfig, options)
-    sources = image_files(options.widefield, TIFF_SUFFIXES)
+    # Results of an earlier run may lie in the same folder.
+    sources = image_files(options.widefield, TIFF_SUFFIXES, left_out=RESULT_KINDS)
     targets = _targets(Path(options.out), sources)
     words = [word for word, wanted in (("uncertainty", config.uncertainty), ("error", options.error_map)) if wanted]
     for target in targets:

@@ -16,7 +16,7 @@ from .assess import grid_patches, realism
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, MicroscopeConfig, TrainConfig
 from .diffusion import DiffusionModel, generate_steps
 from .diffusion_training import train_steps
-from .enhanced_field import EnhancedField, restored
+from .enhanced_field import EnhancedField, check_field, restored
 from .enhancer import enhance_steps
 from .enhancer_training import train_enhancer_steps
 from .files import write_image, written_whole
@@ -24,8 +24,8 @@ from .images import Image, common_pixel_size
 from .meanings import meanings_of
 from .memorization import memorization
 from .microscope import widefield as simulated_widefield
-from .model_folder import ModelFolderError
-from .models import load_diffusion_model
+from .model_folder import check_place
+from .models import bundled_folder, load_diffusion_model
 from .pictures import draw_overview
 from .progress import Note, Reporter, Steps, Stop, never, run, stop_on_interrupt
 from .registration import place_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _FIELDS, _FIELD = 8, 512  # generated
 _PATCH = 128
 _FEW_STEPS = 200
+_NAME = "demo"  # of its models
 _START = "microtubules"  # the bundled model that training starts from
 
 
@@ -125,12 +126,16 @@ def _demo_steps(
     if pixel_size is None:
         raise ValueError(f"{work.images[0].name} has no pixel size: give it in nm with --pixel-size.")
     train, held_out = zip(*(_split(image) for image in work.images), strict=True)
-    start = _bundled_start()
+    widefield, reference = _widefield(work, held_out[0], pixel_size, seed)
+    check_field(widefield, reference, work.upscale)
+    for name in ("diffusion_model", "enhancer"):
+        _check_model(out / name)
+    start = load_diffusion_model(bundled_folder() / "diffusion" / _START)
     settings = TrainConfig(minutes=0.55 * minutes, seed=seed, previews=0)
     # Only now, so that nothing is left behind by input that was refused above.
     out.mkdir(parents=True, exist_ok=True)
     with timed.stage("train"):
-        model = yield from train_steps(train, settings, start=start, name="demo", stop=stop)
+        model = yield from train_steps(train, settings, start=start, name=_NAME, stop=stop)
         model.save(out / "diffusion_model")
     _check(stop)
     if (steps := int(model.facts["steps"])) < _FEW_STEPS:
@@ -143,13 +148,12 @@ def _demo_steps(
         generated = yield from generate_steps(model, generate, stop=stop)
         write_image(out / "generated.tif", generated)
     _check(stop)
-    widefield, reference = _widefield(work, held_out[0], pixel_size, seed)
     with timed.stage("train_enhancer"):
         enhancer = yield from train_enhancer_steps(
             [generated],
             EnhancerConfig(upscale=work.upscale, minutes=0.45 * minutes, seed=seed, previews=0),
             MicroscopeConfig(),
-            name="demo",
+            name=_NAME,
             stop=stop,
         )
         enhancer.save(out / "enhancer")
@@ -182,11 +186,17 @@ def _check(stop: Stop) -> None:
         raise InterruptedError("Stopped: the demo is not whole.")
 
 
-def _bundled_start() -> DiffusionModel | None:
+def _check_model(folder: Path) -> None:
+    """Raise an OSError unless a model may be written at `folder`, where one of an earlier demo may be."""
+    check_place(folder, replace=True)
     try:
-        return load_diffusion_model(_START)
-    except ModelFolderError:
-        return None
+        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none, or a damaged one
+        return
+    if facts.get("name") != _NAME:
+        raise FileExistsError(
+            f"{folder} holds the model {facts.get('name')}, which no demo made: name another folder for the results."
+        )
 
 
 def _split(image: Image) -> tuple[Image, Image]:
@@ -217,8 +227,9 @@ def _simulated(held_out: Image, factor: int, pixel_size: float, seed: int) -> tu
     from .compute import generator
 
     rows, columns = (length // factor * factor for length in held_out.size)
-    reference = held_out.crop(slice(0, rows), slice(0, columns))
-    plane = torch.from_numpy(reference.pixels[:1].copy())[:, None]
+    first = replace(held_out, pixels=held_out.pixels[:1])
+    reference = first.crop(slice(0, rows), slice(0, columns))
+    plane = torch.from_numpy(reference.pixels.copy())[:, None]
     camera = simulated_widefield(plane, MicroscopeConfig(), pixel_size, factor, generator(seed, 6))
     image = Image(camera[:, 0].numpy(), pixel_size * factor, reference.origin, "simulated widefield")
     return image, reference
@@ -229,14 +240,15 @@ def _registered(widefield: Image, sharp: Image, factor: int) -> tuple[Image, Ima
 
     Returns
     -------
-    The part of the widefield image that it covers, and the super-resolution image; the whole widefield image and None
-    where it does not lie in it.
+    The part of the widefield image that it covers, and the super-resolution image, each the first plane alone; the
+    whole widefield image and None where it does not lie in it.
     """
     rows, columns = (length // factor for length in sharp.size)
     corner = place_of(sharp.pixels[0], widefield.pixels[0], factor)
     if corner is None:
         return widefield, None
     y, x = corner
+    sharp, widefield = (replace(image, pixels=image.pixels[:1]) for image in (sharp, widefield))
     sharp = sharp.crop(slice(0, rows * factor), slice(0, columns * factor))
     return widefield.crop(slice(y, y + rows), slice(x, x + columns)), sharp
 

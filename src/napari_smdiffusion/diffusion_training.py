@@ -11,11 +11,11 @@ import torch
 
 from .cards import copying
 from .compute import generator, pick_device, seeded
-from .config import TrainConfig, to_dict
+from .config import TrainConfig, from_dict, to_dict
 from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
 from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
-from .model_folder import STATE, UNNAMED, check_place, damage_named, mend, read_facts
+from .model_folder import STATE, UNNAMED, check_place, damage_named, mend, read_facts, save_at_last
 from .patches import check_patch, draw_patches
 from .progress import Note, Progress, Steps, Stop, never
 from .sampling import EDM, STEPS
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+_USUAL_MINUTES = TrainConfig().minutes
 _PREVIEW_SEED = 2**31  # beyond the seeds people can choose, so that a preview is never the image they generate
 
 
@@ -107,8 +108,9 @@ def train_steps(
     """
     pixel_size = common_pixel_size(images)
     check_patch(images, config.patch)
-    if out is not None and not resume:
-        check_place(out)
+    if out is not None:
+        out = out.absolute()
+        check_place(out, replace=resume)
     device = pick_device(config.device)
     cut = _cut(out) if resume else None
     if cut is not None:
@@ -127,13 +129,22 @@ def train_steps(
     def model(state: TrainingState) -> DiffusionModel:
         return DiffusionModel(unet, scaling, pixel_size, config, {**facts, **state.facts()})
 
-    def checkpoint(state: TrainingState) -> None:
-        if out is not None:
+    def checkpoint(state: TrainingState, last: bool) -> None:
+        if out is None:
+            return
+        if last:
+            save_at_last(lambda folder: save_model(model(state), folder, state=state), out)
+        else:
             save_model(model(state), out, state=state)
 
     with given_back(state, device):
         if cut is not None and out is not None:
-            _resume(state, out, cut, config, facts)
+            begun = from_dict(TrainConfig, cut["config"])
+            _resume(state, out, cut, begun, config, facts)
+            if state.total is not None:
+                if config.steps not in (None, state.total) or config.minutes not in (begun.minutes, _USUAL_MINUTES):
+                    yield Note(f"The training goes on to step {state.total}, as it was begun; no other end is taken.")
+                config = replace(config, minutes=begun.minutes, steps=begun.steps)
         if start is not None:
             yield Note(f"Trained on from {start.name}.")
         steps = optimize_steps(
@@ -189,17 +200,21 @@ def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainCo
 
 
 def _resume(
-    state: TrainingState, out: Path, before: dict[str, Any], config: TrainConfig, facts: dict[str, Any]
+    state: TrainingState,
+    out: Path,
+    before: dict[str, Any],
+    begun: TrainConfig,
+    config: TrainConfig,
+    facts: dict[str, Any],
 ) -> None:
     """Load the state of the run that was cut, after checking that it is the same run."""
     if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
         raise ValueError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
+    former = to_dict(begun)
     for key, value in to_dict(config).items():
-        # Time and steps may be given anew; the number of steps is part of the state that is resumed.
-        if key not in ("minutes", "steps", "device", "previews") and before["config"].get(key) != value:
-            raise ValueError(
-                f"{out} was trained with {key} {before['config'].get(key)}, not {value}: resume with the same settings."
-            )
+        # The number of steps is part of the state that is resumed.
+        if key not in ("minutes", "steps", "device", "previews") and former[key] != value:
+            raise ValueError(f"{out} was trained with {key} {former[key]}, not {value}: resume with the same settings.")
     with damage_named(out):
         state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
     if state.total is not None and state.step >= state.total:

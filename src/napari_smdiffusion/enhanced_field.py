@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import zoom
 
+from .images import ERROR_MAP
 from .registration import registration_shift, translated
 from .resolution import HALF, ONE_SEVENTH, fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
@@ -40,27 +41,31 @@ class EnhancedField:
     uncertainty: Image | None = None
 
     def __post_init__(self) -> None:
-        factor, size = self.factor, self.widefield.size
-        expected = (len(self.widefield), size[0] * factor, size[1] * factor)
         for image in (self.enhanced, self.reference, self.uncertainty):
-            if image is None:
-                continue
-            if not factor or image.pixels.shape != expected:
-                raise ValueError(
-                    f"{image.name} has shape {image.pixels.shape}, which is no whole number of times that of "
-                    f"{self.widefield.name}, {self.widefield.pixels.shape}: give images of the same field."
-                )
-            one, other = image.pixel_size, self.widefield.pixel_size
-            if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
-                raise ValueError(
-                    f"{image.name} has pixels of {one:.4g} nm and {self.widefield.name} of {other:.4g} nm, but "
-                    f"{factor} times as many of them: give images of the same field, or mend a pixel size."
-                )
+            check_field(self.widefield, image, self.factor)
 
     @property
     def factor(self) -> int:
         """Enhanced pixels per widefield pixel, along each axis."""
         return self.enhanced.size[0] // self.widefield.size[0]
+
+
+def check_field(widefield: Image, fine: Image | None, factor: int) -> None:
+    """Raise a ValueError if a finer image cannot be one of the field of a widefield image."""
+    if fine is None:
+        return
+    size = widefield.size
+    if not factor or fine.pixels.shape != (len(widefield), size[0] * factor, size[1] * factor):
+        raise ValueError(
+            f"{fine.name} has shape {fine.pixels.shape}, which is no whole number of times that of "
+            f"{widefield.name}, {widefield.pixels.shape}: give images of the same field."
+        )
+    one, other = fine.pixel_size, widefield.pixel_size
+    if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
+        raise ValueError(
+            f"{fine.name} has pixels of {one:.4g} nm and {widefield.name} of {other:.4g} nm, but "
+            f"{factor} times as many of them: give images of the same field, or mend a pixel size."
+        )
 
 
 def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def error_maps(field: EnhancedField) -> list[ErrorMap]:
 def mapped_error(field: EnhancedField) -> Image:
     """Return the error maps as an image that lies on the widefield image, with each plane's `rse` and `rsp`."""
     maps = error_maps(field)
-    facts = {"kind": "error map", "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
+    facts = {"kind": ERROR_MAP, "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
     return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=facts)
 
 

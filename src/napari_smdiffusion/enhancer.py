@@ -18,7 +18,7 @@ from .calibration import Calibration
 from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
-from .images import Image, as_image, as_images
+from .images import ENHANCED, UNCERTAINTY, Image, as_image, as_images
 from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import Countdown, Note, Progress, Reporter, Steps, Stop, TileDone, never, run, stop_on_interrupt
@@ -268,7 +268,7 @@ def enhance_steps(
 def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
     """Return the provenance of what `enhancer` makes of `image`."""
     return {
-        "kind": "enhanced",
+        "kind": ENHANCED,
         "made_by": f"napari-smdiffusion {__version__}",
         "model": enhancer.name,
         "source": Path(image.name).name,
@@ -283,7 +283,7 @@ def uncertainty_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -
     if enhancer.calibration is None:
         facts["settings"]["confidence"] = None  # nobody knows how often it holds
         meaning = "standard deviation over the 8 symmetries of the input"
-    return {**facts, "kind": "uncertainty of an enhanced image", "meaning": meaning}
+    return {**facts, "kind": UNCERTAINTY, "meaning": meaning}
 
 
 def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:

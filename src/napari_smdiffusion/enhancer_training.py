@@ -14,7 +14,7 @@ from .enhancer import Enhancer, Pixels
 from .enhancer_network import EnhancerNetwork
 from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
 from .images import Image, common_pixel_size
-from .model_folder import UNNAMED, check_place
+from .model_folder import UNNAMED, check_place, save_at_last
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
 from .registration import registration_shift
@@ -83,6 +83,7 @@ def train_enhancer_steps(
     sources = [fine for _, fine in pairs] if pairs else given
     task, held = _task(sources, pairs, weights, config, microscope)
     if out is not None:
+        out = out.absolute()
         check_place(out)
     device = pick_device(config.device)
     with seeded(config.seed):
@@ -97,12 +98,12 @@ def train_enhancer_steps(
     enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
     # Whatever may go wrong while it is calibrated, the training is not lost.
     if out is not None:
-        enhancer.save(out)
+        save_at_last(enhancer.save, out)
     # Who stops does not want to wait: a rough calibration is quick.
     calibration = _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED)
     enhancer = replace(enhancer, calibration=calibration)
     if out is not None:
-        enhancer.save(out)
+        save_at_last(enhancer.save, out)
     return enhancer
 
 

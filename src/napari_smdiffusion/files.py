@@ -19,7 +19,7 @@ from .images import Image, Pixels, common_pixel_size
 from .localizations import TABLE_SUFFIXES, read_table, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 _FACTS = "napari_smdiffusion"  # key of our own metadata in a TIFF file
@@ -63,10 +63,16 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            if "S" in series.axes and series.shape[series.axes.index("S")] > 1:
+            first, *others = tiff.series
+            if "S" in first.axes and first.shape[first.axes.index("S")] > 1:
                 raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
-            pixels = series.asarray()
+            # Planes that were written one by one, or the positions of a stage, are a series each.
+            if any((one.shape, one.dtype) != (first.shape, first.dtype) for one in others):
+                raise _UnsuitableError(
+                    f"{path} holds {len(tiff.series)} images of different sizes or kinds: save each as a file of its "
+                    "own."
+                )
+            pixels = np.stack([one.asarray() for one in tiff.series]) if others else first.asarray()
             facts = _read_facts(tiff)
             size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
     except _UnsuitableError:
@@ -120,9 +126,14 @@ def facts_of(path: Path) -> FileFacts:
         return FileFacts()
 
 
+def kind_of(path: Path) -> str:
+    """Return what kind of image is in a file: "experimental", unless this package made it."""
+    return str(facts_of(path).provenance.get("kind", "experimental"))
+
+
 def made_here(path: Path) -> bool:
     """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
-    return str(facts_of(path).provenance.get("kind", "experimental")) != "experimental"
+    return kind_of(path) != "experimental"
 
 
 def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
@@ -182,9 +193,13 @@ def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | Non
 
 
 def image_files(
-    paths: Iterable[str | os.PathLike[str]], suffixes: tuple[str, ...] = TIFF_SUFFIXES + TABLE_SUFFIXES
+    paths: Iterable[str | os.PathLike[str]],
+    suffixes: tuple[str, ...] = TIFF_SUFFIXES + TABLE_SUFFIXES,
+    left_out: Container[str] = (),
 ) -> list[Path]:
     """Return the files named in `paths`, and those of folders that end in one of `suffixes`; hidden ones are left out.
+
+    So are those of folders whose kind of provenance is among `left_out`.
 
     Raises
     ------
@@ -197,8 +212,11 @@ def image_files(
             raise FileNotFoundError(f"There is no file {path}.")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         found = [p for p in inside if p == path or (p.suffix.lower() in suffixes and not p.name.startswith("."))]
+        if left_out:
+            found = [p for p in found if p == path or kind_of(p) not in left_out]
         if not found:
-            raise FileNotFoundError(f"The folder {path} holds no file that ends in {', '.join(suffixes)}.")
+            made = ", or only results of another run" if left_out else ""
+            raise FileNotFoundError(f"The folder {path} holds no file that ends in {', '.join(suffixes)}{made}.")
         files += found
     return files
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.float32]
 
+# Kinds of provenance of what is made of a widefield image.
+ENHANCED, UNCERTAINTY, ERROR_MAP = RESULT_KINDS = ("enhanced", "uncertainty of an enhanced image", "error map")
 _SMALLEST = 16  # px; below this there is nothing to learn from and nothing to enhance
 
 
@@ -57,6 +59,9 @@ class Image:
         object.__setattr__(self, "pixels", _planes(self.pixels, self.name))
         if self.pixel_size is not None and not (np.isfinite(self.pixel_size) and self.pixel_size > 0):
             raise ValueError(f"{self.name}: the pixel size must be a positive number of nm, not {self.pixel_size}.")
+        # NumPy's numbers cannot be written as JSON.
+        object.__setattr__(self, "pixel_size", None if self.pixel_size is None else float(self.pixel_size))
+        object.__setattr__(self, "origin", (float(self.origin[0]), float(self.origin[1])))
 
     def __len__(self) -> int:
         """Return the number of planes."""

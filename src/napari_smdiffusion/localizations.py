@@ -5,6 +5,7 @@ A table is reduced to what rendering needs: x, y and the localization precision,
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,14 @@ def _decode_unit(path: Path) -> float:
 
 
 def _localizations(table: pd.DataFrame, names: tuple[str, str, str | None], unit: float, path: Path) -> Localizations:
-    x, y = (table[name].to_numpy(np.float64) * unit for name in names[:2])
-    precision = table[names[2]].to_numpy(np.float64) * unit if names[2] in table else np.full(len(x), np.nan)
+    def column(name: str) -> npt.NDArray[np.float64]:
+        try:
+            return np.asarray(table[name].to_numpy(np.float64) * unit)
+        except ValueError as error:
+            raise ValueError(f"{path} holds something other than numbers in {name!r} ({error}): mend it.") from error
+
+    x, y = (column(name) for name in names[:2])
+    precision = np.full(len(x), np.nan) if names[2] is None or names[2] not in table else column(names[2])
     known = np.isfinite(x) & np.isfinite(y)
     if not known.any():
         raise ValueError(f"{path} holds no localization: export it again with at least one.")
@@ -112,8 +119,11 @@ def _picasso_pixel_size(path: Path) -> float:
     for line in text.read_text(encoding="utf-8").splitlines() if text.exists() else ():
         key, _, value = line.partition(":")
         if key.strip().lower() == "pixelsize":
-            return float(value)
-    raise ValueError(f"{text} does not state 'Pixelsize' (nm of a camera pixel): put it beside {path.name}.")
+            with suppress(ValueError):
+                return float(value)
+    raise ValueError(
+        f"{text} does not state 'Pixelsize' as a number (nm of a camera pixel): put it beside {path.name}."
+    )
 
 
 def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> npt.NDArray[np.float32]:

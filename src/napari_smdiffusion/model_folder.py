@@ -11,6 +11,7 @@ never a mixture. No file of it is ever executed or unpickled.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -106,19 +107,21 @@ def mend(folder: Path) -> None:
         _former(folder).rename(folder)
 
 
-def check_place(folder: Path) -> None:
-    """Raise an OSError unless a new model may be written at `folder`, before any work is done.
+def check_place(folder: Path, *, replace: bool = False) -> None:
+    """Raise an OSError unless a model may be written at `folder`, before any work is done.
 
-    It must be a free name or an empty folder, in a place that can be written.
+    It must be a free name or an empty folder, or with `replace` a model, in a place that can be written.
     """
     mend(folder)
     _check_content(folder)
-    if (folder / "model.json").exists():
+    if not replace and (folder / "model.json").exists():
         raise FileExistsError(f"There is a model in {folder} already: choose another name.")
     above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
     if above is None or not above.is_dir() or not os.access(above, os.W_OK):
         raise PermissionError(f"{folder} cannot be written: choose another place.")
-    if folder.exists() and (folder.resolve() == Path.cwd() or os.path.ismount(folder)):
+    if folder.exists() and folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise FileExistsError(f"You are in {folder.resolve()}, which would be replaced: go to another folder first.")
+    if os.path.ismount(folder):
         raise FileExistsError(f"{folder} is a folder in use: name a new folder in it.")
 
 
@@ -142,6 +145,18 @@ def model_folders(base: Path) -> list[Path]:
         found = [path.name for path in base.iterdir()] if base.is_dir() else []
     names = {name[1 : -len(".former")] if name.endswith(".former") else name for name in found}
     return [base / name for name in sorted(names) if name and not name.startswith(".")]
+
+
+def save_at_last(save: Callable[[Path], None], folder: Path) -> None:
+    """Save what took long to make; beside `folder` where that cannot be written, which the error says then."""
+    try:
+        save(folder)
+    except OSError as error:
+        beside = next(
+            place for k in itertools.count(2) if not (place := folder.with_name(f"{folder.name} {k}")).exists()
+        )
+        save(beside)
+        raise OSError(f"{error} What was trained is in {beside}.") from error
 
 
 def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *extras: Extra) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def multistep(denoise: Denoise, noise: torch.Tensor, plan: Plan) -> Iterator[tor
     The present guess after each evaluation; the last one is the result.
     """
     x = noise * plan.levels[0]
-    before: list[torch.Tensor] = []
+    before: deque[torch.Tensor] = deque(maxlen=max(map(len, plan.weights)))  # more would fill the memory
     for sigma, following, weights in zip(plan.levels, (*plan.levels[1:], 0.0), plan.weights, strict=True):
         guess = denoise(x, sigma)
         ahead = guess

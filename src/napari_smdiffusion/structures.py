@@ -56,10 +56,10 @@ def simulate(
     """
     if structure not in _MODELS:
         raise ValueError(f"There is no model of {structure!r}: choose one of {', '.join(_MODELS)}.")
-    if count < 1 or size < 16 or not pixel_size > 0 or not labelling > 0:
+    if count < 1 or size < 16 or seed < 0 or not pixel_size > 0 or not labelling > 0:
         raise ValueError(
-            f"count ({count}) must be at least 1, size ({size}) at least 16, and the pixel size ({pixel_size}) and the "
-            f"labelling ({labelling}) positive."
+            f"count ({count}) must be at least 1, size ({size}) at least 16, the seed ({seed}) at least 0, and the "
+            f"pixel size ({pixel_size}) and the labelling ({labelling}) positive."
         )
     planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
     provenance = {"kind": "simulated", "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}

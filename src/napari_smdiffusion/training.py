@@ -228,10 +228,12 @@ def optimize_steps(
     budget: Budget,
     *,
     stop: Stop = never,
-    checkpoint: Callable[[TrainingState], None] | None = None,
+    checkpoint: Callable[[TrainingState, bool], None] | None = None,
     device: torch.device,
 ) -> Steps[None]:
     """Train `state` until its budget is used up or `stop` says so; the averaged weights are then in the network.
+
+    `checkpoint` is called now and then, and once when the training has ended, which it is told.
 
     Yields
     ------
@@ -280,14 +282,14 @@ def optimize_steps(
             yield Preview(task.stage, state.step, images)
         if checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
             try:
-                checkpoint(state)
+                checkpoint(state, False)
             except OSError as error:  # a network drive that is away for a moment
                 yield Note(f"{error} The training goes on, and it is tried again soon.")
             saved = time.monotonic()
     if not state.step:
         raise InterruptedError("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
-        checkpoint(state)
+        checkpoint(state, True)
     state.average.copy_to(state.network.parameters())
     state.network.eval()
 
