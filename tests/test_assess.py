@@ -214,4 +214,8 @@ def test_spectra_and_histograms_are_the_same_for_the_same_and_not_for_blurred_on
     assert same["frequency"][-1] < 25  # cycles per µm: half a cycle per pixel
     limits = (0.0, float(patches.max()))
     assert histograms(patches, patches, limits)["overlap"] == pytest.approx(1)
+    # What lies outside counts at its end, also where that is no number of float32.
+    inner = tuple(float(value) for value in np.percentile(patches.astype(np.float64), (30.1, 90.1)))
+    for share in ("experimental_share", "generated_share"):
+        assert sum(histograms(patches, blurred, inner)[share]) == pytest.approx(1)
     assert histograms(patches, blurred, limits)["overlap"] < 0.9

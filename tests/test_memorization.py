@@ -33,6 +33,19 @@ def test_correlation_map_agrees_with_its_definition(fields):
         assert found[y, x] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("background", [0.7, 100.3])
+@pytest.mark.parametrize("empty", ["generated", "held out"])
+def test_empty_patches_are_no_copies_whatever_their_background(background, empty):
+    """Of a constant that float32 does not hold, its mean leaves something over."""
+    made, held_out = (
+        grid_patches([curves(seed) + background for seed in seeds], 64)[:20] for seeds in ((1, 2), (3, 4))
+    )
+    (made if empty == "generated" else held_out)[::2] = background
+    found = memorization(made, [curves(5) + background], held_out)
+    assert found["copies"] == found["held_out_copies"] == found["held_out_trained_on"] == 0
+    assert found["threshold"] > 1
+
+
 def test_planted_copies_are_found(fields):
     rng = np.random.default_rng(0)
     copies = [0.3 * symmetry(fields[1][40:104, 90:154], k) + rng.normal(0, 0.1, (64, 64)) for k in (0, 3, 6)]

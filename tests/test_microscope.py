@@ -51,6 +51,14 @@ def test_gaussian_is_the_nearest_to_the_pupil_model():
     assert min(errors, key=errors.get) in (0.85, 1.0, 1.15)
 
 
+def test_where_there_is_nothing_the_pupil_model_makes_nothing():
+    spots = torch.zeros(1, 1, 256, 256)
+    spots[0, 0, 60::100, 60::100] = 1
+    blurred = convolved(spots, pupil_psf(1.2, 600, 20.0, 65)[None])
+    assert float(blurred.min()) == 0
+    assert float(blurred.sum()) == pytest.approx(float(spots.sum()), rel=1e-3)
+
+
 def test_defocus_widens_the_pupil_model():
     peaks = [float(pupil_psf(1.2, 600, 20.0, 65, defocus=z).max()) for z in (0.0, 300.0, 800.0)]
     assert peaks[0] > peaks[1] > peaks[2]

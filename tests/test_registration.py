@@ -28,7 +28,7 @@ def pair(pairs):
     return pairs[0][0], pairs[1][0]
 
 
-@pytest.mark.parametrize("by", [(0.0, 0.0), (-2.7, -0.8), (3.4, 1.2), (-6.0, 5.0)])
+@pytest.mark.parametrize("by", [(0.0, 0.0), (-2.7, -0.8), (3.4, 1.2), (-6.0, 5.0), (9.6, -9.6), (-10.0, 10.0)])
 def test_the_offset_of_a_stack_is_found_to_a_fraction_of_a_pixel(pairs, by):
     found = registration_shift(pairs[0], [translated(plane, by) for plane in pairs[1]], FACTOR)
     np.testing.assert_allclose(found, by, atol=0.3)
@@ -43,10 +43,10 @@ def test_a_small_image_alone_is_laid_right_to_a_quarter_of_a_widefield_pixel(pai
 def test_images_that_share_nothing_are_left_where_they_are(pairs):
     camera, sharp = pairs
     flat = np.full((64, 64), 7.0, np.float32)
-    assert registration_shift([flat], [sharp[0]], FACTOR) == (0.0, 0.0)
+    assert registration_shift([flat], [sharp[0]], FACTOR) is None
     # The haze of each is in part that of the field before it.
     for k in range(6):
-        assert registration_shift([camera[k]], [sharp[(k + 3) % 6]], FACTOR) == (0.0, 0.0)
+        assert registration_shift([camera[k]], [sharp[(k + 3) % 6]], FACTOR) is None
 
 
 @pytest.mark.parametrize("side", [40, 41])
@@ -82,3 +82,12 @@ def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):
     coarse, fine = _shared(*images, (-4, 2), FACTOR)
     np.testing.assert_array_equal(coarse.pixels[0], camera[1:-1, 1:-1])
     np.testing.assert_array_equal(fine.pixels[0], sharp[5:-5, 5:-5])
+
+
+def test_training_on_pairs_that_do_not_fit_says_so(pairs):
+    images = Image(pairs[0][0], 100.0, name="camera"), Image(pairs[1][3], 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=1, patch=160, batch=1, channels=8, previews=0)
+    events = []
+    run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[images]), events.append)
+    (note,) = [event.message for event in events if isinstance(event, Note) and "storm" in event.message]
+    assert "storm was not found in camera within two widefield pixels" in note

@@ -5,7 +5,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import simulate
-from napari_smdiffusion.resolution import decorrelation_analysis, fourier_ring_correlation, single_image_frc
+from napari_smdiffusion.resolution import (
+    decorrelation_analysis,
+    fourier_ring_correlation,
+    single_image_frc,
+    typical_resolution,
+)
 
 PIXEL = 20.0  # nm
 PHOTONS = 500  # of one molecule
@@ -94,6 +99,17 @@ def test_decorrelation_tells_smooth_images_without_noise_apart():
     assert found == pytest.approx([PIXEL * 2.8 * sigma for sigma in (1, 2, 3, 5)], rel=0.1)
     rounded = np.round(255 * gaussian_filter(plane, 2) / plane.max()).astype(np.float32)
     assert decorrelation_analysis(rounded, PIXEL).resolution == pytest.approx(found[1], rel=0.05)
+
+
+def test_of_an_image_too_small_for_its_detail_a_coarser_one_is_not_ruled_out():
+    plane = gaussian_filter(np.random.default_rng(0).poisson(0.02, (512, 512)).astype(np.float64), 5)
+    noisy = (plane + np.random.default_rng(1).normal(0, 0.05 * plane.std(), plane.shape)).astype(np.float32)
+    whole, part = (decorrelation_analysis(one, PIXEL) for one in (noisy, noisy[:48, :48]))
+    assert whole.warning is None
+    assert part.resolution < 0.7 * whole.resolution
+    assert "too small for its detail" in part.warning
+    assert typical_resolution(noisy[np.newaxis, :48, :48], PIXEL) is None
+    assert typical_resolution(noisy[np.newaxis], PIXEL) == whole.resolution
 
 
 def test_oblong_images_have_the_resolution_of_square_ones():

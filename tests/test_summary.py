@@ -47,7 +47,10 @@ def test_realism_against_what_the_model_was_trained_on_is_named_so(experiment, t
 def test_skeletons_whose_median_lies_within_the_spread_and_are_others_all_the_same_are_told():
     one = {"inside": True, "difference": 0.6, "by_chance": 0.4}
     said = summary({"filaments": {"order": one, "free_ends": {**one, "difference": 0.3}}})
-    assert said[-1] == "Within it, they are distributed otherwise than by chance in: order."
+    assert said == [
+        "Filaments lie within the spread of experimental patches in: order, free ends.",
+        "Within it, they are distributed otherwise than by chance in: order.",
+    ]
 
 
 def test_agreement_with_the_reference_is_told_by_one_half_first():

@@ -134,7 +134,8 @@ def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, flo
     """
     edges = np.linspace(*limits, 80)
     counts = {
-        name: np.histogram(np.clip(patches, *limits), edges)[0] / patches.size
+        # In the precision of the edges: what is clipped must not fall beside the last of them.
+        name: np.histogram(np.clip(patches.astype(np.float64), *limits), edges)[0] / patches.size
         for name, patches in (("experimental", experimental), ("generated", generated))
     }
     common = float(np.minimum(counts["experimental"], counts["generated"]).sum())

@@ -147,7 +147,7 @@ def _compare_generated(
     said, looked_up = _copies(real, made, generated, training, seen, stop)
     report |= said
     yield _part(4, stop)
-    report |= _finest_detail(some_made, some_real, pixel_size)
+    report |= _finest_detail(experimental, generated, pixel_size)
     provenance = {
         "experimental": [Path(image.name).name for image in experimental],
         "generated": {"name": Path(generated.name).name, **generated.provenance},
@@ -210,13 +210,15 @@ def _places(looked_up: LookedUp, generated: Image, size: int) -> list[dict[str, 
     return found
 
 
-def _finest_detail(made: Pixels, real: Pixels, pixel_size: float | None) -> dict[str, Any]:
-    """Compare the resolution of both kinds of patches, by decorrelation analysis; medians over the patches."""
+def _finest_detail(experimental: Sequence[Image], generated: Image, pixel_size: float | None) -> dict[str, Any]:
+    """Compare the resolution of both kinds, by decorrelation analysis; medians over patches as large as they can be."""
     if pixel_size is None:
         return {"resolution_left_out": "The images have no pixel size: a resolution is told in nm."}
+    _, real, made = _cut(experimental, generated, _SIZES, 1)
     found = [typical_resolution(patches, pixel_size) for patches in (made, real)]
     if None in found:
-        return {"resolution_left_out": "The patches have no frequency that stands out: no resolution can be told."}
+        left_out = "No frequency stands out, or the images are too small for it: no resolution can be told."
+        return {"resolution_left_out": left_out}
     return {"resolution": {"generated": found[0], "experimental": found[1]}}
 
 
@@ -259,7 +261,7 @@ def _classified(real: Pixels, made: Pixels, stop: Stop) -> dict[str, Any]:
     """Ask the classifier about patches of both kinds, and about experimental ones alone."""
     from .two_sample import meaning, two_sample_test
 
-    some_real, some_made = (patches[:: -(-len(patches) // _TOLD_APART)] for patches in (real, made))
+    some_real, some_made = (spread(patches, _TOLD_APART) for patches in (real, made))
     result = two_sample_test(some_real, some_made, stop=stop)
     # In their order: two regions, or two images, rather than a mixture.
     halves = two_sample_test(*np.array_split(some_real, 2), stop=stop)

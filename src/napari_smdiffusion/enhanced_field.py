@@ -10,7 +10,7 @@ from scipy.ndimage import zoom
 
 from .images import ERROR_MAP
 from .registration import registration_shift, translated
-from .resolution import HALF, ONE_SEVENTH, fourier_ring_correlation, single_image_frc, typical_resolution
+from .resolution import HALF, ONE_SEVENTH, SMALLEST, fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
 
 if TYPE_CHECKING:
@@ -113,12 +113,12 @@ def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
         return {"enhanced": said}
     try:
         enhancement = restored(field)
-        by = enhancement["registered"]["offset"]
-        if pixel_size is not None:
-            said["frc_with_reference"] = _agreement(field, by, pixel_size, ONE_SEVENTH)
-            said["frc_half_with_reference"] = _agreement(field, by, pixel_size, HALF)
     except ValueError as error:  # too small, or nothing in it
         return {"enhanced": said, "enhancement_left_out": str(error)}
+    by = enhancement["registered"]["offset"]
+    if pixel_size is not None:
+        said["frc_with_reference"] = _agreement(field, by, pixel_size, ONE_SEVENTH)
+        said["frc_half_with_reference"] = _agreement(field, by, pixel_size, HALF)
     if field.uncertainty is not None:
         said["uncertainty"] = _intervals(field, by)
     return {"enhanced": said, "enhancement": enhancement}
@@ -136,8 +136,10 @@ def _split_counts(plane: Any, pixel_size: float) -> dict[str, Any]:
 def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float, threshold: float) -> float | None:
     """Return down to which period in nm the planes agree with the reference: the median over those that show anything.
 
-    Where they agree to the end it is that of two pixels; None where most hardly agree at all.
+    Where they agree to the end it is that of two pixels; None where most hardly agree at all, or are too small to tell.
     """
+    if min(field.enhanced.size) < SMALLEST:
+        return None
     agreed = []
     for plane, truth in _telling(field):
         laid = translated(plane, (by[0], by[1]))
@@ -207,16 +209,17 @@ def restored(field: EnhancedField, columns: slice = slice(None), rows: slice = s
     -------
     What `restoration` says of the image `enhanced`, and of the widefield image `interpolated`; and `registered`, the
     same after both were translated by `offset`, the `registration_shift` of the widefield image, (y, x) in pixels of
-    the reference: it does not depend on what was made of that image.
+    the reference: it does not depend on what was made of that image. Where none was `found`, it is (0, 0).
     """
     if field.reference is None:
         raise ValueError("There is no reference to compare with: give the super-resolution image of the field.")
     truth = field.reference.pixels
-    by = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
+    shift = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
+    by = shift or (0.0, 0.0)
     there = [bool(np.ptp(plane[rows, columns]) > 0) for plane in truth]
     if not any(there):
         raise ValueError("The super-resolution image is constant: there is nothing to compare with.")
-    found: dict[str, Any] = {"registered": {"offset": list(by)}}
+    found: dict[str, Any] = {"registered": {"offset": list(by), "found": shift is not None}}
     as_is: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
     laid: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
     # Plane by plane: a stack may be large.

@@ -70,7 +70,7 @@ class EnhancerNetwork(nn.Module):
             nn.init.constant_(self.shuffle.get_parameter("bias"), 0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Enhance; sides that are no multiples of `ALIGN` are mirrored a little further and cut again."""
+        """Enhance; sides that are no multiples of `ALIGN` go on as they end, and are cut again."""
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % ALIGN, 0, -height % ALIGN), mode="replicate")
         top = self.top(self.enter(x.contiguous(memory_format=torch.channels_last)))

@@ -153,6 +153,12 @@ def _registered(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[lis
     found = []
     for coarse, fine in pairs:
         by = registration_shift(list(coarse.pixels), list(fine.pixels), upscale)
+        if by is None:
+            yield Note(
+                f"{fine.name} was not found in {coarse.name} within two widefield pixels: the two are taken as they "
+                "lie. Look whether they show one field."
+            )
+            by = 0.0, 0.0
         whole = round(by[0]), round(by[1])
         if any(whole):
             yield Note(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,8 @@ class Match:
 
 def correlation_map(plane: Pixels, patch: Pixels) -> Pixels:
     """Return the normalised correlation of `patch` with every window of `plane`, (Y - y + 1, X - x + 1), by FFT."""
-    wide = np.asarray(plane - plane.mean(), np.float64)
-    centred, size = _centred(np.asarray(patch, np.float64))
+    wide = _without_mean(plane)
+    centred, size = _centred(patch)
     fft_shape = tuple(next_fast_len(n, real=True) for n in plane.shape)
     product = irfft2(rfft2(wide, fft_shape) * np.conj(rfft2(centred, fft_shape)), fft_shape)
     rows, columns = (n - m + 1 for n, m in zip(plane.shape, patch.shape, strict=True))
@@ -56,10 +56,17 @@ def correlation_map(plane: Pixels, patch: Pixels) -> Pixels:
     return np.asarray(product[:rows, :columns] / (norm * size), np.float32)
 
 
-def _centred(patch: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
+def _without_mean(image: Pixels) -> Values:
+    """Return the image without its mean: of one that is constant nothing is left, which float32 does not promise."""
+    wide = np.asarray(image, np.float64)
+    centred: Values = wide - wide.mean()
+    return centred
+
+
+def _centred(patch: Pixels) -> tuple[Values, float]:
     """Return the patch without its mean, and the norm of that."""
-    centred = patch - patch.mean()
-    return centred, float(np.sqrt((centred.astype(np.float64) ** 2).sum())) or 1.0
+    centred = _without_mean(patch)
+    return centred, float(np.sqrt((centred**2).sum())) or 1.0
 
 
 def _window_norms(plane: Values, shape: tuple[int, int], flat: float = 1e-5) -> Values:
@@ -88,7 +95,7 @@ class _Searched:
     """
 
     def __init__(self, plane: Pixels, side: int) -> None:
-        wide = np.asarray(plane - plane.mean(), np.float64)
+        wide = _without_mean(plane)
         self._shape = plane.shape
         self._fft_shape, self._steps = zip(*(_block(n, side) for n in plane.shape), strict=True)
         self._corners = [
@@ -185,7 +192,7 @@ def _cores() -> int:
 
 def _pixels_that_matter(patch: Pixels) -> float:
     """Return (Σ v)² / Σ v² of the squared deviations v: 1 for a single spot, which fits any other one."""
-    power = (patch.astype(np.float64) - float(patch.mean())) ** 2
+    power = _without_mean(patch) ** 2
     return float(power.sum()) ** 2 / max(float((power**2).sum()), 1e-300)
 
 

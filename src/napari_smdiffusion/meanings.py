@@ -99,7 +99,10 @@ MEANINGS: dict[str, str] = {
     "histogram.edges": "Intensities between which pixels are counted.",
     "histogram.experimental_share": "Share of the pixels of experimental patches between two of them.",
     "histogram.generated_share": "Share of the pixels of generated patches between two of them.",
-    "histogram.overlap": "What the two have in common: 1 is ideal, and 0.9 is good.",
+    "histogram.overlap": (
+        "What the two have in common: 1 is ideal. Most of it may be background, so that a black image has 0.9: look at "
+        "the curves as well."
+    ),
     "resolution": (
         "Finest detail in nm by decorrelation analysis (median over patches): generated patches should have that of "
         "the experimental ones; more nm means blurred, and fewer means noise that the experiment has not."
@@ -118,7 +121,7 @@ MEANINGS: dict[str, str] = {
     "enhanced.frc_with_reference": (
         "The period in nm at which the Fourier ring correlation with the super-resolution image falls below 1/7: what "
         "is finer is made up, or the chance of single localizations. Two pixels where it never does, and None where "
-        "they hardly agree at all."
+        "they hardly agree at all, or are too small to tell."
     ),
     "enhanced.frc_half_with_reference": (
         "The same at one half: what resolution the enhanced image really has, or better, for the super-resolution "
@@ -156,19 +159,24 @@ MEANINGS: dict[str, str] = {
     },
     "enhancement.registered.offset": (
         "By how many pixels of the super-resolution image the widefield image was moved, down and to the right, to lie "
-        "exactly on it: half a widefield pixel is common, more than two mean another field."
+        "exactly on it: half a widefield pixel is common."
+    ),
+    "enhancement.registered.found": (
+        "Whether that was found, within two widefield pixels: false where they are off by more, or show other fields."
     ),
     "memorization.verdict": "Whether generated patches are copies of training images, in words.",
     "memorization.generated_median": (
-        "Correlation of a generated patch with the training window it resembles most (median): good where it is not "
-        "above that of held-out experimental patches; 1 is a copy."
+        "Correlation of a generated patch with the training window it resembles most (median): 1 is a copy. Images of "
+        "fewer structures or less noise have more than held-out experimental patches without being any; the verdict "
+        "tells."
     ),
     "memorization.held_out_median": (
         "The same for experimental patches that the model was not trained on: how alike patches are without copying."
     ),
     "memorization.fraction_above_held_out_99": (
-        "Share of generated patches that resemble a training window more than 99 % of the held-out patches do: "
-        "about 0.01, or one in as many as were held out, is good."
+        "Share of generated patches that resemble a training window more than 99 % of the held-out patches do: about "
+        "0.01, or one in as many as were held out, where they show as much and are as noisy. More may be copies, or "
+        "simpler images; the verdict tells."
     ),
     "memorization.threshold": (
         "By how many standard errors a patch must fit one symmetry of a training window better than all others to be "

@@ -12,7 +12,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from .matching import HIGHEST, Match, nearest_matches
-from .patches import halved
+from .patches import averaged
 from .progress import never
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ def memorization(generated: Pixels, training: Sequence[Pixels], held_out: Pixels
     -------
     `generated_median` and `held_out_median` of the highest correlations; `fraction_above_held_out_99`, the share of
     generated patches above the 99th percentile of the held-out ones: about 1 in as many as are held out, at least 0.01,
-    for a model that copies nothing; `threshold` of the margin and `threshold_correlation`; `copied`, a flag for each
-    generated patch; `copies` and `held_out_copies`, how many of each kind are called copies; `held_out_trained_on`, how
-    many of those held out are in the training images as they are, which count for nothing; and the `verdict` in words.
+    where they are like these and nothing is copied, and more too where they show less or are less noisy; `threshold` of
+    the margin and `threshold_correlation`; `copied`, a flag for each generated patch; `copies` and `held_out_copies`,
+    how many of each kind are called copies; `held_out_trained_on`, how many of those held out are in the training
+    images as they are, which count for nothing; and the `verdict` in words.
     Held-out patches are judged by each other; those that are called copies do not raise the bar for generated ones.
 
     Raises
@@ -105,11 +106,11 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
         raise ValueError(
             "Looking for copies needs generated patches, and experimental ones that the model was not trained on."
         )
-    planes = [halved(plane[np.newaxis])[0] for plane in training]
+    planes = [averaged(plane, 2) for plane in training]
     # Planes hardly larger than the patches hold few windows to compare with, and no copy that lies a little off.
     side = int(_MIDDLE * min(min(plane.shape) for plane in training)) // 2 * 2
     looked_up = [_middle(patches, side) for patches in (generated, held_out)]
-    made, real = (nearest_matches(halved(patches), planes, stop) for patches in looked_up)
+    made, real = (nearest_matches(averaged(patches, 2), planes, stop) for patches in looked_up)
     fits, held = _Fits.of(made), _Fits.of(real)
     # Empty patches fit nothing, and those that were trained on after all must not raise the bar.
     unseen = held.correlation < _SAME

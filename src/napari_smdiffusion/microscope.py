@@ -92,7 +92,8 @@ def convolved(images: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     wide = F.pad(images, (reach,) * 4, mode="reflect")
     size = wide.shape[-2:]
     blurred: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(wide) * torch.fft.rfft2(kernels, s=size), s=size)
-    return blurred[..., 2 * reach :, 2 * reach :]
+    # Rounding leaves less than nothing where there is nothing.
+    return blurred[..., 2 * reach :, 2 * reach :].clamp(min=0)
 
 
 def binned(images: torch.Tensor, factor: int) -> torch.Tensor:

@@ -17,6 +17,7 @@ from scipy.optimize import least_squares
 
 from .assess import grid_patches, radial_spectrum
 from .microscope import psf_sigma
+from .patches import averaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,11 +238,7 @@ def _side(widefield: Image, sharp: Sequence[Image], upscale: int) -> int:
 
 def _patches(image: Image, factor: int, side: int) -> npt.NDArray[np.float32]:
     """Return (N, side, side) patches on the widefield grid, made by gathering `factor`² fine pixels."""
-    planes = []
-    for plane in image.pixels:
-        y, x = (length // factor for length in plane.shape)
-        planes.append(plane[: y * factor, : x * factor].reshape(y, factor, x, factor).mean((1, 3)))
-    return grid_patches(planes, side)
+    return grid_patches([averaged(plane, factor) for plane in image.pixels], side)
 
 
 def _of_mean_1(patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .images import Image
 
 Pixels = npt.NDArray[np.float32]
+_Number = TypeVar("_Number", np.float32, np.float64)
 
 SYMMETRIES = range(8)
 
@@ -30,11 +31,11 @@ def inverse_symmetry(image: Pixels, k: int) -> Pixels:
     return np.rot90(mirrored, -(k % 4), (-2, -1))
 
 
-def halved(images: Pixels) -> Pixels:
-    """Average 2 × 2 pixels of (N, Y, X), cutting an odd last row or column."""
-    y, x = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
-    blocks = images[:, :y, :x].reshape(len(images), y // 2, 2, x // 2, 2)
-    return np.asarray(blocks.mean((2, 4)), np.float32)
+def averaged(images: npt.NDArray[_Number], factor: int) -> npt.NDArray[_Number]:
+    """Average `factor` × `factor` pixels of (…, Y, X), cutting the rows and columns that are over."""
+    y, x = (length // factor for length in images.shape[-2:])
+    blocks = images[..., : y * factor, : x * factor].reshape(*images.shape[:-2], y, factor, x, factor)
+    return np.asarray(blocks.mean((-3, -1)), images.dtype)
 
 
 def check_patch(images: Sequence[Image], patch: int) -> None:

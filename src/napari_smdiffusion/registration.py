@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, shift, zoom
 
 from .matching import correlation_map
+from .patches import averaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ def place_of(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] |
     rows, columns = (length // factor for length in sharp.shape)
     if rows > widefield.shape[0] or columns > widefield.shape[1]:
         return None
-    gathered = sharp[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor).mean((1, 3))
+    gathered = averaged(sharp, factor)
     # Without haze: what is wider than filaments are in a widefield image says little of where they lie.
     camera, blurred = (image - gaussian_filter(image, 8) for image in (widefield, gaussian_filter(gathered, _FOCUS)))
     fits = correlation_map(camera, blurred)
@@ -61,7 +62,7 @@ def place_of(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] |
 
 def registration_shift(
     widefield: Sequence[Pixels] | Pixels, sharp: Sequence[Pixels] | Pixels, factor: int
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """Return by how much a widefield image must be translated to be registered with the super-resolution image.
 
     The highest correlation of the two without what is wider than filaments, to parts of a pixel by a parabola through
@@ -76,19 +77,19 @@ def registration_shift(
 
     Returns
     -------
-    (y, x) in super-resolution pixels, positive towards larger indices; (0, 0) where the two do not correlate more than
-    images of different fields do by chance.
+    (y, x) in super-resolution pixels, positive towards larger indices; None where the two do not correlate more than
+    images of different fields do by chance, or are off by more.
     """
     most = _MOST * factor
     # The middle of a large field says it as well.
     pairs = [_middle(w, s, factor) for w, s in zip(widefield, sharp, strict=True)]
     maps = [_correlations(w, s, factor, most + 1) for w, s in pairs]
     found = np.mean(maps, axis=0)
-    y, x = (int(i) + 1 for i in np.unravel_index(int(found[1:-1, 1:-1].argmax()), (2 * most + 1,) * 2))
+    y, x = (int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
     by_chance = _CHANCE / np.sqrt(sum(w.size for w, _ in pairs))
-    # At the edge the search has run away: a pair that is off so far is no pair.
-    if found[y, x] <= by_chance or max(abs(y - most - 1), abs(x - most - 1)) == most:
-        return 0.0, 0.0
+    # At the edge, which is a pixel further out, the search has run away: a pair that is off so far is no pair.
+    if found[y, x] <= by_chance or max(abs(y - most - 1), abs(x - most - 1)) > most:
+        return None
     down, right = _vertex(*found[y - 1 : y + 2, x]), _vertex(*found[y, x - 1 : x + 2])
     return most + 1 - y - down, most + 1 - x - right
 

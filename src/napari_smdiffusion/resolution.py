@@ -17,7 +17,8 @@ Curve = npt.NDArray[np.float64]
 
 ONE_SEVENTH, HALF = 1 / 7, 1 / 2  # thresholds of the Fourier ring correlation
 _ANALYSED = 64  # planes of many that stand for all
-_SMALLEST = 32  # pixels along a side: below that the rings are too few to tell anything
+_PERIODS = 10  # of the finest detail along a side: of fewer it is found too fine
+SMALLEST = 32  # pixels along a side: below that the rings are too few to tell anything
 # The innermost rings have few points, and agree by chance now and then.
 _FIRST_RING = 3
 _AGREEING = 0.5
@@ -192,7 +193,8 @@ def decorrelation_analysis(image: Pixels, pixel_size: float) -> Resolution:
     -------
     Resolution, with the curve of the filter that showed the highest frequency; unknown where no curve has a peak. Its
     error is about 15 %, and it lies about 10 % above the period at which a microscope's transfer function ends. Detail
-    as fine as the pixels makes no peak: what is then found, if anything, is the scale of some coarser structure.
+    as fine as the pixels makes no peak: what is then found, if anything, is the scale of some coarser structure. Of an
+    image whose side is less than ten such periods it may be found too fine, up to three times: a warning says so.
 
     Raises
     ------
@@ -222,7 +224,9 @@ def decorrelation_analysis(image: Pixels, pixel_size: float) -> Resolution:
     if place is None:
         warning = "No frequency stands out: the image is all noise, or its detail is as fine as its pixels."
         return Resolution(None, frequencies, plain, warning)
-    return Resolution(1 / float(frequencies[place]), frequencies, curves[best])
+    few = min(image.shape) * float(rings.frequencies[place]) < _PERIODS
+    warning = "The image is too small for its detail, which may be coarser than what was found: give a larger one."
+    return Resolution(1 / float(frequencies[place]), frequencies, curves[best], warning if few else None)
 
 
 def _peak(curve: Curve) -> int | None:
@@ -292,8 +296,8 @@ def _first_below(curve: Curve, threshold: float) -> float | None:
 def _check(image: Pixels, pixel_size: float) -> None:
     if not pixel_size > 0:
         raise ValueError(f"The pixel size must be positive, in nm, not {pixel_size}.")
-    if image.ndim != 2 or min(image.shape) < _SMALLEST:
-        raise ValueError(f"A plane of at least {_SMALLEST} × {_SMALLEST} pixels is needed, not {image.shape}.")
+    if image.ndim != 2 or min(image.shape) < SMALLEST:
+        raise ValueError(f"A plane of at least {SMALLEST} × {SMALLEST} pixels is needed, not {image.shape}.")
     if not np.isfinite(image).all():
         raise ValueError("The image holds pixels that are not finite.")
     if image.min() == image.max():
@@ -305,9 +309,9 @@ def typical_resolution(planes: Pixels, pixel_size: float) -> float | None:
 
     None where fewer than half of them have one, or where they are too small to tell.
     """
-    if min(planes.shape[1:]) < _SMALLEST:
+    if min(planes.shape[1:]) < SMALLEST:
         return None
-    some = planes[:: -(-len(planes) // _ANALYSED)]
-    found = [decorrelation_analysis(plane, pixel_size).resolution for plane in some if np.ptp(plane) > 0]
-    known = [one for one in found if one is not None]
+    some = planes[np.linspace(0, len(planes) - 1, min(len(planes), _ANALYSED)).round().astype(int)]
+    found = [decorrelation_analysis(plane, pixel_size) for plane in some if np.ptp(plane) > 0]
+    known = [one.resolution for one in found if one.resolution is not None and not one.warning]
     return float(np.median(known)) if known and 2 * len(known) >= len(some) else None

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 
+from .patches import averaged
+
 Pixels = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
@@ -126,7 +128,7 @@ def ms_ssim(image: Pixels, reference: Pixels, span: float, scales: int = len(_SC
     product = 1.0
     for scale, weight in enumerate(weights):
         if scale:
-            one, other = _halved(one), _halved(other)
+            one, other = averaged(one, 2), averaged(other, 2)
         whole, structure = _similarity(one, other, span)
         # A negative similarity has no power with a fraction: it counts as none.
         product *= max(whole if scale == len(weights) - 1 else structure, 0.0) ** weight
@@ -148,13 +150,6 @@ def _similarity(one: Values, other: Values, span: float) -> tuple[float, float]:
 def _windowed(values: Values) -> Values:
     means: Values = gaussian_filter(values, _WINDOW, radius=_REACH)
     return means
-
-
-def _halved(plane: Values) -> Values:
-    """Average 2 × 2 pixels, cutting an odd last row or column."""
-    y, x = (length // 2 for length in plane.shape)
-    halved: Values = plane[: 2 * y, : 2 * x].reshape(y, 2, x, 2).mean((1, 3))
-    return halved
 
 
 def _check_sizes(image: Pixels, reference: Pixels) -> None:
@@ -200,14 +195,13 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     factor
         Enhanced pixels per widefield pixel.
     """
-    y, x = widefield.shape
-    gathered = enhanced.reshape(y, factor, x, factor).mean((1, 3), dtype=np.float32)
+    gathered = averaged(np.asarray(enhanced, np.float32), factor)
     # Of the size of the constant that is fitted beside it: least squares would drop what is far smaller.
     gathered = gathered / (float(gathered.std()) or 1.0)
 
     # The widths are found in the middle of a large image, which is quick and enough.
     middle = tuple(
-        slice((length - min(length, _FITTED)) // 2, (length + min(length, _FITTED)) // 2) for length in (y, x)
+        slice((length - min(length, _FITTED)) // 2, (length + min(length, _FITTED)) // 2) for length in widefield.shape
     )
     part, target = gathered[middle], widefield[middle]
 

@@ -31,7 +31,8 @@ def _of_generated(report: Mapping[str, Any]) -> Iterator[str]:
         yield m["verdict"]
         yield (
             f"Nearest training patch: correlation {m['generated_median']:.2f} for generated patches, "
-            f"{m['held_out_median']:.2f} for experimental ones that were held out (higher would mean copying)."
+            f"{m['held_out_median']:.2f} for experimental ones that were held out. "
+            "Fewer structures or less noise raise it as copying does; the sentence before tells which."
         )
     if "memorization_left_out" in report:
         yield f"Copies were not looked for. {report['memorization_left_out']}"
@@ -68,7 +69,7 @@ def _of_filaments(filaments: Mapping[str, Any]) -> Iterator[str]:
     if outside:
         yield f"Filaments lie outside the spread of experimental patches in: {named(outside)}."
     else:
-        yield "Length, curvature and direction of filaments lie within the spread of experimental patches."
+        yield f"Filaments lie within the spread of experimental patches in: {named(list(filaments))}."
     if differ:
         yield f"Within it, they are distributed otherwise than by chance in: {named(differ)}."
 
@@ -92,6 +93,8 @@ def _of_enhanced(report: Mapping[str, Any]) -> Iterator[str]:
     if "enhancement" in report:
         e = report["enhancement"]
         yield f"Correlation with the super-resolution image (blurred by 2 px): {_correlations(e)}."
+        if not e["registered"]["found"]:
+            yield "How the two lie on each other was not found: they are compared as they lie."
         down, right = e["registered"]["offset"]
         if max(abs(down), abs(right)) >= 0.5:
             yield (

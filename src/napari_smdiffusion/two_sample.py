@@ -10,7 +10,7 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
-from .patches import halved, symmetry
+from .patches import averaged, symmetry
 from .progress import Stop, never
 
 Pixels = npt.NDArray[np.float32]
@@ -91,7 +91,7 @@ def two_sample_test(
     unit = scale or float(experimental.std()) or 1.0
     kinds = [np.asarray(patches, np.float32) for patches in _on_one_grid(experimental, generated)]
     if experimental.shape[-1] >= _COARSE:
-        kinds = [halved(patches) for patches in kinds]
+        kinds = [averaged(patches, 2) for patches in kinds]
     # Of a large offset, the edge that the convolutions' zeros make at the border would be all that is seen.
     background = float(np.percentile(kinds[0], 1))
     kinds = [(patches - background) / unit for patches in kinds]

@@ -283,7 +283,7 @@ def _nearest_steps(
 
     def steps(stop: Stop) -> Steps[_Nearest]:
         from ..matching import nearest_matches
-        from ..patches import halved, inverse_symmetry, symmetry
+        from ..patches import averaged, inverse_symmetry, symmetry
 
         best: _Nearest | None = None
         images = []
@@ -296,7 +296,7 @@ def _nearest_steps(
             yield Progress("comparing", i, len(planes), float("inf"))
             if stop():
                 break
-            match = nearest_matches(halved(patch[np.newaxis]), [halved(plane[np.newaxis])[0]])[0]
+            match = nearest_matches(averaged(patch[np.newaxis], 2), [averaged(plane, 2)])[0]
             if best is None or match.correlation > best.match.correlation:
                 match = replace(match, y=2 * match.y, x=2 * match.x)
                 height, width = symmetry(patch, match.symmetry).shape
