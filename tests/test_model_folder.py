@@ -11,6 +11,7 @@ from napari_smdiffusion import models
 from napari_smdiffusion.model_folder import (
     ModelFolderError,
     check_place,
+    claimed,
     full_disk_named,
     mend,
     read_facts,
@@ -114,6 +115,24 @@ def test_a_model_goes_on_in_its_own_folder_but_not_among_other_files(tmp_path, m
     (tmp_path / "m" / "generated.tif").touch()
     with pytest.raises(OSError, match="holds other files"):
         check_place(tmp_path / "m", replace=True)
+
+
+def test_a_place_is_kept_for_a_model_that_is_being_made(tmp_path):
+    folder = tmp_path / "new" / "m"
+    with claimed(folder):
+        for other in (lambda: check_place(folder), claimed(folder).__enter__):
+            with pytest.raises(OSError, match="A training is to be saved in"):
+                other()
+        _save(folder, seed=3)
+        _save(folder, seed=4)
+    assert read_facts(folder, "diffusion")["seed"] == 4
+    with pytest.raises(RuntimeError), claimed(tmp_path / "other" / "m"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    (tmp_path / "empty").mkdir()
+    with claimed(tmp_path / "empty"), claimed(None):
+        pass
+    assert not list((tmp_path / "empty").iterdir())
 
 
 def test_what_took_long_is_saved_beside_a_place_that_is_taken(tmp_path):

@@ -15,7 +15,7 @@ from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import start_noise, to_numpy
 from .from_diffusers import UNet2DModel
-from .images import Image, Scaling, as_images
+from .images import Image, Scaling, as_images, room_for
 from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .progress import (
     Countdown,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .training import TrainingState
+
+    Pixels = npt.NDArray[np.float32]
 
 KIND: Kind = "diffusion"
 
@@ -182,8 +184,10 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
     save_folder(folder, facts, write_weights, write_state, write_diffusion_card)
 
 
-def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop = never) -> Steps[Image]:
-    """Generate images, a few at a time.
+def generate_steps(
+    model: DiffusionModel, config: GenerateConfig, *, pixels: Pixels | None = None, stop: Stop = never
+) -> Steps[Image]:
+    """Generate images, a few at a time, into `pixels`, (count, height, width), where they are given.
 
     Image k depends on (`config.seed`, k) and its size alone, not on how many are asked for or computed together.
 
@@ -199,12 +203,14 @@ def generate_steps(model: DiffusionModel, config: GenerateConfig, *, stop: Stop 
     ------
     ValueError
         If the size or the number of steps does not suit the network.
+    MemoryError
+        If there is no room for so many images, or not even one can be computed.
     InterruptedError
         If it was stopped before the first image was finished.
     """
     model.sampler.check(config)
     device = pick_device(config.device)
-    pixels = np.empty((config.count, config.height, config.width), np.float32)
+    pixels = room_for(config.count, config.height, config.width) if pixels is None else pixels
     done = 0
     together = min(config.batch, _fitting(config))
     with moved(model.unet, device) as unet:

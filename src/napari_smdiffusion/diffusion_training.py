@@ -15,7 +15,7 @@ from .config import TrainConfig, from_dict, to_dict
 from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
 from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
-from .model_folder import STATE, UNNAMED, check_place, damage_named, mend, read_facts, save_at_last
+from .model_folder import STATE, UNNAMED, check_place, claimed, damage_named, mend, read_facts, save_at_last
 from .patches import check_patch, draw_patches
 from .progress import Note, Progress, Steps, Stop, never
 from .sampling import EDM, STEPS
@@ -137,7 +137,7 @@ def train_steps(
         else:
             save_model(model(state), out, state=state)
 
-    with given_back(state, device):
+    with given_back(state, device), claimed(None if resume else out):
         if cut is not None and out is not None:
             begun = from_dict(TrainConfig, cut["config"])
             _resume(state, out, cut, begun, config, facts)

@@ -14,7 +14,7 @@ from .enhancer import Enhancer, Pixels
 from .enhancer_network import EnhancerNetwork
 from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
 from .images import Image, common_pixel_size
-from .model_folder import UNNAMED, check_place, save_at_last
+from .model_folder import UNNAMED, check_place, claimed, save_at_last
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
 from .registration import registration_shift
@@ -89,16 +89,17 @@ def train_enhancer_steps(
     with seeded(config.seed):
         network = EnhancerNetwork(config.upscale, config.channels)
     state = TrainingState(network.to(device), config.learning_rate)
-    with given_back(state, device):
-        yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
-    facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
-    facts["weights"] = None if weights is None else list(weights)
-    facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
-    facts |= state.facts()
-    enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
-    # Whatever may go wrong while it is calibrated, the training is not lost.
-    if out is not None:
-        save_at_last(enhancer.save, out)
+    with claimed(out):
+        with given_back(state, device):
+            yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
+        facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
+        facts["weights"] = None if weights is None else list(weights)
+        facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
+        facts |= state.facts()
+        enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
+        # Whatever may go wrong while it is calibrated, the training is not lost.
+        if out is not None:
+            save_at_last(enhancer.save, out)
     # Who stops does not want to wait: a rough calibration is quick.
     calibration = _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED)
     enhancer = replace(enhancer, calibration=calibration)

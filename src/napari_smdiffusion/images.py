@@ -118,6 +118,16 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
     return planes
 
 
+def room_for(count: int, height: int, width: int) -> Pixels:
+    """Return an array for so many images, (N, Y, X); raises MemoryError with a sentence where there is no room."""
+    try:
+        return np.empty((count, height, width), np.float32)
+    except MemoryError as error:
+        raise MemoryError(
+            f"There is no room in memory for {count} images of {height} × {width} pixels: choose fewer or smaller ones."
+        ) from error
+
+
 def as_image(source: Image | npt.ArrayLike, name: str = "image", pixel_size: float | None = None) -> Image:
     """Return `source` as an `Image`; a pixel size that is given replaces the image's own."""
     image = source if isinstance(source, Image) else Image(np.asarray(source), name=name)

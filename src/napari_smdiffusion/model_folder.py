@@ -35,7 +35,8 @@ _PATIENCE = 5  # hundredths of a second that the two renames of a folder may tak
 # Between these renames there is no folder: in this program nobody looks then.
 _SWAPPING = threading.RLock()
 UNNAMED = "unnamed"  # what is called by its folder once it has one
-_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
+_CLAIMED = "being_trained"  # a file in a folder that a model will be saved as
+_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png", _CLAIMED}
 
 # What Finder and Explorer leave in folders that they have shown.
 _SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -114,6 +115,8 @@ def check_place(folder: Path, *, replace: bool = False) -> None:
     """
     mend(folder)
     _check_content(folder)
+    if (folder / _CLAIMED).exists():
+        raise FileExistsError(_taken(folder))
     if not replace and (folder / "model.json").exists():
         raise FileExistsError(f"There is a model in {folder} already: choose another name.")
     above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
@@ -123,6 +126,42 @@ def check_place(folder: Path, *, replace: bool = False) -> None:
         raise FileExistsError(f"You are in {folder.resolve()}, which would be replaced: go to another folder first.")
     if os.path.ismount(folder):
         raise FileExistsError(f"{folder} is a folder in use: name a new folder in it.")
+
+
+@contextmanager
+def claimed(folder: Path | None) -> Iterator[None]:
+    """Keep a place for a model that is being made, which another one must not take meanwhile; None keeps none.
+
+    Raises
+    ------
+    OSError
+        If it is taken, or cannot be written.
+    """
+    if folder is None:
+        yield
+        return
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _CLAIMED).touch(exist_ok=False)
+    except FileExistsError as error:
+        raise FileExistsError(_taken(folder)) from error
+    except OSError as error:
+        raise OSError(f"{folder} cannot be written ({error.strerror}): choose another place.") from error
+    try:
+        yield
+    finally:
+        # When something was saved there, both are gone already.
+        with suppress(OSError):
+            (folder / _CLAIMED).unlink(missing_ok=True)
+            for place in made:
+                place.rmdir()
+
+
+def _taken(folder: Path) -> str:
+    return (
+        f"A training is to be saved in {folder}, or was cut before it was: choose another name, or remove that folder."
+    )
 
 
 def _check_content(folder: Path) -> None:

@@ -9,6 +9,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_smdiffusion import simulate
 from napari_smdiffusion.summary import summary
 from napari_smdiffusion.widgets.compare import readable
+from napari_smdiffusion.widgets.layers import drawn_extent
 from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
 
 
@@ -68,6 +69,22 @@ def test_side_by_side_and_back(viewer, dock, pair, click):
     assert (tuple(scene_camera(viewer).center), scene_camera(viewer).zoom) == before
     experimental.contrast_limits = (0, 4)
     assert list(synthetic.contrast_limits) == [0, 3]
+
+
+def test_side_by_side_whatever_the_units(viewer, dock, pair, click):
+    """An experimental layer in µm, as a microscope writes it, at the place of the stage."""
+    experimental, synthetic = pair
+    experimental.units = ("pixel", "um", "um")
+    experimental.scale, experimental.translate = (1, 0.02, 0.02), (0, 50, 60)
+    click(dock, dock.side_by_side)
+    seen = [drawn_extent(viewer, layer, "nm") for layer in pair]
+    np.testing.assert_allclose(*seen)
+    centre = np.array(scene_camera(viewer).center[-2:]) * (
+        1000 if str(viewer.layers.extent.units[-1]) == "micrometer" else 1
+    )
+    np.testing.assert_allclose(centre, seen[0].mean(0), atol=100)
+    click(dock, dock.side_by_side)
+    np.testing.assert_allclose(synthetic.translate, (0, 0, 6000))
 
 
 def test_a_layer_may_go_while_side_by_side(viewer, dock, pair, click):

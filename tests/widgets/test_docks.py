@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QPushButton, QWidget
 
 from napari_smdiffusion.widgets.dock import Folded
+from napari_smdiffusion.widgets.pickers import LayerList
 
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 
@@ -25,7 +28,11 @@ def test_buttons_have_their_names(open_dock, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
+    bare = viewer.add_image(storm_layer.data, name="20231105_U2OS_aTubulin_AF647_10ms_STORM_ROI3_rendered_20nm_Pos0")
     dock = open_dock(name)
+    for layer_list in dock.findChildren(LayerList):
+        layer_list.choose([storm_layer, bare])  # asks for a pixel size
+        layer_list.list.setCurrentRow(0)  # and for a weight
     frame = dock.parent()
     frame.setFloating(True)
     if name == "Enhance widefield":
@@ -41,6 +48,21 @@ def test_nothing_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
         assert dock._content.width() <= width
         for child in dock._content.findChildren(QWidget):
             assert not _sticks_out(child, dock._content), f"{child} {child.objectName()}, {width} pixels, {theme}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_wheel_scrolls_the_form_and_changes_nothing_in_it(open_dock, name):
+    dock = open_dock(name)
+    fields = [*dock._content.findChildren(QAbstractSpinBox), *dock._content.findChildren(QComboBox)]
+    values = [field.property("value") or field.property("currentIndex") for field in fields]
+    for field in fields:
+        middle = QPointF(field.rect().center())
+        turned = QWheelEvent(
+            middle, QPointF(field.mapToGlobal(field.rect().center())), QPoint(), QPoint(0, -120),
+            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(field, turned)
+    assert values == [field.property("value") or field.property("currentIndex") for field in fields]
 
 
 def _sticks_out(child, content):

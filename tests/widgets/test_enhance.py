@@ -110,6 +110,46 @@ def test_the_factor_is_offered_from_the_pixel_sizes(dock, storm_layer, coarse):
     assert dock.training.factor.values()["upscale"] == 2
 
 
+def test_a_factor_that_was_typed_stays_and_one_is_never_offered(viewer, dock, storm_layer, coarse):
+    dock.model.choose("")
+    upscale = dock.training.factor
+    assert upscale.values()["upscale"] == 4
+    upscale.show_values({"upscale": 2})
+    coarse.name = "renamed"
+    viewer.add_image(np.eye(64), name="of one more size", scale=(50, 50), units=("nm", "nm"))
+    dock.layer_list.choose([coarse])
+    assert upscale.values()["upscale"] == 2
+    dock.layer_list.choose([storm_layer])  # on itself
+    assert upscale.values()["upscale"] == 2
+
+
+def test_where_all_layers_are_of_one_size_none_is_taken_for_widefield(viewer, open_dock, storm_layer, my_enhancer):
+    dock = open_dock("Enhance widefield")
+    dock.model.choose("")
+    assert dock.training.sources.layers() == [storm_layer]
+    assert dock.layer_list.layers() == []
+    dock.model.choose(my_enhancer)
+    assert dock.layer_list.layers() == [storm_layer]
+
+
+def test_what_was_trained_is_remembered_with_what_it_was_told(viewer, open_dock, click, storm_layer):
+    dock = open_dock("Enhance widefield")
+    dock.model.choose("")
+    form = dock.training
+    form.time.set_minutes(0.02)
+    form.advanced.show_values({"channels": 8, "patch": 64, "batch": 1})
+    form.simulated.setCurrentText("microtubules")
+    form.simulated_weight.setValue(3)
+    form.name.setText("for my scope")
+    click(dock, dock.run_button)
+    viewer.window.remove_dock_widget(dock)
+    again = open_dock("Enhance widefield")
+    assert again.model.model() == "for my scope"
+    assert again.training.simulated.currentText() == "microtubules"
+    assert again.training.simulated_weight.value() == 3
+    assert again.training.name.text() == "for my scope 2"
+
+
 def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, coarse):
     dock.model.choose("")
     assert dock.training.isVisible()

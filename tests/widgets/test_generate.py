@@ -1,5 +1,9 @@
 """The Generate dock, by clicking."""
 
+import gc
+import weakref
+
+import dask.array
 import numpy as np
 import pytest
 import torch
@@ -8,6 +12,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_smdiffusion import ImportConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.progress import Progress
+from napari_smdiffusion.widgets.layers import drawn_extent
 from test_reference_checkpoint import Shapes
 
 
@@ -51,6 +56,51 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
     assert [str(unit) for unit in layer.units] == ["pixel", "nanometer", "nanometer"]
     expected = load_diffusion_model("tiny").generate(3, size=(64, 96), seed=5, steps=40)
     np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
+
+
+def test_images_are_seen_beside_a_stack_and_are_let_go_with_their_layer(viewer, dock, click, qtbot):
+    """A stack is shown by its middle plane, where there is no generated image."""
+    viewer.add_image(np.ones((40, 96, 96)), name="stack", scale=(0.3, 0.1, 0.1), units=("um", "um", "um"))
+    flat = viewer.add_image(np.ones((96, 96)), name="flat", scale=(20, 20), units=("nm", "nm"))
+    drawn = drawn_extent(viewer, flat, "nm")
+    viewer.dims.set_current_step(0, 19)
+    click(dock, dock.run_button)
+    (layer,) = _synthetic(viewer)
+    assert viewer.layers.extent.units is not None  # as they are not where the units of an axis differ
+    np.testing.assert_array_equal(drawn_extent(viewer, flat, "nm"), drawn)
+    np.testing.assert_array_equal(layer._slice.image.raw, layer.data[2])  # the newest
+    assert viewer.dims.current_step[0] == 2
+    gone = weakref.ref(layer)
+    viewer.layers.remove(layer)
+    del layer
+
+    def collected():
+        gc.collect()
+        return gone() is None
+
+    qtbot.waitUntil(collected, timeout=5_000)
+
+
+def test_images_that_there_is_no_room_for_are_refused_before_anything_is_done(viewer, dock, click):
+    dock.main.show_values({"count": 1_000_000, "height": 4096, "width": 4096})
+    click(dock, dock.run_button)
+    assert "choose fewer or smaller ones" in dock.status.text()
+    assert not viewer.layers
+
+
+def test_of_a_stack_on_disk_the_plane_shown_is_read_alone(viewer, dock, click, storm_layer):
+    read = []
+
+    def plane(block_info=None):
+        read.append(block_info[None]["chunk-location"][0])
+        return np.random.default_rng(0).random((1, 128, 128))
+
+    lazy = dask.array.map_blocks(plane, chunks=((1,) * 9, 128, 128), dtype=float, meta=np.empty((0, 0, 0)))
+    viewer.add_image(lazy, name="lazy", metadata={"kind": "synthetic"}, contrast_limits=(0, 1), scale=(1, 20, 20))
+    viewer.dims.set_current_step(0, 4)
+    read.clear()
+    click(dock, dock.nearest)
+    assert set(read) <= {4}
 
 
 def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot):

@@ -69,6 +69,19 @@ class Cycle:
         self.threads.append(threading.current_thread())
 
 
+def test_a_run_waits_for_no_other_one(viewer, qtbot, monkeypatch):
+    """The pool of napari, which all share, has as many threads as the machine: with one, no second would begin."""
+    pool = QThreadPool.globalInstance()
+    before = pool.maxThreadCount()
+    pool.setMaxThreadCount(1)
+    try:
+        runs = [Running(qtbot) for _ in range(3)]  # each waits until it has begun
+        for run in runs:
+            run.end(qtbot)
+    finally:
+        pool.setMaxThreadCount(before)
+
+
 def test_a_run_collects_no_garbage_in_its_thread(viewer, qtbot):
     """An object of Qt's must be deleted by the thread it lives in."""
     parent, threads, told, begun = QObject(), [], [], Flag()

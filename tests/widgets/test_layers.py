@@ -200,6 +200,17 @@ def test_lists_follow_the_scale_of_a_layer_as_long_as_they_are_there(model, qtbo
     assert not told
 
 
+def test_lists_follow_the_units_and_the_size_of_a_layer(model, qtbot):
+    layer = model.add_image(np.zeros((64, 64)), name="a", scale=(0.02, 0.02))
+    found = LayerList(model, finest=True)
+    qtbot.addWidget(found)
+    assert "pixel size unknown" in found.list.item(0).text()
+    layer.units = ("um", "um")
+    assert found.list.item(0).text() == "a   64 × 64, 20 nm"
+    layer.data = np.zeros((32, 48))
+    assert found.list.item(0).text() == "a   32 × 48, 20 nm"
+
+
 def test_a_weight_goes_with_its_layer(model, qtbot):
     offered = LayerList(model, finest=True, weighted=True)
     qtbot.addWidget(offered)

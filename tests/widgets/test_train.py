@@ -8,7 +8,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.config import DEFAULT_START
-from napari_smdiffusion.model_folder import read_facts
+from napari_smdiffusion.model_folder import claimed, read_facts
 from napari_smdiffusion.models import user_folder
 
 from .conftest import quick_training
@@ -40,10 +40,11 @@ def test_training_shows_samples_and_keeps_the_model(viewer, dock, click, qtbot):
     assert len(dock.plot._steps) > 0
 
 
-def test_trained_model_is_selected_in_generate(dock, open_dock, click):
+def test_trained_model_is_selected_in_generate_and_can_be_trained_on(dock, open_dock, click):
     generate = open_dock("Generate images")
     click(dock, dock.run_button)
     assert generate.model.model() == "mine"
+    assert dock.start_from.choose("mine")
 
 
 def test_stop_keeps_the_model(dock, click, qtbot):
@@ -53,6 +54,14 @@ def test_stop_keeps_the_model(dock, click, qtbot):
     click(dock, dock.stop_button, wait=False)
     qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
     assert load_diffusion_model("mine").facts["steps"] >= 1
+
+
+def test_of_two_trainings_under_one_name_the_second_does_not_begin(dock, click, qtbot):
+    folder = user_folder() / "diffusion" / "mine"
+    with claimed(folder):
+        click(dock, dock.run_button)
+        assert "A training is to be saved in" in dock.status.text()
+    assert not folder.exists()
 
 
 def test_rgb_and_4d_layers_are_refused_with_a_sentence(viewer, dock, click):

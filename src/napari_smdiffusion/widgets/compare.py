@@ -25,10 +25,10 @@ from qtpy.QtWidgets import (
 )
 
 from .dock import Dock, Folded, Task, heading
-from .layers import kind, layer_source
+from .layers import drawn_extent, kind, layer_source
 from .pickers import LayerBox, LayerList
 from .scripts import images_code
-from .view import canvas_grid, scene_camera
+from .view import canvas_grid, drawn_unit, scene_camera
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -211,8 +211,9 @@ class CompareDock(Dock):
             # Before napari 0.9 hidden layers take cells of the grid: only neighbours are sure to have one each.
             _set_order(viewer, [*(layer for layer in viewer.layers if not layer.visible), generated, experimental])
         # In the grid both are seen through the same window, so they must begin at the same place.
-        place = np.array(generated.translate)
-        place[-2:] = experimental.translate[-2:]
+        place, unit = np.array(generated.translate), str(generated.units[-1])
+        corners = [drawn_extent(viewer, layer, unit)[0] for layer in (experimental, generated)]
+        place[-2:] += corners[0] - corners[1]
         generated.translate = place
         generated.contrast_limits = experimental.contrast_limits
         viewer.layers.link_layers([experimental, generated], _LINKED)
@@ -221,7 +222,8 @@ class CompareDock(Dock):
         viewer.reset_view()
         # The view was fitted to all layers; fit it to these two.
         whole = viewer.layers.extent.world[:, -2:]
-        both = np.array([layer.extent.world[:, -2:] for layer in (experimental, generated)])
+        unit = drawn_unit(viewer, generated)
+        both = np.array([drawn_extent(viewer, layer, unit) for layer in (experimental, generated)])
         low, high = both[:, 0].min(0), both[:, 1].max(0)
         camera.zoom *= max((whole[1] - whole[0]).max() / max((high - low).max(), 1e-9), 1)
         camera.center = (*camera.center[:-2], *(low + high) / 2)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -105,6 +107,13 @@ class Dock(QWidget):
             self.job = None  # what it has not told yet is for nobody
             self.deleteLater()
         return bool(super().event(event))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let the wheel scroll the form, rather than change the number or choice that comes under it meanwhile."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return bool(super().eventFilter(watched, event))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Load what Run needs while the form is being filled in."""
@@ -214,6 +223,9 @@ class Dock(QWidget):
     def _form_is_made(self) -> None:
         """End the form and show what was remembered; the last thing a subclass does when it is made."""
         self.form.addStretch(1)
+        for field in [*self._content.findChildren(QAbstractSpinBox), *self._content.findChildren(QComboBox)]:
+            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # not by the wheel
+            field.installEventFilter(self)
         self.show_settings(recall(self.key))
 
     def _lock(self, locked: bool) -> None:

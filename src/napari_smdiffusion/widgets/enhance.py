@@ -30,6 +30,7 @@ from .forms import ConfigForm
 from .layers import image_layers, known_pixel_size
 from .model_box import ModelBox
 from .pickers import LayerList
+from .remembered import remember
 from .scripts import settings_code
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class EnhanceDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.model = ModelBox("enhancer", [("train a new one …", "")])
-        self.layer_list = LayerList(self.viewer, finest=False)
+        self.training = TrainingForm(self.viewer)
+        self.layer_list = LayerList(self.viewer, finest=False, meant_otherwise=self._learned_from)
         self.layer_list.setToolTip("widefield images or stacks to enhance")
         self.new_layer = QRadioButton("new layer")
         self.in_place = QRadioButton("in place")
@@ -89,8 +91,8 @@ class EnhanceDock(Dock):
         self.restore = QPushButton("Restore original")
         self.restore.setToolTip("give the chosen layers, or else all of them, back as they were before any enhancement")
         self.restore.clicked.connect(self.restore_originals)
-        self.training = TrainingForm(self.viewer)
         self._layers: list[ImageLayer] = []
+        self._suggested: tuple[float, float] | None = None
         self._said: list[str] = []
         self.form.addWidget(heading("Enhancer"))
         self.form.addWidget(self.model)
@@ -102,8 +104,10 @@ class EnhanceDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(self.restore)
         self.model.changed.connect(self._show_training)
+        self.model.changed.connect(self.layer_list.refresh)
         self.layer_list.changed.connect(self._suggest_factor)
         self.training.sources.changed.connect(self._suggest_factor)
+        self.training.sources.changed.connect(self.layer_list.refresh)
         self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
         self._show_training()
         self._form_is_made()
@@ -185,6 +189,7 @@ class EnhanceDock(Dock):
         """Say what was done."""
         if result.trained is not None:
             self.model.choose(result.trained)
+            remember(self.key, self.settings())
         said = [f"The enhancer {result.trained} is trained and chosen."] if result.trained else []
         said += self._said
         if self._layers:
@@ -194,6 +199,8 @@ class EnhanceDock(Dock):
     def on_end(self) -> None:
         """Offer another name for the next enhancer, unless nothing was saved under this one."""
         self.training.name.setText(free_name(self.training.name.text(), "enhancer"))
+        # The layers are the person's, and whether they stay in memory.
+        self._layers = []
 
     def restore_originals(self) -> None:
         """Give layers back their original data, place and contrast."""
@@ -256,8 +263,14 @@ class EnhanceDock(Dock):
         ]
         if all(len(some) == 1 for some in sizes):
             coarse, fine = (some.pop() or 1.0 for some in sizes)
-            if 1 <= round(coarse / fine) <= 8:
+            # Once: what a person puts in its place stays.
+            if 2 <= round(coarse / fine) <= 8 and self._suggested != (coarse, fine):
+                self._suggested = coarse, fine
                 self.training.factor.show_values({"upscale": round(coarse / fine)})
+
+    def _learned_from(self) -> list[ImageLayer]:
+        """Return the layers that a new enhancer is to learn from: where all have one pixel size, who knows else."""
+        return self.training.sources.layers() if self.model.model() == "" else []
 
     def _show_training(self) -> None:
         self.training.setVisible(self.model.model() == "")

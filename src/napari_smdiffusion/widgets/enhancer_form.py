@@ -160,6 +160,9 @@ class TrainingForm(QWidget):
             **self.advanced.values(),
             "optics": self.optics.values(),
             "fit": self.fit.isChecked(),
+            "simulated": self.simulated.currentText(),
+            "simulated_weight": self.simulated_weight.value(),
+            "name": self.name.text(),
         }
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
@@ -167,6 +170,11 @@ class TrainingForm(QWidget):
         if isinstance(values.get("minutes"), (int, float)):
             self.time.set_minutes(float(values["minutes"]))
         self.fit.setChecked(bool(values.get("fit")))
+        self.simulated.setCurrentIndex(max(0, self.simulated.findText(str(values.get("simulated")))))
+        if isinstance(values.get("simulated_weight"), (int, float)):
+            self.simulated_weight.setValue(float(values["simulated_weight"]))
+        if values.get("name"):
+            self.name.setText(free_name(str(values["name"]), "enhancer"))
         for form in (self.factor, self.advanced):
             form.show_values(values)
         if isinstance(values.get("optics"), dict):

@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtWidgets import QPushButton
 
 from ..config import GenerateConfig
-from ..images import listed, training_images
+from ..images import listed, room_for, training_images
 from ..model_folder import read_facts
 from ..models import find_model
 from ..progress import Event, Generated, Preview, Progress, Steps, Stop
@@ -79,6 +79,7 @@ class GenerateDock(Dock):
         self._facts = read_facts(find_model(model, "diffusion"), "diffusion")
 
         self._provenance = said = {}
+        self._pixels = pixels = room_for(config.count, config.height, config.width)
 
         def steps(stop: Stop) -> Steps[Image]:
             from ..diffusion import generate_steps, provenance
@@ -86,7 +87,7 @@ class GenerateDock(Dock):
 
             loaded = load_diffusion_model(model)
             said.update(provenance(loaded, config))  # before the first event, which makes the layer
-            return (yield from generate_steps(loaded, config, stop=stop))
+            return (yield from generate_steps(loaded, config, pixels=pixels, stop=stop))
 
         return Task(f"generating {config.count} images", steps)
 
@@ -108,7 +109,7 @@ class GenerateDock(Dock):
 
     def on_start(self) -> None:
         """Begin a new layer."""
-        self._layer, self._pixels, self._done = None, None, 0
+        self._layer, self._done = None, 0
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Let the layer grow by the images that are ready; the next one is shown while it is being denoised."""
@@ -133,7 +134,8 @@ class GenerateDock(Dock):
             self._show(self._done)
         elif self._layer is not None and self._layer in self.viewer.layers and self._pixels is not None:
             self.viewer.layers.remove(self._layer)
-        self._pixels = None
+        # The layer is the person's now, and whether it stays in memory.
+        self._layer = self._pixels = None
 
     def on_close(self) -> None:
         """Leave what is finished."""
@@ -169,11 +171,10 @@ class GenerateDock(Dock):
         self.main.show_values({"seed": int(np.random.default_rng().integers(2**31))})
 
     def _put(self, index: int, image: npt.NDArray[np.float32]) -> None:
-        """Put an image into the array that all of them have room in, which is made once and never copied."""
-        if self._pixels is None:
-            self._pixels = np.empty((self._config.count, *image.shape), np.float32)
-        self._pixels[index] = image
-        self._last = index + 1
+        """Put an image, finished or not, into the array that all of them have room in and the work fills too."""
+        if self._pixels is not None:
+            self._pixels[index] = image
+            self._last = index + 1
 
     def _show(self, count: int) -> None:
         """Show the first `count` images."""
@@ -192,17 +193,28 @@ class GenerateDock(Dock):
                 **free_place(self.viewer, size, 3),
             )
             bring_into_view(self.viewer, self._layer)
+            self._look_at(0)  # of a stack beside it another plane may be shown
         elif self._layer in self.viewer.layers:
             grown = count != len(self._layer.data)
-            axis = self.viewer.dims.ndim - 3
-            following = self.viewer.dims.current_step[axis] == len(self._layer.data) - 1
+            following = self._seen(self._layer) == len(self._layer.data) - 1
             if grown:
                 self._layer.data = pixels[:count]
             else:
                 self._layer.refresh()
             # Whoever looks at the newest image goes on looking at the newest.
             if grown and following:
-                self.viewer.dims.set_current_step(axis, count - 1)
+                self._look_at(count - 1)
+
+    def _look_at(self, index: int) -> None:
+        """Move the slider to one of the images."""
+        if self._layer is not None:
+            place = float(self._layer.translate[-3] + index * self._layer.scale[-3])
+            self.viewer.dims.set_point(self.viewer.dims.ndim - 3, place)
+
+    def _seen(self, layer: ImageLayer) -> int:
+        """Return which image of a stack is shown, or the nearest one."""
+        place = (self.viewer.dims.point[-3] - layer.translate[-3]) / layer.scale[-3]
+        return int(np.clip(round(place), 0, len(layer.data) - 1))
 
     def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
         """Return the middle of the synthetic image shown, what to look in, and what its model saw, by digest."""
@@ -214,10 +226,10 @@ class GenerateDock(Dock):
         if not synthetic:
             raise ValueError("There is no synthetic image to look for: generate some first.")
         layer = synthetic[0]
-        pixels = np.asarray(layer.data)
-        if pixels.ndim == 3:
-            place = int(np.clip(round(layer.world_to_data(self.viewer.dims.point)[-3]), 0, len(pixels) - 1))
-            pixels = pixels[place]
+        shown = layer.data
+        if shown.ndim == 3:  # maybe of a file: the others need not be read
+            shown = shown[self._seen(layer)]
+        pixels = np.asarray(shown)
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
         known = training_images(layer.metadata)

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
 from ..garbage import FROZEN, PAUSED, collect
 from ..progress import is_for_people, run
@@ -182,6 +182,9 @@ class Job(QObject):
         self.running = True
         work = self._work
         _collect_here(lambda: not work.over.is_set())
+        # napari's pool has as many threads as the machine: work that lasts for hours would keep others from beginning.
+        pool = QThreadPool.globalInstance()
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 2))
         work.worker = create_worker(work, _start_thread=False, _worker_class=_Worker)
         work.worker.start()
         self._timer.start()

@@ -1,8 +1,9 @@
-"""Who is told that layers come, go, move, are renamed, or get another pixel size or other facts."""
+"""Who is told that layers come, go, move, are renamed, or get another size, pixel size or other facts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from .layers import image_layers, take_file_facts
 
@@ -31,6 +32,8 @@ class _Watch:
         self._of_list = (events.inserted, events.removed, events.reordered, events.renamed)
         # napari holds functions, and methods only weakly.
         self.on_change: Callable[..., None] = lambda event=None: self._on_change()
+        self._on_data: Callable[[Any], None] = lambda event: self._on_new_data(event.source)
+        self._shapes: WeakKeyDictionary[ImageLayer, tuple[int, ...]] = WeakKeyDictionary()
         self._on_removed: Callable[[Any], None] = lambda event: self._leave_layers([event.value])
         for emitter in self._of_list:
             emitter.connect(self.on_change)
@@ -45,13 +48,24 @@ class _Watch:
 
     def _on_change(self) -> None:
         # napari connects a function to an event once, however often it is asked to.
-        for emitter in _of_layers(image_layers(self._viewer)):
+        layers = image_layers(self._viewer)
+        for emitter in _of_layers(layers):
             emitter.connect(self.on_change)
+        for layer in layers:
+            self._shapes[layer] = _shape(layer)
+            layer.events.data.connect(self._on_data)
         self._changed()
+
+    def _on_new_data(self, layer: ImageLayer) -> None:
+        # Images that stream in, or are denoised before one's eyes, change many times a second.
+        if self._shapes.get(layer) != _shape(layer):
+            self._on_change()
 
     def _leave_layers(self, layers: list[ImageLayer]) -> None:
         for emitter in _of_layers(layers):
             emitter.disconnect(self.on_change)
+        for layer in layers:
+            layer.events.data.disconnect(self._on_data)
 
 
 def keep_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
@@ -64,6 +78,15 @@ def keep_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
     watch_layers(viewer, widget, take)
 
 
+def _shape(layer: ImageLayer) -> tuple[int, ...]:
+    return tuple((layer.data[0] if layer.multiscale else layer.data).shape)
+
+
 def _of_layers(layers: list[ImageLayer]) -> list[Any]:
     """Return the events that tell of a layer's pixel size, and of what it says of itself."""
-    return [emitter for layer in layers for emitter in (layer.events.metadata, layer.events.scale)]
+    return [
+        getattr(layer.events, name)
+        for layer in layers
+        for name in ("metadata", "scale", "units")
+        if name in layer.events
+    ]

@@ -265,11 +265,25 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
         top, right = min(e[0, 0] for e in extents), max(e[1, 1] for e in extents)
         left = min(e[0, 1] for e in extents)
         corner = [float(top), float(right + 0.05 * (right - left) + step)]
+    steps, starts, units = _planes(viewer, ndim - 2)
     return {
-        "scale": (1.0,) * (ndim - 2) + (step, step),
-        "translate": (0.0,) * (ndim - 2) + tuple(corner),
-        "units": ("pixel",) * (ndim - 2) + (unit, unit),
+        "scale": (*steps, step, step),
+        "translate": (*starts, *corner),
+        "units": (*units, unit, unit),
     }
+
+
+def _planes(viewer: ViewerModel, count: int) -> tuple[list[float], list[float], list[str]]:
+    """Return steps, starts and units of `count` axes before Y and X: those of a stack that is shown already.
+
+    So one slider goes from plane to plane of both; and where units are not alike, napari uses none.
+    """
+    units = [str(unit) for unit in getattr(viewer.layers.extent, "units", None) or ()]
+    ranges = viewer.dims.range
+    if min(len(units), len(ranges)) < count + 2 or not viewer.layers:
+        return [1.0] * count, [0.0] * count, ["pixel"] * count
+    axes = slice(-2 - count, -2)
+    return [float(r.step) for r in ranges[axes]], [float(r.start) for r in ranges[axes]], units[axes]
 
 
 def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:

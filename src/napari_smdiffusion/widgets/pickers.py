@@ -45,13 +45,23 @@ class LayerList(QWidget):
         Whether the finest experimental images are chosen at first (super-resolution), or the coarsest (widefield).
     weighted
         Whether each chosen layer has a weight.
+    meant_otherwise
+        Returns layers that a person hardly means here, because they are chosen elsewhere.
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: ViewerModel, *, finest: bool, weighted: bool = False) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        *,
+        finest: bool,
+        weighted: bool = False,
+        meant_otherwise: Callable[[], Sequence[ImageLayer]] = list,
+    ) -> None:
         super().__init__()
         self._viewer = viewer
+        self._meant_otherwise = meant_otherwise
         self._finest = finest
         self._weighted = weighted
         self._weights: WeakKeyDictionary[ImageLayer, float] = WeakKeyDictionary()
@@ -63,8 +73,7 @@ class LayerList(QWidget):
         self._pixel_size_row = QWidget()
         row = QHBoxLayout(self._pixel_size_row)
         row.setContentsMargins(0, 0, 0, 0)
-        self._pixel_size_label = QLabel()
-        self._pixel_size_label.setWordWrap(True)
+        self._pixel_size_label = _label_of_a_layer()
         self.pixel_size = QDoubleSpinBox()
         self.pixel_size.setObjectName("pixel_size")
         row.addWidget(self._pixel_size_label, 1)
@@ -72,7 +81,7 @@ class LayerList(QWidget):
         self._weight_row = QWidget()
         weight_row = QHBoxLayout(self._weight_row)
         weight_row.setContentsMargins(0, 0, 0, 0)
-        self._weight_label = QLabel("weight")
+        self._weight_label = _label_of_a_layer("weight")
         self.weight = QDoubleSpinBox()
         self.weight.setObjectName("weight")
         self.weight.setRange(0, 1000)
@@ -147,9 +156,10 @@ class LayerList(QWidget):
         What was enhanced in place is a widefield image still: its original is what would be enhanced again.
         """
         candidates, sizes = [], {}
+        others = self._meant_otherwise()
         for layer in layers:
             again = not self._finest and original(layer) is not None
-            if layer.rgb or layer.ndim > 3 or (made_here(layer) and not again):
+            if layer.rgb or layer.ndim > 3 or (made_here(layer) and not again) or any(layer is one for one in others):
                 continue
             candidates.append(layer)
             sizes[id(layer)] = widefield_pixel_size(layer) if again else known_pixel_size(layer)
@@ -178,6 +188,7 @@ class LayerList(QWidget):
         self._pixel_size_row.setVisible(layer is not None)
         if layer is not None:
             self._pixel_size_label.setText(f"pixel size of {layer.name}")
+            self._pixel_size_label.setToolTip(layer.name)
             with QSignalBlocker(self.pixel_size):
                 self.pixel_size.setValue(typed_pixel_size(layer) or 0)
 
@@ -190,6 +201,7 @@ class LayerList(QWidget):
         if item is not None and self._weighted:
             layer = item.data(_LAYER)
             self._weight_label.setText(f"weight of {layer.name}")
+            self._weight_label.setToolTip(layer.name)
             with QSignalBlocker(self.weight):
                 self.weight.setValue(self._weights.get(layer, 1.0))
 
@@ -197,6 +209,14 @@ class LayerList(QWidget):
         item = self.list.currentItem()
         if item is not None:
             self._weights[item.data(_LAYER)] = value
+
+
+def _label_of_a_layer(text: str = "") -> QLabel:
+    """Return a label for the name of a layer, which may be of any length: what does not fit is cut off."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
 
 
 class LayerBox(QComboBox):

@@ -143,8 +143,9 @@ class TrainDock(Dock):
         return f"The model {result.name} is trained: it is chosen in Generate images."
 
     def on_end(self) -> None:
-        """Offer another name, unless nothing was saved under this one."""
+        """Offer another name, unless nothing was saved under this one, and the model to begin others from."""
         self.name.setText(free_name(self._model_name, "diffusion"))
+        self.start_from.refresh()
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered."""

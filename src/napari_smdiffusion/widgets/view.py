@@ -23,6 +23,12 @@ def scene_camera(viewer: ViewerModel) -> Any:
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
+def drawn_unit(viewer: ViewerModel, layer: ImageLayer) -> str:
+    """Return the unit of the numbers that the camera sees; of `layer` alone before napari 0.9, which has none."""
+    units = getattr(viewer.layers.extent, "units", None)
+    return str(layer.units[-1] if units is None else units[-1])
+
+
 def bring_into_view(viewer: ViewerModel, layer: ImageLayer) -> None:
     """Fit the view to all layers if a part of a new one would lie outside of it; else leave it as it is."""
     if viewer.dims.ndisplay != 2 or canvas_grid(viewer).enabled:
@@ -30,7 +36,6 @@ def bring_into_view(viewer: ViewerModel, layer: ImageLayer) -> None:
     camera = scene_camera(viewer)
     size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     middle, half = np.array(camera.center[-2:]), np.array(size) / camera.zoom / 2
-    units = getattr(viewer.layers.extent, "units", None)
-    low, high = drawn_extent(viewer, layer, str(layer.units[-1] if units is None else units[-1]))
+    low, high = drawn_extent(viewer, layer, drawn_unit(viewer, layer))
     if (low < middle - half).any() or (high > middle + half).any():
         viewer.reset_view()
