@@ -164,7 +164,7 @@ def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
         for name, planes in (("coarse", np.stack([interpolated(plane) for plane in coarse])), ("fine", fine))
     }
     order = np.random.default_rng(0).permutation(len(cut["fine"]))
-    arrays = {name: planes[order] for name, planes in cut.items()}
+    arrays: dict[str, Any] = {name: planes[order] for name, planes in cut.items()}
     for name, place in places.items():
         arrays[name] = interpolated(widefield_levels(place.widefield).scale(place.widefield.pixels[0]))
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ import json
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -53,6 +53,9 @@ from napari_smdiffusion.progress import Reporter, run
 from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import HALF, ONE_SEVENTH, fourier_ring_correlation
 from napari_smdiffusion.two_sample import two_sample_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ATTRIBUTION = """
 The {structure} STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
@@ -403,7 +406,7 @@ def main() -> None:
                         "tested, background, pictures; of microtubules also fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes = options.structure, options.enhancer_minutes
-    stages = {
+    stages: dict[str, Callable[[], None]] = {
         "diffusion": lambda: diffusion(structure, options.minutes),
         "judged": lambda: judged(structure),
         "enhancer-x5": lambda: enhancer(structure, 5, minutes),

@@ -170,7 +170,9 @@ def _skeletons(groups: dict[tuple[str, ...], list[Piece]]) -> str:
 def copies(pieces: dict[str, Piece]) -> str:
     """Draw and tabulate claim B: copies against the number of training patches and time."""
     groups = grouped(pieces, r"B_(\d+)patches_(\d+)min")
-    everything = {("all", m): ones for (s, m), ones in grouped(pieces, r"A_(\w+)_(\d+)min").items() if s[:3] == "mic"}
+    everything: dict[tuple[str, ...], list[Piece]] = {
+        ("all", m): ones for (s, m), ones in grouped(pieces, r"A_(\w+)_(\d+)min").items() if s[:3] == "mic"
+    }
     groups |= everything
     if not groups:
         return "Not measured yet."

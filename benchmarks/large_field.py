@@ -30,7 +30,7 @@ from napari_smdiffusion import GenerateConfig, Image, load_diffusion_model, writ
 from napari_smdiffusion.denoiser import WINDOW, window_starts, windowed_output
 from napari_smdiffusion.diffusion import generate_steps
 from napari_smdiffusion.matching import nearest_matches
-from napari_smdiffusion.patches import SYMMETRIES, halved, symmetry
+from napari_smdiffusion.patches import SYMMETRIES, averaged, symmetry
 from napari_smdiffusion.progress import Reporter, run
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def repetition(plane: Pixels) -> dict[str, float]:
         area = (slice(max(0, y - PATCH), y + 2 * PATCH), slice(max(0, x - PATCH), x + 2 * PATCH))
         hidden[area] = rng.choice(plane.ravel()[::97], hidden[area].shape)
         patch = plane[np.newaxis, y : y + PATCH, x : x + PATCH]
-        match = nearest_matches(halved(patch), [halved(hidden[np.newaxis])[0]])[0]
+        match = nearest_matches(averaged(patch, 2), [averaged(hidden, 2)])[0]
         found.append(match.correlation)
     return {"median": float(np.median(found)), "highest": float(np.max(found))}
 

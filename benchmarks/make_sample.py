@@ -28,14 +28,14 @@ MICROSCOPE = MicroscopeConfig(
 
 def eight_bit(pixels: np.ndarray) -> np.ndarray:
     """Stretch to 8 bits, as renderings are usually saved."""
-    return np.clip(np.round(pixels / np.percentile(pixels, 99.95) * 255), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(pixels / np.percentile(pixels, 99.95) * 255), 0, 255), np.uint8)
 
 
 def save(name: str, plane: np.ndarray, pixel_size: float) -> Path:
     """Write a small ImageJ TIFF with its pixel size."""
     path = bundled_folder() / name
-    options = {"imagej": True, "metadata": {"unit": "um"}, "compression": "zlib"}
-    tifffile.imwrite(path, plane, resolution=(1e3 / pixel_size, 1e3 / pixel_size), **options)
+    per_um = 1e3 / pixel_size
+    tifffile.imwrite(path, plane, imagej=True, resolution=(per_um, per_um), metadata={"unit": "um"}, compression="zlib")
     return path
 
 

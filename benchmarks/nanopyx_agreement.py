@@ -12,6 +12,7 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -67,7 +68,7 @@ def images() -> dict[str, np.ndarray]:
 def main() -> None:
     """Run both, and save the estimates side by side."""
     python = environment("nanopyx", ("nanopyx",))
-    arrays = images()
+    arrays: dict[str, Any] = images()
     with tempfile.TemporaryDirectory() as folder:
         given, found = Path(folder) / "images.npz", Path(folder) / "found.json"
         np.savez(given, **arrays)

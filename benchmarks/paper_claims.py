@@ -31,6 +31,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -151,12 +152,12 @@ def pieces(seeds: int = len(SEEDS)) -> Iterator[Piece]:
         for count in FEW_PATCHES:
             for minutes in FEW_PATCHES_MINUTES:
                 name = f"B_{count}patches_{minutes}min_seed{seed}"
-                yield Piece(name, 1.8 * minutes + 1, partial(copies, count, minutes, seed))
+                yield Piece(name, 1.5 * minutes + 0.5, partial(copies, count, minutes, seed))
         for structure in ("microtubules", "mitochondria"):
             yield Piece(f"A_{structure}_halves_seed{seed}", 1, partial(halves, structure, seed))
             for minutes in MINUTES:
                 name = f"A_{structure}_{minutes}min_seed{seed}"
-                yield Piece(name, 1.5 * minutes + 4, partial(resemblance, structure, minutes, seed))
+                yield Piece(name, 1.4 * minutes + 3, partial(resemblance, structure, minutes, seed))
 
 
 def cell(structure: str) -> tuple[Image, Image, Image]:
@@ -171,10 +172,15 @@ def cell(structure: str) -> tuple[Image, Image, Image]:
 def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | None = None) -> DiffusionModel:
     """Train from the model of simulated filaments; in a folder, where a training that was cut goes on."""
     config = TrainConfig(steps=minutes * STEPS_A_MINUTE, seed=seed, previews=0)
-    cut = folder is not None and folder.exists()
-    if cut and read_facts(folder, "diffusion")["steps"] >= config.steps:
+    start = load_diffusion_model(START)
+    if folder is None:
+        return run(train_steps(images, config, start=start))
+    cut = (folder / "model.json").exists()
+    if not cut:  # or before it had anything to save
+        shutil.rmtree(folder, ignore_errors=True)
+    elif read_facts(folder, "diffusion")["steps"] >= config.steps:
         return load_diffusion_model(folder)
-    return run(train_steps(images, config, start=load_diffusion_model(START), out=folder, resume=cut))
+    return run(train_steps(images, config, start=start, out=folder, resume=cut))
 
 
 @torch.no_grad()
@@ -288,7 +294,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     model = trained([few], minutes, seed)
     made = drawn_on_levels(model, LOOKED_UP, size, seed, SOLVER_STEPS["B"])
     held_out = grid_patches(list(test.pixels), size)
-    known = np.stack([_displaced(plane, which, columns, seed) for which in np.resize(chosen, LOOKED_UP)])
+    known = np.stack([_displaced(plane, int(which), columns, seed) for which in np.resize(chosen, LOOKED_UP)])
     looked_up = {"generated": made, "known": known}
     found = {kind: memorization(patches, list(few.pixels), held_out) for kind, patches in looked_up.items()}
     return {
@@ -448,7 +454,7 @@ def main() -> None:
             continue
         began = time.monotonic()
         made_with = {"commit": code, "settings": SETTINGS[piece.name[0]]}
-        result = {"piece": piece.name, **piece.measure(), **made_with, "machine": machine()}
+        result: dict[str, Any] = {"piece": piece.name, **piece.measure(), **made_with, "machine": machine()}
         result["minutes"] = round((time.monotonic() - began) / 60, 2)
         with written_whole(_file(piece)) as temporary:
             temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
