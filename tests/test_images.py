@@ -75,8 +75,12 @@ def test_planes_that_were_written_one_by_one_are_a_stack(tmp_path, ome):
     with tifffile.TiffWriter(path) as tiff:
         tiff.write(PLANE)
         tiff.write(PLANE[:16])
-    with pytest.raises(ValueError, match="holds 2 images of different sizes"):
+    with pytest.raises(ValueError, match="holds images of different sizes or kinds, 2 in all"):
         read_image(path)
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(PLANE)
+        tiff.write(PLANE[:16], subfiletype=1)  # a preview of it
+    assert read_image(path).pixels.shape == (1, *PLANE.shape)
 
 
 def test_numbers_of_numpy_are_written_too(tmp_path):

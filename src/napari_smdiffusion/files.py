@@ -66,13 +66,14 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
             first, *others = tiff.series
             if "S" in first.axes and first.shape[first.axes.index("S")] > 1:
                 raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
-            # Planes that were written one by one, or the positions of a stage, are a series each.
+            # Planes that were written one by one, or the positions of a stage, are a series each; so are small previews.
+            others = [one for one in others if not one.keyframe.is_reduced]
             if any((one.shape, one.dtype) != (first.shape, first.dtype) for one in others):
                 raise _UnsuitableError(
-                    f"{path} holds {len(tiff.series)} images of different sizes or kinds: save each as a file of its "
-                    "own."
+                    f"{path} holds images of different sizes or kinds, {1 + len(others)} in all: save each as a file "
+                    "of its own."
                 )
-            pixels = np.stack([one.asarray() for one in tiff.series]) if others else first.asarray()
+            pixels = np.stack([one.asarray() for one in (first, *others)]) if others else first.asarray()
             facts = _read_facts(tiff)
             size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
     except _UnsuitableError:
