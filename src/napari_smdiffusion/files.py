@@ -66,7 +66,7 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
             first, *others = tiff.series
             if "S" in first.axes and first.shape[first.axes.index("S")] > 1:
                 raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
-            # Planes that were written one by one, or the positions of a stage, are a series each; so are small previews.
+            # Planes written one by one and positions of a stage are a series each; small previews are left out.
             others = [one for one in others if not one.keyframe.is_reduced]
             if any((one.shape, one.dtype) != (first.shape, first.dtype) for one in others):
                 raise _UnsuitableError(
