@@ -68,14 +68,17 @@ def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_the_demo_takes_a_stack_and_begins_from_what_ships(tmp_path, tiny_enhancer, monkeypatch):
-    """Only the first plane is enhanced; and something else that is called as the start is not taken for it."""
+def test_a_stack_and_an_empty_part_are_taken_and_the_demo_begins_from_what_ships(tmp_path, tiny_enhancer, monkeypatch):
+    """Only the first plane is enhanced, and compared if it shows anything; another model is called as the start."""
     tiny_enhancer.save(tmp_path / "microtubules")
     monkeypatch.chdir(tmp_path)
     stack = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=2)
+    stack.pixels[0, :, 128:] = 0
     report = run(demo_steps(DemoInput([stack], None, 4), tmp_path / "out", minutes=0.01))
     assert report["provenance"]["started_from"] == "microtubules"
     assert read_image(tmp_path / "out" / "enhanced.tif").pixels.shape == (1, 256, 128)
+    assert "nothing to compare" in report["enhancement_left_out"]
+    assert (tmp_path / "out" / "overview.png").exists()
 
 
 def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):

@@ -90,6 +90,17 @@ def test_a_folder_that_is_taken_meanwhile_does_not_cost_the_training(storm, tmp_
     assert DiffusionModel.load(tmp_path / "m 2").facts["steps"] == 4
 
 
+def test_of_two_trainings_in_one_place_the_second_does_not_begin(storm, tmp_path):
+    config = TrainConfig(steps=4, **TINY)
+    first = train_steps([storm], config, out=tmp_path / "m")
+    next(first)
+    for resume in (False, True):
+        with pytest.raises(OSError, match="Another training is saving its model"):
+            run(train_steps([storm], config, out=tmp_path / "m", resume=resume), _never_called)
+    run(first)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
 def _never_called(event):
     raise AssertionError(event)
 

@@ -157,6 +157,19 @@ def test_no_grid_before_training():
     assert float(flat.std()) < 1e-3 * float(flat.abs().mean()) + 1e-6
 
 
+def test_an_enhancer_whose_place_was_taken_meanwhile_is_kept_beside_it_whole(storm, tmp_path):
+    config = EnhancerConfig(upscale=4, steps=2, batch=2, patch=64, channels=8, previews=0)
+    steps = train_enhancer_steps([storm], config, MicroscopeConfig(), out=tmp_path / "mine")
+
+    def take_place(_):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / "thesis.txt").touch()
+
+    with pytest.raises(OSError, match=r"What was trained is in .*mine 2"):
+        run(steps, take_place)
+    assert Enhancer.load(tmp_path / "mine 2").calibration is not None
+
+
 def test_training_beats_interpolation():
     sharp = simulate("microtubules", count=2, size=512, pixel_size=20.0, seed=1)
     enhancer = Enhancer.train(sharp, upscale=4, steps=150, batch=8, channels=16, previews=0)

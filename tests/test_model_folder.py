@@ -121,28 +121,30 @@ def test_a_place_is_kept_for_a_model_that_is_being_made(tmp_path):
     folder = tmp_path / "new" / "m"
     with claimed(folder):
         for other in (lambda: check_place(folder), claimed(folder).__enter__):
-            with pytest.raises(OSError, match="A training is to be saved in"):
+            with pytest.raises(OSError, match=r"Another training is saving its model in .*m: choose another name"):
                 other()
         _save(folder, seed=3)
-        _save(folder, seed=4)
-    assert read_facts(folder, "diffusion")["seed"] == 4
+        with pytest.raises(OSError, match="Another training"):
+            check_place(folder, replace=True)
+    check_place(folder, replace=True)
     with pytest.raises(RuntimeError), claimed(tmp_path / "other" / "m"):
         raise RuntimeError
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    (tmp_path / "empty").mkdir()
-    with claimed(tmp_path / "empty"), claimed(None):
+    with claimed(None):
         pass
-    assert not list((tmp_path / "empty").iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == ["m"]
 
 
 def test_what_took_long_is_saved_beside_a_place_that_is_taken(tmp_path):
     for name in ("m", "m 2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "thesis.txt").touch()
+    kept = save_at_last(_save, tmp_path / "m")
+    assert kept.folder == tmp_path / "m 3"
+    assert read_facts(kept.folder, "diffusion")["kind"] == "diffusion"
     with pytest.raises(OSError, match=r"holds other files.* What was trained is in .*m 3"):
-        save_at_last(_save, tmp_path / "m")
-    assert read_facts(tmp_path / "m 3", "diffusion")["kind"] == "diffusion"
-    save_at_last(_save, tmp_path / "n")
+        kept.tell()
+    save_at_last(_save, tmp_path / "n").tell()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m 2", "m 3", "n"]
 
 

@@ -167,10 +167,12 @@ def _demo_steps(
         place = EnhancedField(enhanced, widefield, reference)
         if reference is not None:
             columns = _held_out_columns(work, reference)
-            report["enhancement"] = {
-                **restored(place, columns),
-                "columns": [columns.start or 0, columns.stop or reference.size[1]],
-            }
+            try:
+                found = restored(place, columns)
+            except ValueError as error:  # nothing in it
+                report["enhancement_left_out"] = str(error)
+            else:
+                report["enhancement"] = {**found, "columns": [columns.start or 0, columns.stop or reference.size[1]]}
         _draw(out / "overview.png", train[0], generated, place, _held_out_columns(work, reference))
     report["meanings"] = meanings_of(report)
     report["seconds"] = timed.seconds

@@ -133,11 +133,11 @@ def train_steps(
         if out is None:
             return
         if last:
-            save_at_last(lambda folder: save_model(model(state), folder, state=state), out)
+            save_at_last(lambda folder: save_model(model(state), folder, state=state), out).tell()
         else:
             save_model(model(state), out, state=state)
 
-    with given_back(state, device), claimed(None if resume else out):
+    with given_back(state, device), claimed(out):
         if cut is not None and out is not None:
             begun = from_dict(TrainConfig, cut["config"])
             _resume(state, out, cut, begun, config, facts)

@@ -98,13 +98,13 @@ def train_enhancer_steps(
         facts |= state.facts()
         enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
         # Whatever may go wrong while it is calibrated, the training is not lost.
-        if out is not None:
-            save_at_last(enhancer.save, out)
-    # Who stops does not want to wait: a rough calibration is quick.
-    calibration = _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED)
-    enhancer = replace(enhancer, calibration=calibration)
-    if out is not None:
-        save_at_last(enhancer.save, out)
+        kept = None if out is None else save_at_last(enhancer.save, out)
+        # Who stops does not want to wait: a rough calibration is quick.
+        calibration = _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED)
+        enhancer = replace(enhancer, calibration=calibration)
+        if kept is not None:
+            enhancer.save(kept.folder)
+            kept.tell()
     return enhancer
 
 

@@ -20,9 +20,11 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
 if TYPE_CHECKING:
@@ -35,8 +37,7 @@ _PATIENCE = 5  # hundredths of a second that the two renames of a folder may tak
 # Between these renames there is no folder: in this program nobody looks then.
 _SWAPPING = threading.RLock()
 UNNAMED = "unnamed"  # what is called by its folder once it has one
-_CLAIMED = "being_trained"  # a file in a folder that a model will be saved as
-_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png", _CLAIMED}
+_PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
 
 # What Finder and Explorer leave in folders that they have shown.
 _SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -115,8 +116,6 @@ def check_place(folder: Path, *, replace: bool = False) -> None:
     """
     mend(folder)
     _check_content(folder)
-    if (folder / _CLAIMED).exists():
-        raise FileExistsError(_taken(folder))
     if not replace and (folder / "model.json").exists():
         raise FileExistsError(f"There is a model in {folder} already: choose another name.")
     above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
@@ -126,42 +125,46 @@ def check_place(folder: Path, *, replace: bool = False) -> None:
         raise FileExistsError(f"You are in {folder.resolve()}, which would be replaced: go to another folder first.")
     if os.path.ismount(folder):
         raise FileExistsError(f"{folder} is a folder in use: name a new folder in it.")
+    with claimed(folder):
+        pass
 
 
 @contextmanager
 def claimed(folder: Path | None) -> Iterator[None]:
-    """Keep a place for a model that is being made, which another one must not take meanwhile; None keeps none.
+    """Keep a place for a model while it is trained: no other training, of any program, can have it; None keeps none.
+
+    It is kept by a lock of the system's, which is gone when the program is killed.
 
     Raises
     ------
     OSError
-        If it is taken, or cannot be written.
+        If another training has it, or it cannot be written.
     """
     if folder is None:
         yield
         return
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder = folder.absolute()
+    made = [place for place in folder.parents if not place.exists()]
+    path = folder.parent / f".{folder.name}.lock"
+    lock: BaseFileLock = FileLock(path, thread_local=False)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _CLAIMED).touch(exist_ok=False)
-    except FileExistsError as error:
-        raise FileExistsError(_taken(folder)) from error
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileExistsError(f"Another training is saving its model in {folder}: choose another name.") from error
+    except NotImplementedError:
+        pass  # some drives know no locks
     except OSError as error:
         raise OSError(f"{folder} cannot be written ({error.strerror}): choose another place.") from error
     try:
         yield
     finally:
-        # When something was saved there, both are gone already.
+        lock.release()
+        # Where a model was saved its parents stay.
         with suppress(OSError):
-            (folder / _CLAIMED).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             for place in made:
                 place.rmdir()
-
-
-def _taken(folder: Path) -> str:
-    return (
-        f"A training is to be saved in {folder}, or was cut before it was: choose another name, or remove that folder."
-    )
 
 
 def _check_content(folder: Path) -> None:
@@ -186,16 +189,29 @@ def model_folders(base: Path) -> list[Path]:
     return [base / name for name in sorted(names) if name and not name.startswith(".")]
 
 
-def save_at_last(save: Callable[[Path], None], folder: Path) -> None:
-    """Save what took long to make; beside `folder` where that cannot be written, which the error says then."""
+@dataclass(frozen=True)
+class Kept:
+    """Where a model was saved that took long to make, and what was wrong with the place it was meant for."""
+
+    folder: Path
+    problem: OSError | None = None
+
+    def tell(self) -> None:
+        """Raise an OSError that says where it is, unless it is where it was meant to be."""
+        if self.problem is not None:
+            raise OSError(f"{self.problem} What was trained is in {self.folder}.") from self.problem
+
+
+def save_at_last(save: Callable[[Path], None], folder: Path) -> Kept:
+    """Save what took long to make: beside `folder` where that cannot be written."""
     try:
         save(folder)
     except OSError as error:
-        beside = next(
-            place for k in itertools.count(2) if not (place := folder.with_name(f"{folder.name} {k}")).exists()
-        )
-        save(beside)
-        raise OSError(f"{error} What was trained is in {beside}.") from error
+        beside = (folder.with_name(f"{folder.name} {k}") for k in itertools.count(2))
+        place = next(one for one in beside if not one.exists())
+        save(place)
+        return Kept(place, error)
+    return Kept(folder)
 
 
 def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *extras: Extra) -> None:

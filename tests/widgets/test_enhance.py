@@ -9,6 +9,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_smdiffusion import load_enhancer
 from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.widgets.enhanced_layers import original
+from napari_smdiffusion.widgets.remembered import remember
 
 
 @pytest.fixture
@@ -123,6 +124,11 @@ def test_a_factor_that_was_typed_stays_and_one_is_never_offered(viewer, dock, st
     assert upscale.values()["upscale"] == 2
 
 
+def test_what_the_pixel_sizes_say_counts_more_than_what_was_remembered(viewer, open_dock, coarse, storm_layer):
+    remember("enhance", {"model": "", "training": {"upscale": 2}})
+    assert open_dock("Enhance widefield").training.factor.values()["upscale"] == 4
+
+
 def test_where_all_layers_are_of_one_size_none_is_taken_for_widefield(viewer, open_dock, storm_layer, my_enhancer):
     dock = open_dock("Enhance widefield")
     dock.model.choose("")
@@ -132,16 +138,18 @@ def test_where_all_layers_are_of_one_size_none_is_taken_for_widefield(viewer, op
     assert dock.layer_list.layers() == [storm_layer]
 
 
-def test_what_was_trained_is_remembered_with_what_it_was_told(viewer, open_dock, click, storm_layer):
+def test_what_was_trained_is_remembered_with_what_it_was_told(viewer, open_dock, click, storm_layer, qtbot):
     dock = open_dock("Enhance widefield")
     dock.model.choose("")
     form = dock.training
-    form.time.set_minutes(0.02)
+    form.time.set_minutes(30)
     form.advanced.show_values({"channels": 8, "patch": 64, "batch": 1})
     form.simulated.setCurrentText("microtubules")
     form.simulated_weight.setValue(3)
     form.name.setText("for my scope")
-    click(dock, dock.run_button)
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=30_000)
+    click(dock, dock.stop_button)
     viewer.window.remove_dock_widget(dock)
     again = open_dock("Enhance widefield")
     assert again.model.model() == "for my scope"

@@ -81,6 +81,26 @@ def test_images_are_seen_beside_a_stack_and_are_let_go_with_their_layer(viewer, 
     qtbot.waitUntil(collected, timeout=5_000)
 
 
+def test_who_looks_at_another_plane_goes_on_looking_at_it(viewer, dock, click, qtbot):
+    viewer.add_image(np.ones((40, 64, 96)), name="stack", scale=(1, 20, 20))
+    dock.main.show_values({"count": 200})
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=30_000)
+    viewer.dims.set_current_step(0, 30)
+    before = len(_synthetic(viewer)[0].data)
+    qtbot.waitUntil(lambda: len(_synthetic(viewer)[0].data) > before, timeout=30_000)
+    assert viewer.dims.current_step[0] == 30
+    click(dock, dock.stop_button)
+
+
+def test_an_exact_copy_in_whole_numbers_is_found_too(viewer, dock, click, storm_layer, storm):
+    counts = np.round(200 * storm.pixels[0] / storm.pixels.max()).astype(np.uint8)
+    storm_layer.data = counts
+    viewer.add_image(counts[20:180, 11:171], name="copy", metadata={"kind": "synthetic"}, scale=(20, 20))
+    click(dock, dock.nearest)
+    assert "correlates by 1.00" in dock.status.text()
+
+
 def test_images_that_there_is_no_room_for_are_refused_before_anything_is_done(viewer, dock, click):
     dock.main.show_values({"count": 1_000_000, "height": 4096, "width": 4096})
     click(dock, dock.run_button)

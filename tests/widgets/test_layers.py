@@ -9,6 +9,7 @@ import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from npe2 import PluginManager
+from qtpy.QtCore import Qt
 
 from napari_smdiffusion import Image, read_image, simulate, write_image
 from napari_smdiffusion.samples import simulated_pair_layers
@@ -24,7 +25,7 @@ from napari_smdiffusion.widgets.layers import (
     write_tiff,
 )
 from napari_smdiffusion.widgets.pickers import LayerList
-from napari_smdiffusion.widgets.view import bring_into_view, scene_camera
+from napari_smdiffusion.widgets.view import bring_into_view, look_at_plane, plane_seen, scene_camera
 
 
 @pytest.fixture
@@ -209,6 +210,36 @@ def test_lists_follow_the_units_and_the_size_of_a_layer(model, qtbot):
     assert found.list.item(0).text() == "a   64 × 64, 20 nm"
     layer.data = np.zeros((32, 48))
     assert found.list.item(0).text() == "a   32 × 48, 20 nm"
+
+
+def test_a_pixel_size_that_is_being_typed_is_left_alone(viewer, open_dock, qtbot, storm):
+    bare = viewer.add_image(storm.pixels[0], name="bare")
+    grows = viewer.add_image(np.zeros((1, 64, 64)), name="grows", metadata={"kind": "synthetic"}, scale=(1, 20, 20))
+    dock = open_dock("Train diffusion model")
+    dock.layer_list.choose([bare])
+    box = dock.layer_list.pixel_size
+    box.setFocus()
+    box.clear()
+    qtbot.keyClicks(box, "20")
+    grows.data = np.zeros((2, 64, 64))
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert layer_pixel_size(bare) == 20
+
+
+def test_the_plane_that_is_seen_is_known_whatever_the_units(model):
+    images = model.add_image(np.zeros((5, 64, 64)), scale=(0.3, 0.02, 0.02), units=("um", "um", "um"))
+    model.add_image(np.zeros((9, 64, 64)), scale=(400, 20, 20), units=("nm", "nm", "nm"))
+    model.layers.move(1, 0)
+    for index in (0, 3, 7):  # the last is none of it
+        look_at_plane(model, images, index)
+        assert plane_seen(model, images) == index
+    look_at_plane(model, images, 3)
+    assert round(images.world_to_data(_in_units_of(model, images))[0]) == 3
+
+
+def _in_units_of(model, layer):
+    pairs = zip(model.dims.point, model.layers.extent.units, layer.units, strict=True)
+    return [float((number * unit).to(own).magnitude) for number, unit, own in pairs]
 
 
 def test_a_weight_goes_with_its_layer(model, qtbot):

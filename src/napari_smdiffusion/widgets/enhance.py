@@ -111,6 +111,8 @@ class EnhanceDock(Dock):
         self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
         self._show_training()
         self._form_is_made()
+        # What the pixel sizes say counts more than what was remembered.
+        self._suggested = None
         self._suggest_factor()
 
     def task(self) -> Task:

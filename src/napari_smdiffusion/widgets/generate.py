@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,13 +14,14 @@ from ..config import GenerateConfig
 from ..images import listed, room_for, training_images
 from ..model_folder import read_facts
 from ..models import find_model
+from ..patches import averaged, inverse_symmetry, symmetry
 from ..progress import Event, Generated, Preview, Progress, Steps, Stop
 from .dock import Dock, Folded, Task, heading
 from .forms import ConfigForm
 from .layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
 from .model_box import ModelBox
 from .scripts import settings_code
-from .view import bring_into_view
+from .view import bring_into_view, look_at_plane, plane_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -193,28 +195,17 @@ class GenerateDock(Dock):
                 **free_place(self.viewer, size, 3),
             )
             bring_into_view(self.viewer, self._layer)
-            self._look_at(0)  # of a stack beside it another plane may be shown
+            look_at_plane(self.viewer, self._layer, count - 1)  # of a stack beside it another plane may be shown
         elif self._layer in self.viewer.layers:
             grown = count != len(self._layer.data)
-            following = self._seen(self._layer) == len(self._layer.data) - 1
+            following = plane_seen(self.viewer, self._layer) == len(self._layer.data) - 1
             if grown:
                 self._layer.data = pixels[:count]
             else:
                 self._layer.refresh()
             # Whoever looks at the newest image goes on looking at the newest.
             if grown and following:
-                self._look_at(count - 1)
-
-    def _look_at(self, index: int) -> None:
-        """Move the slider to one of the images."""
-        if self._layer is not None:
-            place = float(self._layer.translate[-3] + index * self._layer.scale[-3])
-            self.viewer.dims.set_point(self.viewer.dims.ndim - 3, place)
-
-    def _seen(self, layer: ImageLayer) -> int:
-        """Return which image of a stack is shown, or the nearest one."""
-        place = (self.viewer.dims.point[-3] - layer.translate[-3]) / layer.scale[-3]
-        return int(np.clip(round(place), 0, len(layer.data) - 1))
+                look_at_plane(self.viewer, self._layer, count - 1)
 
     def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
         """Return the middle of the synthetic image shown, what to look in, and what its model saw, by digest."""
@@ -228,8 +219,8 @@ class GenerateDock(Dock):
         layer = synthetic[0]
         shown = layer.data
         if shown.ndim == 3:  # maybe of a file: the others need not be read
-            shown = shown[self._seen(layer)]
-        pixels = np.asarray(shown)
+            shown = shown[int(np.clip(plane_seen(self.viewer, layer), 0, len(shown) - 1))]
+        pixels = np.asarray(shown, np.float32)
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
         known = training_images(layer.metadata)
@@ -295,7 +286,6 @@ def _nearest_steps(
 
     def steps(stop: Stop) -> Steps[_Nearest]:
         from ..matching import nearest_matches
-        from ..patches import averaged, inverse_symmetry, symmetry
 
         best: _Nearest | None = None
         images = []
@@ -310,8 +300,9 @@ def _nearest_steps(
                 break
             match = nearest_matches(averaged(patch[np.newaxis], 2), [averaged(plane, 2)])[0]
             if best is None or match.correlation > best.match.correlation:
-                match = replace(match, y=2 * match.y, x=2 * match.x)
-                height, width = symmetry(patch, match.symmetry).shape
+                turned_patch = symmetry(patch, match.symmetry)
+                match = _to_a_pixel(match, turned_patch, plane)
+                height, width = turned_patch.shape
                 found = plane[match.y : match.y + height, match.x : match.x + width]
                 turned = np.ascontiguousarray(inverse_symmetry(found, match.symmetry))
                 best = _Nearest(match, turned, source, "" if exact else listed(known.values()))
@@ -320,3 +311,16 @@ def _nearest_steps(
         return best
 
     return steps
+
+
+def _to_a_pixel(match: Match, patch: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]) -> Match:
+    """Return a match that was found on 2 × 2 averages in pixels of the plane: copies lie at odd places too."""
+    (height, width), best = patch.shape, replace(match, y=2 * match.y, x=2 * match.x)
+    for y, x in itertools.product((best.y - 1, best.y, best.y + 1), (best.x - 1, best.x, best.x + 1)):
+        window = plane[max(y, 0) : y + height, max(x, 0) : x + width]
+        if window.shape != patch.shape or not np.ptp(window):
+            continue
+        fits = float(np.corrcoef(averaged(patch, 2).ravel(), averaged(window, 2).ravel())[0, 1])
+        if fits > best.correlation:
+            best = replace(best, y=y, x=x, correlation=fits)
+    return best

@@ -289,7 +289,7 @@ def _planes(viewer: ViewerModel, count: int) -> tuple[list[float], list[float], 
 def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
     """Return ((top, left), (bottom, right)) of a layer as it is drawn, in numbers of `unit`.
 
-    napari converts units where all layers have lengths, or none of them; else, and before 0.9, it draws the numbers.
+    napari converts units where all layers have lengths, or none of them; else it draws the numbers.
     """
     extent = layer.extent.world[:, -2:]
     own = layer.units[-1]

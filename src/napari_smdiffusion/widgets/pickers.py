@@ -66,6 +66,7 @@ class LayerList(QWidget):
         self._weighted = weighted
         self._weights: WeakKeyDictionary[ImageLayer, float] = WeakKeyDictionary()
         self._touched = False
+        self._asked: ImageLayer | None = None  # whose pixel size the box is for
         self.list = QListWidget()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -187,12 +188,17 @@ class LayerList(QWidget):
         layer = self._asked_size()
         self._pixel_size_row.setVisible(layer is not None)
         if layer is not None:
+            # Other layers grow while somebody types.
+            if layer is self._asked and self.pixel_size.lineEdit().isModified():
+                return
+            self._asked = layer
             self._pixel_size_label.setText(f"pixel size of {layer.name}")
             self._pixel_size_label.setToolTip(layer.name)
             with QSignalBlocker(self.pixel_size):
                 self.pixel_size.setValue(typed_pixel_size(layer) or 0)
 
     def _take_pixel_size(self) -> None:
+        self.pixel_size.lineEdit().setModified(False)
         layer = self._asked_size()
         if layer is not None and self.pixel_size.value() > 0:
             set_pixel_size(layer, self.pixel_size.value())

@@ -24,9 +24,29 @@ def scene_camera(viewer: ViewerModel) -> Any:
 
 
 def drawn_unit(viewer: ViewerModel, layer: ImageLayer) -> str:
-    """Return the unit of the numbers that the camera sees; of `layer` alone before napari 0.9, which has none."""
+    """Return the unit of the numbers that the camera sees; that of `layer` where layers have units of several kinds."""
     units = getattr(viewer.layers.extent, "units", None)
     return str(layer.units[-1] if units is None else units[-1])
+
+
+def _per_world(viewer: ViewerModel, layer: ImageLayer) -> float:
+    """Return how many units of the planes of `layer`, (N, Y, X), the slider's unit is."""
+    units = getattr(viewer.layers.extent, "units", None)
+    if units is None or not units[-3].is_compatible_with(layer.units[-3]):
+        return 1.0
+    return float((1 * units[-3]).to(layer.units[-3]).magnitude)
+
+
+def plane_seen(viewer: ViewerModel, layer: ImageLayer) -> int:
+    """Return at which plane of `layer`, (N, Y, X), the slider stands; it may have none there."""
+    place = viewer.dims.point[-3] * _per_world(viewer, layer) - layer.translate[-3]
+    return round(float(place / layer.scale[-3]))
+
+
+def look_at_plane(viewer: ViewerModel, layer: ImageLayer, index: int) -> None:
+    """Move the slider to a plane of `layer`, (N, Y, X)."""
+    place = float(layer.translate[-3] + index * layer.scale[-3]) / _per_world(viewer, layer)
+    viewer.dims.set_point(viewer.dims.ndim - 3, place)
 
 
 def bring_into_view(viewer: ViewerModel, layer: ImageLayer) -> None:
