@@ -98,7 +98,7 @@ TEST_COLUMNS = slice(TRAIN_COLUMNS, None)
 MADE, MADE_SIZE = 32, 512  # fields that are generated or simulated
 # How images are drawn is the default of when each claim was begun: for B and C on EDM's noise levels.
 SOLVER_STEPS = {"A": 10, "B": 18, "C": 18}
-LEVELS = [0.002, 80, 7]  # from, to, and how they are spread
+LEVELS = [0.002, 80.0, 7.0]  # from, to, and how they are spread
 DISPLACED = 8  # pixels by which known copies lie off
 FEW_MINUTES, UPDATES = 3, 1000
 MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
