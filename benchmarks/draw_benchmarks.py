@@ -227,20 +227,25 @@ def solver_steps() -> str:
     result = entries("solver_steps")
     if not result:
         return ""
-    rows = [
-        (name, steps, _score(one), f"{one['auc']:.2f}", _each(one.get("auc_of_64_steps", ())),
-         f"{100 * one['difference']:.0f} %")
+    points = [
+        (name, steps, one)
         for name, measured in result.items()
         for steps, one in sorted(curve_of(measured).items(), key=lambda item: int(item[0]))
+    ]
+    told = any("auc_of_64_steps" in one for *_, one in points)
+    rows = [
+        (name, steps, _score(one), f"{one['auc']:.2f}", *([_each(one.get("auc_of_64_steps", ()))] if told else []),
+         f"{100 * one['difference']:.0f} %")
+        for name, steps, one in points
     ]  # fmt: skip
+    of_64 = " AUC of two classifiers against patches of 64 steps and other noise, where 0.5 ± 0.04 is chance;"
     parts = [
         "## How many steps an image needs",
         f"    python benchmarks/solver_steps.py {' '.join(result)}",
         f"{where(*result.values())} 400 patches from the same noise with each number of steps: realism score with its "
-        "90 % interval; AUC of the classifier, against experimental ones; AUC of two classifiers against patches of 64 "
-        "steps and other noise, where 0.5 ± 0.04 is chance; and how far they are from those of 64 steps and the same "
-        "noise, relative to their standard deviation.",
-        table(("model", "steps", "realism", "AUC", "told from 64 steps", "difference"), rows),
+        f"90 % interval; AUC of the classifier, against experimental ones;{of_64 if told else ''} and how far they are "
+        "from those of 64 steps and the same noise, relative to their standard deviation.",
+        table(("model", "steps", "realism", "AUC", *(["told from 64 steps"] if told else []), "difference"), rows),
         "![Realism against the number of steps](images/solver_steps.png)",
         *_fitted_solver(),
     ]
@@ -326,7 +331,8 @@ def fine_tuning() -> str:
         "## Beginning from a model that ships",
         "    python benchmarks/fine_tuning.py",
         f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have; loss on the held-out part "
-        f"at three levels of noise, and realism score of {found[0]['patches']} patches; intervals of 95 % over seeds.",
+        f"at three levels of noise, and realism score of {found[0]['patches']} patches; means over seeds, with intervals "
+        "of 95 % from three on.",
         table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism"), rows),
     ]
     return "\n\n".join(parts)
