@@ -331,8 +331,8 @@ def fine_tuning() -> str:
         "## Beginning from a model that ships",
         "    python benchmarks/fine_tuning.py",
         f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have; loss on the held-out part "
-        f"at three levels of noise, and realism score of {found[0]['patches']} patches; means over seeds, with intervals "
-        "of 95 % from three on.",
+        f"at three levels of noise, and realism score of {found[0]['patches']} patches; means over seeds, from three "
+        "on with intervals of 95 %.",
         table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism"), rows),
     ]
     return "\n\n".join(parts)
