@@ -157,7 +157,7 @@ import sys
 from improved_diffusion_for_SMLM.scripts.image_train import main
 size = int(sys.argv[3])
 main(model_name=f"trained_{size}", logdir=sys.argv[1], data_dir=sys.argv[2], image_size=size,
-     num_steps=int(sys.argv[4]), save_interval=int(sys.argv[5]))
+     num_steps=int(sys.argv[4]), save_interval=int(sys.argv[5]), resume_checkpoint=sys.argv[6])
 """
 
 
@@ -271,22 +271,34 @@ def _write_patches(train: Pixels, data: Path, size: int) -> None:
                 Picture.fromarray(one).convert("RGB").save(data / f"{y}_{x}_{k}.png")
 
 
+def _checkpoint(size: int, count: int) -> Path:
+    return WORK / f"trained_{size}" / f"model{count:06d}.pt"
+
+
+def _saved(size: int) -> list[int]:
+    """Return after how many steps the reference saved its network."""
+    return [int(path.stem[5:]) for path in _checkpoint(size, 0).parent.glob("model*.pt")]
+
+
 def _trained(size: int, minutes: int) -> tuple[DiffusionModel, int]:
     """Return the network that the reference trained for so long, in the units of the image, and its steps."""
-    wanted, folder = _steps(REFERENCE, size)[minutes], WORK / f"trained_{size}"
-    counts = [int(path.stem[5:]) for path in folder.glob("model*.pt")]
-    nearest = min(counts, key=lambda count: abs(count - wanted))
+    wanted = _steps(REFERENCE, size)[minutes]
+    nearest = min(_saved(size), key=lambda count: abs(count - wanted))
     config = ImportConfig(image_size=size, intensity_range=(0.0, _top(microtubules()[1].pixels[0])))
-    return import_checkpoint(folder / f"model{nearest:06d}.pt", config), nearest
+    return import_checkpoint(_checkpoint(size, nearest), config), nearest
 
 
 def theirs(sizes: Sequence[int]) -> None:
-    """Train the reference for the longest of the times, and judge its raw weights at each."""
+    """Train the reference for the longest of the times, and judge its raw weights at each.
+
+    A training that was cut goes on where it saved last.
+    """
     for size in sizes:
         data, steps = WORK / f"patches_{size}", _steps(REFERENCE, size)
         _write_patches(microtubules()[1].pixels[0], data, size)
-        if not (WORK / f"trained_{size}" / f"model{max(steps.values()):06d}.pt").exists():
-            told = [WORK, data, size, max(steps.values()), min(steps.values())]
+        done, most = max(_saved(size), default=0), max(steps.values())
+        if done < most:
+            told = [WORK, data, size, most - done, min(steps.values()), _checkpoint(size, done) if done else ""]
             command = [str(part) for part in (reference_python(), "-W", "ignore", "-c", TRAIN, *told)]
             subprocess.run(command, check=True, env={**os.environ, "DIFFUSION_TRAINING_TEST": ""})
         _judge_halves(size)
