@@ -27,6 +27,7 @@ _Number = TypeVar("_Number", np.float32, np.float64, np.int_)
 
 _SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, of the band-pass filters
 _RINGS = 10
+_BINS = 79  # of the histogram of intensities
 _FAINT = 1e-6  # of the mean square: without it a patch that is black, or nearly, has any direction or none
 _MODELS: tuple[Structure, ...] = ("microtubules", "mitochondria")
 _SCALE = 4.0  # a model that is less than so many times as far as experimental patches cannot serve as a scale
@@ -132,7 +133,7 @@ def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, flo
     `edges` of the bins, the share of the pixels in each for both kinds, and `overlap`, the share that both have in
     common.
     """
-    edges = np.linspace(*limits, 80)
+    edges = _edges(limits, whole=all(np.array_equal(one, np.round(one)) for one in (experimental, generated)))
     counts = {
         # In the precision of the edges: what is clipped must not fall beside the last of them.
         name: np.histogram(np.clip(patches.astype(np.float64), *limits), edges)[0] / patches.size
@@ -141,6 +142,15 @@ def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, flo
     common = float(np.minimum(counts["experimental"], counts["generated"]).sum())
     shares = {f"{name}_share": values.tolist() for name, values in counts.items()}
     return {"edges": edges.tolist(), **shares, "overlap": common}
+
+
+def _edges(limits: tuple[float, float], *, whole: bool) -> Features:
+    """Return edges of bins; of whole numbers each bin holds equally many, or every other one would be twice as full."""
+    low, high = limits
+    if not whole or high - low < 1:
+        return np.linspace(low, high, _BINS + 1)
+    step = np.ceil((high - low) / _BINS)
+    return np.arange(np.floor(low) - 0.5, high + step, step)
 
 
 def frechet_distance(a: Features, b: Features) -> float:
