@@ -64,7 +64,7 @@ JUDGED_SIZE = {64: 64, 128: 128, 256: 128}  # into which they are cut
 DRAWS = range(3)  # how often others are drawn of the experimental image, and classifiers
 STEPS, FEW = (4, 8, 12, 20, 32, 64), 64  # steps of the solver, and patches that are drawn with each
 STEPS_SIZE = 128
-SHOWN = 1024  # pixels in a row of the picture
+SHOWN = 1024  # pixels in a row of the picture, at most
 REFERENCE, SCRATCH, PRETRAINED, HALVES = "reference", "scratch", "pretrained", "two halves"
 TRAINED = "against_reference_trained"  # result that holds an entry for each training
 STRETCHED = 99.9  # percentile of the training part that becomes 255
@@ -346,7 +346,7 @@ def picture(sizes: Sequence[int]) -> None:
 
     train = microtubules()[1]
     for size in sizes:
-        count = SHOWN // size
+        count = min(8, SHOWN // size)
         rows = {"experimental": apart(train, size, count, 0)}
         for who in (REFERENCE, SCRATCH, PRETRAINED):
             told = f"{who}, imported" if who == REFERENCE else f"ours, {who}"
@@ -354,7 +354,7 @@ def picture(sizes: Sequence[int]) -> None:
                 if (path := _images(who, size, minutes)).exists():
                     rows[f"{told}, {minutes} minutes"] = tifffile.imread(path)[:count].astype(np.float32)
         limits = contrast([rows["experimental"]])
-        figure = new_figure(9, (9 * size / SHOWN + 0.3) * len(rows))
+        figure = new_figure(9, (9 / count + 0.3) * len(rows))
         for axes, (title, patches) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
             show(axes, contact_sheet(patches, count, fill=limits[1]), limits, title, train.pixel_size)
         save_figure(figure, PICTURES / f"against_reference_{size}.png")

@@ -62,7 +62,11 @@ def reference() -> str:
 
 def _after_equal_time() -> list[str]:
     """Tabulate realism after the same time of training."""
-    found = list(entries("against_reference_trained").values())
+    order = ("reference", "scratch", "pretrained", "two halves")
+    found = sorted(
+        entries("against_reference_trained").values(),
+        key=lambda one: (one["size"], order.index(one["who"]), one.get("minutes", 0)),
+    )
     judged = [one for one in found if "realism" in one]
     if not judged:
         return []
@@ -70,10 +74,9 @@ def _after_equal_time() -> list[str]:
         (f"{one['size']} px", "reference, imported" if one["who"] == "reference" else f"ours, {one['who']}",
          f"{one['minutes']} min", one["steps"], one["evaluations"], one["patches"], _score(one["realism"]),
          interval(one["auc"]))
-        for one in judged
+        if one in judged else (f"{one['size']} px", one["who"], *[""] * 5, interval(one["auc"]))
+        for one in found
     ]  # fmt: skip
-    rows += [(f"{one['size']} px", one["who"], *[""] * 5, interval(one["auc"])) for one in found if one not in judged]
-    rows.sort(key=lambda row: int(row[0].split()[0]))
     header = ("size", "program", "training", "steps", "evaluations for an image", "images", "realism", "AUC")
     sizes = sorted({one["size"] for one in judged})
     return [
@@ -84,7 +87,8 @@ def _after_equal_time() -> list[str]:
         "average is left out, which hardly left the untrained network. The intensities it was given are stretched, all "
         "alike, and those of its images scaled back. What is called pretrained began from the bundled model of "
         "simulated filaments, which took about two hours more and saw no experimental image. The reference is meant to "
-        "be trained for far longer, on a GPU: in this time it has hardly begun, and what is compared is what a laptop "
+        "be trained for far longer, on a GPU: in this time it has hardly begun (at 64 px filaments begin to show in its "
+        "noise), and what is compared is what a laptop "
         "gives in half an hour, not what its images are like in the end.\n",
         table(header, rows),
         *(f"\n![Patches of {size} pixels](images/against_reference_{size}.png)" for size in sizes),
