@@ -87,9 +87,9 @@ def _after_equal_time() -> list[str]:
         "average is left out, which hardly left the untrained network. The intensities it was given are stretched, all "
         "alike, and those of its images scaled back. What is called pretrained began from the bundled model of "
         "simulated filaments, which took about two hours more and saw no experimental image. The reference is meant to "
-        "be trained for far longer, on a GPU: in this time it has hardly begun (at 64 px filaments begin to show in its "
-        "noise), and what is compared is what a laptop "
-        "gives in half an hour, not what its images are like in the end.\n",
+        "be trained for far longer, on a GPU: in this time it has hardly begun (at 64 px filaments begin to show in "
+        "its noise), and what is compared is what a laptop gives in half an hour, not what its images are like in the "
+        "end.\n",
         table(header, rows),
         *(f"\n![Patches of {size} pixels](images/against_reference_{size}.png)" for size in sizes),
         "",
