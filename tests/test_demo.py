@@ -58,6 +58,9 @@ def test_a_model_that_no_demo_made_is_kept(tmp_path, tiny_model, name):
     sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     with pytest.raises(FileExistsError, match=rf"{name} holds the model .*, which no demo made"):
         run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
+    (tmp_path / name / "model.json").write_text("{damaged")
+    with pytest.raises(FileExistsError, match=rf"{name} holds the model without a name, which no demo made"):
+        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
 
 
 def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path):

@@ -191,13 +191,16 @@ def _check(stop: Stop) -> None:
 def _check_model(folder: Path) -> None:
     """Raise an OSError unless a model may be written at `folder`, where one of an earlier demo may be."""
     check_place(folder, replace=True)
-    try:
-        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none, or a damaged one
+    path = folder / "model.json"
+    if not path.exists():
         return
-    if facts.get("name") != _NAME:
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, TypeError, KeyError):  # a damaged one may be mended yet
+        name = "without a name"
+    if name != _NAME:
         raise FileExistsError(
-            f"{folder} holds the model {facts.get('name')}, which no demo made: name another folder for the results."
+            f"{folder} holds the model {name}, which no demo made: name another folder for the results."
         )
 
 
