@@ -139,12 +139,9 @@ def train_steps(
 
     with given_back(state, device), claimed(out):
         if cut is not None and out is not None:
-            begun = from_dict(TrainConfig, cut["config"])
-            _resume(state, out, cut, begun, config, facts)
-            if state.total is not None:
-                if config.steps not in (None, state.total) or config.minutes not in (begun.minutes, _USUAL_MINUTES):
-                    yield Note(f"The training goes on to step {state.total}, as it was begun; no other end is taken.")
-                config = replace(config, minutes=begun.minutes, steps=begun.steps)
+            config, said = _resume(state, out, cut, config, facts)
+            if said:
+                yield Note(said)
         if start is not None:
             yield Note(f"Trained on from {start.name}.")
         steps = optimize_steps(
@@ -200,16 +197,17 @@ def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainCo
 
 
 def _resume(
-    state: TrainingState,
-    out: Path,
-    before: dict[str, Any],
-    begun: TrainConfig,
-    config: TrainConfig,
-    facts: dict[str, Any],
-) -> None:
-    """Load the state of the run that was cut, after checking that it is the same run."""
+    state: TrainingState, out: Path, before: dict[str, Any], config: TrainConfig, facts: dict[str, Any]
+) -> tuple[TrainConfig, str]:
+    """Load the state of the run that was cut, after checking that it is the same run.
+
+    Returns
+    -------
+    The settings, to the end that the run was begun with if that is known; and a sentence if another was asked for.
+    """
     if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
         raise ValueError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
+    begun = from_dict(TrainConfig, before["config"])
     former = to_dict(begun)
     for key, value in to_dict(config).items():
         # The number of steps is part of the state that is resumed.
@@ -219,3 +217,8 @@ def _resume(
         state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
     if state.total is not None and state.step >= state.total:
         raise ValueError(f"{out} is trained to its end ({state.total} steps): train a new model with --start {out}.")
+    if state.total is None:
+        return config, ""
+    other = config.steps not in (None, state.total) or config.minutes not in (begun.minutes, _USUAL_MINUTES)
+    said = f"The training goes on to step {state.total}, as it was begun; no other end is taken." if other else ""
+    return replace(config, minutes=begun.minutes, steps=begun.steps), said
