@@ -1,6 +1,6 @@
 """Train CARE (csbdeep) and our enhancer on the same pairs for the same time, and test both on the same images.
 
-    python benchmarks/against_care.py [--minutes 1 2 4 8] [--our-minutes 0.05 0.1 0.2 0.5 1 2] [--only curve|speed]
+    python benchmarks/against_care.py [--minutes 1 2 4 8] [--our-minutes 0.05 0.1 0.2 0.5 1 2] [--only KIND ...]
 
 Makes `build/care` with csbdeep and tensorflow-cpu from PyPI the first time. The pairs are 400 patches of 240² from
 fields that the bundled model generates, and their simulated widefield images; CARE gets these interpolated to the fine
@@ -11,8 +11,10 @@ ours does, in a second run for the longest time. Tested on a simulated and on th
 columns. Told is how long ours takes to the best PSNR that CARE reaches on the simulated image, interpolated between
 the times, and what a patch and a pixel of it take in training. Ours computes in bfloat16 where the processor
 multiplies it, CARE in float32, as TensorFlow does unless told otherwise. One seed. `speed` times enhancing alone, three
-times each with the network warm, of which the best counts; an untrained CARE takes as long as a trained one. Run it
-with nothing beside it: everything is time.
+times each with the network warm, of which the best counts; an untrained CARE takes as long as a trained one. Run these
+two with nothing beside them: everything is time. `deconvolution` is what needs no training: Richardson and Lucy's on
+the fine grid, with the Gaussian point spread function of the simulated microscope in focus, after some numbers of
+iterations; needs scikit-image, which comes with napari.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer import widefield_levels
 from napari_smdiffusion.enhancer_tasks import kept_apart, plane_chances, simulation_task
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion.microscope import psf_sigma
 from napari_smdiffusion.microscope import widefield as simulated_widefield
 from napari_smdiffusion.progress import run
 
@@ -115,6 +118,8 @@ with tempfile.TemporaryDirectory() as folder:
 print(json.dumps(found))
 """
 SIDES = (128, 256, 512)  # widefield pixels
+KINDS = ("curve", "speed", "deconvolution")
+ITERATIONS = (5, 10, 20, 50, 100, 200)
 
 
 def pairs() -> tuple[Pixels, Pixels]:
@@ -265,13 +270,37 @@ def speed() -> None:
     save("against_care_speed", result)
 
 
+def deconvolution() -> None:
+    """Deconvolve the images that both are tested on, by Richardson and Lucy's iterations."""
+    from skimage.restoration import richardson_lucy
+
+    places, microscope = tests(), MicroscopeConfig()
+    sigma = psf_sigma(microscope.na, microscope.wavelength) / (places["real"].enhanced.pixel_size or 20.0)
+    reach = np.arange(-np.ceil(4 * sigma), np.ceil(4 * sigma) + 1)
+    spread = np.exp(-(reach**2) / (2 * sigma**2))
+    function = np.outer(spread, spread) / spread.sum() ** 2
+    found: dict[str, Any] = {}
+    for name, place in places.items():
+        plane = interpolated(place.widefield.pixels[0])
+        # The camera's offset and what light is everywhere are not blurred structure.
+        above = np.maximum(plane - np.percentile(plane, 1), 1e-6)
+        padded = np.pad(above / above.max(), len(reach), mode="reflect")
+        inner = (slice(len(reach), -len(reach)),) * 2
+        for iterations in ITERATIONS:
+            sharp = richardson_lucy(padded, function, num_iter=iterations, clip=False)[inner]
+            found.setdefault(str(iterations), {})[name] = judged(sharp.astype(np.float32), place)
+    save("deconvolution", {"sigma_pixels": sigma, "iterations": found})
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0], help="of CARE")
     parser.add_argument("--our-minutes", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0])
-    parser.add_argument("--only", choices=("curve", "speed"))
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS)
     options = parser.parse_args()
-    if options.only != "speed":
+    if "curve" in options.only:
         curve(options.minutes, options.our_minutes)
-    if options.only != "curve":
+    if "speed" in options.only:
         speed()
+    if "deconvolution" in options.only:
+        deconvolution()

@@ -10,9 +10,10 @@ commit and the settings it was made with, and is not done again: the study goes 
 ended it. Trainings are counted in steps, as many as two cores alone do in the minutes that are named (`STEPS_A_MINUTE`,
 measured by `bundled_models.py`), so that nothing beside them changes the result. All of it takes about eight hours, the
 first three seeds five, on two cores, in two processes with one thread each (OMP_NUM_THREADS=1, `--share 1/2` and
-`--share 2/2`), which are a sixth quicker than one with two. `--longer` trains ten minutes on few patches as well, which
-shows where copying begins, and takes two hours more. Draw it with `draw_claims.py`. Real data: see `common.py`;
-microtubules are trained on columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
+`--share 2/2`), which are a sixth quicker than one with two. `--longer` takes two and a quarter more: it trains ten
+minutes on few patches as well, which shows where copying begins, and enhancers through other microscopes, which shows
+what keeps those of claim C from being better. Draw it with `draw_claims.py`. Real data: see `common.py`; microtubules
+are trained on columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
 
 All enhancers of claim C have the same network, number of updates, patches and symmetries. They learn from
 
@@ -23,6 +24,12 @@ All enhancers of claim C have the same network, number of updates, patches and s
 - `continuous`: the mathematical model as `simulated_filaments.py` uses it, without gaps; a better one for this cell;
 - `experimental and continuous`: half and half, which tells whether a diffusion model does more than such a mixture;
 - `pretrained`: what that script's model generates, from which all diffusion models here begin.
+
+With `--longer` also, of all training columns, and with what differs from these being the microscope alone,
+
+- `pairs`: these columns and the real widefield image of them, instead of a simulated one;
+- `fitted experimental`, `fitted generated` and `fitted continuous`: through a microscope that is fitted to the whole
+  real widefield image, which whoever enhances it has.
 
 The outcome named beforehand is the correlation with the STORM image as it is, on the real widefield image, registered.
 """
@@ -64,6 +71,7 @@ from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.files import written_whole
 from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.microscope import widefield as simulated_widefield
+from napari_smdiffusion.microscope_fit import fit_microscope
 from napari_smdiffusion.model_folder import read_facts
 from napari_smdiffusion.patches import draw_patches
 from napari_smdiffusion.progress import run
@@ -151,6 +159,8 @@ def pieces(seeds: int = len(SEEDS), longer: bool = False) -> Iterator[Piece]:
         for count in FIELDS:
             minutes = 11 if count in MIXED else 8
             yield Piece(f"C_{count or 'all'}fields_seed{seed}", minutes, partial(enhancers, count, seed))
+        if longer:
+            yield Piece(f"C_microscopes_seed{seed}", 11, partial(other_microscopes, seed))
         for count in FEW_PATCHES:
             for minutes in FEW_PATCHES_MINUTES + (LONGER if longer else ()):
                 name = f"B_{count}patches_{minutes}min_seed{seed}"
@@ -344,6 +354,20 @@ def enhancers(count: int, seed: int) -> dict[str, Any]:
     return found
 
 
+def other_microscopes(seed: int) -> dict[str, Any]:
+    """Train enhancers on all columns through the real microscope, and through one that is fitted to its image."""
+    _, train, widefield = microtubules()
+    seen = widefield.crop(slice(None), slice(0, TRAIN_COLUMNS // FACTOR))
+    found = {"pairs": enhancer([], seed, pairs=[(seen, train)])}
+    for arm, source in (("experimental", train), ("generated", generated(ALL, seed)), ("continuous", continuous(seed))):
+        fit = fit_microscope(widefield, [source], MicroscopeConfig(), FACTOR)
+        found[f"fitted {arm}"] = {
+            **enhancer([source], seed, fit.config(MicroscopeConfig())),
+            "fit": dataclasses.asdict(fit),
+        }
+    return found
+
+
 def experimental(count: int, seed: int) -> Image:
     """Return so many fields of the training columns, or all of these columns."""
     _, train, _ = cell("microtubules")
@@ -367,8 +391,24 @@ def _fields(model: DiffusionModel, seed: int) -> Image:
     return Image(drawn_on_levels(model, MADE, MADE_SIZE, seed, SOLVER_STEPS["C"]), model.pixel_size)
 
 
-def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
-    """Train an enhancer, drawing from all sources alike, and test it on simulated and on the real widefield image.
+def enhancer(
+    sources: list[Image],
+    seed: int,
+    microscope: MicroscopeConfig | None = None,
+    pairs: Sequence[tuple[Image, Image]] = (),
+) -> dict[str, Any]:
+    """Train an enhancer and test it on simulated and on the real widefield image.
+
+    Parameters
+    ----------
+    sources
+        Sharp images, which all are drawn from alike.
+    seed
+        Of the training, and of the noise of the simulated widefield images.
+    microscope
+        Which it learns through; by default the one that also makes the simulated widefield images of the test.
+    pairs
+        Widefield images and sharp ones of the same field, instead of `sources`.
 
     Returns
     -------
@@ -376,7 +416,8 @@ def enhancer(sources: list[Image], seed: int) -> dict[str, Any]:
     calibrated on images that were `held_out` from training.
     """
     config = EnhancerConfig(upscale=FACTOR, steps=UPDATES, patch=PATCH, batch=BATCH, seed=seed, previews=0)
-    network = run(train_enhancer_steps(sources, config, MicroscopeConfig(), weights=[1.0] * len(sources)))
+    weights = [1.0] * len(sources) or None
+    network = run(train_enhancer_steps(sources, config, microscope or MicroscopeConfig(), pairs=pairs, weights=weights))
     storm, _, test = cell("microtubules")
     pixel = storm.pixel_size or 20.0
     drawn = []
@@ -441,7 +482,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--claims", nargs="+", default=["A", "B", "C"], choices=["A", "B", "C"])
     parser.add_argument("--seeds", type=int, default=len(SEEDS), choices=range(1, len(SEEDS) + 1), help="the first n")
-    parser.add_argument("--longer", action="store_true", help="train ten minutes on few patches as well")
+    parser.add_argument("--longer", action="store_true", help="also ten minutes on few patches, and other microscopes")
     parser.add_argument("--hours", type=float, default=24.0, help="begin no piece that would end later")
     parser.add_argument("--share", default="1/1", help="do the k-th of n equal shares: k/n")
     options = parser.parse_args()

@@ -81,8 +81,8 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
     enhancer = Enhancer.train([fields], steps=60, **TINY)
     known = enhancer.calibration
     assert known.facts["held_out"]
-    place = known.facts["levels"].index(0.9)
-    assert known.facts["coverage"][place] == pytest.approx(0.9, abs=0.05)
+    np.testing.assert_allclose(known.facts["coverage"], known.facts["levels"], atol=0.02)
+    assert known.facts["rank_correlation"] > 0.5
     # Measured once more, on fields that neither the training nor the calibration knows.
     fresh = simulate("microtubules", 4, 256, 20.0, seed=77)
     random = torch.Generator().manual_seed(0)
@@ -94,7 +94,7 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
         sharp, width = (np.concatenate([getattr(m, kind).pixels for m in made]) for kind in ("image", "uncertainty"))
         inside = np.abs(sharp - fresh.pixels) <= width
         # They were calibrated on a band of one field; faint pixels pay for empty ones, most where few are stated.
-        assert share - (0.15 if share == 0.5 else 0.05) < inside.mean() < share + 0.15
+        assert share - (0.15 if share == 0.5 else 0.05) < inside.mean() < min(share + 0.15, 0.97)
         assert inside[structure].mean() == pytest.approx(share, abs=0.1)
     enhancer.save(tmp_path / "e")
     again = Enhancer.load(tmp_path / "e")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_smdiffusion import TrainConfig, read_image, simulate, write_image
+from napari_smdiffusion import EnhanceConfig, TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.cli import main
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.progress import run
@@ -71,6 +71,17 @@ def test_enhance_with_all_maps(folder):
     error = read_image(folder / "x_error.tif")
     assert error.size == (150, 131)
     assert len(error.provenance["rsp"]) == 1
+    # And what was written is judged, with the share that the map was made for.
+    reference = read_image(folder / "x.tif")
+    noise = np.random.default_rng(0).normal(0, 0.1 * reference.pixels.std(), reference.pixels.shape)
+    write_image(folder / "reference.tif", replace(reference, pixels=(reference.pixels + noise).astype(np.float32)))
+    arguments = ["--enhanced", folder / "x.tif", "--widefield", folder / "cell.tif", "--out", folder / "judged"]
+    arguments += ["--reference", folder / "reference.tif", "--uncertainty", folder / "x_uncertainty.tif"]
+    assert _run("compare", *arguments) == 0
+    report = json.loads((folder / "judged" / "report.json").read_text())
+    assert report["enhanced"]["uncertainty"]["stated"] == EnhanceConfig().confidence
+    assert report["enhancement"]["enhanced"]["correlation"] > 0.95
+    assert (folder / "judged" / "comparison.png").stat().st_size > 10_000
 
 
 def test_enhance_several_into_a_folder(folder, widefield):

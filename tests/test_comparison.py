@@ -218,3 +218,26 @@ def test_an_uncertainty_map_is_judged(field):
 
 def test_the_same_image_agrees_to_the_finest_detail(field):
     assert judge_enhanced(replace(field, enhanced=field.reference))["enhanced"]["frc_with_reference"] == 40
+
+
+def _numbers(report, above=""):
+    """Yield where the numbers of a report stand, and where their parent does."""
+    for key, value in report.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{above}{key}.")
+        elif isinstance(value, (int, float, list)) or value is None:
+            yield f"{above}{key}", above.removesuffix(".")
+
+
+def test_every_number_of_a_whole_report_has_a_sentence(field, tmp_path):
+    real, made, seen = (simulate("microtubules", 1, 768, 20.0, seed=seed) for seed in (1, 2, 3))
+    told = replace(field, uncertainty=field.enhanced)
+    report = compare_images([real], made, [seen], tmp_path, told)
+    meanings = report.pop("meanings")
+    del report["provenance"]["generated"]  # the settings of whoever made them
+    del report["provenance"]["experimental"], report["provenance"]["training"], report["provenance"]["enhanced"]
+    parts = {"realism", "spectrum", "histogram", "filaments", "two_sample", "memorization", "resolution", "enhanced"}
+    assert parts | {"enhancement", "seconds", "provenance"} == set(report)
+    without = [name for name, parent in _numbers(report) if name not in meanings and parent not in meanings]
+    assert not without
+    assert "interpolated" in meanings["enhancement.interpolated.psnr"]

@@ -106,3 +106,13 @@ def test_patches_without_filaments_may_be_compared():
     same = compare_filaments(patches, patches)
     assert set(same) == set(SUMMARIES)
     assert all(one.inside and one.difference == 0 for one in same.values())
+
+
+@pytest.mark.parametrize(("pixel_size", "length"), [(20.0, "µm"), (None, "pixel")])
+def test_every_summary_has_its_unit(pixel_size, length):
+    patches = np.stack([_line(angle) + _line(angle + 1) for angle in (0.1, 0.5, 0.9)])
+    found = compare_filaments(patches, patches, pixel_size)
+    units = {name: found[name].unit for name in SUMMARIES}
+    assert units.pop("branch_length") == length
+    assert [units.pop(name) for name in ("order", "intensity_variation")] == ["", ""]
+    assert set(units.values()) == {f"1/{length}"}

@@ -56,3 +56,10 @@ def test_skeletons_whose_median_lies_within_the_spread_and_are_others_all_the_sa
 def test_agreement_with_the_reference_is_told_by_one_half_first():
     enhanced = {"rsp": 1.0, "frc_half_with_reference": 160.0, "frc_with_reference": 90.0}
     assert any("down to 160 nm, and in traces down to 90 nm" in line for line in summary({"enhanced": enhanced}))
+
+
+def test_an_enhanced_image_that_agrees_with_nothing_is_told():
+    enhanced = {"rsp": 1.0, "resolution": 50.0}
+    unlike = {**enhanced, "frc_half_with_reference": None, "frc_with_reference": None}
+    assert any("hardly agrees with the super-resolution image" in line for line in summary({"enhanced": unlike}))
+    assert not any("agrees" in line for line in summary({"enhanced": enhanced}))

@@ -104,8 +104,8 @@ def compare_steps(
     yield _part(_PARTS - 1, stop)
     out.mkdir(parents=True, exist_ok=True)
     draw_comparison(out / "comparison.png", patches, shown, summary(report))
-    report["meanings"] = meanings_of(report)
     report["seconds"] = {"compare": round(time.monotonic() - began, 2)}
+    report["meanings"] = meanings_of({**report, "provenance": provenance})
     report["provenance"] = provenance
     with written_whole(out / "report.json") as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")

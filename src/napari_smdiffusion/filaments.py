@@ -73,6 +73,8 @@ class Filaments:
 
 
 SUMMARIES = tuple(field.name for field in fields(Filaments) if field.type == "float")
+# As powers of the unit of length; the others have none.
+_DIMENSIONS = {"length_density": -1, "branch_length": 1, "curvature": -1, "curvature_90": -1, "free_ends": -1}
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class FilamentDifference:
         overlap.
     by_chance
         What that statistic stays below with 95 % confidence, for so many patches of one distribution.
+    unit
+        Of the first four: "µm", "1/µm", or with "pixel" for it; "" for what has none.
     """
 
     generated: float
@@ -101,6 +105,7 @@ class FilamentDifference:
     inside: bool
     difference: float
     by_chance: float
+    unit: str
 
 
 def measure_filaments(planes: Pixels, pixel_size: float | None = None, threshold: float | None = None) -> Filaments:
@@ -137,7 +142,7 @@ def measure_filaments(planes: Pixels, pixel_size: float | None = None, threshold
     total = float(lengths.sum())
     orders = [_order(some) for some, _ in traced if some]
     return Filaments(
-        unit="µm" if pixel_size else "pixel",
+        unit=_length_unit(pixel_size),
         length_density=total / (planes.size * scale**2),
         branch_length=_weighted_median(lengths, lengths),
         curvature=float(np.median(curvatures)) if len(curvatures) else float("nan"),
@@ -169,7 +174,13 @@ def compare_filaments(
     One difference for each of `SUMMARIES` that both kinds of patches have.
     """
     made, real = (_summaries(patches, pixel_size) for patches in (generated, experimental))
-    return {name: _difference(made[name], real[name]) for name in SUMMARIES if len(made[name]) and len(real[name])}
+    length = _length_unit(pixel_size)
+    units = {name: length if power > 0 else f"1/{length}" for name, power in _DIMENSIONS.items()}
+    return {
+        name: _difference(made[name], real[name], units.get(name, ""))
+        for name in SUMMARIES
+        if len(made[name]) and len(real[name])
+    }
 
 
 def _summaries(patches: Pixels, pixel_size: float | None) -> dict[str, Values]:
@@ -180,13 +191,18 @@ def _summaries(patches: Pixels, pixel_size: float | None) -> dict[str, Values]:
     return {name: some[np.isfinite(some)] for name, some in values.items()}
 
 
-def _difference(made: Values, real: Values) -> FilamentDifference:
+def _length_unit(pixel_size: float | None) -> str:
+    return "µm" if pixel_size else "pixel"
+
+
+def _difference(made: Values, real: Values, unit: str) -> FilamentDifference:
     low, high = (float(v) for v in np.quantile(real, (0.05, 0.95)))
     middle = float(np.median(made))
     distance = float(ks_2samp(made, real).statistic)
     # Smirnov's limit for many patches (1948); for few it is a little too large.
     by_chance = 1.358 * ((len(made) + len(real)) / (len(made) * len(real))) ** 0.5
-    return FilamentDifference(middle, float(np.median(real)), low, high, low <= middle <= high, distance, by_chance)
+    inside = low <= middle <= high
+    return FilamentDifference(middle, float(np.median(real)), low, high, inside, distance, by_chance, unit)
 
 
 def filament_threshold(planes: Pixels) -> float:

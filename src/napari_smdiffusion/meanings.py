@@ -22,6 +22,7 @@ _MARKS = {
         "is no overlap."
     ),
     "by_chance": "What that statistic stays below with 95 % confidence where both kinds are of one distribution.",
+    "unit": "Of the medians and of the marks.",
 }
 
 _TWO_SAMPLE = {
@@ -50,6 +51,16 @@ _RESTORATION = {
     "psnr": "Peak signal-to-noise ratio in dB after a linear fit of intensities: more is better.",
     "ssim": "Structural similarity after that fit: 1 is the same.",
     "ms_ssim": "Structural similarity over several scales after that fit: 1 is the same.",
+}
+
+# What is compared with the super-resolution image.
+_COMPARED = {
+    "enhanced": "",
+    "interpolated": " Of the widefield image, interpolated: what the enhanced one should exceed.",
+    "registered.enhanced": " The two are laid exactly on each other.",
+    "registered.interpolated": (
+        " Of the widefield image, interpolated, laid exactly on it: what the enhanced one should exceed."
+    ),
 }
 
 # By the place of a number in a report, its keys joined by dots.
@@ -153,8 +164,8 @@ MEANINGS: dict[str, str] = {
         "Whether the map is large where the error is (Spearman): 1 is ideal, 0 means that it tells nothing."
     ),
     **{
-        f"enhancement.{images}.{key}": text
-        for images in ("enhanced", "interpolated", "registered.enhanced", "registered.interpolated")
+        f"enhancement.{images}.{key}": text + of
+        for images, of in _COMPARED.items()
         for key, text in _RESTORATION.items()
     },
     "enhancement.registered.offset": (
@@ -214,7 +225,28 @@ MEANINGS: dict[str, str] = {
     ),
     "filaments.free_ends": f"How many ends filaments have per length, two for each gap: {_LIES}; more means dashes.",
     **{f"filaments.{name}.{key}": text for name in SUMMARIES for key, text in _MARKS.items()},
+    "seconds.compare": "How long the comparison took.",
+    "provenance.patch": "Side in pixels of the patches whose textures, spectra and skeletons were compared.",
+    "provenance.patches": "How many patches of each kind that were.",
 }
+
+_UNITS = {
+    "resolution": "nm",
+    "enhanced.resolution": "nm",
+    "enhanced.resolution_widefield": "nm",
+    "enhanced.frc_widefield": "nm",
+    "enhanced.frc_with_reference": "nm",
+    "enhanced.frc_half_with_reference": "nm",
+    **{f"enhancement.{images}.psnr": "dB" for images in _COMPARED},
+    "enhancement.registered.offset": "pixels",
+    "two_sample.patch": "pixels",
+    "two_sample_large.patch": "pixels",
+}
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a number by its place in a report, and "" for one that has none or tells it itself."""
+    return _UNITS.get(name, "")
 
 
 def meanings_of(report: Mapping[str, Any], above: str = "") -> dict[str, str]:

@@ -109,6 +109,11 @@ def _of_agreement(enhanced: Mapping[str, Any]) -> Iterator[str]:
         yield f"It agrees with the super-resolution image down to {well:.0f} nm, and in traces down to {traces:.0f} nm."
     elif traces:
         yield f"It agrees with the super-resolution image in traces only, down to {traces:.0f} nm."
+    elif "frc_with_reference" in enhanced:
+        yield (
+            "It hardly agrees with the super-resolution image at any period, or the two are too small to tell: how "
+            "sharp it looks says nothing of what is true."
+        )
 
 
 def _correlations(enhancement: Mapping[str, Any]) -> str:

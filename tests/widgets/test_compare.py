@@ -33,14 +33,19 @@ def dock(pair, open_dock):
     return dock
 
 
+def _rows(dock):
+    return {dock.table.item(i, 0).text(): dock.table.item(i, 1).text() for i in range(dock.table.rowCount())}
+
+
 def test_the_report_is_shown_and_saved(dock, click, tmp_path):
     assert dock.generated.layer().name == "made"
     click(dock, dock.run_button)
-    names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
+    names = set(_rows(dock))
     dock.save_report(tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert {readable(f"realism.{key}") for key in report["realism"]} <= names
     assert {readable(f"filaments.{key}") for key in report["filaments"]} <= names
+    assert _rows(dock)["filaments: curvature"].endswith(" 1/µm")
     row = next(i for i in range(dock.table.rowCount()) if dock.table.item(i, 0).text() == "realism: score")
     assert "0 is as near" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
@@ -140,9 +145,16 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     assert "widefield layer" in dock.status.text()
     dock.widefield.choose(wide)
     click(dock, dock.run_button)
-    names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
-    assert {"enhanced: rsp", "enhanced: resolution"} <= names
+    rows = _rows(dock)
+    assert {"enhanced: rsp", "enhanced: resolution"} <= set(rows)
+    assert rows["enhanced: resolution"].endswith(" nm")
     dock.reference.choose(sharp)
+    dock.uncertainty.choose(viewer.add_image(truth, name="map", scale=(20, 20), metadata={"kind": "uncertainty"}))
+    click(dock, dock.run_button)
+    rows = _rows(dock)
+    assert {"enhanced: uncertainty: coverage", "enhanced: uncertainty: rank correlation"} <= set(rows)
+    assert rows["enhancement: enhanced: psnr"].endswith(" dB")
+    assert rows["enhancement: registered: offset"].endswith(" pixels")
     click(dock, dock.copy_button)
     monkeypatch.chdir(tmp_path)
     exec(QGuiApplication.clipboard().text(), {})

@@ -349,17 +349,27 @@ class _Picture(QLabel):
 
 def flattened(report: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Yield every number and sentence of a report as text, with the keys that lead to it, joined by dots."""
+    from ..meanings import unit_of  # what the judge needs loads slowly, and not before there is a report
+
     for name, value in report.items():
         key = f"{above}{name}"
         if isinstance(value, dict) and {"generated", "experimental"} <= set(value):
             spread = f", 5 to 95 %: {value['low']:.3g} to {value['high']:.3g}" if "low" in value else ""
-            yield key, f"{value['generated']:.3g} (experimental {value['experimental']:.3g}{spread})"
+            compared = f"{value['generated']:.3g} (experimental {value['experimental']:.3g}{spread})"
+            yield key, with_unit(compared, value.get("unit") or unit_of(key))
         elif isinstance(value, dict):
             yield from flattened(value, f"{key}.")
         elif isinstance(value, float):
-            yield key, f"{value:.4g}"
+            yield key, with_unit(f"{value:.4g}", unit_of(key))
+        elif name == "offset":
+            yield key, with_unit(", ".join(f"{one:.2f}" for one in value), unit_of(key))
         elif not isinstance(value, (list, tuple)):
-            yield key, str(value)
+            yield key, with_unit(str(value), "" if value is None else unit_of(key))
+
+
+def with_unit(text: str, unit: str) -> str:
+    """Return a number as text, with its unit if it has one."""
+    return f"{text} {unit}" if unit else text
 
 
 def readable(key: str) -> str:
