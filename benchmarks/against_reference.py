@@ -9,11 +9,12 @@ the same network imported and drawn by our solver. All repeats are kept; the bes
 
 `theirs` and `ours` train both on the microtubule columns 0 to 959, on patches of each size, for as many steps as
 `speed` says that fit into 10 and 30 minutes; at 128 pixels and 10 minutes ours also from the bundled model of simulated
-filaments, which was trained for about two hours more. Both are judged alike: of 256 pixels in quarters, for there are
-no more than 15 experimental patches of that size. The raw weights of the reference are imported, and drawn by our
-solver, for its own sampler would take hours; its averaged weights are left out: after 300 steps with 0.9999 they are
-still 0.97 of the untrained network. `steps` draws what `theirs` trained at 128 pixels with 4 to 64 steps of the solver;
-`picture` shows what all of them generated. One training each; what was judged is written at once and not done again.
+filaments, which was trained for an hour and three quarters more. Both are judged alike: of 256 pixels in quarters, for
+there are no more than 15 experimental patches of that size. The raw weights of the reference are imported, and drawn by
+our solver, for its own sampler would take hours; its averaged weights are left out: after 300 steps with 0.9999 they
+are still 0.97 of the untrained network. `steps` draws what `theirs` trained at 128 pixels with 4 to 64 steps of the
+solver; `picture` shows what all of them generated. One training each; what was judged is written at once and not done
+again.
 Run `speed` with nothing beside it; the others are counted in steps: about three hours and a half on two cores.
 """
 

@@ -62,6 +62,10 @@ The {structure} STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, th
 package), {part}. Please cite Chen et al., Nature Communications 14, 2854 (2023). It is one cell: nothing is
 claimed about others. The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
 """
+BEGAN = (
+    "That had taken 29 000 steps, an hour and three quarters on two cores; settings and curve are of the "
+    "{minutes:.0f} minutes since.\n"
+)
 PARTS = {"microtubules": "columns 0 to 959", "mitochondria": "rows 0 to 1919"}
 JUDGED = """
 ## How good it is
@@ -115,7 +119,8 @@ def diffusion(structure: str, minutes: float) -> None:
     steps = train_steps([train], TrainConfig(minutes=minutes, previews=0), start=start, name=structure)
     model = run(steps, Reporter())
     seconds = time.monotonic() - began
-    model = dataclasses.replace(model, facts={**model.facts, "attribution": attribution(structure)})
+    said = attribution(structure) + BEGAN.format(minutes=seconds / 60)
+    model = dataclasses.replace(model, facts={**model.facts, "attribution": said})
     model.save(WORK / structure / "diffusion")
     model.save(shipped(structure), half=True)
     for made in ("fields.tif", "patches.tif"):  # by the model before

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from common import PICTURES, ROOT, entries, loaded, where
 from draw_claims import interval, table
 from draw_limits import limits
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+EVALUATIONS, DDIM = 1000, 25  # of the reference's network for an image, by default and in its shorter way
 BEFORE = """# Benchmarks
 
 Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`; each names the machine, the
-versions and the date it was measured on. The two scripts that compare with another program make its environment
-themselves, from PyPI, and run both in one go on one machine. Speeds were measured with nothing beside them, once or a
+versions and the date it was measured on, and the commit, with a + where files of the clone had been changed. The two
+scripts that compare with another program make its environment themselves, from PyPI, and time both in one go on one
+machine; what was trained for long was trained in several goes. Speeds were measured with nothing beside them, once or a
 few times, as each script says: repeat it on your machine before you rely on a factor. {gpu}
+{aims}
 """
 
 
@@ -56,8 +61,67 @@ def reference() -> str:
         + ". Imported: the same network as the reference's, drawn by our solver in 20 steps and in float32. Memory is "
         "the highest resident set of the process.\n",
         table(("", "reference", "imported", "ours", "imported, times quicker", "ours, times quicker"), rows),
+        _fairness(result),
     ]
     return "\n".join([*parts, *_after_equal_time(), *_imported_steps()])
+
+
+def _fairness(result: dict[str, Any]) -> str:
+    """Say under which conditions the factors are what they are, and what they would be under others."""
+    train, draw = result["train_128"], result["generate_128"]
+    short = draw["reference"]["seconds"] * DDIM / EVALUATIONS
+    said = [
+        "The reference computes in float32. Its training step is the best of four on random images, ours the median "
+        "of many on real ones; of our steps a quarter show 4 patches of twice the side, which are as many pixels and "
+        "count as 16 images.",
+        f"It can draw by DDIM too, in {DDIM} evaluations instead of {EVALUATIONS}: {short:.2g} s for an image of 128 "
+        f"px by the same timing, {short / draw['ours']['seconds']:.0f} times what ours takes and "
+        f"{short / draw['imported']['seconds']:.1f} times what an imported model does.",
+    ]
+    if in_float32 := _in_float32():
+        training, drawing = train["ratio"] / in_float32["training"], draw["ratio"] / in_float32["drawing"]
+        said.append(
+            f"In float32, where a processor has no bfloat16, ours takes {in_float32['training']:.2f} times as long in "
+            f"training and {in_float32['drawing']:.2f} times in drawing (below): about {training:.0f} and "
+            f"{drawing:,.0f} times quicker than the reference at 128 px."
+        )
+    return "\n" + " ".join(said)
+
+
+def _in_float32() -> dict[str, float]:
+    """Return how many times as long ours takes in float32, where both were measured."""
+    stages = (loaded("limits") or {}).get("stages", {})
+    kinds = {"training": "training step, 16", "drawing": "16 images", "enhancing": "256² enhanced"}
+    found = {}
+    for kind, begin in kinds.items():
+        for name, one in stages.items():
+            if name.startswith(begin) and "float32" in one and "bfloat16" in one:
+                found[kind] = one["float32"]["seconds"] / one["bfloat16"]["seconds"]
+    return found if len(found) == len(kinds) else {}
+
+
+def aims() -> str:
+    """Say which of the aims are met, as they are and in float32."""
+    reference, care, slower = loaded("against_reference_speed"), loaded("against_care_speed"), _in_float32()
+    if reference is None or care is None or not slower:
+        return ""
+    told = [
+        (f"{what}, of {aim:,} times", f"{ratio:,.{digits}f}", f"{ratio / slower[kind]:,.{digits}f}",
+         _met(ratio, ratio / slower[kind], aim))
+        for what, kind, ratio, aim, digits in (
+            ("training step at 128 px", "training", reference["train_128"]["ratio"], 35, 0),
+            ("drawing at 128 px", "drawing", reference["generate_128"]["ratio"], 1000, 0),
+            ("enhancing 256² to 1280²", "enhancing", care["256"]["ratio"], 15, 1),
+        )
+    ]  # fmt: skip
+    header = ("aim, against the reference and CARE", "in bfloat16", "in float32, by the ratio below", "")
+    return "\nThe aims, on two cores:\n\n" + table(header, told)
+
+
+def _met(ratio: float, in_float32: float, aim: float) -> str:
+    if ratio < aim:
+        return "missed"
+    return "met" if in_float32 >= aim else "met in bfloat16, missed in float32"
 
 
 def _after_equal_time() -> list[str]:
@@ -73,23 +137,26 @@ def _after_equal_time() -> list[str]:
     rows = [
         (f"{one['size']} px", "reference, imported" if one["who"] == "reference" else f"ours, {one['who']}",
          f"{one['minutes']} min", one["steps"], one["evaluations"], one["patches"], _score(one["realism"]),
-         interval(one["auc"]))
-        if one in judged else (f"{one['size']} px", one["who"], *[""] * 5, interval(one["auc"]))
+         *(f"{one['realism'][key]:.2f}" for key in ("diversity", "coverage")), interval(one["auc"]))
+        if one in judged else (f"{one['size']} px", one["who"], *[""] * 7, interval(one["auc"]))
         for one in found
     ]  # fmt: skip
-    header = ("size", "program", "training", "steps", "evaluations for an image", "images", "realism", "AUC")
+    header = ("size", "program", "training", "steps", "evaluations for an image", "images", "realism", "diversity",
+              "coverage", "AUC")  # fmt: skip
     sizes = sorted({one["size"] for one in judged})
     return [
         f"\nAfter the same time of training ({where(*judged)[:-1]}), against the columns that all were trained on: "
-        "realism score with its 90 % interval, and the AUC of three classifiers; and how well these tell two halves of "
-        "these columns. Images of 256 px are judged in quarters, for there are no more than 15 experimental patches of "
-        "that size. The reference's raw weights are drawn by our solver, not by its own 1000 evaluations, and its "
-        "average is left out, which hardly left the untrained network. The intensities it was given are stretched, all "
-        "alike, and those of its images scaled back. What is called pretrained began from the bundled model of "
-        "simulated filaments, which took about two hours more and saw no experimental image. The reference is meant to "
-        "be trained for far longer, on a GPU: in this time it has hardly begun (at 64 px filaments begin to show in "
-        "its noise), and what is compared is what a laptop gives in half an hour, not what its images are like in the "
-        "end.\n",
+        "realism score with its 90 % interval, diversity and coverage (1 is ideal: how different the images are from "
+        "each other, and how many experimental ones have one like them), and the AUC of three classifiers with its 95"
+        " % interval; and how well these tell two halves of these columns. Times are told in steps, as many as the "
+        "timing above makes of them. Images of 256 px are judged in quarters, for there are no more than 15 "
+        "experimental patches of that size. The reference's raw weights are drawn by our solver, not by its own 1000 "
+        "evaluations, and its average is left out, which hardly left the untrained network. The intensities it was "
+        "given are stretched, all alike, and those of its images scaled back. What is called pretrained began from "
+        "the bundled model of simulated filaments, which took an hour and three quarters more and saw no experimental"
+        " image. The reference is meant to be trained for far longer, on a GPU: in this time it has hardly begun (at "
+        "64 px filaments begin to show in its noise), and what is compared is what a laptop gives in half an hour, "
+        "not what its images are like in the end.\n",
         table(header, rows),
         *(f"\n![Patches of {size} pixels](images/against_reference_{size}.png)" for size in sizes),
         "",
@@ -198,7 +265,25 @@ def _to_equal_psnr(result: dict[str, Any]) -> list[str]:
         for who, one in (("CARE", care), ("ours", ours))
     ]
     times, pixels = (care[key] / ours[key] for key in ("seconds_a_patch", "seconds_a_pixel"))
-    return ["\n" + " ".join(said) + f" Ours is {times:.0f} times quicker by the patch, {pixels:.0f} by the pixel."]
+    said.append(f"Ours is {times:.0f} times quicker by the patch, {pixels:.0f} by the pixel.")
+    return ["\n" + " ".join([*said, _at_each_time(result)])]
+
+
+def _at_each_time(result: dict[str, Any]) -> str:
+    """Say how long ours takes to what CARE has reached at each of its times."""
+    curve = {
+        who: {float(mark): one["simulated"]["as it is"]["psnr"] for mark, one in result[who]["curve"].items()
+              if " " not in mark}
+        for who in ("care", "ours")
+    }  # fmt: skip
+    marks = sorted(curve["ours"])
+    heights = np.maximum.accumulate([curve["ours"][mark] for mark in marks])
+    told = []
+    for minutes, psnr in curve["care"].items():
+        seconds = 60 * float(np.exp(np.interp(psnr, heights, np.log(marks))))
+        bound = "less than " if psnr < heights[0] else "more than " if psnr > heights[-1] else ""
+        told.append(f"{bound}{seconds:.0f} s for its {minutes:g} min ({psnr:.2f} dB)")
+    return f"At each of its times: {', '.join(told)}. CARE is meant to be trained for longer, on a GPU."
 
 
 def _enhancing() -> str:
@@ -286,13 +371,25 @@ def _fitted_solver() -> list[str]:
         for name, of in told.items()
     ]
     return [
-        "    python benchmarks/fitted_solver.py",
+        "    python benchmarks/fitted_solver.py --steps 7 --others FOLDERS-OF-MODELS",
         f"{where(*result.values())} A solver of few steps whose noise levels and weights were fitted to the three "
         "models that ship, against DPM-Solver++(2M), from other noise: the distance to images of 64 steps as above, "
         "as the median over 12 images, and the weakest band of spatial frequencies, relative to theirs. Nothing was "
         "fitted to the other models (of claim A). It is not used yet.",
         table(("steps", *(name.replace("_", " ") for name in models)), rows),
     ]
+
+
+def _gained(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """Say what each start gains in realism over nothing, paired by seed."""
+    told = []
+    for name, ones in groups.items():
+        fields, _, start = name.partition(", from ")
+        if start != "nothing":
+            plain = {one["seed"]: one["realism"] for one in groups[f"{fields}, from nothing"]}
+            gains = interval(plain[one["seed"]] - one["realism"] for one in ones if one["seed"] in plain)
+            told.append(f"{fields} from {start} {gains}")
+    return "; ".join(told)
 
 
 def _each(values: Iterable[float]) -> str:
@@ -349,7 +446,8 @@ def fine_tuning() -> str:
         "    python benchmarks/fine_tuning.py",
         f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have; loss on the held-out part "
         f"at three levels of noise, and realism score of {found[0]['patches']} patches; means over seeds, from three "
-        "on with intervals of 95 %.",
+        "on with intervals of 95 %. One structure and one time: nothing is known of others. By how much the realism "
+        f"score is lower than from nothing, paired by seed: {_gained(groups)}.",
         table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism"), rows),
     ]
     return "\n\n".join(parts)
@@ -361,5 +459,6 @@ if __name__ == "__main__":
     on_gpu = loaded("limits_cuda") is not None
     gpu = "Nothing but the limits was measured on a GPU." if on_gpu else "Nothing was measured on a GPU."
     PAGE.write_text(
-        "\n".join([BEFORE.format(gpu=gpu), *(part + "\n" for one in PARTS if (part := one()))]), encoding="utf-8"
+        "\n".join([BEFORE.format(gpu=gpu, aims=aims()), *(part + "\n" for one in PARTS if (part := one()))]),
+        encoding="utf-8",
     )

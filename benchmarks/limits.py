@@ -4,12 +4,12 @@
 
 The peak is the best of ten products of two large matrices, in float32 and in bfloat16, each also written as a
 convolution of 1×1: torch leaves the two to different libraries, of which the quicker counts. The arithmetic of a
-training step, of the sampler and of the enhancer is counted by torch (multiplications and additions of matrix
-products, convolutions and attention); each is timed in both precisions, and compared with the peak of that. Then the
-operators that take longest in the precision that is used, and the time against the size of images, their number and
-the width of the network. `tried` measures what may be quicker: `torch.compile`, with the time that the first call
-takes, and other numbers of threads. On a GPU the batch is the one that draws most images a second. Nothing else should
-run.
+training step, of the sampler and of the enhancer is counted by torch (multiplications and additions of matrix products
+and convolutions; not those of attention on a CPU); each is timed in both precisions, and compared with the peak of
+that. Then the operators that take longest in the precision that is used, and the time against the size of images, their
+number and the width of the network. `tried` measures what may be quicker: `torch.compile`, with the time that the first
+call takes, and other numbers of threads. On a GPU the batch is the one that draws most images a second. Nothing else
+should run.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from napari_smdiffusion.assess import grid_patches, realism
 from napari_smdiffusion.pictures import new_figure, save_figure
 from napari_smdiffusion.two_sample import two_sample_test
 
-STEPS = (4, 6, 8, 10, 12, 18, 32, 64)
+STEPS = (4, 6, 7, 8, 9, 10, 12, 18, 32, 64)
 PATCHES, SIZE = 400, 128
 CLASSIFIERS = range(2)  # seeds
 

@@ -15,6 +15,7 @@ import tifffile
 from napari_smdiffusion import EnhanceConfig, TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.cli import main
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.progress import run
 
 TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]
@@ -128,7 +129,9 @@ def test_compare(folder):
 
 def test_models(folder, capsys):
     assert _run("models") == 0
-    assert "microtubules" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "microtubules" in said
+    assert str(user_folder()) in said.splitlines()[-1]
 
 
 BAD = [

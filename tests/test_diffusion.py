@@ -11,10 +11,20 @@ import pytest
 import torch
 
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, denoiser, load_diffusion_model, read_image
+from napari_smdiffusion.assess import grid_patches
 from napari_smdiffusion.config import GenerateConfig
-from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, raw_output, start_noise, windowed_output
+from napari_smdiffusion.denoiser import (
+    denoising_loss,
+    draw_sigmas,
+    raw_output,
+    solve,
+    start_noise,
+    to_numpy,
+    windowed_output,
+)
 from napari_smdiffusion.diffusion import generate_steps, intensities
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.model_folder import STATE, ModelFolderError
 from napari_smdiffusion.progress import Generated, Note, Preview, run
 
@@ -355,16 +365,33 @@ def test_a_field_of_many_windows_has_no_seams(monkeypatch):
     monkeypatch.setattr(denoiser, "WINDOW", WINDOW)
     together = model.generate(6, size=SIDE, steps=4).pixels
     assert np.abs(together - whole).max() > 1
+    print("KEPT", _kept_in_overlaps(together, whole), _steps_at_borders(together), _steps_at_borders(whole))
     assert 0.82 < _kept_in_overlaps(together, whole) < 1.22
     assert _steps_at_borders(together) < 1.3
     # What windows are like that were denoised each by itself: of another field each.
     corners = itertools.product(denoiser.window_starts(SIDE, WINDOW), repeat=2)
     alone = {(y, x): np.roll(whole, k, 0)[:, y : y + WINDOW, x : x + WINDOW] for k, (y, x) in enumerate(corners)}
     assert _kept_in_overlaps(_blended(alone), whole) < 0.75
+    noise = start_noise(0, range(6), (SIDE, SIDE))
+    for y, x in alone:
+        *_, last = solve(model.unet, noise[:, :, y : y + WINDOW, x : x + WINDOW], 4)
+        alone[y, x] = intensities(to_numpy(last), model.scaling)
+    print("BY THEMSELVES", _kept_in_overlaps(_blended(alone), whole), _steps_at_borders(_blended(alone)))
     pasted = np.empty_like(whole)
     for (y, x), window in alone.items():
         pasted[:, y : y + WINDOW, x : x + WINDOW] = window
     assert _steps_at_borders(pasted) > 1.7
+
+
+def test_a_field_of_many_windows_does_not_repeat_itself(monkeypatch):
+    monkeypatch.setattr(denoiser, "WINDOW", WINDOW)
+    model = load_diffusion_model("microtubules")
+    field = model.generate(1, size=(256, 512), steps=4).pixels[0]
+    left, right = field[:, :256], field[:, 256:]
+    others = grid_patches(list(model.generate(1, size=256, steps=4, seed=1).pixels), 64)
+    patches = grid_patches([left], 64)
+    assert memorization(patches, [right], others)["copies"] == 0
+    assert memorization(patches, [np.roll(left, (17, 40), (0, 1))], others)["copies"] >= len(patches) // 2
 
 
 def test_who_sees_few_images_too_often_is_warned_of_copies(tmp_path, monkeypatch):

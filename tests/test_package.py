@@ -58,6 +58,12 @@ def test_command_line_help_loads_nothing_heavy():
     assert not loaded & {"torch", "numpy", "diffusers", "matplotlib"}
 
 
+def test_generating_loads_no_more_than_it_needs():
+    loaded = _loaded("import napari_smdiffusion.diffusion, napari_smdiffusion.models")
+    assert "torch" in loaded
+    assert not loaded & {"matplotlib", "pandas", "skimage", "pooch", "qtpy", "napari"}
+
+
 def test_rooms_may_be_loaded_by_several_threads_at_once():
     # As docks do that are opened one after the other.
     rooms = ("enhancer_training", "diffusion", "reference_checkpoint")

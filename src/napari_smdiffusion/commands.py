@@ -344,11 +344,12 @@ def simulate(options: Namespace) -> None:
 
 def models(options: Namespace) -> None:
     """List the models."""
-    from .models import list_models
+    from .models import list_models, user_folder
 
     for entry in list_models():
         place = "bundled" if entry.bundled else str(entry.folder)
         print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
+    print(f"\nYour own, which the docks list too, lie in {user_folder()}: in the folder of their kind.")
 
 
 def import_(options: Namespace) -> None:
@@ -356,6 +357,7 @@ def import_(options: Namespace) -> None:
     config = _config(ImportConfig, options)
     out = Path(options.out)
     with PAUSED:
+        from .models import user_folder
         from .reference_checkpoint import import_checkpoint
 
     check_place(out)
@@ -366,6 +368,9 @@ def import_(options: Namespace) -> None:
         f"The model, of images of {size} × {size} pixels, is in {out}. "
         f"Next: smdiffusion generate {out} --out generated.tif --size {size}"
     )
+    listed_in = user_folder() / "diffusion"
+    if out.absolute().parent != listed_in.absolute():
+        _say(f"To have it in the docks of napari too, move it to {listed_in}.")
 
 
 COMMANDS: dict[str, Callable[[Namespace], None]] = {

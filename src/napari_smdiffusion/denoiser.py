@@ -175,7 +175,7 @@ def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int], channe
 
 @torch.no_grad()
 def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[torch.Tensor]:
-    """Turn noise into images, with a plan that was fitted where there is one for so many steps.
+    """Turn noise into images.
 
     Parameters
     ----------
