@@ -9,18 +9,26 @@ import platform
 import subprocess
 import sys
 import venv
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from napari_smdiffusion import Image, read_image
+from napari_smdiffusion.denoiser import denoised, start_noise, to_numpy
+from napari_smdiffusion.diffusion import intensities
 from napari_smdiffusion.patches import draw_patches
+from napari_smdiffusion.solver import multistep
 from napari_smdiffusion.two_sample import FOLDS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from napari_smdiffusion import DiffusionModel
+    from napari_smdiffusion.solver import Plan
 
     Pixels = npt.NDArray[np.float32]
 
@@ -66,6 +74,18 @@ TESTED = {
     "microtubules": (slice(None), slice(TRAIN_COLUMNS, None)),
     "mitochondria": (slice(TRAIN_ROWS, None), slice(None)),
 }
+
+
+@torch.no_grad()
+def drawn(model: DiffusionModel, plan: Plan, count: int, size: int, seed: int) -> Pixels:
+    """Generate images as `DiffusionModel.generate` does, (count, size, size), by the steps of a plan."""
+    together = max(1, 1024**2 // size**2)
+    made = []
+    for first in range(0, count, together):
+        noise = start_noise(seed, range(first, min(first + together, count)), (size, size))
+        *_, last = multistep(partial(denoised, model.unet.eval()), noise, plan)
+        made.append(intensities(to_numpy(last), model.scaling))
+    return np.concatenate(made)
 
 
 def machine() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from common import PICTURES, ROOT, entries, loaded, where
 from draw_claims import interval, table
 from draw_limits import limits
 from napari_smdiffusion.pictures import new_figure, save_figure
-from solver_steps import curve_of
+from solver_steps import curve_of, order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -332,7 +332,7 @@ def solver_steps() -> str:
     points = [
         (name, steps, one)
         for name, measured in result.items()
-        for steps, one in sorted(curve_of(measured).items(), key=lambda item: int(item[0]))
+        for steps, one in sorted(curve_of(measured).items(), key=lambda item: order(item[0]))
     ]
     told = any("auc_of_64_steps" in one for *_, one in points)
     rows = [

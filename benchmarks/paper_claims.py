@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, apart, commit, machine, microtubules
+from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, apart, commit, drawn, machine, microtubules
 from napari_smdiffusion import (
     DiffusionModel,
     Enhancer,
@@ -62,8 +62,6 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.denoiser import denoised, start_noise, to_numpy
-from napari_smdiffusion.diffusion import intensities
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.enhanced_field import EnhancedField, restored
 from napari_smdiffusion.enhancer_training import train_enhancer_steps
@@ -78,7 +76,7 @@ from napari_smdiffusion.progress import run
 from napari_smdiffusion.registration import translated
 from napari_smdiffusion.resolution import fourier_ring_correlation
 from napari_smdiffusion.restoration import linear_fit
-from napari_smdiffusion.solver import karras_levels, multistep, second_order
+from napari_smdiffusion.solver import karras_levels, second_order
 from napari_smdiffusion.two_sample import two_sample_test
 from simulated_filaments import continuous_fields
 
@@ -195,17 +193,9 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
     return run(train_steps(images, config, start=start, out=folder, resume=cut))
 
 
-@torch.no_grad()
 def drawn_on_levels(model: DiffusionModel, count: int, size: int, seed: int, steps: int) -> Pixels:
     """Generate what `DiffusionModel.generate` would if it drew on `LEVELS`."""
-    plan = second_order(karras_levels(steps, *LEVELS))
-    together = max(1, 1024**2 // size**2)
-    made = []
-    for first in range(0, count, together):
-        noise = start_noise(seed, range(first, min(first + together, count)), (size, size))
-        *_, last = multistep(partial(denoised, model.unet.eval()), noise, plan)
-        made.append(intensities(to_numpy(last), model.scaling))
-    return np.concatenate(made)
+    return drawn(model, second_order(karras_levels(steps, *LEVELS)), count, size, seed)
 
 
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:

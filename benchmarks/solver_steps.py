@@ -12,7 +12,8 @@
 - what is asked in the end, whether they can be told from patches that are drawn with 64 steps from other noise: the AUC
   of two classifiers of different seeds. Of 64 steps against 64 it is what chance gives.
 
-Models that were measured before are kept, each with its machine, date and commit, and its steps of training.
+The same of the steps that `fitted_solver.py` fitted, where it was run. Models that were measured before are kept, each
+with its machine, date and commit, and its steps of training.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from common import CELLS, PICTURES, apart, entries, microtubules, save_entry
+from common import CELLS, PICTURES, apart, drawn, entries, microtubules, save_entry
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.assess import grid_patches, realism
+from napari_smdiffusion.denoiser import plan
 from napari_smdiffusion.pictures import new_figure, save_figure
+from napari_smdiffusion.solver import Plan
 from napari_smdiffusion.two_sample import two_sample_test
 
 STEPS = (4, 6, 7, 8, 9, 10, 12, 18, 32, 64)
@@ -42,17 +45,33 @@ def judged(name: str) -> dict[str, Any]:
     other = model.generate(PATCHES, size=SIZE, seed=6, steps=STEPS[-1]).pixels
     best = model.generate(PATCHES, size=SIZE, seed=5, steps=STEPS[-1]).pixels
     found: dict[str, Any] = {}
-    for steps in reversed(STEPS):
-        made = model.generate(PATCHES, size=SIZE, seed=5, steps=steps).pixels
+    plans = {str(steps): plan(steps) for steps in reversed(STEPS)} | fitted()
+    for steps, one in plans.items():
+        made = drawn(model, one, PATCHES, SIZE, seed=5)
         said = realism(made, real, saw.pixel_size)
-        found[str(steps)] = {
+        found[steps] = {
             **{key: said[key] for key in ("score", "score_low", "score_high")},
             "auc": two_sample_test(windows, made).auc,
             "auc_of_64_steps": [two_sample_test(other, made, seed=10 * seed).auc for seed in CLASSIFIERS],
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),
         }
-        print(name, steps, found[str(steps)], flush=True)
+        print(name, steps, found[steps], flush=True)
     return {"model_steps": model.facts["steps"], "curve": found}
+
+
+def fitted() -> dict[str, Plan]:
+    """Return the plans that were fitted, by the number of their steps and the word."""
+    return {
+        f"{steps} fitted": Plan(tuple(one["levels"]), tuple(map(tuple, one["weights"])))
+        for steps, one in entries("fitted_solver").items()
+        if "levels" in one
+    }
+
+
+def order(steps: str) -> tuple[int, str]:
+    """Return what numbers of steps are sorted by."""
+    count, _, word = steps.partition(" ")
+    return int(count), word
 
 
 def curve_of(measured: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -65,7 +84,7 @@ def draw(result: dict[str, Any]) -> None:
     figure = new_figure(9, 4)
     left, right = figure.subplots(1, 2)
     for name, measured in result.items():
-        curve = curve_of(measured)
+        curve = {steps: one for steps, one in curve_of(measured).items() if steps.isdigit()}
         steps = [int(one) for one in curve]
         scores, lows, highs, aucs = (
             np.array([one[key] for one in curve.values()]) for key in ("score", "score_low", "score_high", "auc")
