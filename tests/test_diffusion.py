@@ -17,9 +17,7 @@ from napari_smdiffusion.denoiser import (
     denoising_loss,
     draw_sigmas,
     raw_output,
-    solve,
     start_noise,
-    to_numpy,
     windowed_output,
 )
 from napari_smdiffusion.diffusion import generate_steps, intensities
@@ -365,18 +363,12 @@ def test_a_field_of_many_windows_has_no_seams(monkeypatch):
     monkeypatch.setattr(denoiser, "WINDOW", WINDOW)
     together = model.generate(6, size=SIDE, steps=4).pixels
     assert np.abs(together - whole).max() > 1
-    print("KEPT", _kept_in_overlaps(together, whole), _steps_at_borders(together), _steps_at_borders(whole))
-    assert 0.82 < _kept_in_overlaps(together, whole) < 1.22
-    assert _steps_at_borders(together) < 1.3
+    assert 0.88 < _kept_in_overlaps(together, whole) < 1.12
+    assert _steps_at_borders(together) < 1.15
     # What windows are like that were denoised each by itself: of another field each.
     corners = itertools.product(denoiser.window_starts(SIDE, WINDOW), repeat=2)
     alone = {(y, x): np.roll(whole, k, 0)[:, y : y + WINDOW, x : x + WINDOW] for k, (y, x) in enumerate(corners)}
     assert _kept_in_overlaps(_blended(alone), whole) < 0.75
-    noise = start_noise(0, range(6), (SIDE, SIDE))
-    for y, x in alone:
-        *_, last = solve(model.unet, noise[:, :, y : y + WINDOW, x : x + WINDOW], 4)
-        alone[y, x] = intensities(to_numpy(last), model.scaling)
-    print("BY THEMSELVES", _kept_in_overlaps(_blended(alone), whole), _steps_at_borders(_blended(alone)))
     pasted = np.empty_like(whole)
     for (y, x), window in alone.items():
         pasted[:, y : y + WINDOW, x : x + WINDOW] = window

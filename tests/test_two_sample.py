@@ -56,14 +56,14 @@ def test_small_differences_are_seen_and_larger_ones_better(kinds):
     assert found[2] > 0.8
 
 
-@pytest.mark.parametrize("damage", [{"gap": 0.7}, {"wave": 4.0}])
+@pytest.mark.parametrize("damage", [{"gap": 0.7}, {"wave": 4.0, "wavelength": 16.0}])
 def test_dashed_and_wavy_filaments_are_told(damage):
     real, made, damaged = (
         np.round(20 * grid_patches([curves(first + i, **kind) for i in range(3)], 64))
         for first, kind in ((0, {}), (10, {}), (10, damage))
     )
     good, bad = (two_sample_test(real, one, epochs=12).auc for one in (made, damaged))
-    assert bad > max(good, 0.5) + 0.15
+    assert bad > max(good, 0.5) + 0.1
 
 
 def test_fractions_are_no_mark_where_the_source_has_whole_numbers(kinds):
