@@ -212,10 +212,12 @@ def copies(pieces: dict[str, Piece]) -> str:
             for (count, m), ones in groups.items()
             if m == minutes
         ]
-        _errorbar(axes, drawn, f"{minutes} minutes", color)
+        of_microtubules = [(place, values) for place, values in drawn if "," not in names[place]]
+        _errorbar(axes, of_microtubules, f"{minutes} minutes", color)
+        _errorbar(axes, [one for one in drawn if one not in of_microtubules], "_nolegend_", color)
     axes.set(
         xticks=range(len(names)),
-        xticklabels=names,
+        xticklabels=[name.replace(", ", ",\n") for name in names],
         xlabel="training patches of 128²",
         ylabel="nearer than 99 % of held-out patches",
     )
