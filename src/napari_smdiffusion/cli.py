@@ -217,7 +217,9 @@ def _train_enhancer(commands: Any) -> None:
         "--widefield", nargs="+", metavar="TIFF", help="registered widefield images, to train on real pairs"
     )
     parser.add_argument(
-        "--fit", metavar="TIFF", help="a widefield image to fit the microscope to: its blur, haze and noise"
+        "--fit",
+        metavar="TIFF",
+        help="a widefield image to fit the microscope to: its blur, haze and noise; for experimental images",
     )
     _pixel_size(parser)
     _settings(parser, EnhancerConfig, {"previews"})
