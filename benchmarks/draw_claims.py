@@ -240,11 +240,11 @@ def enhancers(pieces: dict[str, Piece]) -> str:
     """Draw and tabulate claim C, with differences paired by seed."""
     by_seed: BySeed = defaultdict(dict)
     for name, one in pieces.items():
-        if found := re.fullmatch(r"C_(?:(\w+)fields|without|microscopes)_seed(\d+)", name):
+        if found := re.fullmatch(r"C_(?:(\w+)fields|without|microscopes(\d*))_seed(\d+)", name):
             for arm in set(ARMS) & set(one):
-                by_seed[arm, found[1] or ""][int(found[2])] = one[arm]
+                by_seed[arm, found[1] or ""][int(found[3])] = one[arm]
             for arm in set(MICROSCOPES) & set(one):
-                by_seed[arm, "all"][int(found[2])] = one[arm]
+                by_seed[arm, found[2] or "all"][int(found[3])] = one[arm]
     counts = [count for count in ("1", "2", "4", "8", "all") if ("generated", count) in by_seed]
     if not counts:
         return "Not measured yet."
@@ -273,30 +273,39 @@ def enhancers(pieces: dict[str, Piece]) -> str:
         parts.append(
             f"What it gains over `{other}` in the other measures (less is better for FRC):\n\n" + table(header, rows)
         )
-    if through := _microscopes(by_seed):
+    if through := _microscopes(by_seed, counts):
         parts.append(through)
     return "\n\n".join(parts)
 
 
-def _microscopes(by_seed: BySeed) -> str:
-    """Tabulate what another microscope changes, of all columns and paired by seed."""
+def _microscopes(by_seed: BySeed, counts: Sequence[str]) -> str:
+    """Tabulate what another microscope changes, paired by seed."""
     rows = []
-    for arm, other in MICROSCOPES.items():
-        ours, theirs = by_seed.get((arm, "all"), {}), _arm(by_seed, other, "all")
-        seeds = sorted(set(ours) & set(theirs))
-        if seeds:
-            here, there = ([found[seed]["real"][KINDS["real"]] for seed in seeds] for found in (ours, theirs))
-            gained = [a[PRIMARY] - b[PRIMARY] for a, b in zip(here, there, strict=True)]
-            cells = [interval((one[key] for one in here), 0 if key == "frc_nm" else 2) for key in SHOWN]
-            rows.append((arm, len(seeds), *cells, other, interval(gained, 3)))
+    for count in counts:
+        for arm, other in MICROSCOPES.items():
+            if ours := by_seed.get((arm, count), {}):
+                here = [one["real"][KINDS["real"]] for one in ours.values()]
+                cells = [interval((one[key] for one in here), 0 if key == "frc_nm" else 2) for key in SHOWN]
+                gains = [
+                    interval([of_seed - there for of_seed, there in _paired(ours, _arm(by_seed, one, count))], 3)
+                    for one in (other, "generated")
+                ]
+                rows.append((count, arm, len(ours), *cells, f"{other}: {gains[0]}", gains[1]))
     if not rows:
         return ""
-    header = ("trained on", "seeds", *SHOWN.values(), "as before", f"gain over it in {SHOWN[PRIMARY]}")
+    gain = f"gain in {SHOWN[PRIMARY]}"
+    header = ("fields", "trained on", "seeds", *SHOWN.values(), f"{gain} over the same as before", "over `generated`")
     return (
-        "What another microscope changes, on the **real** widefield image (registered), of all columns: these and "
-        "their real widefield image, instead of a simulated one; and a simulated one that is fitted to the whole real "
-        "widefield image:\n\n" + table(header, rows)
+        "What another microscope changes, on the **real** widefield image (registered): all columns and their real "
+        "widefield image, instead of a simulated one; and a simulated one that is fitted to the whole real widefield "
+        "image:\n\n" + table(header, rows)
     )
+
+
+def _paired(ours: dict[int, Piece], theirs: dict[int, Piece]) -> list[tuple[float, float]]:
+    """Return the primary outcome of both on the real widefield image, for each seed that both have."""
+    how = KINDS["real"]
+    return [(ours[s]["real"][how][PRIMARY], theirs[s]["real"][how][PRIMARY]) for s in sorted(set(ours) & set(theirs))]
 
 
 def _arm(by_seed: BySeed, arm: str, count: str) -> dict[int, Piece]:

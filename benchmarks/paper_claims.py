@@ -25,11 +25,11 @@ All enhancers of claim C have the same network, number of updates, patches and s
 - `experimental and continuous`: half and half, which tells whether a diffusion model does more than such a mixture;
 - `pretrained`: what that script's model generates, from which all diffusion models here begin.
 
-With `--longer` also, of all training columns, and with what differs from these being the microscope alone,
+With `--longer` also, with what differs from these being the microscope alone, of all training columns
 
 - `pairs`: these columns and the real widefield image of them, instead of a simulated one;
 - `fitted experimental`, `fitted generated` and `fitted continuous`: through a microscope that is fitted to the whole
-  real widefield image, which whoever enhances it has.
+  real widefield image, which whoever enhances it has; the first of these of few fields too.
 
 The outcome named beforehand is the correlation with the STORM image as it is, on the real widefield image, registered.
 """
@@ -110,6 +110,7 @@ LEVELS = [0.002, 80.0, 7.0]  # from, to, and how they are spread
 DISPLACED = 8  # pixels by which known copies lie off
 FEW_MINUTES, UPDATES = 3, 1000
 MIXED = (1, 4, ALL)  # fields that are tried in mixtures as well
+FITTED = (1, 4)  # fields that are tried, besides all columns, through a microscope that was fitted by them
 # Patches smaller than the fields, so that few fields too are seen at many places; not so small that a part of each
 # field is held out for the calibration.
 PATCH, BATCH = 180, 8
@@ -159,6 +160,8 @@ def pieces(seeds: int = len(SEEDS), longer: bool = False) -> Iterator[Piece]:
             yield Piece(f"C_{count or 'all'}fields_seed{seed}", minutes, partial(enhancers, count, seed))
         if longer:
             yield Piece(f"C_microscopes_seed{seed}", 11, partial(other_microscopes, seed))
+            for count in FITTED:
+                yield Piece(f"C_microscopes{count}_seed{seed}", 1.5, partial(fitted_by_few, count, seed))
         for count in FEW_PATCHES:
             for minutes in FEW_PATCHES_MINUTES + (LONGER if longer else ()):
                 name = f"B_{count}patches_{minutes}min_seed{seed}"
@@ -348,14 +351,22 @@ def other_microscopes(seed: int) -> dict[str, Any]:
     """Train enhancers on all columns through the real microscope, and through one that is fitted to its image."""
     _, train, widefield = microtubules()
     seen = widefield.crop(slice(None), slice(0, TRAIN_COLUMNS // FACTOR))
-    found = {"pairs": enhancer([], seed, pairs=[(seen, train)])}
-    for arm, source in (("experimental", train), ("generated", generated(ALL, seed)), ("continuous", continuous(seed))):
-        fit = fit_microscope(widefield, [source], MicroscopeConfig(), FACTOR)
-        found[f"fitted {arm}"] = {
-            **enhancer([source], seed, fit.config(MicroscopeConfig())),
-            "fit": dataclasses.asdict(fit),
-        }
-    return found
+    sources = {"experimental": train, "generated": generated(ALL, seed), "continuous": continuous(seed)}
+    return {
+        "pairs": enhancer([], seed, pairs=[(seen, train)]),
+        **{f"fitted {arm}": through_fitted(source, widefield, seed) for arm, source in sources.items()},
+    }
+
+
+def fitted_by_few(count: int, seed: int) -> dict[str, Any]:
+    """Train an enhancer on so many experimental fields, through a microscope that is fitted by them."""
+    return {"fitted experimental": through_fitted(experimental(count, seed), microtubules()[2], seed)}
+
+
+def through_fitted(source: Image, widefield: Image, seed: int) -> dict[str, Any]:
+    """Train an enhancer through a microscope that is fitted to the widefield image, and tell the fit too."""
+    fit = fit_microscope(widefield, [source], MicroscopeConfig(), FACTOR)
+    return {**enhancer([source], seed, fit.config(MicroscopeConfig())), "fit": dataclasses.asdict(fit)}
 
 
 def experimental(count: int, seed: int) -> Image:
