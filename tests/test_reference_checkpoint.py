@@ -223,7 +223,9 @@ def test_image_size_is_asked_for_where_the_weights_do_not_tell(tmp_path):
 def test_imported_models_are_models_like_any_other(small, capsys):
     out = user_folder() / "diffusion" / "theirs"
     assert main(["import", str(small), "--out", str(out), "--pixel-size", "20"]) == 0
-    assert "images of 32 × 32 pixels" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "images of 32 × 32 pixels" in said
+    assert "docks" not in said, "it is where they look already"
     assert {entry.name: entry.description for entry in list_models("diffusion")}["theirs"] == "20 nm, 2000 steps"
     model, events = DiffusionModel.load(out), []
     assert main(["generate", "theirs", "--out", str(out.parent / "g.tif"), "--size", "32", "--steps", "4"]) == 0
@@ -326,6 +328,7 @@ def _refused(path, message, capsys):
 
 def test_a_model_is_not_replaced(small, tmp_path, capsys):
     assert main(["import", str(small), "--out", str(tmp_path / "m")]) == 0
+    assert str(user_folder() / "diffusion") in capsys.readouterr().err
     before = json.loads((tmp_path / "m" / "model.json").read_text())
     assert main(["import", str(small), "--out", str(tmp_path / "m"), "--heads", "2"]) == 2
     assert "There is a model in" in capsys.readouterr().err

@@ -225,7 +225,7 @@ MEANINGS: dict[str, str] = {
     ),
     "filaments.free_ends": f"How many ends filaments have per length, two for each gap: {_LIES}; more means dashes.",
     **{f"filaments.{name}.{key}": text for name in SUMMARIES for key, text in _MARKS.items()},
-    "seconds.compare": "How long the comparison took.",
+    "seconds.compare": "How long the comparison took, in seconds.",
     "provenance.patch": "Side in pixels of the patches whose textures, spectra and skeletons were compared.",
     "provenance.patches": "How many patches of each kind that were.",
 }
