@@ -1,6 +1,7 @@
 """Our diffusion model against the paper's own code: speed, memory, and realism after the same time.
 
     python benchmarks/against_reference.py [--only speed|theirs|steps|ours|picture] [--sizes 64 128 256]
+        [--minutes 10 30]
 
 Makes `build/reference` with improved_diffusion_for_SMLM 0.3.0 and an MPI from PyPI the first time; its network,
 training loop and sampler run unchanged, with its own defaults (batch of 10 in training and in drawing, learning rate
@@ -12,9 +13,10 @@ the same network imported and drawn by our solver. All repeats are kept; the bes
 filaments, which was trained for an hour and three quarters more. Both are judged alike: of 256 pixels in quarters, for
 there are no more than 15 experimental patches of that size. The raw weights of the reference are imported, and drawn by
 our solver, for its own sampler would take hours; its averaged weights are left out: after 300 steps with 0.9999 they
-are still 0.97 of the untrained network. `steps` draws what `theirs` trained at 128 pixels with 4 to 64 steps of the
-solver; `picture` shows what all of them generated. One training each; what was judged is written at once and not done
-again.
+are still 0.97 of the untrained network. `steps` draws what `theirs` trained longest at 64 pixels, where it comes
+furthest, with 4 to 64 steps of the solver; `picture` shows what all of them generated. One training each; what was
+judged is written at once and not done again. `--only theirs --sizes 64 --minutes 120` goes on with a training for
+longer.
 Run `speed` with nothing beside it; the others are counted in steps: about three hours and a half on two cores.
 """
 
@@ -63,8 +65,8 @@ MINUTES = (10, 30)
 JUDGED = {64: 400, 128: 400, 256: 48}  # patches of each size
 JUDGED_SIZE = {64: 64, 128: 128, 256: 128}  # into which they are cut
 DRAWS = range(3)  # how often others are drawn of the experimental image, and classifiers
-STEPS, FEW = (4, 8, 12, 20, 32, 64), 64  # steps of the solver, and patches that are drawn with each
-STEPS_SIZE = 128
+STEPS, FEW = (4, 8, 12, 18, 20, 32, 64), 64  # steps of the solver, and patches that are drawn with each
+STEPS_SIZE = 64
 SHOWN = 1024  # pixels in a row of the picture, at most
 REFERENCE, SCRATCH, PRETRAINED, HALVES = "reference", "scratch", "pretrained", "two halves"
 TRAINED = "against_reference_trained"  # result that holds an entry for each training
@@ -181,7 +183,7 @@ def _run(python: Path | str, code: str, *arguments: object) -> dict[str, Any]:
     return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
-def speed(_: Sequence[int]) -> None:
+def speed(*_: Sequence[int]) -> None:
     """Time training steps and generated images of both, in a fresh process each, and of the imported network."""
     WORK.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"solver_steps": load_diffusion_model("microtubules").sampler.usual_steps}
@@ -204,12 +206,12 @@ def speed(_: Sequence[int]) -> None:
     save("against_reference_speed", result)
 
 
-def _steps(program: str, size: int) -> dict[int, int]:
+def _steps(program: str, size: int, minutes: Sequence[int]) -> dict[int, int]:
     """Return how many steps fit into each of the times, by what `speed` measured."""
     measured = json.loads((RESULTS / "against_reference_speed.json").read_text(encoding="utf-8"))
     batch = TrainConfig().batch if program == "ours" else 10
     seconds = measured[f"train_{size}"][program]["seconds"] * batch
-    return {minutes: round(60 * minutes / seconds) for minutes in MINUTES}
+    return {one: round(60 * one / seconds) for one in minutes}
 
 
 def _name(who: str, size: int, minutes: int) -> str:
@@ -281,37 +283,37 @@ def _saved(size: int) -> list[int]:
     return [int(path.stem[5:]) for path in _checkpoint(size, 0).parent.glob("model*.pt")]
 
 
-def _trained(size: int, minutes: int) -> tuple[DiffusionModel, int]:
-    """Return the network that the reference trained for so long, in the units of the image, and its steps."""
-    wanted = _steps(REFERENCE, size)[minutes]
+def _trained(size: int, wanted: int) -> tuple[DiffusionModel, int]:
+    """Return the network that was saved nearest to so many steps, in the units of the image, and after how many."""
     nearest = min(_saved(size), key=lambda count: abs(count - wanted))
     config = ImportConfig(image_size=size, intensity_range=(0.0, _top(microtubules()[1].pixels[0])))
     return import_checkpoint(_checkpoint(size, nearest), config), nearest
 
 
-def theirs(sizes: Sequence[int]) -> None:
+def theirs(sizes: Sequence[int], minutes: Sequence[int]) -> None:
     """Train the reference for the longest of the times, and judge its raw weights at each.
 
     A training that was cut goes on where it saved last.
     """
     for size in sizes:
-        data, steps = WORK / f"patches_{size}", _steps(REFERENCE, size)
+        data, steps = WORK / f"patches_{size}", _steps(REFERENCE, size, minutes)
         _write_patches(microtubules()[1].pixels[0], data, size)
         done, most = max(_saved(size), default=0), max(steps.values())
         if done < most:
-            told = [WORK, data, size, most - done, min(steps.values()), _checkpoint(size, done) if done else ""]
+            every = _steps(REFERENCE, size, MINUTES)[min(MINUTES)]
+            told = [WORK, data, size, most - done, every, _checkpoint(size, done) if done else ""]
             command = [str(part) for part in (reference_python(), "-W", "ignore", "-c", TRAIN, *told)]
             subprocess.run(command, check=True, env={**os.environ, "DIFFUSION_TRAINING_TEST": ""})
         _judge_halves(size)
-        for minutes in MINUTES:
-            if _name(REFERENCE, size, minutes) not in entries(TRAINED):
-                model, count = _trained(size, minutes)
-                _judge(model, REFERENCE, size, minutes, count)
+        for one in minutes:
+            if _name(REFERENCE, size, one) not in entries(TRAINED):
+                model, count = _trained(size, steps[one])
+                _judge(model, REFERENCE, size, one, count)
 
 
-def steps(_: Sequence[int]) -> None:
+def steps(*_: Sequence[int]) -> None:
     """Draw the same patches of the longest trained network with each number of steps, and judge them."""
-    model, count = _trained(STEPS_SIZE, max(MINUTES))
+    model, count = _trained(STEPS_SIZE, max(_saved(STEPS_SIZE)))
     train = microtubules()[1]
     real = grid_patches(list(train.pixels), STEPS_SIZE)
     best, found = None, {}
@@ -323,25 +325,25 @@ def steps(_: Sequence[int]) -> None:
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),
         }
         print(number, found[str(number)], flush=True)
-    save("against_reference_steps", {"patches": FEW, "steps": count, "curve": found})
+    save("against_reference_steps", {"size": STEPS_SIZE, "patches": FEW, "steps": count, "curve": found})
 
 
-def ours(sizes: Sequence[int]) -> None:
+def ours(sizes: Sequence[int], minutes: Sequence[int]) -> None:
     """Train our model for the same times, and judge it."""
     WORK.mkdir(parents=True, exist_ok=True)
     for size in sizes:
         _judge_halves(size)
-        asked = [(SCRATCH, minutes) for minutes in MINUTES]
-        for who, minutes in [*asked, (PRETRAINED, 10)] if size == 128 else asked:
-            if _name(who, size, minutes) in entries(TRAINED):
+        asked = [(SCRATCH, one) for one in minutes]
+        for who, one in [*asked, (PRETRAINED, min(MINUTES))] if size == 128 else asked:
+            if _name(who, size, one) in entries(TRAINED):
                 continue
-            config = TrainConfig(patch=size, steps=_steps("ours", size)[minutes], previews=0)
+            config = TrainConfig(patch=size, steps=_steps("ours", size, [one])[one], previews=0)
             begin = load_diffusion_model("simulated-filaments") if who == PRETRAINED else None
             model = run(train_steps([microtubules()[1]], config, start=begin))
-            _judge(model, who, size, minutes, model.facts["steps"])
+            _judge(model, who, size, one, model.facts["steps"])
 
 
-def picture(sizes: Sequence[int]) -> None:
+def picture(sizes: Sequence[int], minutes: Sequence[int]) -> None:
     """Show the first generated patches of all that was judged, beside those of the experiment, at one contrast."""
     from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
 
@@ -351,9 +353,9 @@ def picture(sizes: Sequence[int]) -> None:
         rows = {"experimental": apart(train, size, count, 0)}
         for who in (REFERENCE, SCRATCH, PRETRAINED):
             told = f"{who}, imported" if who == REFERENCE else f"ours, {who}"
-            for minutes in MINUTES:
-                if (path := _images(who, size, minutes)).exists():
-                    rows[f"{told}, {minutes} minutes"] = tifffile.imread(path)[:count].astype(np.float32)
+            for one in minutes:
+                if (path := _images(who, size, one)).exists():
+                    rows[f"{told}, {one} minutes"] = tifffile.imread(path)[:count].astype(np.float32)
         limits = contrast([rows["experimental"]])
         figure = new_figure(9, (9 / count + 0.3) * len(rows))
         for axes, (title, patches) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
@@ -365,7 +367,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("speed", "theirs", "steps", "ours", "picture"))
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, choices=SIZES)
+    parser.add_argument("--minutes", type=int, nargs="+", default=MINUTES)
     options = parser.parse_args()
     for stage in (speed, theirs, steps, ours, picture):
         if options.only in (None, stage.__name__):
-            stage(options.sizes)
+            stage(options.sizes, options.minutes)

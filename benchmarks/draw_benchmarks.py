@@ -63,7 +63,7 @@ def reference() -> str:
         table(("", "reference", "imported", "ours", "imported, times quicker", "ours, times quicker"), rows),
         _fairness(result),
     ]
-    return "\n".join([*parts, *_after_equal_time(), *_imported_steps()])
+    return "\n".join([*parts, *_after_equal_time(), *_imported_steps(), *_imported_exactly()])
 
 
 def _fairness(result: dict[str, Any]) -> str:
@@ -173,12 +173,39 @@ def _imported_steps() -> list[str]:
         for steps, one in sorted(result["curve"].items(), key=lambda item: int(item[0]))
     ]
     return [
-        f"\nThe network of the reference after {result['steps']} steps of training, {result['patches']} patches drawn "
-        f"by our solver from the same noise, and how far they are from those of 64 steps ({where(result)[:-1]}). "
-        "Trained so shortly, it makes noise with any number of steps (the picture above), so that realism says little "
-        "here, and the difference more:\n",
+        f"\nThe network of the reference after {result['steps']:,} steps of training on images of {result['size']} px, "
+        f"{result['patches']} patches drawn by our solver from the same noise, and how far they are from those of 64 "
+        f"steps ({where(result)[:-1]}). Trained so shortly, it makes much noise with any number of steps (the picture "
+        "above), so that realism says little here, and the difference more:\n",
         table(("steps of the solver", "realism", "difference"), rows),
     ]
+
+
+def _imported_exactly() -> list[str]:
+    """Say how far what imported checkpoints compute is from what the reference computes with them."""
+    result = loaded("reference_checkpoints")
+    if result is None:
+        return []
+    found = [one for networks in result["compared"].values() for one in networks]
+    sizes = sorted({one["size"] for one in found})
+    widths = sorted({one["width"] for one in found})
+    return [
+        "\nWhether imported checkpoints compute the same:\n",
+        "    python benchmarks/reference_checkpoints.py\n",
+        f"{where(result)} Networks of the versions {' and '.join(result['compared'])} of improved_diffusion_for_SMLM, "
+        f"for images of {_listed(sizes)} px, {_listed(widths)} channels wide, of one and two blocks, with and "
+        "without a learned variance, of random weights and saved by that code: the noise that they predict differs "
+        f"by at most {_of_std(found, 'noise')} of its standard deviation, and what they draw by DDIM in "
+        f"{result['evaluations']} evaluations by at most {_of_std(found, 'images')}, which is the rounding of float32.",
+    ]
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def _of_std(found: list[dict[str, Any]], key: str) -> str:
+    return f"{max(one[key] for one in found if key in one):.5f}"
 
 
 def _score(realism: dict[str, float]) -> str:
