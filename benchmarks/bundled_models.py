@@ -60,8 +60,11 @@ if TYPE_CHECKING:
 ATTRIBUTION = """
 The {structure} STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
 package), {part}. Please cite Chen et al., Nature Communications 14, 2854 (2023). It is one cell: nothing is
-claimed about others. The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
+claimed about others.{pixel_size}
+The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
 """
+# What is to be said where the data do not tell it.
+PIXEL_SIZE = {"mitochondria": " The pixel size is not stated with the data: about 20 nm is assumed."}
 BEGAN = (
     "That had taken 29 000 steps, an hour and three quarters on two cores; settings and curve are of the "
     "{minutes:.0f} minutes since.\n"
@@ -103,7 +106,7 @@ SIZE, LOOKED_UP = 128, 64  # of patches that are judged, and how many are looked
 
 def attribution(structure: str) -> str:
     """Return what a card must say of the data."""
-    return ATTRIBUTION.format(structure=structure, part=PARTS[structure])
+    return ATTRIBUTION.format(structure=structure, part=PARTS[structure], pixel_size=PIXEL_SIZE.get(structure, ""))
 
 
 def shipped(structure: str) -> Path:
