@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ATTRIBUTION = """
-The {structure} STORM image of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
+The STORM image of {structure} of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
 package), {part}. Please cite Chen et al., Nature Communications 14, 2854 (2023). It is one cell: nothing is
 claimed about others.{pixel_size}
 The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
