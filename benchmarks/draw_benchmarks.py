@@ -27,7 +27,8 @@ Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/re
 versions and the date it was measured on, and the commit, with a + where files of the clone had been changed. The two
 scripts that compare with another program make its environment themselves, from PyPI, and time both in one go on one
 machine; what was trained for long was trained in several goes. Speeds were measured with nothing beside them, once or a
-few times, as each script says: repeat it on your machine before you rely on a factor. {gpu}
+few times, as each script says: repeat it on your machine before you rely on a factor. {gpu} The experimental images are
+of SFSRM (github.com/crrayna/SFSRM, Chen et al. 2023, BSD-3-Clause).
 {aims}
 """
 
@@ -115,7 +116,21 @@ def aims() -> str:
         )
     ]  # fmt: skip
     header = ("aim, against the reference and CARE", "in bfloat16", "in float32, by the ratio below", "")
-    return "\nThe aims, on two cores:\n\n" + table(header, told)
+    return "\nThe aims, on two cores:\n\n" + table(header, told) + _enhancing_again(care["256"])
+
+
+def _enhancing_again(care: dict[str, float]) -> str:
+    """Say what enhancing is against CARE by the times that the other two scripts measured."""
+    limits, speed = loaded("limits"), loaded("speed")
+    if limits is None or speed is None:
+        return ""
+    one, once = limits["stages"]["256² enhanced to 1280²"]["bfloat16"], speed["enhancing, seconds for 256² to 1280²"]
+    seconds = (one["seconds"], once["value"])
+    return (
+        f"\n\nEnhancing took {care['ours']:.3f} s beside CARE, the best of three. By itself it took {seconds[0]:.3f} s "
+        f"(`limits.py`) and {seconds[1]:.3f} s (once, `speed.py`), which would be {care['care'] / seconds[0]:.1f} and "
+        f"{care['care'] / seconds[1]:.1f} times: it is about at its aim.\n"
+    )
 
 
 def _met(ratio: float, in_float32: float, aim: float) -> str:
