@@ -47,6 +47,27 @@ def test_an_enhanced_image_is_judged(field, tmp_path):
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
 
 
+def test_a_reference_of_a_part_of_the_field_is_found(field, tmp_path):
+    part = field.reference.crop(slice(40, 240), slice(20, 180))
+    width = replace(field.enhanced, pixels=np.full_like(field.enhanced.pixels, 10))
+    found = EnhancedField.where_both_show(field.enhanced, field.widefield, part, width)
+    assert (found.widefield.size, found.enhanced.size, found.uncertainty.size) == ((50, 40), (200, 160), (200, 160))
+    np.testing.assert_array_equal(found.enhanced.pixels, field.enhanced.pixels[:, 40:240, 20:180])
+    report = compare_images([], None, [], tmp_path, found)
+    assert report["enhanced"]["part"] == "Of w, rows 10 to 59 and columns 5 to 44 are judged, where r lies."
+    assert report["enhancement"]["enhanced"]["correlation"] > 0.95
+    assert report["enhanced"]["part"] in list(summary(report))
+    assert "enhanced.part" in report["meanings"]
+    whole = EnhancedField.where_both_show(field.enhanced, field.widefield, field.reference)
+    assert (whole.part, whole.reference) == ("", field.reference)
+    assert EnhancedField.where_both_show(field.enhanced, field.widefield).reference is None
+    with pytest.raises(ValueError, match="mend a pixel size"):
+        EnhancedField.where_both_show(field.enhanced, field.widefield, replace(part, pixel_size=30.0))
+    noise = replace(part, pixels=np.random.default_rng(0).random(part.pixels.shape, np.float32))
+    with pytest.raises(ValueError, match="r of 200 × 160 pixels was not found in w"):
+        EnhancedField.where_both_show(field.enhanced, field.widefield, noise)
+
+
 def test_images_that_lie_off_each_other_are_laid_on_each_other(field):
     off = replace(field.reference, pixels=np.stack([translated(plane, (-2, 1)) for plane in field.reference.pixels]))
     there, here = (judge_enhanced(replace(field, reference=image)) for image in (off, field.reference))

@@ -188,8 +188,13 @@ def test_training_on_registered_pairs(widefield):
     assert enhancer.facts["trained_on"] == "registered pairs"
     result = enhancer.enhance(widefield).pixels[0]
     assert np.corrcoef(result.ravel(), fine.pixels.ravel())[0, 1] > 0.9
-    with pytest.raises(ValueError, match="crop the two to the same field"):
-        run(train_enhancer_steps([], EnhancerConfig(upscale=3), MicroscopeConfig(), pairs=[(widefield, fine)]))
+    again = Enhancer.train(pairs=[(widefield, fine)], upscale=2, steps=2, batch=1, channels=8, patch=64, previews=0)
+    assert again.facts["trained_on"] == "registered pairs"
+    with pytest.raises(ValueError, match="crop both to the same field, or give another factor"):
+        Enhancer.train(pairs=[(widefield, fine)], upscale=3)
+    stack = Image(np.repeat(fine.pixels, 2, axis=0), 40.0, name="stack")
+    with pytest.raises(ValueError, match="has 1 planes and stack 2"):
+        Enhancer.train(pairs=[(widefield, stack)], upscale=2)
 
 
 def test_sources_in_different_units_can_be_mixed(storm):

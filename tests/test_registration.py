@@ -9,7 +9,7 @@ from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, registra
 from napari_smdiffusion.enhancer_training import _shared, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.progress import Note, run
-from napari_smdiffusion.registration import place_of, registration_shift, translated
+from napari_smdiffusion.registration import place_of, registration_shift, shared_field, translated
 
 FACTOR = 5
 
@@ -67,6 +67,29 @@ def test_the_place_of_a_smaller_field(pair):
     other = simulate("microtubules", size=320, pixel_size=20.0, seed=9).pixels[0]
     assert place_of(other[50:250, 100:300], camera, FACTOR) is None
     assert place_of(np.zeros((400, 400), np.float32), camera, FACTOR) is None
+
+
+def test_both_are_cut_to_the_field_that_they_share(pair):
+    camera, sharp = (Image(plane, size, name=n) for plane, size, n in zip(pair, (100, 20), ("w", "s"), strict=True))
+    fine, coarse, corner = shared_field(sharp.crop(slice(50, 253), slice(100, 304)), camera, FACTOR)
+    assert corner == (10, 20)
+    np.testing.assert_array_equal(fine.pixels, sharp.pixels[:, 50:250, 100:300])
+    np.testing.assert_array_equal(coarse.pixels, camera.pixels[:, 10:50, 20:60])
+    assert coarse.origin == fine.origin == (1000, 2000)
+    assert shared_field(sharp, camera, FACTOR) == (sharp, camera, (0, 0))
+    with pytest.raises(ValueError, match="s of 320 × 320 pixels was not found in w, whose field has 256 × 256 of them"):
+        shared_field(sharp, camera, 4)
+
+
+def test_training_on_pairs_finds_the_part_that_the_super_resolution_image_shows(pair):
+    camera, sharp = Image(pair[0], 100.0, name="camera"), Image(pair[1][50:250, 100:300], 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
+    events = []
+    enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(camera, sharp)]), events.append)
+    assert "storm lies in rows 10 to 49 and columns 20 to 59 of camera." in [
+        event.message for event in events if isinstance(event, Note)
+    ]
+    assert [one["shape"] for one in enhancer.facts["training_data"]] == [[1, 200, 200]]
 
 
 def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):

@@ -195,7 +195,7 @@ def _compare(commands: Any) -> None:
     parser.add_argument(
         "--reference",
         metavar="FILE.tif",
-        help="the super-resolution image of that field, pixel on pixel, if there is one",
+        help="the super-resolution image of that field, or of a part of it, if there is one",
     )
     parser.add_argument(
         "--uncertainty", metavar="FILE.tif", help="the uncertainty map of the enhanced image; needs --reference"
@@ -214,7 +214,10 @@ def _train_enhancer(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     parser.add_argument("--weights", nargs="+", type=float, metavar="W", help="how often each image is drawn from")
     parser.add_argument(
-        "--widefield", nargs="+", metavar="TIFF", help="registered widefield images, to train on real pairs"
+        "--widefield",
+        nargs="+",
+        metavar="TIFF",
+        help="the widefield image of the field of each super-resolution image, or of more, to train on real pairs",
     )
     parser.add_argument(
         "--fit",

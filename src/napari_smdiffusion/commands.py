@@ -213,7 +213,7 @@ def compare(options: Namespace) -> None:
     enhanced = None
     if options.enhanced is not None:
         others = (read_image(path) if path else None for path in (options.reference, options.uncertainty))
-        enhanced = EnhancedField(read_image(options.enhanced), read_image(options.widefield), *others)
+        enhanced = EnhancedField.where_both_show(read_image(options.enhanced), read_image(options.widefield), *others)
     training = read_images(options.training) if options.training else []
     out = _check_folder(options.out)
     report = _drained(lambda stop: compare_steps(experimental, generated, training, out, enhanced=enhanced, stop=stop))
@@ -344,12 +344,13 @@ def simulate(options: Namespace) -> None:
 
 def models(options: Namespace) -> None:
     """List the models."""
-    from .models import list_models, user_folder
+    from .models import KINDS, list_models, user_folder
 
     for entry in list_models():
         place = "bundled" if entry.bundled else str(entry.folder)
         print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
-    print(f"\nYour own, which the docks list too, lie in {user_folder()}: in the folder of their kind.")
+    places = " and ".join(str(user_folder() / kind) for kind in KINDS)
+    print(f"\nYour own, which the docks list too, lie in {places}.")
 
 
 def import_(options: Namespace) -> None:
@@ -370,7 +371,7 @@ def import_(options: Namespace) -> None:
     )
     listed_in = user_folder() / "diffusion"
     if out.absolute().parent != listed_in.absolute():
-        _say(f"To have it in the docks of napari too, move it to {listed_in}.")
+        _say(f"To have it in the docks of napari too, move it to {listed_in / out.name}.")
 
 
 COMMANDS: dict[str, Callable[[Namespace], None]] = {

@@ -28,7 +28,7 @@ from .model_folder import check_place
 from .models import bundled_folder, load_diffusion_model
 from .pictures import draw_overview
 from .progress import Note, Reporter, Steps, Stop, never, run, stop_on_interrupt
-from .registration import place_of
+from .registration import at_corner, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -248,14 +248,12 @@ def _registered(widefield: Image, sharp: Image, factor: int) -> tuple[Image, Ima
     The part of the widefield image that it covers, and the super-resolution image, each the first plane alone; the
     whole widefield image and None where it does not lie in it.
     """
-    rows, columns = (length // factor for length in sharp.size)
     corner = place_of(sharp.pixels[0], widefield.pixels[0], factor)
     if corner is None:
         return widefield, None
-    y, x = corner
     sharp, widefield = (replace(image, pixels=image.pixels[:1]) for image in (sharp, widefield))
-    sharp = sharp.crop(slice(0, rows * factor), slice(0, columns * factor))
-    return widefield.crop(slice(y, y + rows), slice(x, x + columns)), sharp
+    reference, part = at_corner(sharp, widefield, factor, corner)
+    return part, reference
 
 
 def _held_out_columns(work: DemoInput, reference: Image | None) -> slice:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from .images import ERROR_MAP
-from .registration import registration_shift, translated
+from .registration import registration_shift, shared_field, translated
 from .resolution import HALF, ONE_SEVENTH, SMALLEST, fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
 
@@ -26,7 +26,8 @@ _COMPARED = 200_000  # pixels at most for the rank correlation
 class EnhancedField:
     """An enhanced image, the widefield image it was made of, and a super-resolution image of the field if there is one.
 
-    `uncertainty` is the map that came with the enhanced image.
+    `uncertainty` is the map that came with the enhanced image, and `part` says in a sentence which part of a larger
+    field they are of (see `where_both_show`).
 
     Raises
     ------
@@ -39,10 +40,38 @@ class EnhancedField:
     widefield: Image
     reference: Image | None = None
     uncertainty: Image | None = None
+    part: str = ""
 
     def __post_init__(self) -> None:
         for image in (self.enhanced, self.reference, self.uncertainty):
             check_field(self.widefield, image, self.factor)
+
+    @classmethod
+    def where_both_show(
+        cls, enhanced: Image, widefield: Image, reference: Image | None = None, uncertainty: Image | None = None
+    ) -> EnhancedField:
+        """Return the field; where the reference shows a part of it, that part, which is looked for.
+
+        Raises
+        ------
+        ValueError
+            If the reference is larger than the field or was not found in it, and as `EnhancedField` does.
+        """
+        whole = cls(enhanced, widefield, None, uncertainty)
+        if reference is None:
+            return whole
+        _check_pixel_size(widefield, reference, whole.factor)
+        truth, camera, (y, x) = shared_field(reference, widefield, whole.factor)
+        if camera is widefield:
+            return replace(whole, reference=truth)
+        (rows, columns), f = camera.size, whole.factor
+        fine = slice(y * f, (y + rows) * f), slice(x * f, (x + columns) * f)
+        part = (
+            f"Of {widefield.name}, rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1} are judged, where "
+            f"{reference.name} lies."
+        )
+        width = None if uncertainty is None else uncertainty.crop(*fine)
+        return cls(enhanced.crop(*fine), camera, truth, width, part)
 
     @property
     def factor(self) -> int:
@@ -60,6 +89,11 @@ def check_field(widefield: Image, fine: Image | None, factor: int) -> None:
             f"{fine.name} has shape {fine.pixels.shape}, which is no whole number of times that of "
             f"{widefield.name}, {widefield.pixels.shape}: give images of the same field."
         )
+    _check_pixel_size(widefield, fine, factor)
+
+
+def _check_pixel_size(widefield: Image, fine: Image, factor: int) -> None:
+    """Raise a ValueError where the pixel sizes are known and do not differ by the factor."""
     one, other = fine.pixel_size, widefield.pixel_size
     if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
         raise ValueError(
@@ -73,15 +107,16 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
 
     Returns
     -------
-    `enhanced`: `resolution` and `resolution_widefield` in nm by decorrelation analysis, and of the first widefield
-    plane `frc_widefield`, in nm by splitting its counts, with `frc_widefield_warning`, a sentence where they are none;
-    or `resolution_left_out`, a sentence; `rse` and `rsp` (see `error_map`). With a reference also
-    `frc_half_with_reference` and `frc_with_reference`, the period in nm at which the Fourier ring correlation of both,
-    laid exactly on each other, falls below one half and below 1/7, None where it cannot be told; and of an uncertainty
-    map `uncertainty`: the share of pixels that is `stated` to lie within it, the `coverage`, which does,
-    `coverage_bright` and `coverage_structure`, the same where the enhanced image and where the reference is brighter
-    than on the average, and the `rank_correlation` of the map and the error; and `enhancement`, what `restored` says,
-    or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of resolutions.
+    `enhanced`: `part`, a sentence where a part of the field was judged; `resolution` and `resolution_widefield` in nm
+    by decorrelation analysis, and of the first widefield plane `frc_widefield`, in nm by splitting its counts, with
+    `frc_widefield_warning`, a sentence where they are none; or `resolution_left_out`, a sentence; `rse` and `rsp` (see
+    `error_map`). With a reference also `frc_half_with_reference` and `frc_with_reference`, the period in nm at which
+    the Fourier ring correlation of both, laid exactly on each other, falls below one half and below 1/7, None where it
+    cannot be told; and of an uncertainty map `uncertainty`: the share of pixels that is `stated` to lie within it, the
+    `coverage`, which does, `coverage_bright` and `coverage_structure`, the same where the enhanced image and where the
+    reference is brighter than on the average, and the `rank_correlation` of the map and the error; and `enhancement`,
+    what `restored` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of
+    resolutions.
     """
     return judged(field, error_maps(field))
 
@@ -101,7 +136,7 @@ def mapped_error(field: EnhancedField) -> Image:
 def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
     """Do what `judge_enhanced` does, with error maps that are made already."""
     image, widefield, pixel_size = field.enhanced, field.widefield, field.enhanced.pixel_size
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"part": field.part} if field.part else {}
     if pixel_size is None:
         said["resolution_left_out"] = "The enhanced image has no pixel size: a resolution is told in nm."
     else:

@@ -115,8 +115,9 @@ class Enhancer:
     @classmethod
     def train(
         cls,
-        images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
+        images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike] = (),
         *,
+        pairs: Sequence[tuple[Image, Image]] = (),
         weights: Sequence[float] | None = None,
         microscope: MicroscopeConfig | None = None,
         pixel_size: float | None = None,
@@ -124,8 +125,9 @@ class Enhancer:
     ) -> Enhancer:
         """Train on super-resolution images with a progress bar; Ctrl-C stops and keeps the enhancer.
 
-        `pixel_size`, in nm, replaces that of the images. `settings` are the fields of `EnhancerConfig`:
-        `Enhancer.train(fields, upscale=5, minutes=5)`. See `train_enhancer_steps` for the others.
+        `pairs` of (widefield, super-resolution) images of the same fields take the place of `images` and of the
+        simulated microscope. `pixel_size`, in nm, replaces that of `images`. `settings` are the fields of
+        `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`. See `train_enhancer_steps` for the others.
         """
         from .enhancer_training import train_enhancer_steps
 
@@ -136,6 +138,7 @@ class Enhancer:
                 EnhancerConfig(**settings),
                 microscope or MicroscopeConfig(),
                 weights=weights,
+                pairs=pairs,
                 stop=stop,
             )
             return run(steps, report)

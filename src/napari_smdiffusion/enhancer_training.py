@@ -17,7 +17,7 @@ from .images import Image, common_pixel_size
 from .model_folder import UNNAMED, check_place, claimed, save_at_last
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
 from .progress import Note, Steps, Stop, never
-from .registration import registration_shift
+from .registration import registration_shift, shared_field
 from .training import Budget, TrainingState, given_back, optimize_steps, training_facts
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def train_enhancer_steps(
     weights
         How often each of `images` is drawn from, relative to the others; by default in proportion to its pixels.
     pairs
-        Registered (widefield, super-resolution) images to train on instead of simulated ones; each
-        super-resolution image has exactly `upscale` times the pixels of its widefield image, corner on corner. What
-        they are off by, up to two widefield pixels, is found and mended.
+        (widefield, super-resolution) images to train on instead of simulated ones. The super-resolution image has
+        `upscale` times the pixels of its widefield image, corner on corner: what they are off by, up to two widefield
+        pixels, is found and mended. Or it shows a part of that field, which is looked for.
     out
         Folder to save the enhancer in when it is trained. None: only in memory.
     name
@@ -77,8 +77,8 @@ def train_enhancer_steps(
     ValueError
         For images that cannot be trained on.
     """
-    _check_pairs(pairs, config.upscale)
     given = [fine for _, fine in pairs] if pairs else list(images)
+    pairs = yield from _same_fields(pairs, config.upscale)
     pairs = yield from _registered(pairs, config.upscale)
     sources = [fine for _, fine in pairs] if pairs else given
     task, held = _task(sources, pairs, weights, config, microscope)
@@ -139,14 +139,23 @@ def _task(
     return simulation_task(sources, training, config, microscope, pixel_size or 1.0), held
 
 
-def _check_pairs(pairs: Sequence[tuple[Image, Image]], upscale: int) -> None:
+def _same_fields(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[list[tuple[Image, Image]]]:
+    """Cut each pair to the field that both show, where the super-resolution image shows a part of the other's."""
+    found = []
     for coarse, fine in pairs:
-        expected = (len(coarse), coarse.size[0] * upscale, coarse.size[1] * upscale)
-        if fine.pixels.shape != expected:
+        if len(coarse) != len(fine):
             raise ValueError(
-                f"{fine.name} has shape {fine.pixels.shape}, but {upscale} times {coarse.name} is {expected}: "
-                "crop the two to the same field, or choose another upscale."
+                f"{coarse.name} has {len(coarse)} planes and {fine.name} {len(fine)}: give as many of one as of the "
+                "other, of the same fields."
             )
+        truth, camera, (y, x) = shared_field(fine, coarse, upscale)
+        if camera is not coarse:
+            rows, columns = camera.size
+            yield Note(
+                f"{fine.name} lies in rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1} of {coarse.name}."
+            )
+        found.append((camera, truth))
+    return found
 
 
 def _registered(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[list[tuple[Image, Image]]]:

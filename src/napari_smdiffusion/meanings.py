@@ -118,6 +118,7 @@ MEANINGS: dict[str, str] = {
         "Finest detail in nm by decorrelation analysis (median over patches): generated patches should have that of "
         "the experimental ones; more nm means blurred, and fewer means noise that the experiment has not."
     ),
+    "enhanced.part": "Which part of the widefield image is judged: the one that the super-resolution image shows.",
     "enhanced.resolution": (
         "Finest detail of the enhanced image in nm, by decorrelation analysis of it alone: it says how sharp it looks, "
         "not whether what it shows is true. Good where it is not finer than frc_half_with_reference, and below the "

@@ -18,6 +18,8 @@ from .patches import averaged
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .images import Image
+
     Pixels = npt.NDArray[np.float32]
 
 _REGISTERED = 0.35  # correlation above which a super-resolution image is taken to lie in the widefield image
@@ -58,6 +60,52 @@ def place_of(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] |
     if fits[y, x] < max(_REGISTERED, 1.5 * float(elsewhere.max())):
         return None
     return y, x
+
+
+def shared_field(sharp: Image, widefield: Image, factor: int) -> tuple[Image, Image, tuple[int, int]]:
+    """Cut a super-resolution image and a widefield image of the same field or a larger one to what both show.
+
+    Parameters
+    ----------
+    sharp
+        (N, Y, X) super-resolution pixels.
+    widefield
+        (N, Y, X) widefield pixels, each `factor` super-resolution pixels wide. The first planes tell the place.
+    factor
+        Super-resolution pixels per widefield pixel.
+
+    Returns
+    -------
+    The super-resolution image and the widefield image of the field, and the widefield pixel (y, x) of its corner. Where
+    one has exactly `factor` times the pixels of the other they are taken to show one field, and stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If the super-resolution image is larger, or was not found in the widefield image.
+    """
+    if sharp.size == tuple(length * factor for length in widefield.size):
+        return sharp, widefield, (0, 0)
+    corner = place_of(sharp.pixels[0], widefield.pixels[0], factor)
+    if corner is None:
+        (height, width), (rows, columns) = sharp.size, widefield.size
+        raise ValueError(
+            f"{sharp.name} of {height} × {width} pixels was not found in {widefield.name}, whose field has "
+            f"{rows * factor} × {columns * factor} of them for a factor of {factor}: crop both to the same field, or "
+            "give another factor."
+        )
+    return *at_corner(sharp, widefield, factor, corner), corner
+
+
+def at_corner(sharp: Image, widefield: Image, factor: int, corner: tuple[int, int]) -> tuple[Image, Image]:
+    """Cut a super-resolution image and a widefield image to what both show, where the one's corner lies is known.
+
+    What is left of the super-resolution image is a whole number of widefield pixels, of which `corner` is the first.
+    """
+    rows, columns = (length // factor for length in sharp.size)
+    y, x = corner
+    fine = sharp.crop(slice(0, rows * factor), slice(0, columns * factor))
+    return fine, widefield.crop(slice(y, y + rows), slice(x, x + columns))
 
 
 def registration_shift(

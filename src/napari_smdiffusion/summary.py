@@ -77,6 +77,8 @@ def _of_filaments(filaments: Mapping[str, Any]) -> Iterator[str]:
 def _of_enhanced(report: Mapping[str, Any]) -> Iterator[str]:
     if "enhanced" in report:
         e = report["enhanced"]
+        if "part" in e:
+            yield e["part"]
         if e.get("resolution"):
             yield f"Resolution of the enhanced image: {e['resolution']:.0f} nm by decorrelation analysis of it alone."
         yield from _of_agreement(e)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
+from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import simulate
 from napari_smdiffusion.summary import summary
@@ -159,6 +160,21 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     exec(QGuiApplication.clipboard().text(), {})
     report = json.loads((tmp_path / "comparison" / "report.json").read_text())
     assert report["enhancement"]["enhanced"]["correlation"] == pytest.approx(1)
+
+
+def test_a_reference_of_a_part_of_the_field_is_looked_for(viewer, open_dock, click):
+    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+    place = {"units": ("nm", "nm")}
+    wide = viewer.add_image(gaussian_filter(truth, 4)[2::4, 2::4], name="wide", scale=(80, 80), **place)
+    sharp = viewer.add_image(truth, name="sharp", scale=(20, 20), metadata={"kind": "enhanced"}, **place)
+    part = viewer.add_image(truth[40:240, 20:180], name="part", scale=(20, 20), **place)
+    dock = open_dock("Compare images")
+    dock.enhanced.choose(sharp)
+    dock.widefield.choose(wide)
+    dock.reference.choose(part)
+    click(dock, dock.run_button)
+    assert "Of wide, rows 10 to 59 and columns 5 to 44 are judged, where part lies." in dock.sentences.text()
+    assert float(_rows(dock)["enhancement: enhanced: correlation"]) == pytest.approx(1)
 
 
 def test_both_layers_may_go_while_side_by_side(viewer, dock, pair, click):

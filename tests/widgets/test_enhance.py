@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
+from scipy.ndimage import gaussian_filter
 
-from napari_smdiffusion import load_enhancer
+from napari_smdiffusion import load_enhancer, simulate
 from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.widgets.enhanced_layers import original
 from napari_smdiffusion.widgets.remembered import remember
@@ -156,6 +157,38 @@ def test_what_was_trained_is_remembered_with_what_it_was_told(viewer, open_dock,
     assert again.training.simulated.currentText() == "microtubules"
     assert again.training.simulated_weight.value() == 3
     assert again.training.name.text() == "for my scope 2"
+
+
+def test_training_on_real_pairs(viewer, dock, click, coarse):
+    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+    place = {"units": ("nm", "nm")}
+    wide = viewer.add_image(gaussian_filter(truth, 4)[2::4, 2::4], name="wide", scale=(80, 80), **place)
+    part = viewer.add_image(truth[40:240, 20:180], name="part", scale=(20, 20), **place)
+    dock.model.choose("")
+    form = dock.training
+    form.sources.choose([part])
+    form.time.set_minutes(0.02)
+    form.factor.show_values({"upscale": 4})
+    form.advanced.show_values({"channels": 8, "patch": 80, "batch": 2})
+    form.name.setText("of pairs")
+    click(dock, form.pairs)
+    assert not any(widget.isEnabled() for widget in (form.fit, form.simulated, form.optics))
+    dock.layer_list.choose([wide, coarse])
+    click(dock, dock.run_button)
+    assert "1 and 2 are ticked: tick as many of one as of the other" in dock.status.text()
+    dock.layer_list.choose([wide])
+    click(dock, dock.run_button)
+    assert "part lies in rows 10 to 59 and columns 5 to 44 of wide." in dock.status.text()
+    assert load_enhancer("of pairs").facts["trained_on"] == "registered pairs"
+    assert viewer.layers[-1].name == "wide (enhanced ×4)"
+    dock.model.choose("")
+    click(dock, dock.copy_button)
+    code = QGuiApplication.clipboard().text()
+    assert "Enhancer.train(pairs=pairs, " in code
+    exec(code, {})
+    assert load_enhancer("of pairs 2").facts["trained_on"] == "registered pairs"
+    click(dock, form.pairs)
+    assert form.fit.isEnabled()
 
 
 def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, coarse):

@@ -79,7 +79,7 @@ class CompareDock(Dock):
         self.widefield = LayerBox(self.viewer, lambda layer: False, optional=True)
         self.widefield.setToolTip("the widefield image that it was made of")
         self.reference = LayerBox(self.viewer, lambda layer: False, optional=True)
-        self.reference.setToolTip("a super-resolution image of the same field, pixel on pixel, if there is one")
+        self.reference.setToolTip("a super-resolution image of the same field, or of a part of it, if there is one")
         self.uncertainty = LayerBox(self.viewer, lambda layer: False, optional=True)
         self.uncertainty.setToolTip("the uncertainty map that came with the enhanced image: does it hold what it says?")
         self.side_by_side = QPushButton("Show side by side")
@@ -141,7 +141,7 @@ class CompareDock(Dock):
             real, made = (images[:-1], images[-1]) if images else ([], None)
             seen = [source.read(stop) for source in training]
             sharp, coarse, *others = (None if source is None else source.read(stop) for source in field)
-            judged = EnhancedField(sharp, coarse, *others) if sharp and coarse else None
+            judged = EnhancedField.where_both_show(sharp, coarse, *others) if sharp and coarse else None
             return (yield from compare_steps(real, made, seen, out, enhanced=judged, stop=stop))
 
         return Task("comparing", steps)
@@ -157,7 +157,7 @@ class CompareDock(Dock):
             f"{images_code('pair', compared) if compared else 'pair = [None]'}\n"
             f"{images_code('training', training) if training else 'training = []'}\n"
             f"{images_code('field', field) if field else 'field = []'}\n"
-            "enhanced = EnhancedField(*field) if field else None\n"
+            "enhanced = EnhancedField.where_both_show(*field) if field else None\n"
             'report = compare_images(pair[:-1], pair[-1], training, Path("comparison"), enhanced)\n'
         )
 

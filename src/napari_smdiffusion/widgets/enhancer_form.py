@@ -51,12 +51,20 @@ class TrainingForm(QWidget):
         self.name = QLineEdit(free_name("my enhancer", "enhancer"))
         self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
-        self.time = TimeChoice(_MINUTES, 5.0)
+        self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
         self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
         self.fit = QCheckBox("fit the microscope to the widefield image")
         self.fit.setToolTip(
-            "find blur, haze and noise of the first widefield layer ticked above, instead of many kinds"
+            "find blur, haze and noise of the first widefield layer ticked below, instead of many kinds: helps where "
+            "the super-resolution images are experimental, not where they are generated or simulated"
         )
+        self.pairs = QCheckBox("the widefield layers below show the same fields")
+        self.pairs.setToolTip(
+            "learn from real pairs, which is better than from a simulated microscope where there are any: each "
+            "widefield layer ticked below shows the field of one super-resolution layer, or more; both lists in the "
+            "same order"
+        )
+        self.pairs.toggled.connect(self._show_what_counts)
         self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
         rows = QWidget()
         form = QFormLayout(rows)
@@ -65,18 +73,19 @@ class TrainingForm(QWidget):
         form.addRow("simulated", self.simulated)
         form.addRow("its weight", self.simulated_weight)
         form.addRow("name", self.name)
+        self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addWidget(heading("Super-resolution images to learn from"))
-        for widget in (self.sources, rows, self.factor, self.time, self.fit):
+        for widget in (self.sources, self.pairs, rows, self.factor, self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
 
     def steps_maker(self, widefield: Sequence[LayerSource]) -> Any:
         """Check the form and return what makes the steps of the training; `widefield` is what will be enhanced."""
-        layers = self.sources.layers()
-        structure = self.simulated.currentText()
+        layers, structure = self.sources.layers(), self._structure()
+        paired = self._paired(layers, widefield)
         if not layers and structure == "none":
             raise ValueError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
         sources = [layer_source(layer) for layer in layers]
@@ -101,17 +110,39 @@ class TrainingForm(QWidget):
                 found = fit_microscope(example.read(stop), images, optics, config.upscale)
                 yield Note(found.sentence)
                 microscope = found.config(optics)
+            cameras = [source.read(stop) for source in paired]
+            pairs = list(zip(cameras, images, strict=True)) if cameras else []
             return (
                 yield from train_enhancer_steps(
-                    images, config, microscope, weights=weights, out=out, name=name, stop=stop
+                    images, config, microscope, weights=weights, pairs=pairs, out=out, name=name, stop=stop
                 )
             )
 
         return steps
 
+    def _structure(self) -> str:
+        """Return the simulated structure to learn from as well, or "none"."""
+        return "none" if self.pairs.isChecked() else self.simulated.currentText()
+
+    def _paired(self, layers: Sequence[ImageLayer], widefield: Sequence[_Widefield]) -> list[_Widefield]:
+        """Return the widefield image of each layer; none where the microscope is simulated."""
+        if not self.pairs.isChecked():
+            return []
+        if len(layers) != len(widefield) or not layers:
+            raise ValueError(
+                f"Real pairs need a widefield layer for each super-resolution layer, and {len(layers)} and "
+                f"{len(widefield)} are ticked: tick as many of one as of the other."
+            )
+        return list(widefield)
+
+    def _show_what_counts(self) -> None:
+        """Grey out what is of a simulated microscope where pairs are learned from."""
+        for widget in self._simulation:
+            widget.setEnabled(not self.pairs.isChecked())
+
     def _example(self, widefield: Sequence[_Widefield]) -> _Widefield | None:
         """Return what the microscope is fitted to, or None."""
-        if not self.fit.isChecked():
+        if not self.fit.isChecked() or self.pairs.isChecked():
             return None
         if not widefield:
             raise ValueError("Tick the widefield layer that the microscope is to be fitted to.")
@@ -119,7 +150,8 @@ class TrainingForm(QWidget):
 
     def code(self, widefield: Sequence[ImageLayer]) -> str:
         """Return the same training as Python; `widefield` is what will be enhanced."""
-        layers, structure = self.sources.layers(), self.simulated.currentText()
+        layers, structure = self.sources.layers(), self._structure()
+        paired = self._paired(layers, widefield)
         settings = {"minutes": self.time.minutes(), **self.factor.values(), **self.advanced.changes()}
         weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
         simulated = (
@@ -141,14 +173,18 @@ class TrainingForm(QWidget):
                 "microscope = found.config(microscope)\n"
             )
         )
+        pairs = (
+            f"{images_code('widefield', paired)}pairs = list(zip(widefield, sources, strict=True))\n" if paired else ""
+        )
+        learned = f"{'pairs=pairs' if paired else 'sources'}, weights={weights}, microscope=microscope"
         return (
             "from napari_smdiffusion import Enhancer, MicroscopeConfig\n"
             "from napari_smdiffusion.models import user_folder\n"
             f"{images_code('sources', layers) if layers else 'sources = []'}\n"
             f"{simulated}"
             f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"
-            f"{fitted}"
-            f"enhancer = Enhancer.train(sources, weights={weights}, microscope=microscope, {settings_code(settings)})\n"
+            f"{fitted}{pairs}"
+            f"enhancer = Enhancer.train({learned}, {settings_code(settings)})\n"
             f'enhancer.save(user_folder() / "enhancer" / {checked_name(self.name.text())!r})\n'
         )
 
@@ -160,6 +196,7 @@ class TrainingForm(QWidget):
             **self.advanced.values(),
             "optics": self.optics.values(),
             "fit": self.fit.isChecked(),
+            "pairs": self.pairs.isChecked(),
             "simulated": self.simulated.currentText(),
             "simulated_weight": self.simulated_weight.value(),
             "name": self.name.text(),
@@ -170,6 +207,7 @@ class TrainingForm(QWidget):
         if isinstance(values.get("minutes"), (int, float)):
             self.time.set_minutes(float(values["minutes"]))
         self.fit.setChecked(bool(values.get("fit")))
+        self.pairs.setChecked(bool(values.get("pairs")))
         self.simulated.setCurrentIndex(max(0, self.simulated.findText(str(values.get("simulated")))))
         if isinstance(values.get("simulated_weight"), (int, float)):
             self.simulated_weight.setValue(float(values["simulated_weight"]))
