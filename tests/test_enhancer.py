@@ -217,6 +217,8 @@ def test_weights_mix_sources(storm):
     assert enhancer.facts["weights"] == [3, 1]
     with pytest.raises(ValueError, match="one number of at least 0 for each of 2"):
         Enhancer.train([storm, other], weights=[1], upscale=4, steps=1)
+    with pytest.raises(ValueError, match="All images have the weight 0: give at least one of them more"):
+        Enhancer.train([storm, other], weights=[0, 0], upscale=4, steps=1)
 
 
 def test_images_without_a_pixel_size_are_refused(storm):

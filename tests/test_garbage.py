@@ -3,10 +3,12 @@
 import gc
 import subprocess
 import sys
+import threading
 import weakref
 
 import pytest
 
+from napari_smdiffusion.compute import release_memory
 from napari_smdiffusion.garbage import FROZEN, PAUSED, WhileHeld, collect
 
 
@@ -95,6 +97,17 @@ def test_a_threshold_of_zero_collects_nothing(thresholds):
     kept = [[] for _ in range(2000)]
     collect()
     assert one() is not None, len(kept)
+
+
+def test_memory_is_released_without_collecting_beside_the_main_thread():
+    with PAUSED:
+        one = weakref.ref(Cycle())
+        thread = threading.Thread(target=release_memory)
+        thread.start()
+        thread.join()
+        assert one() is not None
+        release_memory()
+        assert one() is None
 
 
 def test_a_command_collects_garbage_again_when_all_is_loaded(tmp_path):

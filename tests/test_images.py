@@ -9,7 +9,7 @@ import tifffile
 
 from napari_smdiffusion import Image, read_image, read_images, write_image
 from napari_smdiffusion.files import check_space, new_tiff
-from napari_smdiffusion.images import Scaling, common_pixel_size
+from napari_smdiffusion.images import RESULT_KINDS, Scaling, common_pixel_size
 
 PLANE = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 130
 
@@ -81,6 +81,67 @@ def test_planes_that_were_written_one_by_one_are_a_stack(tmp_path, ome):
         tiff.write(PLANE)
         tiff.write(PLANE[:16], subfiletype=1)  # a preview of it
     assert read_image(path).pixels.shape == (1, *PLANE.shape)
+
+
+def test_a_file_of_a_set_gives_its_own_planes(tmp_path):
+    """An OME-TIFF in two files: a folder of them holds each plane once, and one alone has no black ones."""
+    names, planes = ("a.ome.tif", "b.ome.tif"), [PLANE + k for k in range(4)]
+    data = "".join(
+        f'<TiffData FirstT="{2 * k}" IFD="0" PlaneCount="2"><UUID FileName="{name}">urn:uuid:{k}</UUID></TiffData>'
+        for k, name in enumerate(names)
+    )
+    for k, name in enumerate(names):
+        xml = (
+            f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:{k}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYTZC" Type="uint16" '
+            f'SizeX="20" SizeY="24" SizeZ="1" SizeC="1" SizeT="4" PhysicalSizeX="0.02" PhysicalSizeY="0.02">'
+            f"{data}</Pixels></Image></OME>"
+        )
+        tifffile.imwrite(
+            tmp_path / name,
+            np.stack(planes[2 * k : 2 * k + 2]),
+            description=xml,
+            metadata=None,
+            photometric="minisblack",
+        )
+    images = read_images([tmp_path])
+    np.testing.assert_array_equal(np.concatenate([image.pixels for image in images]), planes)
+    assert images[0].pixel_size == 20
+    (tmp_path / "a.ome.tif").unlink()
+    np.testing.assert_array_equal(read_image(tmp_path / "b.ome.tif").pixels, planes[2:])
+
+
+def test_any_name_may_stand_in_a_file(tmp_path):
+    facts = {"kind": "enhanced", "of": "cell_t=3.tif", "é": 'a="b"'}
+    write_image(tmp_path / "a.tif", Image(PLANE, 20.0, provenance=facts))
+    assert read_image(tmp_path / "a.tif").provenance == facts
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        lines = tiff.pages[0].description.splitlines()
+    assert all(line.count("=") == 1 for line in lines)
+
+
+def test_results_in_a_folder_are_left_out_where_they_are_not_asked_for(tmp_path):
+    for name, kind in (("a", "experimental"), ("b", "synthetic"), ("c", "error map"), ("d", "simulated")):
+        write_image(tmp_path / f"{name}.tif", Image(PLANE, 20.0, provenance={"kind": kind}))
+    read = read_images([tmp_path, tmp_path / "b.tif"], left_out=("synthetic", *RESULT_KINDS))
+    assert [Path(image.name).stem for image in read] == ["a", "d", "b"]
+
+
+def test_a_result_is_kept_beside_a_file_that_cannot_be_replaced(tmp_path, monkeypatch):
+    target, replace = tmp_path / "a.tif", Path.replace
+
+    def refused(self, other):
+        if Path(other) == target:
+            raise PermissionError(13, "in use")
+        return replace(self, other)
+
+    write_image(target, Image(PLANE))
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(OSError, match=r"cannot be replaced \(in use\): close what has it open. The result is kept in"):
+        write_image(target, Image(PLANE + 1))
+    (kept,) = (path for path in tmp_path.iterdir() if path != target)
+    np.testing.assert_array_equal(read_image(kept).pixels[0], PLANE + 1)
+    np.testing.assert_array_equal(read_image(target).pixels[0], PLANE)
 
 
 def test_numbers_of_numpy_are_written_too(tmp_path):

@@ -48,6 +48,14 @@ def test_picasso(tmp_path):
     table = read_table(tmp_path / "a.hdf5")
     np.testing.assert_allclose(table.x, [1300, 3900])
     np.testing.assert_allclose(table.precision, [13, 26], rtol=1e-6)
+    locs["x"][0] = np.nan
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["locs"] = locs
+    np.testing.assert_allclose(read_table(tmp_path / "a.hdf5").x, [3900])
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file.create_group("locs")
+    with pytest.raises(ValueError, match="is not a Picasso localization file"):
+        read_table(tmp_path / "a.hdf5")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +79,15 @@ def test_every_molecule_is_rendered_once_at_its_place(tmp_path):
     y, x = np.unravel_index(image.pixels[0].argmax(), image.size)
     # The sharpest molecule is the brightest: the first row, at the left border and 500 nm below the upper one.
     assert (y, x) == (2 + 25, 2)
+
+
+def test_a_rendered_image_lies_where_its_molecules_do(tmp_path):
+    image = read_image(_csv(tmp_path / "a.csv", "xnm,ynm,locprecnm"), pixel_size=20.0)
+    table = read_table(tmp_path / "a.csv")
+    y, x = np.unravel_index(image.pixels[0].argmax(), image.size)
+    sharpest = table.precision.argmin()
+    place = [corner + (pixel + 0.5) * 20 for corner, pixel in zip(image.origin, (y, x), strict=True)]
+    np.testing.assert_allclose(place, (table.y[sharpest], table.x[sharpest]), atol=10)
 
 
 def test_less_precise_molecules_are_wider():

@@ -76,6 +76,14 @@ def test_minutes_become_steps_and_end_the_run_in_time():
     assert state.step > 50
 
 
+def test_a_clock_that_stands_still_between_steps_is_no_obstacle(monkeypatch):
+    ticks = iter([0.0, 1.0, 1.0, 1.0, 2.0])
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(ticks))
+    clock = training._BudgetClock(5 / 60)
+    assert [clock.total(done) for done in (1, 2, 3)] == [None, None, None]
+    assert clock.total(4) == 4 + 9  # three steps in the second between
+
+
 def test_a_run_that_was_cut_continues_bit_for_bit():
     whole = _state()
     run(optimize_steps(whole, Line(), Budget(1, 90), device=CPU))

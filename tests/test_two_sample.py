@@ -78,6 +78,8 @@ def test_it_repeats_itself_and_leaves_the_random_generator_alone(kinds):
     one, two = (two_sample_test(*kinds, epochs=1, seed=3) for _ in range(2))
     assert one == two
     assert torch.equal(before, torch.get_rng_state())
+    # Trainings in other threads may draw from it meanwhile.
+    assert two_sample_test(*kinds, epochs=1, seed=3, stop=lambda: bool(torch.rand(1) > 2)) == one
 
 
 def test_large_patches_are_averaged():

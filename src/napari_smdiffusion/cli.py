@@ -118,7 +118,7 @@ def _plain(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-_IMAGES = "TIFF files, folders of them, or localization tables"
+_IMAGES = "TIFF files, folders of them (results of this program in them are left out), or localization tables"
 _MODEL = "a model folder, or the name of a bundled or saved model"
 
 

@@ -23,7 +23,7 @@ from .files import (
     written_whole,
 )
 from .garbage import PAUSED
-from .images import RESULT_KINDS
+from .images import RESULT_KINDS, SIMULATED, SYNTHETIC
 from .model_folder import check_place
 from .progress import Reporter, Steps, run, stop_on_interrupt
 from .summary import summary
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .images import Image, Pixels
     from .progress import Stop
 
+# What nobody measured, and no folder of measured images is asked for.
+_MADE = (SYNTHETIC, *RESULT_KINDS)
 _Config = TypeVar("_Config")
 _Result = TypeVar("_Result")
 
@@ -80,6 +82,13 @@ def _check_folder(path: str | Path) -> Path:
 
 def _check_writable(path: Path) -> None:
     """Raise an OSError if a file cannot be written; try it, rather than guess from permissions."""
+    if path.is_file():
+        try:
+            path.open("r+b").close()
+        except OSError as error:
+            raise OSError(
+                f"{path} cannot be replaced ({error.strerror}): close what has it open, or name another file."
+            ) from error
     existed = [parent for parent in path.parents if parent.exists()]
     try:
         with written_whole(path):
@@ -125,9 +134,9 @@ def _demo_input(options: Namespace) -> Any:
         factor = round((widefield.pixel_size or 0) / (images.pixel_size or 1))
         if options.upscale not in (None, factor):
             raise ValueError(f"--upscale must be {factor} for the bundled sample: leave it out, or give --images.")
-        simulated = dataclasses.replace(images, provenance={"kind": "simulated"})
+        simulated = dataclasses.replace(images, provenance={"kind": SIMULATED})
         return DemoInput([simulated], widefield, factor, simulated_reference())
-    images_read = read_images(options.images, options.pixel_size)
+    images_read = read_images(options.images, options.pixel_size, _MADE)
     widefield_read = read_image(options.widefield) if options.widefield else None
     return DemoInput(images_read, widefield_read, _factor(options, images_read[0], widefield_read))
 
@@ -160,7 +169,7 @@ def _open_in_napari(out: Path) -> None:
 def train(options: Namespace) -> None:
     """Train a diffusion model."""
     config = _config(TrainConfig, options, previews=0)
-    images = read_images(options.images, options.pixel_size)
+    images = read_images(options.images, options.pixel_size, _MADE)
     with PAUSED:
         from .diffusion_training import train_steps
         from .models import default_start, load_diffusion_model
@@ -208,13 +217,13 @@ def compare(options: Namespace) -> None:
         raise ValueError("--uncertainty is judged by the super-resolution image of the field: name --reference too.")
     if options.generated is None and options.enhanced is None:
         raise ValueError("Name experimental images and --generated ones, or --enhanced and --widefield.")
-    experimental = read_images(options.experimental) if options.experimental else []
+    experimental = read_images(options.experimental, left_out=_MADE) if options.experimental else []
     generated = None if options.generated is None else read_image(options.generated)
     enhanced = None
     if options.enhanced is not None:
         others = (read_image(path) if path else None for path in (options.reference, options.uncertainty))
         enhanced = EnhancedField.where_both_show(read_image(options.enhanced), read_image(options.widefield), *others)
-    training = read_images(options.training) if options.training else []
+    training = read_images(options.training, left_out=_MADE) if options.training else []
     out = _check_folder(options.out)
     report = _drained(lambda stop: compare_steps(experimental, generated, training, out, enhanced=enhanced, stop=stop))
     for line in summary(report):
@@ -226,7 +235,7 @@ def train_enhancer(options: Namespace) -> None:
     """Train an enhancer."""
     config = _config(EnhancerConfig, options, previews=0)
     microscope = _config(MicroscopeConfig, options)
-    images = read_images(options.images, options.pixel_size)
+    images = read_images(options.images, options.pixel_size, RESULT_KINDS)
     coarse = [] if options.widefield is None else [read_image(path) for path in options.widefield]
     if coarse and len(coarse) != len(images):
         raise ValueError(f"--widefield names {len(coarse)} images for {len(images)} super-resolution images.")

@@ -78,8 +78,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory() -> None:
-    """Give back memory that torch holds but does not use."""
-    gc.collect()
+    """Give back memory that torch holds but does not use.
+
+    Garbage is collected on the main thread alone: there may be some of Qt's, which must not be deleted elsewhere.
+    """
+    if threading.current_thread() is threading.main_thread():
+        gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():

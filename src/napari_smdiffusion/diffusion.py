@@ -15,7 +15,7 @@ from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import start_noise, to_numpy
 from .from_diffusers import UNet2DModel
-from .images import Image, Scaling, as_images, room_for
+from .images import SYNTHETIC, Image, Scaling, as_images, room_for
 from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .progress import (
     Countdown,
@@ -225,6 +225,9 @@ def generate_steps(
                     raise
                 if len(indices) == 1:
                     raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
+                images = None
+            # Here the error is gone, and with it what it held of the memory.
+            if images is None:
                 together = max(1, together // 2)
                 release_memory()
                 yield Note(f"Memory ran out: going on with {together} images at a time.")
@@ -275,7 +278,7 @@ def _generate_batch(
 def provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:
     """Return what generated images say of themselves."""
     return {
-        "kind": "synthetic",
+        "kind": SYNTHETIC,
         "made_by": f"napari-smdiffusion {__version__}",
         "model": model.name,
         "training_data": model.facts.get("training_data", []),

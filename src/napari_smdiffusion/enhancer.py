@@ -368,8 +368,9 @@ def _enhance_planes(
     countdown, done, total = Countdown(0, len(todo)), 0, len(todo)
     while todo:
         n, tile = todo[0]
+        views: list[Pixels] = []
+        ran_out = False
         try:
-            views: list[Pixels] = []
             for k in SYMMETRIES if spread is not None else (0,):
                 if stop():
                     raise InterruptedError("Stopped: the image is not enhanced.")
@@ -379,6 +380,9 @@ def _enhance_planes(
                 raise
             if side <= ALIGN * 4:
                 raise MemoryError("Memory ran out with the smallest tile: close other programs.") from error
+            ran_out = True
+        # Here the error is gone, and with it what it held of the memory.
+        if ran_out:
             side = side // 2 // ALIGN * ALIGN
             release_memory()
             yield Note(f"Memory ran out: going on with tiles of {side} pixels.")

@@ -11,6 +11,7 @@ import torch
 
 from .compute import autocast, generator
 from .enhancer import BRIGHT, DARK, Levels, Pixels, widefield_levels
+from .images import SIMULATED, SYNTHETIC
 from .microscope import Optics, draw_optics, mean_widefield, photographed
 from .patches import draw_patches, symmetry
 from .training import Batch
@@ -117,8 +118,10 @@ def plane_chances(images: Sequence[Image], weights: Sequence[float] | None) -> l
     """Return how often each plane is drawn from."""
     if weights is None:
         return [float(plane.size) for image in images for plane in image.pixels]
-    if len(weights) != len(images) or min(weights) < 0 or not sum(weights) > 0:
+    if len(weights) != len(images) or min(weights) < 0:
         raise ValueError(f"weights {list(weights)} must be one number of at least 0 for each of {len(images)} images.")
+    if not sum(weights) > 0:
+        raise ValueError("All images have the weight 0: give at least one of them more.")
     return [w / len(image) for image, w in zip(images, weights, strict=True) for _ in range(len(image))]
 
 
@@ -135,7 +138,7 @@ def kept_apart(
     first = 0
     for image in images:
         count = len(image)
-        unrelated = image.provenance.get("kind") in ("synthetic", "simulated")
+        unrelated = image.provenance.get("kind") in (SYNTHETIC, SIMULATED)
         whole = slice(0, image.size[0]), slice(0, image.size[1])
         many = unrelated and count >= _MANY
         rest, band = (whole, None) if many else _band(image.size, config)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .images import Image, Pixels, common_pixel_size
-from .localizations import TABLE_SUFFIXES, read_table, render
+from .localizations import TABLE_SUFFIXES, read_table, render, rendered_corner
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -54,7 +54,8 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
         raise ValueError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
     if path.suffix.lower() in TABLE_SUFFIXES:
         step = pixel_size or 20.0
-        return Image(render(read_table(path), step), step, name=path.name)
+        table = read_table(path)
+        return Image(render(table, step), step, rendered_corner(table, step), path.name)
     return _read_tiff(path, pixel_size)
 
 
@@ -73,7 +74,11 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
                     f"{path} holds images of different sizes or kinds, {1 + len(others)} in all: save each as a file "
                     "of its own."
                 )
-            pixels = np.stack([one.asarray() for one in (first, *others)]) if others else first.asarray()
+            if any(one.is_multifile or None in one.pages for one in (first, *others)):
+                # A file of a set gives its own planes: the others come with theirs, or are not there.
+                pixels = np.stack([page.asarray() for page in tiff.pages])
+            else:
+                pixels = np.stack([one.asarray() for one in (first, *others)]) if others else first.asarray()
             facts = _read_facts(tiff)
             size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
     except _UnsuitableError:
@@ -178,8 +183,12 @@ def _tiff_pixel_side(tiff: Any, axis: str) -> float | None:
     return 1e7 * denominator / numerator if centimetres else None
 
 
-def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None) -> list[Image]:
+def read_images(
+    paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None, left_out: Container[str] = ()
+) -> list[Image]:
     """Read files and all TIFF files and localization tables of folders, in the order given, then by name.
+
+    Files of folders whose kind of provenance is among `left_out` are not read: results of an earlier run.
 
     Raises
     ------
@@ -188,7 +197,7 @@ def read_images(paths: Iterable[str | os.PathLike[str]], pixel_size: float | Non
     ValueError
         If no path was given, a file cannot be read, or two images have different pixel sizes.
     """
-    images = [read_image(path, pixel_size) for path in image_files(paths)]
+    images = [read_image(path, pixel_size) for path in image_files(paths, left_out=left_out)]
     common_pixel_size(images)
     return images
 
@@ -235,9 +244,21 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise OSError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
     try:
         yield temporary
-        temporary.replace(path)
+        _put(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Give a whole file its name; where that is not to be had (Windows, while a program has it open) another one."""
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        kept = path.with_name(f"{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+        temporary.replace(kept)
+        raise OSError(
+            f"{path} cannot be replaced ({error.strerror}): close what has it open. The result is kept in {kept}."
+        ) from error
 
 
 @contextmanager
@@ -255,7 +276,8 @@ def new_tiff(
     import tifffile
 
     facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
-    text = json.dumps(facts)
+    # Older tifffile reads no line of ImageJ's description that has a second "=".
+    text = json.dumps(facts).replace("=", "\\u003d")
     options: dict[str, Any]
     if 4 * math.prod(shape) > 3.9e9:  # ImageJ's own form ends at 4 GB
         options = {"bigtiff": True, "description": text, "metadata": None}

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.float32]
 
-# Kinds of provenance of what is made of a widefield image.
+# Kinds of provenance: of what a diffusion model generated, of simulated structures, and of what is made of a widefield
+# image.
+SYNTHETIC, SIMULATED = "synthetic", "simulated"
 ENHANCED, UNCERTAINTY, ERROR_MAP = RESULT_KINDS = ("enhanced", "uncertainty of an enhanced image", "error map")
 _SMALLEST = 16  # px; below this there is nothing to learn from and nothing to enhance
 

@@ -29,6 +29,7 @@ _HEADERS: dict[str, tuple[str, str, str | None]] = {
     "SMAP": ("xnm", "ynm", "locprecnm"),
     "DECODE": ("x", "y", "x_sig"),
 }
+_MARGIN = 2  # pixels around the outermost molecules
 _MOST_PIXELS = 2**28  # a table in the wrong unit asks for absurd images
 
 
@@ -88,6 +89,13 @@ def _localizations(table: pd.DataFrame, names: tuple[str, str, str | None], unit
 
     x, y = (column(name) for name in names[:2])
     precision = np.full(len(x), np.nan) if names[2] is None or names[2] not in table else column(names[2])
+    return _known(x, y, precision, path)
+
+
+def _known(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], precision: npt.NDArray[np.float64], path: Path
+) -> Localizations:
+    """Return those whose place is a number."""
     known = np.isfinite(x) & np.isfinite(y)
     if not known.any():
         raise ValueError(f"{path} holds no localization: export it again with at least one.")
@@ -103,7 +111,7 @@ def _read_picasso(path: Path) -> Localizations:
     try:
         with h5py.File(path) as file:
             locs: Any = file["locs"][:]
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a Picasso localization file ({error}).") from error
     missing = {"x", "y"} - set(locs.dtype.names or ())
     if missing or len(locs) == 0:
@@ -111,7 +119,7 @@ def _read_picasso(path: Path) -> Localizations:
     step = _picasso_pixel_size(path)
     x, y = (locs[name].astype(np.float64) * step for name in ("x", "y"))
     precise = locs["lpx"].astype(np.float64) * step if "lpx" in locs.dtype.names else np.full(len(x), np.nan)
-    return Localizations(x, y, precise)
+    return _known(x, y, precise, path)
 
 
 def _picasso_pixel_size(path: Path) -> float:
@@ -143,7 +151,8 @@ def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> 
 
     Returns
     -------
-    (Y, X) float32, molecules per pixel; a margin of two pixels is left around the outermost ones.
+    (Y, X) float32, molecules per pixel; a margin of two pixels is left around the outermost ones, and
+    `rendered_corner` tells where its corner lies.
 
     Raises
     ------
@@ -151,7 +160,7 @@ def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> 
         If the image would have more than 2**28 pixels.
     """
     x, y = localizations.x - localizations.x.min(), localizations.y - localizations.y.min()
-    shape = (int(y.max() / pixel_size) + 5, int(x.max() / pixel_size) + 5)
+    shape = (int(y.max() / pixel_size) + 2 * _MARGIN + 1, int(x.max() / pixel_size) + 2 * _MARGIN + 1)
     if shape[0] * shape[1] > _MOST_PIXELS:
         raise ValueError(
             f"Rendered at {pixel_size:g} nm the localizations fill {shape[0]} × {shape[1]} pixels: "
@@ -163,7 +172,13 @@ def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> 
     order = np.array_split(np.argsort(blur), min(levels, len(blur)))
     image = np.zeros(shape, np.float32)
     for part in order:
-        rows, columns = (y[part] / pixel_size).astype(int) + 2, (x[part] / pixel_size).astype(int) + 2
+        rows, columns = ((along[part] / pixel_size).astype(int) + _MARGIN for along in (y, x))
         counts = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
         image += gaussian_filter(counts.reshape(shape).astype(np.float32), float(blur[part].mean()))
     return image
+
+
+def rendered_corner(localizations: Localizations, pixel_size: float) -> tuple[float, float]:
+    """Return where the corner of the rendered image lies, (y, x) in nm."""
+    y, x = (float(along.min()) - _MARGIN * pixel_size for along in (localizations.y, localizations.x))
+    return y, x

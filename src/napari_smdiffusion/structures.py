@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from .images import Image, common_pixel_size
+from .images import SIMULATED, Image, common_pixel_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def simulate(
             f"pixel size ({pixel_size}) and the labelling ({labelling}) positive."
         )
     planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
-    provenance = {"kind": "simulated", "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
+    provenance = {"kind": SIMULATED, "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
     return Image(np.stack(planes), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
 

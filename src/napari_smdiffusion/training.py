@@ -325,7 +325,8 @@ class _BudgetClock:
             return None if now - self._began < self._budget else done
         since, before = self._after_first
         enough = done - before >= _MEASURED or now - self._began > self._budget / 10
-        if not enough:
+        # The clock of some systems stands still for 16 ms.
+        if not enough or now == since:
             return None
         per_step = (now - since) / (done - before)
         return done + max(0, math.floor((self._budget - (now - self._began)) / per_step))

@@ -10,6 +10,7 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
+from .compute import seeded
 from .patches import averaged, symmetry
 from .progress import Stop, never
 
@@ -144,31 +145,45 @@ def area_under_curve(scores: npt.NDArray[np.float32], positive: npt.NDArray[np.b
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(scores) - n)))
 
 
-def _network() -> nn.Sequential:
-    """Return four convolutions that halve the size, and a mean over what is left."""
+def _network(random: torch.Generator) -> nn.Sequential:
+    """Return four convolutions that halve the size, and a mean over what is left; `random` is for its dropout."""
     layers: list[nn.Module] = []
     for before, after, kernel in ((1, 24, 5), (24, 48, 3), (48, 64, 3), (64, 96, 3)):
         layers += [nn.Conv2d(before, after, kernel, 2, kernel // 2), nn.GroupNorm(8, after), nn.SiLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(96, 1))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), _Dropout(0.2, random), nn.Linear(96, 1))
+
+
+class _Dropout(nn.Module):
+    """Dropout that draws from a generator of its own: torch's is shared with trainings in other threads."""
+
+    def __init__(self, share: float, random: torch.Generator) -> None:
+        super().__init__()
+        self._kept, self._random = 1 - share, random
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop a share of the features, and scale the others up, while the network learns."""
+        if not self.training:
+            return x
+        return x * torch.empty_like(x).bernoulli_(self._kept, generator=self._random).div_(self._kept)
 
 
 def _trained(x: Pixels, y: npt.NDArray[np.bool_], seed: int, epochs: int, stop: Stop) -> nn.Sequential:
-    # Dropout draws from torch's global generator, which is left as it was found.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        rng = np.random.default_rng(seed)
-        net, steps = _network(), epochs * (len(x) // _BATCH)
-        optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-        for _ in range(steps):
-            if stop():
-                raise InterruptedError("Stopped before the classifier had learned: there is no result.")
-            chosen = rng.integers(len(x), size=_BATCH)
-            batch = np.stack([symmetry(x[i], int(rng.integers(8))) for i in chosen])
-            logits = net(torch.from_numpy(batch)[:, None])[:, 0]
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(y[chosen]).float())
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            schedule.step()
+    random, rng = torch.Generator(), np.random.default_rng(seed)
+    with seeded(seed):
+        net = _network(random)
+        random.set_state(torch.default_generator.get_state())
+    steps = epochs * (len(x) // _BATCH)
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    for _ in range(steps):
+        if stop():
+            raise InterruptedError("Stopped before the classifier had learned: there is no result.")
+        chosen = rng.integers(len(x), size=_BATCH)
+        batch = np.stack([symmetry(x[i], int(rng.integers(8))) for i in chosen])
+        logits = net(torch.from_numpy(batch)[:, None])[:, 0]
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(y[chosen]).float())
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
     return net.eval()

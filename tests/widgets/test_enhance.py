@@ -94,6 +94,23 @@ def _corners3(layer):
     return np.array([layer.data_to_world(corner) for corner in (low, high)])
 
 
+def test_layers_that_napari_makes_of_an_enhanced_one_are_no_enhanced_ones(viewer, dock, click, widefield):
+    stack = viewer.add_image(
+        np.stack([widefield.pixels[0]] * 2), name="stack", scale=(1, 80, 80), units=("px", "nm", "nm")
+    )
+    dock.layer_list.choose([stack])
+    dock.in_place.setChecked(True)
+    click(dock, dock.run_button)
+    # As Split Stack and projections do.
+    made = viewer.add_image(stack.data[0], name="made", scale=stack.scale[1:], metadata=dict(stack.metadata))
+    assert original(stack) is not None
+    assert original(made) is None
+    dock.layer_list.choose([])
+    click(dock, dock.restore)
+    assert made.data.shape == (600, 524)
+    assert stack.data.shape == (2, 150, 131)
+
+
 def test_several_layers_at_once(viewer, dock, click, widefield, coarse):
     other = viewer.add_image(widefield.pixels[0, :100, :100], name="other", scale=(80, 80), units=("nm", "nm"))
     dock.layer_list.choose([coarse, other])

@@ -12,7 +12,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_smdiffusion import ImportConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.progress import Progress
-from napari_smdiffusion.widgets.layers import drawn_extent
+from napari_smdiffusion.widgets.layers import METADATA, drawn_extent, layer_image
 from test_reference_checkpoint import Shapes
 
 
@@ -30,12 +30,15 @@ def _synthetic(viewer):
 
 
 def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
-    lengths, bases = set(), set()
+    lengths, bases, finished = set(), set(), set()
 
     def watch():
         for layer in _synthetic(viewer):
             lengths.add(len(layer.data))
             bases.add(id(layer.data.base))
+            if done := layer.metadata[METADATA].get("finished"):
+                assert len(layer_image(layer)) == done
+                finished.add(done)
 
     dock.advanced.show_values({"steps": 40})
     click(dock, dock.run_button, wait=False)
@@ -49,6 +52,8 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
     assert layer.data.shape == (3, 64, 96)
     assert len(bases) == 1  # one array from the first image to the last: never a copy
     assert len(lengths) > 1
+    assert {1, 2} & finished
+    assert len(layer_image(layer)) == 3
     assert "synthetic" in layer.name
     assert layer.metadata["settings"]["seed"] == 5
     assert layer.metadata["training_data"]

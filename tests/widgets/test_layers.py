@@ -15,6 +15,7 @@ from napari_smdiffusion import Image, read_image, simulate, write_image
 from napari_smdiffusion.samples import simulated_pair_layers
 from napari_smdiffusion.widgets.layer_watch import keep_file_facts
 from napari_smdiffusion.widgets.layers import (
+    METADATA,
     free_place,
     kind,
     layer_image,
@@ -22,6 +23,7 @@ from napari_smdiffusion.widgets.layers import (
     layer_source,
     made_here,
     set_pixel_size,
+    typed_pixel_size,
     write_tiff,
 )
 from napari_smdiffusion.widgets.pickers import LayerList
@@ -123,6 +125,34 @@ def test_pixels_that_are_not_square_are_refused_whatever_their_unit():
     with pytest.raises(ValueError, match="slab has pixels of"):
         layer_pixel_size(layer)
     assert not made_here(layer)
+
+
+def test_a_unit_of_length_counts_more_than_what_was_told_before():
+    layer = ImageLayer(np.eye(32), name="a")
+    set_pixel_size(layer, 100)
+    assert layer_pixel_size(layer) == typed_pixel_size(layer) == 100
+    layer.scale, layer.units = (0.02, 0.02), ("um", "um")
+    assert layer_pixel_size(layer) == pytest.approx(20)
+    assert typed_pixel_size(layer) is None
+
+
+def test_pixels_are_as_large_and_lie_where_an_affine_puts_them():
+    turned = np.array([[0.0, 20, 0], [-20, 0, 0], [0, 0, 1]])
+    layer = ImageLayer(np.eye(32), affine=turned, translate=(5, 7), units=("nm", "nm"), name="a")
+    assert layer_pixel_size(layer) == pytest.approx(20)
+    assert layer_image(layer).origin == pytest.approx(layer.data_to_world((-0.5, -0.5)))
+    stack = ImageLayer(np.ones((3, 32, 32)), scale=(400, -20, 20), units=("nm",) * 3)
+    assert layer_pixel_size(stack) == pytest.approx(20)
+    with pytest.raises(ValueError, match="a is sheared"):
+        layer_pixel_size(ImageLayer(np.eye(32), shear=[0.3], name="a"))
+
+
+def test_of_a_layer_that_grows_what_is_finished_counts():
+    layer = ImageLayer(np.ones((3, 32, 32)), name="grows", metadata={METADATA: {"finished": 2}})
+    assert len(layer_image(layer)) == 2
+    layer.metadata[METADATA]["finished"] = 0
+    with pytest.raises(ValueError, match="The first image of grows is still being generated"):
+        layer_image(layer)
 
 
 def test_new_layers_are_to_scale_with_one_whose_pixel_size_was_typed(model):

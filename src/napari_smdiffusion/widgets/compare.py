@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..images import SIMULATED, SYNTHETIC
 from .dock import Dock, Folded, Task, heading
 from .layers import drawn_extent, kind, layer_source
 from .pickers import LayerBox, LayerList
@@ -64,11 +65,9 @@ class CompareDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         # The finest: a widefield image that is open too is what nobody generates.
-        self.experimental = LayerBox(
-            self.viewer, lambda layer: kind(layer) in ("experimental", "simulated"), finest=True
-        )
+        self.experimental = LayerBox(self.viewer, lambda layer: kind(layer) in ("experimental", SIMULATED), finest=True)
         self.experimental.setToolTip("experimental images that the generated ones should be like")
-        self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == "synthetic", optional=True)
+        self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == SYNTHETIC, optional=True)
         self.generated.setToolTip("synthetic images")
         self.training = LayerList(self.viewer, finest=True)
         self.training.setToolTip("images that the model was trained on, to look for copies; none to leave this out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
 
 def original(layer: ImageLayer) -> dict[str, Any] | None:
-    """Return what a layer was before it was enhanced in place, or None if it never was."""
+    """Return what a layer was before it was enhanced in place, or None if it never was.
+
+    Layers that napari makes of it, by a projection say, have its metadata and not its pixels: they never were.
+    """
     kept = layer.metadata.get(METADATA, {}).get("original")
-    return kept if isinstance(kept, dict) else None
+    return kept if isinstance(kept, dict) and kept["layer"]() is layer else None
 
 
 def widefield_pixel_size(layer: ImageLayer) -> float | None:
@@ -76,6 +80,7 @@ def show_enhanced(
     shown = []
     if in_place:
         kept = original(layer) or {
+            "layer": weakref.ref(layer),
             "source": live_source(layer),
             "data": layer.data,
             "scale": np.array(layer.scale),

@@ -11,7 +11,7 @@ import numpy as np
 from qtpy.QtWidgets import QPushButton
 
 from ..config import GenerateConfig
-from ..images import listed, room_for, training_images
+from ..images import SIMULATED, SYNTHETIC, listed, room_for, training_images
 from ..model_folder import read_facts
 from ..models import find_model
 from ..patches import averaged, inverse_symmetry, symmetry
@@ -136,6 +136,8 @@ class GenerateDock(Dock):
             self._show(self._done)
         elif self._layer is not None and self._layer in self.viewer.layers and self._pixels is not None:
             self.viewer.layers.remove(self._layer)
+        if self._layer is not None:
+            self._layer.metadata.get(METADATA, {}).pop("finished", None)
         # The layer is the person's now, and whether it stays in memory.
         self._layer = self._pixels = None
 
@@ -206,11 +208,13 @@ class GenerateDock(Dock):
             # Whoever looks at the newest image goes on looking at the newest.
             if grown and following:
                 look_at_plane(self.viewer, self._layer, count - 1)
+        # Changed where it is: lists of layers need not hear of it.
+        self._layer.metadata.setdefault(METADATA, {})["finished"] = self._done
 
     def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
         """Return the middle of the synthetic image shown, what to look in, and what its model saw, by digest."""
         layers = image_layers(self.viewer)
-        synthetic = [layer for layer in layers if kind(layer) == "synthetic" and layer.ndim in (2, 3)]
+        synthetic = [layer for layer in layers if kind(layer) == SYNTHETIC and layer.ndim in (2, 3)]
         active = self.viewer.layers.selection.active
         if active in synthetic:
             synthetic = [active]
@@ -228,7 +232,7 @@ class GenerateDock(Dock):
         for one in layers:
             # What is no image of the kind that can be trained on need not be asked about here.
             with suppress(ValueError, MemoryError):
-                if kind(one) in ("experimental", "simulated") and min(one.data.shape[-2:]) >= max(patch.shape):
+                if kind(one) in ("experimental", SIMULATED) and min(one.data.shape[-2:]) >= max(patch.shape):
                     sources.append(layer_source(one))
         if not sources:
             raise ValueError("There is no training image among the layers: open the images the model was trained on.")
@@ -294,6 +298,9 @@ def _nearest_steps(
                 images.append((source, source.read(stop)))
         exact = [(source, image) for source, image in images if image.digest in known]
         planes = [(source, plane) for source, image in exact or images for plane in image.pixels]
+        if not planes:
+            names = listed(source.name for source in sources)
+            raise ValueError(f"Nothing of {names} can be compared: look for NaN pixels.")
         for i, (source, plane) in enumerate(planes):
             yield Progress("comparing", i, len(planes), float("inf"))
             if stop():

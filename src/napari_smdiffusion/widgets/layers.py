@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..files import facts_of, write_image
-from ..images import Image
+from ..images import ENHANCED, SYNTHETIC, Image
 from ..progress import Stop, never
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 METADATA = "napari_smdiffusion"  # key of what is ours in a layer's metadata
-_KINDS_MADE_HERE = ("synthetic", "enhanced", "preview", "training patch")
+_KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, "preview", "training patch")
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,41 @@ def kind(layer: ImageLayer) -> str:
 
 
 def layer_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the side of the layer's pixels in nm, or None if it has no unit of length.
+    """Return the side of the layer's pixels in nm: by its unit of length, or as it was told, or None.
 
     Raises
     ------
     ValueError
         If its pixels are not square.
     """
-    y, x = (abs(float(s)) for s in layer.scale[-2:])
+    y, x = _edges(layer)
     if abs(y / x - 1) > 0.01:
         raise ValueError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square ones first.")
+    nanometres = _nanometres(layer)
+    if nanometres is not None:
+        return x * nanometres
     ours = layer.metadata.get(METADATA, {})
-    if "pixel_size_nm" in ours:
-        return float(ours["pixel_size_nm"])
     if "problem" in ours:
         raise ValueError(ours["problem"])
-    nanometres = _nanometres(layer)
-    return None if nanometres is None else x * nanometres
+    return float(ours["pixel_size_nm"]) if "pixel_size_nm" in ours else None
+
+
+def _edges(layer: ImageLayer) -> tuple[float, float]:
+    """Return how long a pixel is along Y and X, in the layer's unit, however the layer is turned, flipped or scaled.
+
+    Raises
+    ------
+    ValueError
+        If the two are not at right angles.
+    """
+    places = np.zeros((3, layer.ndim))
+    places[1, -2] = places[2, -1] = 1
+    corner, *ends = (np.asarray(layer.data_to_world(place)) for place in places)
+    along_y, along_x = (end - corner for end in ends)
+    y, x = float(np.linalg.norm(along_y)), float(np.linalg.norm(along_x))
+    if abs(float(along_y @ along_x)) > 0.02 * y * x:
+        raise ValueError(f"{layer.name} is sheared: resample it to square pixels first.")
+    return y, x
 
 
 def known_pixel_size(layer: ImageLayer) -> float | None:
@@ -156,9 +174,10 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
 
 
 def typed_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the pixel size that a person gave for a layer, in nm, or None."""
+    """Return the pixel size that a person gave for a layer without a unit of length, in nm, or None."""
     ours = layer.metadata.get(METADATA, {})
-    return float(ours["pixel_size_nm"]) if ours.get("typed") and "pixel_size_nm" in ours else None
+    told = ours.get("typed") and "pixel_size_nm" in ours and _nanometres(layer) is None
+    return float(ours["pixel_size_nm"]) if told else None
 
 
 def layer_source(layer: ImageLayer) -> LayerSource:
@@ -181,6 +200,11 @@ def live_source(layer: ImageLayer) -> LayerSource:
         raise ValueError(
             f"{layer.name} has {data.ndim} axes: take out one channel or time point, so that planes, Y and X are left."
         )
+    finished = layer.metadata.get(METADATA, {}).get("finished")
+    if finished == 0:
+        raise ValueError(f"The first image of {layer.name} is still being generated: wait for it.")
+    if finished:
+        data = data[:finished]
     size = layer_pixel_size(layer)
     corner = _corner(layer, size)
     facts = {key: value for key, value in layer.metadata.items() if key != METADATA and _is_plain(value)}
@@ -197,11 +221,12 @@ def _is_plain(value: Any) -> bool:
 
 
 def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
-    """Return (y, x) in nm of the corner of the first pixel; napari gives its middle."""
-    step = pixel_size or 1.0
+    """Return (y, x) in nm of the corner of the first pixel."""
     # Where the layer has no unit of length, its scale is that of the pixel size all the same.
-    unit = _nanometres(layer) or (step / abs(float(layer.scale[-1])) if pixel_size else 1.0)
-    y, x = (float(t) * unit - step / 2 for t in layer.translate[-2:])
+    unit = _nanometres(layer) or (pixel_size / _edges(layer)[1] if pixel_size else 1.0)
+    place = np.zeros(layer.ndim)
+    place[-2:] = -0.5  # napari counts from the middle of the first pixel
+    y, x = (float(along) * unit for along in layer.data_to_world(place)[-2:])
     return y, x
 
 
@@ -300,4 +325,4 @@ def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
 def _world_unit(layer: ImageLayer) -> float | None:
     """Return how many nm one unit of the layer's scale and place is, or None where nobody knows."""
     size = typed_pixel_size(layer)
-    return _nanometres(layer) or (size / abs(float(layer.scale[-1])) if size else None)
+    return _nanometres(layer) or (size / _edges(layer)[1] if size else None)
