@@ -359,7 +359,7 @@ def picture(sizes: Sequence[int], minutes: Sequence[int]) -> None:
         limits = contrast([rows["experimental"]])
         figure = new_figure(9, (9 / count + 0.3) * len(rows))
         for axes, (title, patches) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
-            show(axes, contact_sheet(patches, count, fill=limits[1]), limits, title, train.pixel_size)
+            show(axes, contact_sheet(patches, count, fill=limits[1]), limits, title, train.pixel_size, size)
         save_figure(figure, PICTURES / f"against_reference_{size}.png")
 
 

@@ -170,7 +170,9 @@ def judged(structure: str) -> None:
     limits = contrast([wide, made[:16]])
     figure = new_figure(10, 5.8)
     for axes, planes, size in zip(figure.subplots(2, 1), (wide, made[:16]), (256, SIZE), strict=True):
-        show(axes, contact_sheet(planes, 8, fill=limits[1]), limits, f"Generated, {size} pixels", storm.pixel_size)
+        show(
+            axes, contact_sheet(planes, 8, fill=limits[1]), limits, f"Generated, {size} pixels", storm.pixel_size, size
+        )
     save_figure(figure, shipped(structure) / "samples.png")
     save(f"bundled_{structure}_judged", result)
 
@@ -378,7 +380,9 @@ def pictures(structure: str) -> None:
         limits = contrast(pair)
         figure = new_figure(12, 6.6 * 2)
         for axes, planes, title in zip(figure.subplots(2, 1), pair, ("Experimental", "Generated"), strict=True):
-            show(axes, contact_sheet(planes, columns, fill=limits[1]), limits, title, storm.pixel_size)
+            show(
+                axes, contact_sheet(planes, columns, fill=limits[1]), limits, title, storm.pixel_size, planes.shape[-1]
+            )
         save_figure(figure, PICTURES / f"{structure}_{name}.png")
     _enhanced_picture(structure)
 

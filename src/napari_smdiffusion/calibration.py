@@ -242,13 +242,20 @@ def judge_intervals(calibration: Calibration, predicted: Values, spread: Values,
 
 
 def _held(error: Values, widths: Mapping[float, Values]) -> dict[str, Any]:
+    rank = rank_correlation(widths[0.9], error)
+    rounded = None if rank is None else round(rank, 3)
+    return {"levels": list(LEVELS), "coverage": _covered(error, widths), "rank_correlation": rounded}
+
+
+def rank_correlation(one: Values, other: Values) -> float | None:
+    """Return Spearman's rank correlation of some of the values of each, or None where those are all alike."""
     # It takes half a second to load, and only this needs it.
     from scipy.stats import spearmanr
 
-    some = slice(None, None, -(-len(error) // _COMPARED))
-    constant = np.ptp(widths[0.9][some]) == 0 or np.ptp(error[some]) == 0
-    rank = None if constant else round(float(spearmanr(widths[0.9][some], error[some]).statistic), 3)
-    return {"levels": list(LEVELS), "coverage": _covered(error, widths), "rank_correlation": rank}
+    some = slice(None, None, -(-len(one) // _COMPARED))
+    if np.ptp(one[some]) == 0 or np.ptp(other[some]) == 0:
+        return None
+    return float(spearmanr(one[some], other[some]).statistic)
 
 
 def _covered(error: Values, widths: Mapping[float, Values]) -> list[float] | None:

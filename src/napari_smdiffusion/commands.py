@@ -15,11 +15,11 @@ from .files import (
     TIFF_SUFFIXES,
     check_space,
     image_files,
-    made_here,
     new_tiff,
     read_image,
     read_images,
     write_image,
+    written_here,
     written_whole,
 )
 from .garbage import PAUSED
@@ -65,7 +65,7 @@ def _check_file(path: str | Path) -> Path:
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise ValueError(f"--out {path} must end in .tif.")
     # What was generated can be generated again; a measured image cannot be measured again.
-    if path.is_file() and not made_here(path):
+    if path.is_file() and not written_here(path):
         raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file, so that it is kept.")
     _check_writable(path)
     return path

@@ -282,7 +282,15 @@ def compare_images(
     out: str | os.PathLike[str],
     enhanced: EnhancedField | None = None,
 ) -> dict[str, Any]:
-    """Do all of `compare_steps` at once, with a progress bar. Ctrl-C ends it with an InterruptedError."""
+    """Do all of `compare_steps` at once, with a progress bar; its parameters, result and errors are those.
+
+    Raises
+    ------
+    ValueError
+        If there are too few patches to compare, or pixel sizes differ.
+    InterruptedError
+        If it was stopped by Ctrl-C.
+    """
     with stop_on_interrupt() as stop, closing(Reporter()) as reporter:
         steps = compare_steps(experimental, generated, training, Path(out), enhanced=enhanced, stop=stop)
         return run(steps, reporter)

@@ -91,9 +91,25 @@ class DiffusionModel:
     ) -> DiffusionModel:
         """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
 
-        `start` is a model to begin from, None to begin from nothing; by default it is the bundled
-        `simulated-filaments`. `pixel_size`, in nm, replaces that of the images. `settings` are the fields of
-        `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
+        Parameters
+        ----------
+        images
+            One image or several, (Y, X) or (N, Y, X), of one pixel size.
+        start
+            A model to begin from, None to begin from nothing; by default the bundled `simulated-filaments`.
+        pixel_size
+            In nm; replaces that of the images.
+        **settings
+            The fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
+
+        Raises
+        ------
+        ValueError
+            For images that cannot be trained on, or a setting that cannot be.
+        MemoryError, TrainingDivergedError
+            If not even one patch can be computed, or the loss is no number any more.
+        InterruptedError
+            If it was stopped before the first step.
         """
         from .diffusion_training import train_steps
         from .models import default_start
@@ -110,7 +126,17 @@ class DiffusionModel:
 
         Returns
         -------
-        Image of (count, height, width) float32, in the units of the training images.
+        Image of (count, height, width) float32, in the units of the training images: those that were finished when it
+        was stopped.
+
+        Raises
+        ------
+        ValueError
+            If a setting cannot be, or the size does not suit the network.
+        MemoryError
+            If there is no room for so many images, or not even one can be computed.
+        InterruptedError
+            If it was stopped before the first image was finished.
         """
         height, width = (size, size) if isinstance(size, int) else size
         config = GenerateConfig(count=count, height=height, width=width, **settings)
@@ -118,7 +144,13 @@ class DiffusionModel:
             return run(generate_steps(self, config, stop=stop), report)
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits."""
+        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits.
+
+        Raises
+        ------
+        OSError
+            If something that is no model folder is there already, or it cannot be written.
+        """
         save_model(self, Path(folder), half=half)
 
     @classmethod

@@ -105,6 +105,12 @@ def train_steps(
     ------
     ValueError
         For images that cannot be trained on, or a run that cannot be resumed.
+    OSError
+        If no model can be written at `out`; nothing was trained then.
+    MemoryError, TrainingDivergedError
+        If not even one patch can be computed, or the loss is no number any more.
+    InterruptedError
+        If it was stopped before the first step.
     """
     pixel_size = common_pixel_size(images)
     check_patch(images, config.patch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import zoom
 
+from .calibration import rank_correlation
 from .images import ERROR_MAP
 from .registration import registration_shift, shared_field, translated
 from .resolution import HALF, ONE_SEVENTH, SMALLEST, fourier_ring_correlation, single_image_frc, typical_resolution
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from .images import Image
 
 _PIXELS_DIFFER = 0.05  # by which pixel sizes may differ from the factor
-_COMPARED = 200_000  # pixels at most for the rank correlation
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,6 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
 
     Intensities are fitted first, and the widths with them, for enhancers do not promise units.
     """
-    from scipy.stats import spearmanr
-
     if field.reference is None or field.uncertainty is None:
         raise ValueError("Intervals are judged by a reference: give one, and the uncertainty map.")
     rows = []
@@ -206,8 +204,6 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
         row = np.abs(fitted - truth), scale * half, laid > laid.mean(), truth > truth.mean()
         rows.append([one.ravel() for one in row])
     error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
-    some = slice(None, None, -(-len(error) // _COMPARED))
-    constant = np.ptp(error[some]) == 0 or np.ptp(width[some]) == 0
     settings = field.uncertainty.provenance.get("settings", {})
     inside = error <= width
     return {
@@ -215,7 +211,7 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
         "coverage": float(np.mean(inside)),
         "coverage_bright": float(np.mean(inside[bright])) if bright.any() else None,
         "coverage_structure": float(np.mean(inside[structure])) if structure.any() else None,
-        "rank_correlation": None if constant else float(spearmanr(width[some], error[some]).statistic),
+        "rank_correlation": rank_correlation(width, error),
     }
 
 

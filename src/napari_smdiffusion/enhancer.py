@@ -125,9 +125,27 @@ class Enhancer:
     ) -> Enhancer:
         """Train on super-resolution images with a progress bar; Ctrl-C stops and keeps the enhancer.
 
-        `pairs` of (widefield, super-resolution) images of the same fields take the place of `images` and of the
-        simulated microscope. `pixel_size`, in nm, replaces that of `images`. `settings` are the fields of
-        `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`. See `train_enhancer_steps` for the others.
+        Parameters
+        ----------
+        images
+            One super-resolution image or several, (Y, X) or (N, Y, X), of one pixel size.
+        pairs
+            (widefield, super-resolution) images of the same fields, instead of `images` and a simulated microscope.
+        weights, microscope
+            See `train_enhancer_steps`.
+        pixel_size
+            In nm; replaces that of `images`.
+        **settings
+            The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`.
+
+        Raises
+        ------
+        ValueError
+            For images that cannot be trained on, or a setting that cannot be.
+        MemoryError, TrainingDivergedError
+            If not even one patch can be computed, or the loss is no number any more.
+        InterruptedError
+            If it was stopped before the first step.
         """
         from .enhancer_training import train_enhancer_steps
 
@@ -152,19 +170,29 @@ class Enhancer:
 
         Raises
         ------
+        ValueError
+            If all pixels of the image are alike, or a setting cannot be.
+        MemoryError
+            If there is no room for the result, or not even the smallest tile can be computed.
         InterruptedError
             If it was stopped: half an image is none.
         """
         return self.enhance_with_uncertainty(image, **{**settings, "uncertainty": False}).image
 
     def enhance_with_uncertainty(self, image: Image | npt.ArrayLike, **settings: Any) -> Enhancement:
-        """Enhance, and map the uncertainty (see `Enhancement`)."""
+        """Enhance, and map the uncertainty (see `Enhancement`); raises what `enhance` does."""
         config = EnhanceConfig(**{"uncertainty": True, **settings})
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             return run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits."""
+        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits.
+
+        Raises
+        ------
+        OSError
+            If something that is no model folder is there already, or it cannot be written.
+        """
         from .cards import write_enhancer_card
 
         kind = torch.float16 if half else torch.float32

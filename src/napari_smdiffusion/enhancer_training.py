@@ -76,6 +76,12 @@ def train_enhancer_steps(
     ------
     ValueError
         For images that cannot be trained on.
+    OSError
+        If no enhancer can be written at `out`; nothing was trained then.
+    MemoryError, TrainingDivergedError
+        If not even one patch can be computed, or the loss is no number any more.
+    InterruptedError
+        If it was stopped before the first step.
     """
     given = [fine for _, fine in pairs] if pairs else list(images)
     pairs = yield from _same_fields(pairs, config.upscale)

@@ -137,7 +137,7 @@ def kind_of(path: Path) -> str:
     return str(facts_of(path).provenance.get("kind", "experimental"))
 
 
-def made_here(path: Path) -> bool:
+def written_here(path: Path) -> bool:
     """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
     return kind_of(path) != "experimental"
 

@@ -80,7 +80,13 @@ class Image:
         return hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
 
     def crop(self, y: slice, x: slice) -> Image:
-        """Return the part of the field in pixel rows `y` and columns `x`, at its place in nm."""
+        """Return the part of the field in pixel rows `y` and columns `x`, at its place in nm.
+
+        Raises
+        ------
+        ValueError
+            If they name no part of it, or one of less than 16 pixels.
+        """
         rows, columns = range(*y.indices(self.size[0])), range(*x.indices(self.size[1]))
         if not rows or not columns or rows.step != 1 or columns.step != 1:
             raise ValueError(f"{self.name}: rows {y} and columns {x} do not name a part of its {self.size} pixels.")

@@ -111,7 +111,7 @@ def free_name(wanted: str, kind: Kind) -> str:
 
 
 def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
-    """Load a diffusion model by its folder or name."""
+    """Load a diffusion model by its folder or name; raises ModelFolderError if there is none, or it is damaged."""
     from .diffusion import DiffusionModel
 
     return DiffusionModel.load(find_model(model, "diffusion"))
@@ -130,7 +130,7 @@ def default_start(channels: Sequence[int]) -> DiffusionModel | None:
 
 
 def load_enhancer(model: str | os.PathLike[str]) -> Enhancer:
-    """Load an enhancer by its folder or name."""
+    """Load an enhancer by its folder or name; raises ModelFolderError if there is none, or it is damaged."""
     from .enhancer import Enhancer
 
     return Enhancer.load(find_model(model, "enhancer"))

@@ -50,24 +50,34 @@ def contrast(images: Sequence[Pixels], high: float = 99.7) -> tuple[float, float
     return low, top if top > low else low + 1
 
 
-def show(axes: Axes, plane: Pixels, limits: tuple[float, float], title: str, pixel_size: float | None) -> None:
-    """Show a plane with a gentle gamma, which lets dim filaments be seen, its title, and a scale bar."""
+def show(
+    axes: Axes,
+    plane: Pixels,
+    limits: tuple[float, float],
+    title: str,
+    pixel_size: float | None,
+    patch: int | None = None,
+) -> None:
+    """Show a plane with a gentle gamma, which lets dim filaments be seen, its title, and a scale bar.
+
+    Of a contact sheet `patch` is the width of its patches in pixels, of which the bar is no longer than one.
+    """
     low, high = limits
     shown = np.clip((plane - low) / (high - low), 0, 1) ** 0.7
     axes.imshow(shown, cmap=_COLORS, vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(title, fontsize=11, loc="left", color=_INK)
     axes.set_axis_off()
     if pixel_size:
-        _scale_bar(axes, plane.shape, pixel_size)
+        _scale_bar(axes, plane.shape, pixel_size, patch)
 
 
-def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float) -> None:
-    """Draw a bar of a round length, about a fifth of the width."""
+def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float, patch: int | None) -> None:
+    """Draw a bar of a round length, about a fifth of the width, or within the last patch of a contact sheet."""
     from matplotlib.patheffects import withStroke
 
-    target = shape[1] * pixel_size / 5
+    target = (shape[1] / 5 if patch is None else min(shape[1] / 5, 0.85 * patch)) * pixel_size
     length = max(v for v in (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000) if v <= max(target, 100))
-    width, margin = length / pixel_size, shape[1] * 0.04
+    width, margin = length / pixel_size, shape[1] * 0.04 if patch is None else patch * 0.06
     label = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
     y, x = shape[0] - margin, shape[1] - margin - width
     # Dark outlines, for there may be bright structure below.
@@ -78,7 +88,7 @@ def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float) -> None:
 
 
 def contact_sheet(patches: Pixels, columns: int, gap: int = 2, fill: float | None = None) -> Pixels:
-    """Lay (N, Y, X) patches out in rows of `columns`, with gaps of `gap` pixels of the brightest value."""
+    """Lay (N, Y, X) patches out in rows of `columns`, with gaps of `gap` pixels of `fill`, or of the brightest."""
     rows = -(-len(patches) // columns)
     height, width = patches.shape[1] + gap, patches.shape[2] + gap
     sheet = np.full((rows * height - gap, columns * width - gap), patches.max() if fill is None else fill, np.float32)
@@ -212,7 +222,7 @@ def _draw_sheets(figure: Any, patches: ComparedPatches, limits: tuple[float, flo
     kinds = (("Experimental", patches.experimental), ("Generated", patches.generated))
     for axes, (title, kind) in zip(figure.subplots(1, 2), kinds, strict=True):
         sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=limits[1])
-        show(axes, sheet, limits, title, patches.pixel_size)
+        show(axes, sheet, limits, title, patches.pixel_size, kind.shape[-1])
 
 
 def _planes(field: ShownField) -> list[tuple[str, Pixels, float | None]]:

@@ -210,7 +210,7 @@ def given_back(state: TrainingState, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def averaged(state: TrainingState) -> Iterator[torch.nn.Module]:
+def with_averaged_weights(state: TrainingState) -> Iterator[torch.nn.Module]:
     """Put the averaged weights into the network for a while."""
     state.average.store(state.network.parameters())
     state.average.copy_to(state.network.parameters())
@@ -304,7 +304,7 @@ def _preview_due(state: TrainingState) -> bool:
 
 
 def _previewed(state: TrainingState, task: Task) -> npt.NDArray[np.float32] | None:
-    with averaged(state) as network:
+    with with_averaged_weights(state) as network:
         return task.preview(network)
 
 
