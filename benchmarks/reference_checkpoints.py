@@ -66,9 +66,8 @@ def _package(version: str) -> str:
     """Return the folder that holds a version, fetched the first time."""
     place = WORK / version
     if not (place / "improved_diffusion_for_SMLM").exists():
-        options = ["--quiet", "--no-deps", "--target", place]
-        command = [reference_python(), "-m", "pip", "install", *options, f"improved_diffusion_for_SMLM=={version}"]
-        subprocess.run(command, check=True)
+        options = ("--quiet", "--no-deps", "--target", str(place), f"improved_diffusion_for_SMLM=={version}")
+        subprocess.run([reference_python(), "-m", "pip", "install", *options], check=True)
     return str(place)
 
 
