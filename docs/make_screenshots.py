@@ -18,16 +18,19 @@ import napari
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 
+from napari_smdiffusion.registration import shared_field
+from napari_smdiffusion.widgets.layers import layer_image
 from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 HERE = Path(__file__).parent / "images"
 PLUGIN = "napari-smdiffusion"
 SEEN = 960  # columns of the STORM image that the bundled model was trained on
+FACTOR = 5
 
 
 def main() -> None:
@@ -64,6 +67,10 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     closed(viewer, train)
     removed(viewer, "training preview")
 
+    # What the bundled model was trained on, and what not.
+    place = {name: getattr(storm, name) for name in ("scale", "units", "colormap", "contrast_limits")}
+    corner = storm.data_to_world((0, SEEN))
+    seen = viewer.add_image(storm.data[:, :SEEN], name="microtubule, seen", translate=storm.translate, **place)
     generate = opened(viewer, "Generate images")
     generate.model.choose("microtubules")
     generate.main.show_values({"count": 4, "height": 1024, "width": 1024, "seed": 3})
@@ -72,57 +79,63 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     viewer.layers.selection.active = viewer.layers[-1]
     clicked(generate.nearest)
     wait_until(lambda: not generate.running, 240)
-    only(viewer, "synthetic")
+    only(viewer, "synthetic", "nearest")
     picture(viewer, "generate")
     closed(viewer, generate)
     removed(viewer, "nearest")
 
     compare = opened(viewer, "Compare images")
-    # What the bundled model was not trained on.
-    place = {name: getattr(storm, name) for name in ("scale", "units", "colormap", "contrast_limits")}
-    corner = storm.data_to_world((0, SEEN))
     held_out = viewer.add_image(storm.data[:, SEEN:], name="microtubule, held out", translate=corner, **place)
-    seen = viewer.add_image(storm.data[:, :SEEN], name="microtubule, seen", translate=storm.translate, **place)
     compare.experimental.choose(held_out)
     compare.training.choose([seen])
     clicked(compare.run_button)
     wait_until(lambda: not compare.running, 480)
     clicked(compare.side_by_side)
     rows = [compare.table.item(i, 0).text() for i in range(compare.table.rowCount())]
-    compare.table.scrollToItem(compare.table.item(rows.index("memorization: copies"), 0))
     wait(1)
+    compare.table.scrollToItem(compare.table.item(rows.index("memorization: copies"), 0))
+    scrolled_to(compare.table)
     picture(viewer, "compare")
     clicked(compare.side_by_side)
     closed(viewer, compare)
-    removed(viewer, "held out")
-    removed(viewer, "seen")
 
     enhance = opened(viewer, "Enhance widefield")
     enhance.model.choose("microtubules")
     enhance.layer_list.choose([widefield])
     enhance.error_map.setChecked(True)
+    enhance.uncertainty.setChecked(True)
     widefield.visible = True
     storm.visible = False
     clicked(enhance.run_button)
     wait_until(lambda: not enhance.running, 120)
-    only(viewer, "enhanced")
+    only(viewer, "widefield")
+    in_a_grid(viewer)
     picture(viewer, "enhance")
+    canvas_grid(viewer).enabled = False
     closed(viewer, enhance)
 
-    # The whole work in one picture: experimental, generated, widefield and enhanced beside each other.
-    removed(viewer, "error map")
-    for layer in viewer.layers:
-        layer.visible = True
+    # The whole work in one picture: experimental, generated, widefield and enhanced, of the field that all show.
+    enhanced = next(layer for layer in viewer.layers if "enhanced" in layer.name)
+    synthetic = next(layer for layer in viewer.layers if "synthetic" in layer.name)
+    _, part, (y, x) = shared_field(layer_image(storm), layer_image(widefield), FACTOR)
+    (rows_of, columns_of), f = part.size, FACTOR
+    widefield.data = widefield.data[y : y + rows_of, x : x + columns_of]
+    enhanced.data = enhanced.data[y * f : (y + rows_of) * f, x * f : (x + columns_of) * f]
     opened(viewer, "Enhance widefield")
-    side_by_side(viewer)
+    side_by_side(viewer, (storm, synthetic, widefield, enhanced))
     wait(1)
     picture(viewer, "napari")
 
 
-def only(viewer: napari.Viewer, word: str) -> None:
-    """Show the layers whose names hold `word`, and nothing else, as large as there is room."""
+def only(viewer: napari.Viewer, *words: str) -> None:
+    """Show the layers whose names hold one of `words`, and nothing else, as large as there is room."""
     for layer in viewer.layers:
-        layer.visible = word in layer.name
+        layer.visible = any(word in layer.name for word in words)
+    fitted(viewer)
+
+
+def fitted(viewer: napari.Viewer) -> None:
+    """Show what is visible as large as there is room."""
     viewer.reset_view()
     shown = [layer.extent.world[:, -2:] for layer in viewer.layers if layer.visible]
     low, high = np.min([one[0] for one in shown], axis=0), np.max([one[1] for one in shown], axis=0)
@@ -131,16 +144,32 @@ def only(viewer: napari.Viewer, word: str) -> None:
     camera.center = (*camera.center[:-2], *(low + high) / 2)
 
 
-def side_by_side(viewer: napari.Viewer) -> None:
-    """Put all layers at one place and show each in a cell of the grid."""
+def side_by_side(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
+    """Put layers at one place and show each in a cell of the grid, and nothing else."""
     for layer in viewer.layers:
+        layer.visible = layer in layers
         place = layer.translate.copy()
         place[-2:] = layer.scale[-2:] / 2
         layer.translate = place
+    in_a_grid(viewer)
+    fitted(viewer)
+
+
+def in_a_grid(viewer: napari.Viewer) -> None:
+    """Show each visible layer in a cell of the grid."""
     grid = canvas_grid(viewer)
     grid.shape = (2, 2)
     grid.enabled = True
-    viewer.reset_view()
+
+
+def scrolled_to(widget: QWidget) -> None:
+    """Scroll the dock that a widget is in, so that it is seen from its top."""
+    area = widget.parentWidget()
+    while not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    bar = area.verticalScrollBar()
+    bar.setValue(widget.mapTo(area.widget(), widget.rect().topLeft()).y())
+    wait(0.3)
 
 
 def opened(viewer: napari.Viewer, name: str) -> Any:
