@@ -15,7 +15,7 @@ ROOMS = (
     "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches", "structures",
     "microscope", "compute", "matching", "memorization", "registration", "cards", "model_folder", "from_diffusers",
     "training", "solver", "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint",
-    "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training",
+    "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training", "bioimage_io",
     "filaments", "two_sample", "assess", "microscope_fit", "meanings", "restoration", "resolution",
     "models", "samples", "summary", "pictures", "enhanced_field", "comparison", "demo", "commands", "cli",
 )  # fmt: skip

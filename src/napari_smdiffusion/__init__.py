@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
+    from .bioimage_io import export_enhancer as export_enhancer
     from .comparison import compare_images as compare_images
     from .comparison import compare_steps as compare_steps
     from .config import EnhanceConfig as EnhanceConfig
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 # The same for Python itself: where each name comes from.
 _NAMES = {
+    "bioimage_io": ("export_enhancer",),
     "comparison": ("compare_images", "compare_steps"),
     "config": ("EnhanceConfig", "EnhancerConfig", "GenerateConfig", "ImportConfig", "MicroscopeConfig", "TrainConfig"),
     "demo": ("demo_steps",),

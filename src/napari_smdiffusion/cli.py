@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_demo, _train, _generate, _compare, _train_enhancer, _enhance, _simulate, _models, _import):
+    for add in (_demo, _train, _generate, _compare, _train_enhancer, _enhance, _simulate, _models, _import, _export):
         add(commands)
     return parser
 
@@ -277,6 +277,19 @@ def _import(commands: Any) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT.pt", help="an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt")
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     _settings(parser, ImportConfig)
+
+
+def _export(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "export",
+        "write an enhancer as a bioimage.io package, for the programs that run such models",
+        "smdiffusion export my-enhancer --out my-enhancer.zip --author 'Ada Lovelace' --license CC-BY-4.0",
+    )
+    parser.add_argument("model", metavar="MODEL", help=_MODEL)
+    parser.add_argument("--out", required=True, metavar="FILE.zip", help="zip to write")
+    parser.add_argument("--author", nargs="+", default=[], metavar="NAME", help="who made it")
+    parser.add_argument("--license", metavar="SPDX", help="its licence by SPDX identifier, such as CC-BY-4.0")
 
 
 def _pixel_size(parser: argparse.ArgumentParser) -> None:

@@ -383,6 +383,22 @@ def import_(options: Namespace) -> None:
         _say(f"To have it in the docks of napari too, move it to {listed_in / out.name}.")
 
 
+def export(options: Namespace) -> None:
+    """Write an enhancer as a bioimage.io package."""
+    out = Path(options.out)
+    if out.suffix.lower() != ".zip":
+        raise ValueError(f"--out {out} must end in .zip.")
+    if out.exists():
+        raise FileExistsError(f"{out} exists: name another file, or remove it.")
+    _check_writable(out)
+    with PAUSED:
+        from .bioimage_io import export_enhancer
+        from .models import find_model
+
+    export_enhancer(find_model(options.model, "enhancer"), out, authors=options.author, license_id=options.license)
+    _say(f"{out} is a bioimage.io package; what a program must know that runs it stands in its rdf.yaml.")
+
+
 COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "demo": demo,
     "train": train,
@@ -393,4 +409,5 @@ COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "simulate": simulate,
     "models": models,
     "import": import_,
+    "export": export,
 }

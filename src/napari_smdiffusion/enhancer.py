@@ -32,7 +32,7 @@ ResultKind = Literal["enhanced", "uncertainty"]
 NewArray = Callable[[ResultKind, tuple[int, int, int]], Pixels]
 
 KIND: Kind = "enhancer"
-_BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
+BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
 _TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
 _WEIGHTS_FILE = "enhancer.safetensors"
 # Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
@@ -381,8 +381,8 @@ def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """
     margins = []
     for window, length in zip(tile.window, shape, strict=True):
-        before = _BORDER if window.start == 0 else 0
-        after = _BORDER if window.stop == length else 0
+        before = BORDER if window.start == 0 else 0
+        after = BORDER if window.stop == length else 0
         margins.append((before, after + -(window.stop - window.start + before + after) % ALIGN))
     return margins
 

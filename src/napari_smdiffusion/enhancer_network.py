@@ -12,7 +12,6 @@ from torch import nn
 
 ALIGN = 4  # windows must begin at multiples of the coarsest grid
 REACH = 48  # widefield pixels that an output pixel depends on, to each side (rounded up to a multiple of ALIGN)
-_EMPTY, _SURE = 0.01, 0.025  # mean intensities between which background becomes structure
 _FINE = 8  # channels on the fine grid
 _STRIP = 24  # widefield rows whose fine grid stays in a processor's cache
 
@@ -101,7 +100,7 @@ class EnhancerNetwork(nn.Module):
         return torch.cat(strips, dim=-2)
 
 
-def even_background(sharp: torch.Tensor, upscale: int) -> torch.Tensor:
+def even_background(sharp: torch.Tensor, upscale: int, empty: float = 0.01, sure: float = 0.025) -> torch.Tensor:
     """Average over one widefield pixel where there is nothing but background, and leave everything else as it is.
 
     The fine pixels under a widefield pixel come from different weights of one layer, which leaves a faint grid of that
@@ -114,6 +113,8 @@ def even_background(sharp: torch.Tensor, upscale: int) -> torch.Tensor:
         (B, 1, Y, X) in network units: 1 is bright.
     upscale
         The period of the grid in pixels.
+    empty, sure
+        Mean intensities between which background becomes structure.
     """
     if upscale == 1:
         return sharp
@@ -121,5 +122,5 @@ def even_background(sharp: torch.Tensor, upscale: int) -> torch.Tensor:
     # Twice along each axis, which is centred for even periods too; pooling of a single channel is many times slower.
     for axis in (-2, -2, -1, -1):
         even = even.unfold(axis, upscale, 1).mean(-1)
-    structure = ((even - _EMPTY) / (_SURE - _EMPTY)).clamp(0, 1)
+    structure = ((even - empty) / (sure - empty)).clamp(0, 1)
     return structure * sharp + (1 - structure) * even
