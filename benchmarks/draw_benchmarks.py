@@ -129,7 +129,7 @@ def _enhancing_again(care: dict[str, float]) -> str:
     return (
         f"\n\nEnhancing took {care['ours']:.3f} s beside CARE, the best of three. By itself it took {seconds[0]:.3f} s "
         f"(`limits.py`) and {seconds[1]:.3f} s (once, `speed.py`), which would be {care['care'] / seconds[0]:.1f} and "
-        f"{care['care'] / seconds[1]:.1f} times: the aim is met at best.\n"
+        f"{care['care'] / seconds[1]:.1f} times: by these it is missed.\n"
     )
 
 

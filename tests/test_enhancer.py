@@ -190,8 +190,13 @@ def test_training_on_registered_pairs(widefield):
     assert np.corrcoef(result.ravel(), fine.pixels.ravel())[0, 1] > 0.9
     again = Enhancer.train(pairs=[(widefield, fine)], upscale=2, steps=2, batch=1, channels=8, patch=64, previews=0)
     assert again.facts["trained_on"] == "registered pairs"
+    arrays = [(widefield.pixels, fine.pixels)]
     with pytest.raises(ValueError, match="crop both to the same field, or give another factor"):
-        Enhancer.train(pairs=[(widefield, fine)], upscale=3)
+        Enhancer.train(pairs=arrays, upscale=3)
+    with pytest.raises(ValueError, match="which is no factor of 3"):
+        Enhancer.train(pairs=iter([(widefield, fine)]), upscale=3)
+    with pytest.raises(ValueError, match="not both"):
+        Enhancer.train(fine, pairs=arrays, upscale=2)
     stack = Image(np.repeat(fine.pixels, 2, axis=0), 40.0, name="stack")
     with pytest.raises(ValueError, match="has 1 planes and stack 2"):
         Enhancer.train(pairs=[(widefield, stack)], upscale=2)

@@ -1,5 +1,7 @@
 """Laying a widefield image and a super-resolution image of one field on each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,8 +79,20 @@ def test_both_are_cut_to_the_field_that_they_share(pair):
     np.testing.assert_array_equal(coarse.pixels, camera.pixels[:, 10:50, 20:60])
     assert coarse.origin == fine.origin == (1000, 2000)
     assert shared_field(sharp, camera, FACTOR) == (sharp, camera, (0, 0))
-    with pytest.raises(ValueError, match="s of 320 × 320 pixels was not found in w, whose field has 256 × 256 of them"):
+    with pytest.raises(ValueError, match="s has pixels of 20 nm and w of 100 nm, which is no factor of 4"):
         shared_field(sharp, camera, 4)
+    with pytest.raises(ValueError, match="s of 320 × 320 pixels was not found in w, whose field has 256 × 256 of them"):
+        shared_field(replace(sharp, pixel_size=None), camera, 4)
+
+
+def test_planes_of_a_stack_must_lie_at_one_place(pairs):
+    wide = Image(pairs[0][:2], 100.0, name="w")
+    here, there = pairs[1][:2, 50:250, 100:300], pairs[1][:2, 60:260, 50:250]
+    assert shared_field(Image(here, 20.0), wide, FACTOR)[2] == (10, 20)
+    with pytest.raises(ValueError, match="Planes of s lie at different places of w"):
+        shared_field(Image(np.stack([here[0], there[1]]), 20.0, name="s"), wide, FACTOR)
+    # A plane with nothing in it tells no place.
+    assert shared_field(Image(np.stack([0 * here[0], there[1]]), 20.0), wide, FACTOR)[2] == (12, 10)
 
 
 def test_training_on_pairs_finds_the_part_that_the_super_resolution_image_shows(pair):

@@ -210,14 +210,21 @@ def _train_enhancer(commands: Any) -> None:
         "train an enhancer of widefield images on super-resolution images",
         "smdiffusion train-enhancer generated.tif --out my-enhancer --upscale 5 --na 1.4 --wavelength 670",
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help="super-resolution images: " + _IMAGES)
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGES",
+        help="super-resolution images: TIFF files, folders of them (enhanced images and maps in them are left out), or "
+        "localization tables",
+    )
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     parser.add_argument("--weights", nargs="+", type=float, metavar="W", help="how often each image is drawn from")
     parser.add_argument(
         "--widefield",
         nargs="+",
         metavar="TIFF",
-        help="the widefield image of the field of each super-resolution image, or of more, to train on real pairs",
+        help="to train on real pairs: for each super-resolution image, in the same order, the widefield image of the "
+        "same field or a larger one",
     )
     parser.add_argument(
         "--fit",

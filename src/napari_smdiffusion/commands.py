@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .images import Image, Pixels
     from .progress import Stop
 
-# What nobody measured, and no folder of measured images is asked for.
+# What is left out of folders of images to be like: it was made of such.
 _MADE = (SYNTHETIC, *RESULT_KINDS)
 _Config = TypeVar("_Config")
 _Result = TypeVar("_Result")
@@ -82,7 +83,8 @@ def _check_folder(path: str | Path) -> Path:
 
 def _check_writable(path: Path) -> None:
     """Raise an OSError if a file cannot be written; try it, rather than guess from permissions."""
-    if path.is_file():
+    # Windows replaces no file that a program has open; elsewhere the folder alone must allow it.
+    if os.name == "nt" and path.is_file():
         try:
             path.open("r+b").close()
         except OSError as error:

@@ -10,7 +10,7 @@ from scipy.ndimage import zoom
 
 from .calibration import rank_correlation
 from .images import ERROR_MAP
-from .registration import registration_shift, shared_field, translated
+from .registration import check_pixel_sizes, registration_shift, shared_field, translated
 from .resolution import HALF, ONE_SEVENTH, SMALLEST, fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .images import Image
-
-_PIXELS_DIFFER = 0.05  # by which pixel sizes may differ from the factor
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ class EnhancedField:
         whole = cls(enhanced, widefield, None, uncertainty)
         if reference is None:
             return whole
-        _check_pixel_size(widefield, reference, whole.factor)
         truth, camera, (y, x) = shared_field(reference, widefield, whole.factor)
         if camera is widefield:
             return replace(whole, reference=truth)
@@ -89,17 +86,7 @@ def check_field(widefield: Image, fine: Image | None, factor: int) -> None:
             f"{fine.name} has shape {fine.pixels.shape}, which is no whole number of times that of "
             f"{widefield.name}, {widefield.pixels.shape}: give images of the same field."
         )
-    _check_pixel_size(widefield, fine, factor)
-
-
-def _check_pixel_size(widefield: Image, fine: Image, factor: int) -> None:
-    """Raise a ValueError where the pixel sizes are known and do not differ by the factor."""
-    one, other = fine.pixel_size, widefield.pixel_size
-    if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
-        raise ValueError(
-            f"{fine.name} has pixels of {one:.4g} nm and {widefield.name} of {other:.4g} nm, but "
-            f"{factor} times as many of them: give images of the same field, or mend a pixel size."
-        )
+    check_pixel_sizes(widefield, fine, factor)
 
 
 def judge_enhanced(field: EnhancedField) -> dict[str, Any]:

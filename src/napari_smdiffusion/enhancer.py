@@ -117,7 +117,7 @@ class Enhancer:
         cls,
         images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike] = (),
         *,
-        pairs: Sequence[tuple[Image, Image]] = (),
+        pairs: Sequence[tuple[Image | npt.ArrayLike, Image | npt.ArrayLike]] = (),
         weights: Sequence[float] | None = None,
         microscope: MicroscopeConfig | None = None,
         pixel_size: float | None = None,
@@ -150,13 +150,16 @@ class Enhancer:
         from .enhancer_training import train_enhancer_steps
 
         sources = as_images(images, pixel_size)
+        given = [(as_image(coarse, "widefield"), as_image(fine, "super-resolution")) for coarse, fine in pairs]
+        if sources and given:
+            raise ValueError("Give images, or pairs of images, to learn from: not both.")
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             steps = train_enhancer_steps(
                 sources,
                 EnhancerConfig(**settings),
                 microscope or MicroscopeConfig(),
                 weights=weights,
-                pairs=pairs,
+                pairs=given,
                 stop=stop,
             )
             return run(steps, report)

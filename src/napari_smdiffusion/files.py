@@ -244,9 +244,10 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise OSError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
     try:
         yield temporary
-        _put(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    _put(temporary, path)
 
 
 def _put(temporary: Path, path: Path) -> None:
@@ -255,7 +256,10 @@ def _put(temporary: Path, path: Path) -> None:
         temporary.replace(path)
     except OSError as error:
         kept = path.with_name(f"{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
-        temporary.replace(kept)
+        try:
+            temporary.replace(kept)
+        except OSError:
+            kept = temporary
         raise OSError(
             f"{path} cannot be replaced ({error.strerror}): close what has it open. The result is kept in {kept}."
         ) from error

@@ -27,6 +27,7 @@ _FOCUS, _PEAK = 1.5, 6  # widefield pixels: blur of the super-resolution image, 
 _HAZE = 3.0  # widefield pixels: what is wider is left out
 _LARGEST = 2560  # super-resolution pixels along a side: more says nothing more, and takes gigabytes
 _MOST = 2  # widefield pixels by which a pair may be off
+_PIXELS_DIFFER = 0.05  # by which pixel sizes may differ from the factor
 # In units of 1/√(widefield pixels): simulated images of different fields reached 2.7 to 4.2, those of one field 13 up.
 _CHANCE = 5.0
 
@@ -70,7 +71,7 @@ def shared_field(sharp: Image, widefield: Image, factor: int) -> tuple[Image, Im
     sharp
         (N, Y, X) super-resolution pixels.
     widefield
-        (N, Y, X) widefield pixels, each `factor` super-resolution pixels wide. The first planes tell the place.
+        (N, Y, X) widefield pixels, each `factor` super-resolution pixels wide.
     factor
         Super-resolution pixels per widefield pixel.
 
@@ -82,11 +83,17 @@ def shared_field(sharp: Image, widefield: Image, factor: int) -> tuple[Image, Im
     Raises
     ------
     ValueError
-        If the super-resolution image is larger, or was not found in the widefield image.
+        If pixel sizes that are known do not differ by the factor, or the super-resolution image is larger, was not
+        found in the widefield image, or planes of it were found at different places.
     """
+    check_pixel_sizes(widefield, sharp, factor)
     if sharp.size == tuple(length * factor for length in widefield.size):
         return sharp, widefield, (0, 0)
-    corner = place_of(sharp.pixels[0], widefield.pixels[0], factor)
+    planes = zip(sharp.pixels, widefield.pixels, strict=False)
+    found = {place_of(fine, coarse, factor) for fine, coarse in planes} - {None}
+    if len(found) > 1:
+        raise ValueError(f"Planes of {sharp.name} lie at different places of {widefield.name}: crop both to one field.")
+    corner = next(iter(found), None)
     if corner is None:
         (height, width), (rows, columns) = sharp.size, widefield.size
         raise ValueError(
@@ -95,6 +102,16 @@ def shared_field(sharp: Image, widefield: Image, factor: int) -> tuple[Image, Im
             "give another factor."
         )
     return *at_corner(sharp, widefield, factor, corner), corner
+
+
+def check_pixel_sizes(widefield: Image, fine: Image, factor: int) -> None:
+    """Raise a ValueError where the pixel sizes are known and do not differ by the factor."""
+    one, other = fine.pixel_size, widefield.pixel_size
+    if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
+        raise ValueError(
+            f"{fine.name} has pixels of {one:.4g} nm and {widefield.name} of {other:.4g} nm, which is no factor of "
+            f"{factor}: give images of the same field, another factor, or mend a pixel size."
+        )
 
 
 def at_corner(sharp: Image, widefield: Image, factor: int, corner: tuple[int, int]) -> tuple[Image, Image]:

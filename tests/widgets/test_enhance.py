@@ -7,9 +7,9 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import gaussian_filter
 
-from napari_smdiffusion import load_enhancer, simulate
+from napari_smdiffusion import Enhancement, Image, load_enhancer, simulate
 from napari_smdiffusion.models import user_folder
-from napari_smdiffusion.widgets.enhanced_layers import original
+from napari_smdiffusion.widgets.enhanced_layers import original, show_enhanced
 from napari_smdiffusion.widgets.remembered import remember
 
 
@@ -199,6 +199,8 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     assert load_enhancer("of pairs").facts["trained_on"] == "registered pairs"
     assert viewer.layers[-1].name == "wide (enhanced ×4)"
     dock.model.choose("")
+    show_enhanced(viewer, wide, Enhancement(Image(truth, 20.0)), 4, in_place=True)
+    dock.layer_list.choose([wide])
     click(dock, dock.copy_button)
     code = QGuiApplication.clipboard().text()
     assert "Enhancer.train(pairs=pairs, " in code

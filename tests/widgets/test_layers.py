@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
+from napari.plugins import _initialize_plugins
 from npe2 import PluginManager
 from qtpy.QtCore import Qt
 
@@ -32,7 +33,8 @@ from napari_smdiffusion.widgets.view import bring_into_view, look_at_plane, plan
 
 @pytest.fixture
 def model():
-    """Return a viewer without a window."""
+    """Return a viewer without a window, with its plugins, which a window would bring."""
+    _initialize_plugins()
     return ViewerModel()
 
 
@@ -73,6 +75,8 @@ def test_what_was_made_here_is_known_from_its_file_too(model, qtbot, tmp_path):
     with pytest.raises(ValueError, match="pixels of 200 by 100 nm"):
         layer_pixel_size(flat)
     assert offered.layers() == [plain]
+    set_pixel_size(flat, 150)
+    assert layer_pixel_size(flat) == 150
 
 
 def test_layers_are_saved_with_where_they_came_from(model, tmp_path):
@@ -147,9 +151,30 @@ def test_pixels_are_as_large_and_lie_where_an_affine_puts_them():
         layer_pixel_size(ImageLayer(np.eye(32), shear=[0.3], name="a"))
 
 
+def test_layers_are_saved_with_their_affine(model, tmp_path):
+    turned = np.array([[0.0, 20, 0], [-20, 0, 0], [0, 0, 1]])
+    layer = model.add_image(np.eye(32), affine=turned, units=("nm", "nm"), name="a")
+    layer.save(str(tmp_path / "a.tif"), plugin="napari-smdiffusion")
+    saved = read_image(tmp_path / "a.tif")
+    assert saved.pixel_size == pytest.approx(20)
+    assert saved.origin == pytest.approx(layer_image(layer).origin)
+
+
+def test_a_sheared_layer_is_in_the_way_of_nobody(model, qtbot):
+    sheared = model.add_image(np.eye(100), shear=[0.3], name="a")
+    set_pixel_size(sheared, 20)
+    assert free_place(model, 20.0, 2)["scale"] == (1, 1)
+    offered = LayerList(model, finest=True)
+    qtbot.addWidget(offered)
+    sheared.shear = [0]
+    assert offered.list.item(0).text().endswith("20 nm")
+    assert free_place(model, 10.0, 2)["scale"] == (0.5, 0.5)
+
+
 def test_of_a_layer_that_grows_what_is_finished_counts():
     layer = ImageLayer(np.ones((3, 32, 32)), name="grows", metadata={METADATA: {"finished": 2}})
     assert len(layer_image(layer)) == 2
+    assert layer_image(ImageLayer(layer.data[0], metadata=dict(layer.metadata))).size == (32, 32)  # a projection
     layer.metadata[METADATA]["finished"] = 0
     with pytest.raises(ValueError, match="The first image of grows is still being generated"):
         layer_image(layer)

@@ -16,7 +16,7 @@ from .dock import Folded, heading
 from .forms import ConfigForm, TimeChoice
 from .layers import layer_source
 from .pickers import LayerList
-from .scripts import images_code, settings_code
+from .scripts import images_code, settings_code, widefield_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,9 +60,9 @@ class TrainingForm(QWidget):
         )
         self.pairs = QCheckBox("the widefield layers below show the same fields")
         self.pairs.setToolTip(
-            "learn from real pairs, which is better than from a simulated microscope where there are any: each "
-            "widefield layer ticked below shows the field of one super-resolution layer, or more; both lists in the "
-            "same order"
+            "learn from real pairs, which is better than from a simulated microscope where there are any: one "
+            "widefield layer is ticked below for each super-resolution layer, in the same order, of the same field or "
+            "a larger one; they are enhanced then"
         )
         self.pairs.toggled.connect(self._show_what_counts)
         self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
@@ -168,14 +168,12 @@ class TrainingForm(QWidget):
             if example is None
             else (
                 "from napari_smdiffusion.microscope_fit import fit_microscope\n"
-                f"{images_code('widefield', [example])}"
+                f"{widefield_code([example])}"
                 f"found = fit_microscope(widefield[0], sources, microscope, {self.factor.values()['upscale']})\n"
                 "microscope = found.config(microscope)\n"
             )
         )
-        pairs = (
-            f"{images_code('widefield', paired)}pairs = list(zip(widefield, sources, strict=True))\n" if paired else ""
-        )
+        pairs = f"{widefield_code(paired)}pairs = list(zip(widefield, sources, strict=True))\n" if paired else ""
         learned = f"{'pairs=pairs' if paired else 'sources'}, weights={weights}, microscope=microscope"
         return (
             "from napari_smdiffusion import Enhancer, MicroscopeConfig\n"

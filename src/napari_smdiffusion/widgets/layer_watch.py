@@ -87,6 +87,6 @@ def _of_layers(layers: list[ImageLayer]) -> list[Any]:
     return [
         getattr(layer.events, name)
         for layer in layers
-        for name in ("metadata", "scale", "units")
+        for name in ("metadata", "scale", "rotate", "shear", "affine", "units")
         if name in layer.events
     ]

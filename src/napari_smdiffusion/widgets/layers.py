@@ -88,9 +88,11 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     if nanometres is not None:
         return x * nanometres
     ours = layer.metadata.get(METADATA, {})
+    if "pixel_size_nm" in ours:
+        return float(ours["pixel_size_nm"])
     if "problem" in ours:
         raise ValueError(ours["problem"])
-    return float(ours["pixel_size_nm"]) if "pixel_size_nm" in ours else None
+    return None
 
 
 def _edges(layer: ImageLayer) -> tuple[float, float]:
@@ -167,7 +169,7 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
     if [kind_of_layer for _, _, kind_of_layer in layer_data] != ["image"]:
         raise ValueError("A TIFF with its pixel size and origin holds one image layer: select one.")
     ((data, attributes, _),) = layer_data
-    told = ("name", "scale", "translate", "units", "metadata", "rgb", "multiscale")
+    told = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "metadata", "rgb", "multiscale")
     layer = ImageLayer(data, **{key: attributes[key] for key in told if key in attributes})
     write_image(path, layer_image(layer))
     return [path]
@@ -200,7 +202,8 @@ def live_source(layer: ImageLayer) -> LayerSource:
         raise ValueError(
             f"{layer.name} has {data.ndim} axes: take out one channel or time point, so that planes, Y and X are left."
         )
-    finished = layer.metadata.get(METADATA, {}).get("finished")
+    # A projection of a layer that grows has its metadata too, and is finished.
+    finished = layer.metadata.get(METADATA, {}).get("finished") if data.ndim == 3 else None
     if finished == 0:
         raise ValueError(f"The first image of {layer.name} is still being generated: wait for it.")
     if finished:
@@ -325,4 +328,9 @@ def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
 def _world_unit(layer: ImageLayer) -> float | None:
     """Return how many nm one unit of the layer's scale and place is, or None where nobody knows."""
     size = typed_pixel_size(layer)
-    return _nanometres(layer) or (size / _edges(layer)[1] if size else None)
+    if _nanometres(layer) or not size:
+        return _nanometres(layer)
+    try:
+        return size / _edges(layer)[1]
+    except ValueError:  # sheared: nothing can be to scale with it
+        return None
