@@ -8,7 +8,6 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.plugins import _initialize_plugins
 from npe2 import PluginManager
 from qtpy.QtCore import Qt
 
@@ -33,8 +32,7 @@ from napari_smdiffusion.widgets.view import bring_into_view, look_at_plane, plan
 
 @pytest.fixture
 def model():
-    """Return a viewer without a window, with its plugins, which a window would bring."""
-    _initialize_plugins()
+    """Return a viewer without a window."""
     return ViewerModel()
 
 
@@ -57,17 +55,17 @@ def test_a_training_patch_that_was_found_is_no_image_to_learn_from(model, qtbot)
     assert offered.layers() == [plain]
 
 
-def test_what_was_made_here_is_known_from_its_file_too(model, qtbot, tmp_path):
+def test_what_was_made_here_is_known_from_its_file_too(viewer, qtbot, tmp_path):
     facts = {"kind": "synthetic", "model": "m", "training_data": []}
     write_image(tmp_path / "g.tif", Image(np.eye(64), 25.0, provenance=facts))
     write_image(tmp_path / "plain.tif", Image(np.eye(64), 30.0))
-    offered = LayerList(model, finest=True)
+    offered = LayerList(viewer, finest=True)
     qtbot.addWidget(offered)
-    keep_file_facts(model, offered)
+    keep_file_facts(viewer, offered)
     slab = {"resolution": (1e5, 5e4), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(tmp_path / "slab.tif", np.eye(64, dtype=np.float32), **slab)
     names = ("g.tif", "slab.tif", "plain.tif")
-    made, flat, plain = model.open([str(tmp_path / name) for name in names], plugin="napari")
+    made, flat, plain = viewer.open([str(tmp_path / name) for name in names], plugin="napari")
     assert kind(made) == "synthetic"
     assert made.metadata["model"] == "m"
     assert layer_pixel_size(made) == 25
@@ -79,9 +77,9 @@ def test_what_was_made_here_is_known_from_its_file_too(model, qtbot, tmp_path):
     assert layer_pixel_size(flat) == 150
 
 
-def test_layers_are_saved_with_where_they_came_from(model, tmp_path):
+def test_layers_are_saved_with_where_they_came_from(viewer, tmp_path):
     facts = {"kind": "synthetic", "model": "m", "settings": {"seed": 3}, "odd": np.eye(2)}
-    layer = model.add_image(
+    layer = viewer.add_image(
         np.ones((2, 20, 30)), name="made", scale=(1, 25, 25), translate=(0, 112.5, 12.5),
         units=("pixel", "nm", "nm"), metadata=facts,
     )  # fmt: skip
@@ -94,6 +92,7 @@ def test_layers_are_saved_with_where_they_came_from(model, tmp_path):
     assert image.provenance == {"kind": "synthetic", "model": "m", "settings": {"seed": 3}}
 
 
+@pytest.mark.usefixtures("viewer")
 def test_napari_itself_writes_where_nobody_asks_for_this_writer():
     found = {one.name: one for one in PluginManager.instance().iter_manifests()}
     for order in (("napari", "napari-smdiffusion"), ("napari-smdiffusion", "napari")):
@@ -151,9 +150,9 @@ def test_pixels_are_as_large_and_lie_where_an_affine_puts_them():
         layer_pixel_size(ImageLayer(np.eye(32), shear=[0.3], name="a"))
 
 
-def test_layers_are_saved_with_their_affine(model, tmp_path):
+def test_layers_are_saved_with_their_affine(viewer, tmp_path):
     turned = np.array([[0.0, 20, 0], [-20, 0, 0], [0, 0, 1]])
-    layer = model.add_image(np.eye(32), affine=turned, units=("nm", "nm"), name="a")
+    layer = viewer.add_image(np.eye(32), affine=turned, units=("nm", "nm"), name="a")
     layer.save(str(tmp_path / "a.tif"), plugin="napari-smdiffusion")
     saved = read_image(tmp_path / "a.tif")
     assert saved.pixel_size == pytest.approx(20)
