@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,11 @@ def pytest_unconfigure(config):
 @pytest.fixture
 def viewer(make_napari_viewer):
     """Return a shown viewer; at its end napari checks that no widget and no viewer is left."""
-    return make_napari_viewer(show=True)
+    yield make_napari_viewer(show=True)
+    # What a dock loads ahead would be loaded amid the next test.
+    for thread in threading.enumerate():
+        if thread.name.startswith("loading "):
+            thread.join()
 
 
 @pytest.fixture
