@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from bioimageio.spec.model.v0_5 import ModelDescr
+    from bioimageio.spec.model.v0_5 import InputTensorDescr, ModelDescr, OutputTensorDescr
 
 _EXAMPLE = 128  # widefield pixels along a side of the example
-_INPUT, _OUTPUT = "widefield", "enhanced"
 _PAPER = "Saguy et al., This Microtubule Does Not Exist, Small Methods 2024", "10.1002/smtd.202400672"
 
 
@@ -124,6 +123,7 @@ def export_enhancer(
 def _described(
     enhancer: Enhancer, folder: Path, work: Path, authors: Sequence[str], license_id: str | None
 ) -> ModelDescr:
+    """Return the description of a package, whose files are written into `work`."""
     from bioimageio.spec.common import FileDescr
     from bioimageio.spec.generic.v0_3 import Author, CiteEntry, Doi, LicenseId
     from bioimageio.spec.model import v0_5 as spec
@@ -131,24 +131,13 @@ def _described(
 
     facts, factor = read_facts(folder, KIND), enhancer.config.upscale
     script, example, result = _written(enhancer, work)
-    step, unit = (enhancer.pixel_size, "nanometer") if enhancer.pixel_size else (1.0, None)
-    # Whoever reads it multiplies sizes by one scale and divides by the other, and cuts off what is behind the point:
-    # with so few binary digits that is exact.
-    step = max(1, round(step * 1024)) / 1024
-    identifier = {name: spec.AxisId(name) for name in "yx"}
-
-    def fine(axis: str) -> spec.SpaceOutputAxisWithHalo:
-        of = spec.SizeReference(tensor_id=spec.TensorId(_INPUT), axis_id=identifier[axis])
-        return spec.SpaceOutputAxisWithHalo(id=identifier[axis], size=of, halo=REACH * factor, unit=unit, scale=step)
-
-    def coarse(axis: str) -> spec.SpaceInputAxis:
-        size = spec.ParameterizedSize(min=2 * REACH + ALIGN, step=ALIGN)
-        return spec.SpaceInputAxis(id=identifier[axis], size=size, unit=unit, scale=step * factor)
-
-    percentiles = spec.ScaleRangeKwargs(
-        axes=[spec.AxisId("channel"), *identifier.values()], min_percentile=DARK, max_percentile=BRIGHT
-    )
     try:
+        taken, made = _tensors(enhancer, example, result)
+        torchscript = spec.TorchscriptWeightsDescr(
+            source=script,
+            pytorch_version=spec.Version(torch.__version__.split("+")[0]),
+            comment=f"made by napari-smdiffusion {__version__}; trained on {facts.get('trained_on')}",
+        )
         return spec.ModelDescr(
             # Other characters are refused.
             name=re.sub(r"[^A-Za-z0-9_+\- ()]", "_", f"{enhancer.name[:80]} (widefield enhanced x{factor})"),
@@ -160,43 +149,50 @@ def _described(
             # There is no picture of a training of a few steps.
             covers=[FileDescr(source=path) for path in [folder / "picture.png"] if path.exists()],
             tags=["super-resolution", "widefield", "fluorescence-light-microscopy", "image-restoration", "pytorch"],
-            inputs=[
-                spec.InputTensorDescr(
-                    id=spec.TensorId(_INPUT),
-                    description="a whole widefield image, in any units",
-                    axes=[
-                        spec.BatchAxis(),
-                        spec.ChannelAxis(channel_names=[spec.Identifier("widefield")]),
-                        coarse("y"),
-                        coarse("x"),
-                    ],
-                    test_tensor=FileDescr(source=example),
-                    preprocessing=[spec.ScaleRangeDescr(kwargs=percentiles)],
-                )
-            ],
-            outputs=[
-                spec.OutputTensorDescr(
-                    id=spec.TensorId(_OUTPUT),
-                    description="an estimate, not a measurement, in the units of the images it was trained on",
-                    axes=[
-                        spec.BatchAxis(),
-                        spec.ChannelAxis(channel_names=[spec.Identifier("enhanced")]),
-                        fine("y"),
-                        fine("x"),
-                    ],
-                    test_tensor=FileDescr(source=result),
-                )
-            ],
-            weights=spec.WeightsDescr(
-                torchscript=spec.TorchscriptWeightsDescr(
-                    source=script,
-                    pytorch_version=spec.Version(torch.__version__.split("+")[0]),
-                    comment=f"made by napari-smdiffusion {__version__}; trained on {facts.get('trained_on')}",
-                )
-            ),
+            inputs=[taken],
+            outputs=[made],
+            weights=spec.WeightsDescr(torchscript=torchscript),
         )
     except ValidationError as error:
         raise ValueError(f"{folder} cannot be described for bioimage.io: {error.errors()[0]['msg']}.") from error
+
+
+def _tensors(enhancer: Enhancer, example: Path, result: Path) -> tuple[InputTensorDescr, OutputTensorDescr]:
+    """Return what goes in and what comes out: axes, sizes, pixel sizes, and what is to be done before."""
+    from bioimageio.spec.common import FileDescr
+    from bioimageio.spec.model import v0_5 as spec
+
+    factor = enhancer.config.upscale
+    step, unit = (enhancer.pixel_size, "nanometer") if enhancer.pixel_size else (1.0, None)
+    # Whoever reads it multiplies sizes by one scale and divides by the other, and cuts off what is behind the point:
+    # with so few binary digits that is exact.
+    step = max(1, round(step * 1024)) / 1024
+    taken, made, plane = spec.TensorId("widefield"), spec.TensorId("enhanced"), [spec.AxisId(name) for name in "yx"]
+    size = spec.ParameterizedSize(min=2 * REACH + ALIGN, step=ALIGN)
+    coarse = [spec.SpaceInputAxis(id=axis, size=size, unit=unit, scale=step * factor) for axis in plane]
+    fine = [
+        spec.SpaceOutputAxisWithHalo(
+            id=axis,
+            size=spec.SizeReference(tensor_id=taken, axis_id=axis),
+            halo=REACH * factor,
+            unit=unit,
+            scale=step,
+        )
+        for axis in plane
+    ]
+    levels = spec.ScaleRangeKwargs(axes=[spec.AxisId("channel"), *plane], min_percentile=DARK, max_percentile=BRIGHT)
+    return spec.InputTensorDescr(
+        id=taken,
+        description="a whole widefield image, in any units",
+        axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier("widefield")]), *coarse],
+        test_tensor=FileDescr(source=example),
+        preprocessing=[spec.ScaleRangeDescr(kwargs=levels)],
+    ), spec.OutputTensorDescr(
+        id=made,
+        description="an estimate, not a measurement, in the units of the images it was trained on",
+        axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier("enhanced")]), *fine],
+        test_tensor=FileDescr(source=result),
+    )
 
 
 def _written(enhancer: Enhancer, work: Path) -> tuple[Path, Path, Path]:
