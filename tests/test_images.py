@@ -127,19 +127,21 @@ def test_results_in_a_folder_are_left_out_where_they_are_not_asked_for(tmp_path)
     assert [Path(image.name).stem for image in read] == ["a", "d", "b"]
 
 
-def test_a_result_is_kept_beside_a_file_that_cannot_be_replaced(tmp_path, monkeypatch):
+@pytest.mark.parametrize("all_refused", [False, True])
+def test_a_result_is_kept_beside_a_file_that_cannot_be_replaced(tmp_path, monkeypatch, all_refused):
     target, replace = tmp_path / "a.tif", Path.replace
 
     def refused(self, other):
-        if Path(other) == target:
+        if Path(other) == target or all_refused:
             raise PermissionError(13, "in use")
         return replace(self, other)
 
     write_image(target, Image(PLANE))
     monkeypatch.setattr(Path, "replace", refused)
-    with pytest.raises(OSError, match=r"cannot be replaced \(in use\): close what has it open. The result is kept in"):
+    with pytest.raises(OSError, match=r"cannot be replaced \(in use\): close what has it open") as refusal:
         write_image(target, Image(PLANE + 1))
     (kept,) = (path for path in tmp_path.iterdir() if path != target)
+    assert str(refusal.value).endswith(f"The result is kept in {kept}.")
     np.testing.assert_array_equal(read_image(kept).pixels[0], PLANE + 1)
     np.testing.assert_array_equal(read_image(target).pixels[0], PLANE)
 

@@ -245,7 +245,7 @@ def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer):
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=30_000)
     click(dock, dock.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not dock.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
     assert load_enhancer("mine").facts["steps"] >= 1
 
 

@@ -177,6 +177,13 @@ def test_a_copy_is_found_where_it_is(viewer, dock, click, storm_layer, storm):
     np.testing.assert_allclose(found.data, np.rot90(place))
 
 
+def test_images_that_nothing_can_be_told_of_are_named(viewer, dock, click):
+    click(dock, dock.run_button)
+    viewer.add_image(np.full((256, 256), np.nan), name="holes", scale=(20, 20), units=("nm", "nm"))
+    click(dock, dock.nearest)
+    assert dock.status.text() == "Nothing of holes can be compared: look for NaN pixels."
+
+
 def test_nearest_says_what_is_missing(dock, click):
     click(dock, dock.nearest)
     assert "no synthetic image" in dock.status.text()
