@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,10 +64,10 @@ class EnhancedField:
             return replace(whole, reference=truth)
         (rows, columns), f = camera.size, whole.factor
         fine = slice(y * f, (y + rows) * f), slice(x * f, (x + columns) * f)
-        part = (
-            f"Of {widefield.name}, rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1} are judged, where "
-            f"{reference.name} lies."
-        )
+        # Of a file the report tells the name, and not where it lay.
+        of, there = (Path(image.name).name for image in (widefield, reference))
+        place = f"rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1}"
+        part = f"Of {of}, {place} are judged, where {there} lies."
         width = None if uncertainty is None else uncertainty.crop(*fine)
         return cls(enhanced.crop(*fine), camera, truth, width, part)
 
