@@ -1,5 +1,6 @@
 """Models by name, and those that ship with the package."""
 
+import os
 import re
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def test_models_are_found_by_folder_and_by_name(tiny_model, tmp_path):
         find_model("nothing", "diffusion")
     with pytest.raises(ModelFolderError, match="There is no diffusion model"):
         find_model("../enhancer", "diffusion")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no such rights here")
+def test_whoever_may_read_other_files_may_read_those_of_a_model(tiny_model, tiny_enhancer, tmp_path):
+    mask = os.umask(0o027)
+    try:
+        tiny_model.save(tmp_path / "m")
+        tiny_enhancer.save(tmp_path / "e")
+    finally:
+        os.umask(mask)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".safetensors", ".json", ".md"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o640}
 
 
 def test_damaged_models_are_not_listed():

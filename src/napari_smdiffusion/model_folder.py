@@ -225,6 +225,11 @@ def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *ext
             write(fresh, facts)
         text = json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=2, allow_nan=False)
         (fresh / "model.json").write_text(text, encoding="utf-8")
+        # What safetensors writes, nobody else may read: a model on a shared drive is for all that read its other files.
+        rights = (fresh / "model.json").stat().st_mode & 0o777
+        for path in (fresh / WEIGHTS).iterdir():
+            with suppress(OSError):  # not every shared drive has rights that can be set
+                path.chmod(rights)
 
 
 @contextmanager
