@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_smdiffusion import EnhanceConfig, TrainConfig, read_image, simulate, write_image
+from napari_smdiffusion import EnhanceConfig, Image, TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.cli import main
+from napari_smdiffusion.commands import COMMANDS
 from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.progress import run
@@ -90,6 +91,16 @@ def test_enhance_several_into_a_folder(folder, widefield):
     write_image(folder / "many" / "b.tif", widefield)
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 0
     assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
+
+
+def test_an_image_that_cannot_be_enhanced_does_not_cost_the_others(folder, widefield, capsys):
+    for name, pixels in (("a", widefield.pixels), ("b", 0 * widefield.pixels), ("c", widefield.pixels)):
+        write_image(folder / "many" / f"{name}.tif", Image(pixels, 80.0))
+    assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 2
+    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "c_enhanced.tif"]
+    said = capsys.readouterr()
+    assert "b.tif is left out: All pixels of" in said.out + said.err
+    assert "1 of 3 images could not be enhanced" in said.err
 
 
 def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(folder, widefield):
@@ -258,10 +269,7 @@ def test_unknown_flags_exit_with_2(capsys):
     assert exit_info.value.code == 2
 
 
-COMMANDS = ("demo", "train", "generate", "compare", "train-enhancer", "enhance", "simulate", "models", "import")
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as exit_info:
         main([command, "--help"])

@@ -219,6 +219,16 @@ def test_training_images_that_the_model_never_saw_are_told(tmp_path, other, said
     assert ("none of the training images given" in verdict) == other
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_one_image_given_for_both_is_no_proof_where_the_model_says_what_it_saw(tmp_path, told):
+    real, made = (simulate("microtubules", 1, 256, 20.0, seed=seed) for seed in (1, 2))
+    facts = {"training_data": [{"name": "mine.tif", "sha256": "0"}]} if told else {}
+    report = compare_images([real], replace(made, provenance={"kind": "synthetic", **facts}), [real], tmp_path)
+    assert ("realism_of_training_images" in report) != told
+    said = "as experimental and as training image" if told else "The experimental images are training images"
+    assert said in report["memorization_left_out"]
+
+
 def test_empty_planes_of_a_stack_leave_a_report(field, tmp_path):
     def with_empty(image):
         return replace(image, pixels=np.concatenate([image.pixels, np.zeros_like(image.pixels)]))

@@ -47,8 +47,17 @@ def test_results_lie_exactly_over_their_input(tiny_enhancer, widefield):
     assert sharp.pixel_size == 20.0
     assert sharp.origin == widefield.origin
     assert sharp.provenance["kind"] == "enhanced"
-    unknown = tiny_enhancer.enhance(Image(widefield.pixels))
-    assert unknown.pixel_size == tiny_enhancer.pixel_size
+    assert not sharp.provenance["pixel_size_assumed"]
+
+
+def test_a_pixel_size_that_nobody_knows_is_taken_from_the_training_and_this_is_said(tiny_enhancer, widefield):
+    events = []
+    unknown = Image(widefield.pixels, name="cell")
+    result = run(enhance_steps(tiny_enhancer, unknown, EnhanceConfig()), events.append).image
+    assert result.pixel_size == tiny_enhancer.pixel_size
+    assert result.provenance["pixel_size_assumed"]
+    (note,) = [event.message for event in events if isinstance(event, Note)]
+    assert note.startswith("cell has no pixel size: it is taken to be 80 nm")
 
 
 def test_stacks_are_enhanced_plane_by_plane_with_levels_of_the_whole(tiny_enhancer, widefield):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_smdiffusion import Image, read_image, read_images, write_image
+from napari_smdiffusion import Image, files, read_image, read_images, write_image
 from napari_smdiffusion.files import check_space, new_tiff
 from napari_smdiffusion.images import RESULT_KINDS, Scaling, common_pixel_size
 
@@ -43,6 +43,7 @@ def test_sixteen_bits_stay_sixteen_bits_deep(tmp_path):
         ({"metadata": {"axes": "YX", "PhysicalSizeX": 0.05, "PhysicalSizeXUnit": "µm"}, "ome": True}, 50.0),
         ({"resolution": (1e7 / 97, 1e7 / 97), "resolutionunit": "CENTIMETER"}, 97.0),
         ({"resolution": (72, 72), "resolutionunit": "INCH"}, None),
+        ({"resolution": (28.35, 28.35), "resolutionunit": "CENTIMETER"}, None),  # 72 dpi again
         ({}, None),
     ],
 )
@@ -118,6 +119,19 @@ def test_any_name_may_stand_in_a_file(tmp_path):
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         lines = tiff.pages[0].description.splitlines()
     assert all(line.count("=") == 1 for line in lines)
+
+
+@pytest.mark.parametrize("planes", [1, 3, 4, 5])
+def test_images_that_are_too_large_for_imagej_come_back_too(tmp_path, monkeypatch, planes):
+    monkeypatch.setattr(files, "_IMAGEJ_MOST", 0)
+    facts = {"kind": "synthetic", "training_data": [{"name": "a.tif", "shape": [1, 24, 20]}]}
+    image = Image(np.random.default_rng(0).random((planes, 24, 20)), 19.36, (100.0, 50.0), provenance=facts)
+    write_image(tmp_path / "a.tif", image)
+    back = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(back.pixels, image.pixels)
+    assert (back.pixel_size, back.origin, back.provenance) == (19.36, (100.0, 50.0), facts)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.is_bigtiff
 
 
 def test_results_in_a_folder_are_left_out_where_they_are_not_asked_for(tmp_path):

@@ -19,7 +19,7 @@ from napari_smdiffusion import (
 from napari_smdiffusion.config import DEFAULT_START
 from napari_smdiffusion.enhanced_field import restored
 from napari_smdiffusion.model_folder import ModelFolderError
-from napari_smdiffusion.models import bundled_folder, default_start, find_model, user_folder
+from napari_smdiffusion.models import bundled_folder, default_start, find_model, free_name, user_folder
 
 
 def test_models_are_found_by_folder_and_by_name(tiny_model, tmp_path):
@@ -45,6 +45,15 @@ def test_whoever_may_read_other_files_may_read_those_of_a_model(tiny_model, tiny
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} >= {".safetensors", ".json", ".md"}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o640}
+
+
+@pytest.mark.parametrize(
+    ("taken", "free"), [("cells", "cells 2"), ("cells 9", "cells 10"), ("STORM 512²", "STORM 512² 2")]
+)
+def test_another_name_is_found_for_what_is_taken(taken, free):
+    assert free_name(taken, "enhancer") == taken
+    (user_folder() / "enhancer" / taken).mkdir(parents=True)
+    assert free_name(taken, "enhancer") == free
 
 
 def test_damaged_models_are_not_listed():

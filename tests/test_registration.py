@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, registration, simulate
+from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, enhancer_training, registration, simulate
+from napari_smdiffusion.enhancer import widefield_levels
 from napari_smdiffusion.enhancer_training import _shared, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.progress import Note, run
@@ -104,6 +105,23 @@ def test_training_on_pairs_finds_the_part_that_the_super_resolution_image_shows(
         event.message for event in events if isinstance(event, Note)
     ]
     assert [one["shape"] for one in enhancer.facts["training_data"]] == [[1, 200, 200]]
+
+
+def test_training_on_a_part_sees_it_at_the_levels_of_the_whole_widefield_image(pair, monkeypatch):
+    """As it will be enhanced: by its own levels, a dim part of it would be brighter."""
+    camera, sharp = Image(pair[0], 100.0, name="camera"), Image(pair[1][50:250, 100:300], 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
+    made, make = [], enhancer_training.pairs_task
+
+    def kept(*arguments):
+        made.append(make(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(enhancer_training, "pairs_task", kept)
+    run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(camera, sharp)]))
+    whole = widefield_levels(camera).scale(pair[0])
+    # The part is rows 10 to 49 and columns 20 to 59, of which a pixel at each border is cut off.
+    np.testing.assert_allclose(made[0].coarse[0], whole[11:49, 21:59], rtol=1e-5)
 
 
 def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):

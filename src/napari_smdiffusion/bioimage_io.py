@@ -209,7 +209,9 @@ def _written(enhancer: Enhancer, work: Path) -> tuple[Path, Path, Path]:
         # torch says so of TorchScript, which is what these programs read.
         warnings.filterwarnings("ignore", message=".*deprecated.*", category=DeprecationWarning)
         script = torch.jit.script(whole)
-        torch.jit.save(script, str(work / "enhancer.pt"))
+        # By its name torch would not open a file in a folder whose name is not ASCII on Windows.
+        with (work / "enhancer.pt").open("wb") as file:
+            torch.jit.save(script, file)
         result = script(torch.from_numpy(scaled.astype(np.float32))).numpy()
     np.save(work / "widefield.npy", seen)
     np.save(work / "enhanced.npy", result)

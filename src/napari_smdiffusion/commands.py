@@ -26,7 +26,7 @@ from .files import (
 from .garbage import PAUSED
 from .images import RESULT_KINDS, SIMULATED, SYNTHETIC
 from .model_folder import check_place
-from .progress import Reporter, Steps, run, stop_on_interrupt
+from .progress import Reporter, Steps, is_for_people, run, stop_on_interrupt
 from .summary import summary
 
 if TYPE_CHECKING:
@@ -282,14 +282,25 @@ def enhance(options: Namespace) -> None:
         from .models import load_enhancer
 
     enhancer = load_enhancer(options.model)
+    left_out = 0
     with stop_on_interrupt() as stop:
         for source, target in zip(sources, targets, strict=True):
-            image = read_image(source, options.pixel_size)
-            _enhance_one(enhancer, image, config, target, options.error_map, stop)
+            try:
+                image = read_image(source, options.pixel_size)
+                _enhance_one(enhancer, image, config, target, options.error_map, stop)
+            # One image that cannot be enhanced must not cost the others.
+            except (ValueError, MemoryError) as error:
+                if len(sources) == 1 or not is_for_people(error):
+                    raise
+                _say(f"{source} is left out: {error}")
+                left_out += 1
+                continue
             _say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
             if config.uncertainty:
                 meaning = uncertainty_facts(enhancer, image, config)["meaning"]
                 _say(f"{_beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
+    if left_out:
+        raise ValueError(f"{left_out} of {len(sources)} images could not be enhanced: what is wrong is told above.")
 
 
 def _targets(out: Path, images: list[Path]) -> list[Path]:

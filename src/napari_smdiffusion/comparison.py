@@ -127,7 +127,8 @@ def _compare_generated(
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
     seen = _seen(experimental, generated, training)
-    if training and not seen:
+    left_out = _no_copies_because(experimental, training, seen)
+    if not left_out:
         _check_sizes(training, size)
     yield _part(0, stop)
     some_real, some_made = (spread(patches, _JUDGED) for patches in (real, made))
@@ -144,8 +145,12 @@ def _compare_generated(
     yield _part(2, stop)
     report |= _told_apart(experimental, generated, stop)
     yield _part(3, stop)
-    said, looked_up = _copies(real, made, generated, training, seen, stop)
-    report |= said
+    looked_up = None
+    if left_out:
+        report["memorization_left_out"] = left_out
+    else:
+        said, looked_up = _copies(real, made, generated, training, stop)
+        report |= said
     yield _part(4, stop)
     report |= _finest_detail(experimental, generated, pixel_size)
     provenance = {
@@ -161,23 +166,33 @@ def _compare_generated(
 
 
 def _seen(experimental: Sequence[Image], generated: Image, training: Sequence[Image]) -> list[str]:
-    """Return the names of the experimental images that the model was trained on, as far as it is known."""
-    known = {image.digest for image in training} | set(training_images(generated.provenance))
+    """Return the names of the experimental images that the model was trained on, as far as it is known.
+
+    What the generated images say themselves counts more than what somebody gives as training images.
+    """
+    known = set(training_images(generated.provenance)) or {image.digest for image in training}
     return [Path(image.name).name for image in experimental if image.digest in known]
 
 
+def _no_copies_because(experimental: Sequence[Image], training: Sequence[Image], seen: Sequence[str]) -> str:
+    """Say why copies cannot be looked for; nothing where they can."""
+    if seen:
+        return "The experimental images are training images: give images that the model was not trained on."
+    if not training:
+        return "Give the images that the model was trained on, to look for copies."
+    digests = {image.digest for image in training}
+    if both := [Path(image.name).name for image in experimental if image.digest in digests]:
+        return (
+            f"{listed(both)} is given as experimental and as training image: give other experimental images, that the "
+            "model was not trained on."
+        )
+    return ""
+
+
 def _copies(
-    real: Pixels, made: Pixels, generated: Image, training: Sequence[Image], seen: Sequence[str], stop: Stop
+    real: Pixels, made: Pixels, generated: Image, training: Sequence[Image], stop: Stop
 ) -> tuple[dict[str, Any], LookedUp | None]:
     """Look for copies of training images, and say why where that cannot be done."""
-    if seen:
-        return {
-            "memorization_left_out": (
-                "The experimental images are training images: give images that the model was not trained on."
-            )
-        }, None
-    if not training:
-        return {"memorization_left_out": "Give the images that the model was trained on, to look for copies."}, None
     planes = [plane for image in training for plane in image.pixels]
     try:
         looked_up = look_for_copies(made, planes, spread(real, _HELD_OUT), stop)

@@ -259,7 +259,8 @@ def enhance_steps(
 
     Yields
     ------
-    Progress and TileDone at every tile, Note when memory ran out or the pixel size is not the one of the training.
+    Progress and TileDone at every tile, Note when memory ran out, or the pixel size is unknown or not the one of
+    the training.
 
     Returns
     -------
@@ -306,6 +307,7 @@ def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> d
         "made_by": f"napari-smdiffusion {__version__}",
         "model": enhancer.name,
         "source": Path(image.name).name,
+        "pixel_size_assumed": image.pixel_size is None and enhancer.pixel_size is not None,
         "settings": to_dict(config),
     }
 
@@ -330,9 +332,14 @@ def _zeros(_: ResultKind, shape: tuple[int, int, int]) -> Pixels:
 
 
 def _pixel_size_note(enhancer: Enhancer, image: Image) -> str | None:
-    if not (image.pixel_size and enhancer.pixel_size):
+    if enhancer.pixel_size is None:
         return None
     expected = enhancer.pixel_size * enhancer.config.upscale
+    if not image.pixel_size:
+        return (
+            f"{image.name} has no pixel size: it is taken to be {expected:.4g} nm, for which {enhancer.name} was "
+            "trained. Give it if it is another."
+        )
     if abs(image.pixel_size / expected - 1) < 0.15:
         return None
     return (

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .compute import autocast, generator
-from .enhancer import BRIGHT, DARK, Levels, Pixels, widefield_levels
+from .enhancer import BRIGHT, DARK, Levels, Pixels
 from .images import SIMULATED, SYNTHETIC
 from .microscope import Optics, draw_optics, mean_widefield, photographed
 from .patches import draw_patches, symmetry
@@ -286,10 +286,15 @@ class _RegisteredPairs(EnhancerTask):
         return Batch((torch.from_numpy(coarse), torch.from_numpy(fine)))
 
 
-def pairs_task(pairs: Sequence[tuple[Image, Image]], parts: Sequence[Part], config: EnhancerConfig) -> EnhancerTask:
-    """Return the task of learning from `parts` of registered (widefield, super-resolution) images."""
+def pairs_task(
+    pairs: Sequence[tuple[Image, Image]], whole: Sequence[Levels], parts: Sequence[Part], config: EnhancerConfig
+) -> EnhancerTask:
+    """Return the task of learning from `parts` of registered (widefield, super-resolution) images.
+
+    `whole` are the levels of the widefield images as they will be enhanced, before they were cut to what both show.
+    """
     fine = [plane for _, image in pairs for plane in image.pixels]
     levels = _sharp_levels(fine)
-    coarse = [widefield_levels(image).scale(plane) for image, _ in pairs for plane in image.pixels]
+    coarse = [own.scale(plane) for own, (image, _) in zip(whole, pairs, strict=True) for plane in image.pixels]
     windows = Windows.of([levels.scale(plane) for plane in fine], parts, config)
     return _RegisteredPairs(windows, config, levels, coarse)

@@ -10,7 +10,7 @@ import torch
 
 from .calibration import Calibration, calibrate
 from .compute import autocast, pick_device, seeded
-from .enhancer import Enhancer, Pixels
+from .enhancer import Enhancer, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
 from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
 from .images import Image, common_pixel_size
@@ -84,10 +84,15 @@ def train_enhancer_steps(
         If it was stopped before the first step.
     """
     given = [fine for _, fine in pairs] if pairs else list(images)
+    whole = [widefield_levels(coarse) for coarse, _ in pairs]
     pairs = yield from _same_fields(pairs, config.upscale)
     pairs = yield from _registered(pairs, config.upscale)
     sources = [fine for _, fine in pairs] if pairs else given
-    task, held = _task(sources, pairs, weights, config, microscope)
+    training, held = kept_apart(sources, plane_chances(sources, weights), config)
+    if pairs:
+        task = pairs_task(pairs, whole, training, config)
+    else:
+        task = simulation_task(sources, training, config, microscope, _known_pixel_size(sources))
     if out is not None:
         out = out.absolute()
         check_place(out)
@@ -124,25 +129,17 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     images, weights
         Those that it was trained on: of others, what it never saw cannot be told apart.
     """
-    task, held = _task(images, (), weights, enhancer.config, enhancer.microscope)
+    config = enhancer.config
+    training, held = kept_apart(images, plane_chances(images, weights), config)
+    task = simulation_task(images, training, config, enhancer.microscope, _known_pixel_size(images))
     return replace(enhancer, calibration=_calibrated(enhancer.network, task, held, _CALIBRATED))
 
 
-def _task(
-    sources: Sequence[Image],
-    pairs: Sequence[tuple[Image, Image]],
-    weights: Sequence[float] | None,
-    config: EnhancerConfig,
-    microscope: MicroscopeConfig,
-) -> tuple[EnhancerTask, list[Part]]:
-    """Return what there is to learn, and what is held out of it."""
-    pixel_size = common_pixel_size(sources)
-    if not pairs and pixel_size is None:
-        raise ValueError(f"{sources[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
-    training, held = kept_apart(sources, plane_chances(sources, weights), config)
-    if pairs:
-        return pairs_task(pairs, training, config), held
-    return simulation_task(sources, training, config, microscope, pixel_size or 1.0), held
+def _known_pixel_size(images: Sequence[Image]) -> float:
+    pixel_size = common_pixel_size(images)
+    if pixel_size is None:
+        raise ValueError(f"{images[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
+    return pixel_size
 
 
 def _same_fields(pairs: Sequence[tuple[Image, Image]], upscale: int) -> Steps[list[tuple[Image, Image]]]:

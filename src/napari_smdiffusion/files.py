@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 _FACTS = "napari_smdiffusion"  # key of our own metadata in a TIFF file
+_IMAGEJ_MOST = 3.9e9  # bytes: ImageJ's own form ends at 4 GB
+_LARGEST_PIXEL = 2e4  # nm; no objective has larger ones: what says so is the resolution of a print
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
 
 
@@ -150,7 +152,7 @@ def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
     _UnsuitableError
         If the pixels are not square.
     """
-    sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size is not None]
+    sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size and size <= _LARGEST_PIXEL]
     if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
         raise _UnsuitableError(
             f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first."
@@ -280,11 +282,12 @@ def new_tiff(
     import tifffile
 
     facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
-    # Older tifffile reads no line of ImageJ's description that has a second "=".
-    text = json.dumps(facts).replace("=", "\\u003d")
+    # Older tifffile reads no line of ImageJ's description that has a second "=", and takes any description in which it
+    # finds "shape": for its own.
+    text = json.dumps(facts).replace("=", "\\u003d").replace('"shape":', '"\\u0073hape":')
     options: dict[str, Any]
-    if 4 * math.prod(shape) > 3.9e9:  # ImageJ's own form ends at 4 GB
-        options = {"bigtiff": True, "description": text, "metadata": None}
+    if 4 * math.prod(shape) > _IMAGEJ_MOST:
+        options = {"bigtiff": True, "description": text, "metadata": None, "photometric": "minisblack"}
     else:
         unit = {"unit": "um"} if pixel_size else {}
         options = {"imagej": True, "metadata": {_FACTS: text, "axes": "TYX", **unit}}

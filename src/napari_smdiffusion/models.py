@@ -102,7 +102,7 @@ def checked_name(text: str) -> str:
 def free_name(wanted: str, kind: Kind) -> str:
     """Return `wanted`, with a number behind it if a model of the user, or a bundled one, has that name already."""
     stem, _, number = wanted.rpartition(" ")
-    base, k = (stem, int(number)) if stem and number.isdigit() else (wanted, 1)
+    base, k = (stem, int(number)) if stem and number.isdecimal() else (wanted, 1)
     name = wanted
     while any((place / kind / name).exists() for place in (user_folder(), bundled_folder())):
         k += 1

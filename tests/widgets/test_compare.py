@@ -100,6 +100,15 @@ def test_a_layer_may_go_while_side_by_side(viewer, dock, pair, click):
     assert not canvas_grid(viewer).enabled
 
 
+def test_what_images_are_held_against_is_not_taken_for_what_the_model_saw(pair, open_dock, viewer):
+    dock = open_dock("Compare images")
+    other = viewer.layers["other"]
+    assert dock.experimental.layer() is other
+    assert dock.training.layers() == [pair[0]]
+    dock.experimental.choose(pair[0])
+    assert dock.training.layers() == [other]
+
+
 def test_training_images_are_looked_through_for_copies(dock, pair, click, viewer):
     seen = viewer.add_image(
         simulate("microtubules", count=1, size=256, pixel_size=20.0, seed=9).pixels[0], name="seen", scale=(20, 20)

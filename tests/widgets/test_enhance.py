@@ -304,6 +304,32 @@ def test_a_layer_that_cannot_be_enhanced_does_not_cost_the_others(viewer, dock, 
     assert "All pixels of blank" in dock.status.text()
 
 
+def test_a_layer_whose_file_is_gone_does_not_cost_the_training(viewer, dock, click, storm_layer, coarse):
+    import dask.array
+
+    unplugged = []
+
+    def gone(block):
+        if unplugged:
+            raise FileNotFoundError(2, "No such file or directory", "drive/cell.zarr")
+        return block
+
+    lost = dask.array.zeros((64, 64), np.float32).map_blocks(gone, dtype=np.float32)
+    layer = viewer.add_image(lost, name="lost", scale=(80, 80), units=("nm", "nm"), contrast_limits=(0, 1))
+    dock.model.choose("")
+    dock.training.name.setText("new one")
+    dock.training.sources.choose([storm_layer])
+    dock.training.time.set_minutes(0.02)
+    dock.training.advanced.show_values({"channels": 8})
+    dock.training.factor.show_values({"upscale": 4})
+    dock.layer_list.choose([layer, coarse])
+    unplugged.append(True)
+    click(dock, dock.run_button)
+    assert dock.model.model() == "new one"
+    assert "1 of 2 layers enhanced" in dock.status.text()
+    assert "No such file" in dock.status.text()
+
+
 def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, qtbot):
     from napari_smdiffusion.widgets.layers import layer_pixel_size
 

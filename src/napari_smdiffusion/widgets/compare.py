@@ -69,7 +69,8 @@ class CompareDock(Dock):
         self.experimental.setToolTip("experimental images that the generated ones should be like")
         self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == SYNTHETIC, optional=True)
         self.generated.setToolTip("synthetic images")
-        self.training = LayerList(self.viewer, finest=True)
+        self.training = LayerList(self.viewer, finest=True, meant_otherwise=self._held_against)
+        self.experimental.currentIndexChanged.connect(self.training.refresh)
         self.training.setToolTip("images that the model was trained on, to look for copies; none to leave this out")
         self.enhanced = LayerBox(self.viewer, lambda layer: False, optional=True)
         self.enhanced.setToolTip(
@@ -253,6 +254,11 @@ class CompareDock(Dock):
         if experimental is generated:
             raise ValueError("Choose two different layers: an experimental one and a generated one.")
         return experimental, generated
+
+    def _held_against(self) -> list[ImageLayer]:
+        """Return the experimental layer: it is hardly what the model saw."""
+        layer = self.experimental.layer()
+        return [] if layer is None else [layer]
 
     def _compared(self) -> list[ImageLayer]:
         """Return the experimental and the generated layer; none of them where only an enhanced one is to be judged."""

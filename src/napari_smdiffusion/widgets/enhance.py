@@ -27,6 +27,7 @@ from .enhanced_layers import (
 )
 from .enhancer_form import TrainingForm
 from .forms import ConfigForm
+from .jobs import told
 from .layers import image_layers, known_pixel_size
 from .model_box import ModelBox
 from .pickers import LayerList
@@ -121,7 +122,7 @@ class EnhanceDock(Dock):
         self._said = []
         config = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
         model, error_map = self._chosen(), self.error_map.isChecked()
-        sources = [widefield_source(layer) for layer in layers]
+        sources, names = [widefield_source(layer) for layer in layers], [layer.name for layer in layers]
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise ValueError("A multiscale layer cannot be changed in place: choose new layer.")
         train = None if model else self.training.steps_maker(sources)
@@ -137,11 +138,12 @@ class EnhanceDock(Dock):
                     break
                 try:
                     one = yield from _enhance_layer(enhancer, source.read(stop), config, error_map, stop)
-                # One layer that cannot be enhanced must not cost the others, and least of all the training.
-                except (ValueError, MemoryError) as error:
-                    failures.append(str(error))
                 except InterruptedError:
                     break
+                # One layer that cannot be enhanced must not cost the others, and least of all the training. Layers
+                # read their pixels when they are asked for them: what is raised then may be anything.
+                except Exception as error:
+                    failures.append(told(error, f"enhancing {names[index]}"))
                 else:
                     made += 1
                     yield PartDone(index, one)
