@@ -11,9 +11,9 @@ from napari_smdiffusion.calibration import LEVELS, Calibration, calibrate, judge
 from napari_smdiffusion.config import EnhanceConfig, EnhancerConfig
 from napari_smdiffusion.enhancer import Enhancer, enhance_steps
 from napari_smdiffusion.enhancer_tasks import Part, kept_apart
-from napari_smdiffusion.enhancer_training import _apart, calibrated
+from napari_smdiffusion.enhancer_training import _apart, calibrated, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
-from napari_smdiffusion.progress import Note, run
+from napari_smdiffusion.progress import Note, Progress, run
 
 TINY = {"upscale": 2, "patch": 64, "batch": 4, "channels": 8, "previews": 0}
 
@@ -124,6 +124,24 @@ def test_an_enhancer_is_calibrated_anew_on_what_its_training_never_saw(tmp_path)
     again = calibrated(Enhancer.load(tmp_path / "e"), fields).calibration
     assert again.facts["held_out"]
     np.testing.assert_allclose(again.half_widths, enhancer.calibration.half_widths, rtol=0.02, atol=1e-4)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_calibration_tells_how_far_it_is_and_can_be_cut_short(stopped):
+    """Of many groups, two are enough to check one by the other."""
+    fields = [simulate("microtubules", 1, 128, 20.0, seed=seed) for seed in range(12)]
+    events = []
+
+    def stop():
+        return stopped and any(event.stage == "calibrating" for event in events if isinstance(event, Progress))
+
+    config = EnhancerConfig(steps=2, **TINY)
+    enhancer = run(train_enhancer_steps(fields, config, MicroscopeConfig(), stop=stop), events.append)
+    told = [(e.step, e.total) for e in events if isinstance(e, Progress) and e.stage == "calibrating"]
+    total = told[0][1]
+    assert told == [(k + 1, total) for k in range(2 if stopped else total)]
+    assert total > 2
+    assert enhancer.calibration.facts["held_out"]
 
 
 def test_too_little_to_hold_anything_out_is_said():

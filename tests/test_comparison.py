@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from napari_smdiffusion import EnhancedField, Image, compare_images, comparison, simulate
 from napari_smdiffusion.comparison import compare_steps
-from napari_smdiffusion.enhanced_field import judge_enhanced
+from napari_smdiffusion.enhanced_field import judge_enhanced, mapped_error_steps
+from napari_smdiffusion.progress import run
 from napari_smdiffusion.registration import translated
 from napari_smdiffusion.summary import summary
 
@@ -140,6 +141,16 @@ def test_images_of_another_field_are_refused(field):
         EnhancedField(field.enhanced, small)
     with pytest.raises(ValueError, match="same field"):
         EnhancedField(field.widefield, field.enhanced)
+
+
+def test_error_maps_of_a_stack_can_be_stopped(field):
+    planes = [Image(np.repeat(image.pixels, 3, 0), image.pixel_size) for image in (field.enhanced, field.widefield)]
+    stack, events = EnhancedField(*planes), []
+    assert run(mapped_error_steps(stack), events.append).pixels.shape == (3, 64, 64)
+    assert [(event.step, event.total) for event in events] == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(InterruptedError, match="there is no error map"):
+        run(mapped_error_steps(stack, lambda: len(events) > 3), events.append)
+    assert len(events) == 4
 
 
 def test_nothing_to_compare_is_said(tmp_path):

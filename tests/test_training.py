@@ -207,7 +207,7 @@ def test_what_a_training_took_is_given_back_however_it_ends(storm, monkeypatch, 
 
     for room, config in ((diffusion_training, TrainConfig(channels=(16, 32))), (enhancer_training, EnhancerConfig())):
         monkeypatch.setattr(room, "optimize_steps", steps)
-        monkeypatch.setattr(enhancer_training, "_calibrated", lambda *_: None)
+        monkeypatch.setattr(enhancer_training, "_calibrated", lambda *_: iter(()))
         more = (MicroscopeConfig(),) if room is enhancer_training else ()
         train = getattr(room, "train_enhancer_steps" if more else "train_steps")
         with pytest.raises(RuntimeError, match="device-side") if fails else nullcontext():

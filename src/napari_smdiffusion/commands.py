@@ -338,17 +338,18 @@ def _enhance_one(
             run(enhance_steps(enhancer, image, config, new_array=new_array, stop=stop), report)
     # Now that the enhanced image is safe.
     if error_map:
-        _write_error_map(_beside(target, "error"), read_image(target), image)
+        _write_error_map(_beside(target, "error"), read_image(target), image, stop)
 
 
 def _beside(path: Path, word: str) -> Path:
     return path.with_name(f"{path.stem}_{word}{path.suffix}")
 
 
-def _write_error_map(path: Path, enhanced: Image, widefield: Image) -> None:
-    from .enhanced_field import EnhancedField, mapped_error
+def _write_error_map(path: Path, enhanced: Image, widefield: Image, stop: Stop) -> None:
+    from .enhanced_field import EnhancedField, mapped_error_steps
 
-    error = mapped_error(EnhancedField(enhanced, widefield))
+    with closing(Reporter()) as report:
+        error = run(mapped_error_steps(EnhancedField(enhanced, widefield), stop), report)
     write_image(path, error)
     rsp = error.provenance["rsp"]
     agreement = f"{sum(rsp) / len(rsp):.3f}; haze lowers it"

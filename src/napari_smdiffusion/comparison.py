@@ -13,7 +13,7 @@ import numpy as np
 
 from . import __version__
 from .assess import grid_patches, histograms, realism, spectra, spread
-from .enhanced_field import EnhancedField, error_maps, judged
+from .enhanced_field import EnhancedField, error_map_steps, judged
 from .filaments import compare_filaments
 from .files import written_whole
 from .images import Image, common_pixel_size, listed, training_images
@@ -96,7 +96,7 @@ def compare_steps(
         report |= found.report
         provenance |= found.provenance
     if enhanced is not None:
-        maps = error_maps(enhanced)
+        maps = yield from error_map_steps(enhanced, stop)
         shown = _shown(enhanced, maps[0])
         report |= judged(enhanced, maps)
         images = (enhanced.enhanced, enhanced.widefield, enhanced.reference)

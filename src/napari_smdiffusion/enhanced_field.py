@@ -11,6 +11,7 @@ from scipy.ndimage import zoom
 
 from .calibration import rank_correlation
 from .images import ERROR_MAP
+from .progress import Countdown, Progress, Steps, Stop, never, run
 from .registration import check_pixel_sizes, registration_shift, shared_field, translated
 from .resolution import HALF, ONE_SEVENTH, SMALLEST, fourier_ring_correlation, single_image_frc, typical_resolution
 from .restoration import ErrorMap, error_map, linear_fit, restoration
@@ -106,19 +107,35 @@ def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
     what `restored` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of
     resolutions.
     """
-    return judged(field, error_maps(field))
+    return judged(field, run(error_map_steps(field)))
 
 
-def error_maps(field: EnhancedField) -> list[ErrorMap]:
-    """Return the error map of each plane."""
-    return [error_map(e, w, field.factor) for e, w in zip(field.enhanced.pixels, field.widefield.pixels, strict=True)]
+def error_map_steps(field: EnhancedField, stop: Stop = never) -> Steps[list[ErrorMap]]:
+    """Return the error map of each plane; yields Progress, and raises InterruptedError where `stop` says so."""
+    maps: list[ErrorMap] = []
+    total = len(field.widefield)
+    countdown = Countdown(0, total)
+    for sharp, camera in zip(field.enhanced.pixels, field.widefield.pixels, strict=True):
+        if stop():
+            raise InterruptedError("Stopped: there is no error map.")
+        maps.append(error_map(sharp, camera, field.factor))
+        yield Progress("mapping errors", len(maps), total, countdown.left(len(maps)))
+    return maps
+
+
+def mapped_error_steps(field: EnhancedField, stop: Stop = never) -> Steps[Image]:
+    """Return the error maps as an image that lies on the widefield image, with each plane's `rse` and `rsp`.
+
+    Yields Progress at every plane, and raises InterruptedError where `stop` says so.
+    """
+    maps = yield from error_map_steps(field, stop)
+    facts = {"kind": ERROR_MAP, "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
+    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=facts)
 
 
 def mapped_error(field: EnhancedField) -> Image:
-    """Return the error maps as an image that lies on the widefield image, with each plane's `rse` and `rsp`."""
-    maps = error_maps(field)
-    facts = {"kind": ERROR_MAP, "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
-    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=facts)
+    """Do what `mapped_error_steps` does, at once."""
+    return run(mapped_error_steps(field))
 
 
 def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .calibration import Calibration, calibrate
+from .calibration import Calibration, Patches, calibrate
 from .compute import autocast, pick_device, seeded
 from .enhancer import Enhancer, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
@@ -16,7 +16,7 @@ from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, p
 from .images import Image, common_pixel_size
 from .model_folder import UNNAMED, check_place, claimed, save_at_last
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
-from .progress import Note, Steps, Stop, never
+from .progress import Countdown, Note, Progress, Steps, Stop, never, run
 from .registration import registration_shift, shared_field
 from .training import Budget, TrainingState, given_back, optimize_steps, training_facts
 
@@ -111,7 +111,7 @@ def train_enhancer_steps(
         # Whatever may go wrong while it is calibrated, the training is not lost.
         kept = None if out is None else save_at_last(enhancer.save, out)
         # Who stops does not want to wait: a rough calibration is quick.
-        calibration = _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED)
+        calibration = yield from _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED, stop)
         enhancer = replace(enhancer, calibration=calibration)
         if kept is not None:
             enhancer.save(kept.folder)
@@ -132,7 +132,7 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     config = enhancer.config
     training, held = kept_apart(images, plane_chances(images, weights), config)
     task = simulation_task(images, training, config, enhancer.microscope, _known_pixel_size(images))
-    return replace(enhancer, calibration=_calibrated(enhancer.network, task, held, _CALIBRATED))
+    return replace(enhancer, calibration=run(_calibrated(enhancer.network, task, held, _CALIBRATED, never)))
 
 
 def _known_pixel_size(images: Sequence[Image]) -> float:
@@ -193,19 +193,24 @@ def _shared(coarse: Image, fine: Image, shift: tuple[int, int], upscale: int) ->
     return coarse.crop(rows, columns), fine.crop(fine_rows, fine_columns)
 
 
-def _calibrated(network: EnhancerNetwork, task: EnhancerTask, held: Sequence[Part], count: int) -> Calibration:
+def _calibrated(
+    network: EnhancerNetwork, task: EnhancerTask, held: Sequence[Part], count: int, stop: Stop
+) -> Steps[Calibration]:
     """Learn from about `count` patches of what is held out how large the errors are, and check it part by part."""
     network.eval()
     if not held:
         return calibrate([_enhanced_patches(network, task, _CALIBRATION_STEP, count)], held_out=False)
     divided = _apart(held, LEAST * task.config.upscale, max(2, -(-count // task.config.batch)))
     each = -(-count // len(divided))
-    return calibrate(
-        [
-            _enhanced_patches(network, task.of(parts), _CALIBRATION_STEP + k * count, each)
-            for k, parts in enumerate(divided)
-        ]
-    )
+    drawn: list[Patches] = []
+    countdown = Countdown(0, len(divided))
+    for k, parts in enumerate(divided):
+        # Two parts are enough to check one by the other.
+        if len(drawn) >= 2 and stop():
+            break
+        drawn.append(_enhanced_patches(network, task.of(parts), _CALIBRATION_STEP + k * count, each))
+        yield Progress("calibrating", len(drawn), len(divided), countdown.left(len(drawn)))
+    return calibrate(drawn)
 
 
 def _apart(held: Sequence[Part], least: int, most: int) -> list[list[Part]]:
@@ -235,9 +240,7 @@ def _halves(part: Part) -> tuple[Part, Part]:
 
 
 @torch.no_grad()
-def _enhanced_patches(
-    network: EnhancerNetwork, task: EnhancerTask, first_step: int, count: int
-) -> tuple[Pixels, Pixels, Pixels]:
+def _enhanced_patches(network: EnhancerNetwork, task: EnhancerTask, first_step: int, count: int) -> Patches:
     """Return at least `count` patches as they are enhanced, the deviation over the 8 symmetries, and the true ones."""
     found: list[list[Pixels]] = [[], [], []]
     step = first_step

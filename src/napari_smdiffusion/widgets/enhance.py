@@ -283,12 +283,14 @@ class EnhanceDock(Dock):
 def _enhance_layer(
     enhancer: Enhancer, image: Image, config: EnhanceConfig, error_map: bool, stop: Stop
 ) -> Steps[_Made]:
-    from ..enhanced_field import EnhancedField, mapped_error
+    from ..enhanced_field import EnhancedField, mapped_error_steps
     from ..enhancer import enhance_steps
 
     enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
-    # Who stops now has the image already.
-    if not error_map or stop():
+    if not error_map:
         return _Made(enhancer.config.upscale, enhancement, None, None)
-    error = mapped_error(EnhancedField(enhancement.image, image))
+    try:
+        error = yield from mapped_error_steps(EnhancedField(enhancement.image, image), stop)
+    except InterruptedError:  # who stops now has the image already
+        return _Made(enhancer.config.upscale, enhancement, None, None)
     return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance["rsp"])))
