@@ -148,13 +148,19 @@ def loaded(name: str) -> dict[str, Any] | None:
 
 
 def where(*results: dict[str, Any]) -> str:
-    """Say on which machine and when: of results that were measured one by one, each machine and day once."""
-    said = []
+    """Say on which machines, when and at which commits: each machine and day once."""
+    days: dict[str, dict[str, dict[str, None]]] = {}
     for result in results:
         m = result["machine"]
-        of = f" (commit {m['commit']})" if "commit" in m else ""
-        said.append(f"{m['processor']}, {m['cores']} cores, Python {m['python']}, torch {m['torch']}, {m['date']}{of}")
-    return "; ".join(dict.fromkeys(said)) + "."
+        name = f"{m['processor']}, {m['cores']} cores, Python {m['python']}, torch {m['torch']}"
+        commits = days.setdefault(name, {}).setdefault(m["date"], {})
+        if "commit" in m:
+            commits[m["commit"]] = None
+    said = []
+    for name, of in days.items():
+        told = (f"{day} (commit {', '.join(of[day])})" if of[day] else day for day in sorted(of))
+        said.append(f"{name}, {' and '.join(told)}")
+    return "; ".join(said) + "."
 
 
 def entries(name: str) -> dict[str, dict[str, Any]]:

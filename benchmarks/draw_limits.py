@@ -36,9 +36,11 @@ def _limits(name: str, result: dict[str, Any]) -> str:
         f"{where(result)} {device}The peak, the best product of two large matrices (as one, or as a "
         f"convolution of 1×1), is {peaks['float32']:.0f} · 10⁹ operations a second in float32 "
         f"and {peaks['bfloat16']:.0f} in bfloat16. Operations are counted by torch: "
-        "multiplications and additions of convolutions and matrix products; of attention, where a processor has a way "
-        "of its own to it, none, which is half a per cent of an image of 512². The package computes in "
-        f"{used} on this machine. Above 100 %, convolutions suit the machine better than the product does.",
+        "multiplications and additions of convolutions and matrix products. Those of attention it does not count on a "
+        "processor: half a per cent of an image of 512². The package computes in "
+        f"{used} on this machine. Above 100 %, convolutions suit the machine better than the product does. Images are "
+        "drawn together here; a run of the program draws the first alone, so that it is there sooner, which is why 16 "
+        "of them take longer elsewhere.",
         table(
             (
                 "",
@@ -76,7 +78,7 @@ def _stood_out(stages: dict[str, Any], growth: dict[str, dict[str, float]]) -> s
         "*Python*: one image of 64² takes "
         f"{_time(alone['64'])} to draw and one of 128² {_time(alone['128'])}, so that images are drawn together, each "
         f"{together['1'] / together['16']:.1f} times quicker with 16",
-        "*memory format*: channels last throughout (not compared)",
+        f"*memory format*: channels last throughout{_formats()}",
         f"*attention*: on the coarsest grid alone, at most {attention:.0f} % of drawing",
         f"*group normalization*: {norms[0]:.0f} % of a training step, {norms[1]:.0f} % of drawing, as torch has it",
         "*precision*: bfloat16 where the processor multiplies it",
@@ -88,6 +90,15 @@ def _stood_out(stages: dict[str, Any], growth: dict[str, dict[str, float]]) -> s
         rate = step[0]["images"] / step[0]["bfloat16"]["seconds"]
         said.insert(0, f"*data*: {whole[0]:.0f} patches a second in a whole training, {rate:.0f} in its step alone")
     return f"What was looked at, and what became of it: {'; '.join(said)}."
+
+
+def _formats() -> str:
+    """Say how much longer all takes with the other memory format."""
+    result = loaded("limits_formats")
+    if result is None:
+        return " (not compared)"
+    said = [f"{name} {one['contiguous'] / one['channels last']:.2f}" for name, one in result["formats"].items()]
+    return f" (with channels first, what it takes is multiplied: {', '.join(said)})"
 
 
 def _growth(name: str, growth: dict[str, dict[str, float]]) -> str:
@@ -147,7 +158,9 @@ def _training_pays(compiled: dict[str, dict[str, float]]) -> str:
     mixed = {key: (1 - wide) * one[key] + wide * other[key] for key in ("seconds", "compiled")}
     whole = {**mixed, "first_call": one["first_call"] + other["first_call"]}
     gain = f"{mixed['seconds'] / mixed['compiled']:.2f} times quicker"
-    usual = f"; {TrainConfig().minutes:g} are usual"
+    left = ((minutes, 1 - whole["first_call"] / 60 / minutes) for minutes in (30, 120))
+    more = [f"{100 * (mixed['seconds'] / mixed['compiled'] * of - 1):.0f} % in {minutes}" for minutes, of in left]
+    usual = f"; {TrainConfig().minutes:g} are usual. More steps by it: {' and '.join(more)} minutes"
     return f" A training has two: it is {gain} after {whole['first_call']:.0f} s of compiling{_pays(whole)}{usual}."
 
 

@@ -1,6 +1,6 @@
 """How near to what the machine can do, where the time goes, and how the cost grows.
 
-    python benchmarks/limits.py [--only limits|tried] [--device cuda]
+    python benchmarks/limits.py [--only limits|tried|formats] [--device cuda]
 
 The peak is the best of ten products of two large matrices, in float32 and in bfloat16, each also written as a
 convolution of 1×1: torch leaves the two to different libraries, of which the quicker counts. The arithmetic of a
@@ -8,8 +8,8 @@ training step, of the sampler and of the enhancer is counted by torch (multiplic
 and convolutions; not those of attention on a CPU); each is timed in both precisions, and compared with the peak of
 that. Then the operators that take longest in the precision that is used, and the time against the size of images, their
 number and the width of the network. `tried` measures what may be quicker: `torch.compile`, with the time that the first
-call takes, and other numbers of threads. On a GPU the batch is the one that draws most images a second. Nothing else
-should run.
+call takes, and other numbers of threads; `formats` what the other memory format takes. On a GPU the batch is the one
+that draws most images a second. Nothing else should run.
 """
 
 from __future__ import annotations
@@ -280,6 +280,26 @@ def tried(device: torch.device) -> None:
     save("limits_tried" if device.type == "cpu" else f"limits_tried_{device.type}", result)
 
 
+def formats(device: torch.device) -> None:
+    """Time what is done with channels last with channels first, too."""
+    made: dict[str, Callable[[], Work]] = {
+        "training step, 16 patches of 128²": lambda: training_step(device=device),
+        "16 images of 128² drawn": lambda: sampling(batch=16, device=device),
+        "256² enhanced to 1280²": lambda: enhancing(device=device),
+    }
+    found: dict[str, dict[str, float]] = {}
+    for name, make in made.items():
+        found[name] = {"channels last": seconds(make(), device=device)}
+        # The package names the format where networks and what they are given are made.
+        with mock.patch.object(torch, "channels_last", torch.contiguous_format):
+            found[name]["contiguous"] = seconds(make(), device=device)
+        print(name, found[name], flush=True)
+    save(
+        "limits_formats" if device.type == "cpu" else f"limits_formats_{device.type}",
+        {**_where(device), "formats": found},
+    )
+
+
 def _where(device: torch.device) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {"device": name, "threads": torch.get_num_threads()}
@@ -287,9 +307,9 @@ def _where(device: torch.device) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("limits", "tried"))
+    parser.add_argument("--only", choices=("limits", "tried", "formats"))
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda", "mps", "auto"))
     options = parser.parse_args()
-    for stage in (limits, tried):
+    for stage in (limits, tried, formats):
         if options.only in (None, stage.__name__):
             stage(pick_device(options.device))

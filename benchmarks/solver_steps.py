@@ -1,6 +1,6 @@
 """How many steps of the solver an image needs: realism against the number of steps.
 
-    python benchmarks/solver_steps.py [MODEL ...]
+    python benchmarks/solver_steps.py [--repeat] [MODEL ...]
 
 400 patches are drawn with 4 to 64 steps, from the same noise. Told are
 
@@ -11,6 +11,10 @@
   deviation;
 - what is asked in the end, whether they can be told from patches that are drawn with 64 steps from other noise: the AUC
   of two classifiers of different seeds. Of 64 steps against 64 it is what chance gives.
+
+With `--repeat` the few numbers of steps among which the choice is are judged once more, on patches from other noise:
+three classifiers against windows of the experimental image that are drawn anew for each, and three against patches of
+64 steps.
 
 The same of the steps that `fitted_solver.py` fitted, where it was run. Models that were measured before are kept, each
 with its machine, date and commit, and its steps of training.
@@ -34,6 +38,7 @@ from napari_smdiffusion.two_sample import two_sample_test
 STEPS = (4, 6, 7, 8, 9, 10, 12, 18, 32, 64)
 PATCHES, SIZE = 400, 128
 CLASSIFIERS = range(2)  # seeds
+NEAR, JUDGES = (8, 9, 10, 12, 64), range(3)  # of the repetition: steps, and classifiers
 
 
 def judged(name: str) -> dict[str, Any]:
@@ -56,6 +61,23 @@ def judged(name: str) -> dict[str, Any]:
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),
         }
         print(name, steps, found[steps], flush=True)
+    return {"model_steps": model.facts["steps"], "curve": found}
+
+
+def repeated(name: str) -> dict[str, Any]:
+    """Judge the numbers of steps among which the choice is once more, on other noise and by more classifiers."""
+    saw = CELLS.get(name, microtubules)()[1]
+    model = load_diffusion_model(name)
+    windows = [apart(saw, SIZE, PATCHES, seed=1 + judge) for judge in JUDGES]
+    other = model.generate(PATCHES, size=SIZE, seed=8, steps=STEPS[-1]).pixels
+    found: dict[str, Any] = {}
+    for steps in NEAR:
+        made = drawn(model, plan(steps), PATCHES, SIZE, seed=7)
+        found[str(steps)] = {
+            "auc": [two_sample_test(windows[judge], made, seed=100 + 10 * judge).auc for judge in JUDGES],
+            "auc_of_64_steps": [two_sample_test(other, made, seed=100 + 10 * judge).auc for judge in JUDGES],
+        }
+        print(name, steps, found[str(steps)], flush=True)
     return {"model_steps": model.facts["steps"], "curve": found}
 
 
@@ -102,6 +124,11 @@ def draw(result: dict[str, Any]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["microtubules"])
-    for name in parser.parse_args().models:
-        save_entry("solver_steps", name, judged(name))
+    parser.add_argument("--repeat", action="store_true")
+    options = parser.parse_args()
+    for name in options.models:
+        if options.repeat:
+            save_entry("solver_steps_repeated", name, repeated(name))
+        else:
+            save_entry("solver_steps", name, judged(name))
     draw(entries("solver_steps"))
