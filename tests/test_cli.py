@@ -52,6 +52,13 @@ def test_simulate_train_generate_and_pixel_sizes_through_the_chain(tmp_path):
     assert generated.provenance["kind"] == "synthetic"
 
 
+def test_an_enhancer_may_begin_from_another(folder):
+    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--start", folder / "enhancer"]
+    assert _run("train-enhancer", folder / "storm.tif", *arguments) == 0
+    facts = json.loads((folder / "e" / "model.json").read_text())
+    assert (facts["started_from"], facts["config"]["channels"]) == ("enhancer", 16)
+
+
 def test_resume(folder, storm):
     config = TrainConfig(steps=5, patch=64, batch=2, channels=(16, 32), previews=0)
     cut = itertools.count()
@@ -181,6 +188,7 @@ BAD = [
     ("enhance {enhancer} {cell.tif} {storm.tif} --out {x.tif}", "must be a folder for 2 images"),
     ("train-enhancer {bare.tif} --out {m}", "has no pixel size"),
     ("train-enhancer {storm.tif} --out {m} --upscale 12", "--upscale must be at most 8"),
+    ("train-enhancer {storm.tif} --out {m} --upscale 5 --start {enhancer}", "enlarges 4 times, and 5 times is asked"),
     ("train-enhancer {storm.tif} --out {m} --fit {tiny.tif} --upscale 2", "tiny.tif is 8 × 9 pixels: give"),
     ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
     ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),

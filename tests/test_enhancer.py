@@ -190,6 +190,19 @@ def test_training_beats_interpolation():
     assert enhanced["correlation"] > plain["correlation"] + 0.05
 
 
+def test_beginning_from_another_enhancer(tiny_enhancer, storm):
+    settings = {"steps": 1, "learning_rate": 1e-9, "batch": 1, "previews": 0}
+    enhancer = Enhancer.train(storm, start=tiny_enhancer, upscale=4, **settings)
+    for one, other in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+        assert one is not other
+    assert enhancer.config.channels == tiny_enhancer.config.channels
+    assert enhancer.facts["started_from"] == tiny_enhancer.name
+    assert Enhancer.train(storm, upscale=4, channels=8, **settings).facts["started_from"] is None
+    with pytest.raises(ValueError, match="enlarges 4 times, and 5 times is asked for"):
+        Enhancer.train(storm, start=tiny_enhancer, upscale=5, **settings)
+
+
 def test_training_on_registered_pairs(widefield):
     fine = Image(zoom(widefield.pixels[0], 2, order=1, grid_mode=True, mode="nearest"), 40.0, name="fine")
     config = EnhancerConfig(upscale=2, steps=60, batch=4, channels=16, patch=64, previews=0)

@@ -231,6 +231,11 @@ def _train_enhancer(commands: Any) -> None:
         metavar="TIFF",
         help="a widefield image to fit the microscope to: its blur, haze and noise; for experimental images",
     )
+    parser.add_argument(
+        "--start",
+        metavar="MODEL",
+        help=f"begin from this enhancer, of the same --upscale, and not from scratch (`none`): {_MODEL}",
+    )
     _pixel_size(parser)
     _settings(parser, EnhancerConfig, {"previews"})
     _settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser

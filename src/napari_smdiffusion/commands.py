@@ -252,7 +252,9 @@ def train_enhancer(options: Namespace) -> None:
         microscope = found.config(microscope)
     with PAUSED:
         from .enhancer_training import train_enhancer_steps
+        from .models import load_enhancer
 
+    start = None if options.start in (None, "none") else load_enhancer(options.start)
     _drained(
         lambda stop: train_enhancer_steps(
             images,
@@ -260,6 +262,7 @@ def train_enhancer(options: Namespace) -> None:
             microscope,
             weights=options.weights,
             pairs=list(zip(coarse, images, strict=True)) if coarse else [],
+            start=start,
             out=out,
             stop=stop,
         )

@@ -120,6 +120,7 @@ class Enhancer:
         pairs: Sequence[tuple[Image | npt.ArrayLike, Image | npt.ArrayLike]] = (),
         weights: Sequence[float] | None = None,
         microscope: MicroscopeConfig | None = None,
+        start: Enhancer | None = None,
         pixel_size: float | None = None,
         **settings: Any,
     ) -> Enhancer:
@@ -131,7 +132,7 @@ class Enhancer:
             One super-resolution image or several, (Y, X) or (N, Y, X), of one pixel size.
         pairs
             (widefield, super-resolution) images of the same fields, instead of `images` and a simulated microscope.
-        weights, microscope
+        weights, microscope, start
             See `train_enhancer_steps`.
         pixel_size
             In nm; replaces that of `images`.
@@ -160,6 +161,7 @@ class Enhancer:
                 microscope or MicroscopeConfig(),
                 weights=weights,
                 pairs=given,
+                start=start,
                 stop=stop,
             )
             return run(steps, report)

@@ -37,6 +37,7 @@ def train_enhancer_steps(
     *,
     weights: Sequence[float] | None = None,
     pairs: Sequence[tuple[Image, Image]] = (),
+    start: Enhancer | None = None,
     out: Path | None = None,
     name: str | None = None,
     stop: Stop = never,
@@ -55,6 +56,8 @@ def train_enhancer_steps(
         (widefield, super-resolution) images to train on instead of simulated ones. The super-resolution image has
         `upscale` times the pixels of its widefield image, corner on corner: what they are off by, up to two widefield
         pixels, is found and mended. Or it shows a part of that field, which is looked for.
+    start
+        An enhancer of the same `upscale` to begin from, whose `channels` the new one gets, too; None: from nothing.
     out
         Folder to save the enhancer in when it is trained. None: only in memory.
     name
@@ -75,7 +78,7 @@ def train_enhancer_steps(
     Raises
     ------
     ValueError
-        For images that cannot be trained on.
+        For images that cannot be trained on, or a start that enlarges by another factor.
     OSError
         If no enhancer can be written at `out`; nothing was trained then.
     MemoryError, TrainingDivergedError
@@ -83,6 +86,7 @@ def train_enhancer_steps(
     InterruptedError
         If it was stopped before the first step.
     """
+    config = _like(start, config)
     given = [fine for _, fine in pairs] if pairs else list(images)
     whole = [widefield_levels(coarse) for coarse, _ in pairs]
     pairs = yield from _same_fields(pairs, config.upscale)
@@ -99,12 +103,16 @@ def train_enhancer_steps(
     device = pick_device(config.device)
     with seeded(config.seed):
         network = EnhancerNetwork(config.upscale, config.channels)
-    state = TrainingState(network.to(device), config.learning_rate)
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    # What is learned already is to be kept: half the rate changes it less.
+    state = TrainingState(network.to(device), config.learning_rate * (1.0 if start is None else 0.5))
     with claimed(out):
         with given_back(state, device):
             yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
         facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
         facts["weights"] = None if weights is None else list(weights)
+        facts["started_from"] = None if start is None else start.name
         facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
         facts |= state.facts()
         enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
@@ -133,6 +141,18 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     training, held = kept_apart(images, plane_chances(images, weights), config)
     task = simulation_task(images, training, config, enhancer.microscope, _known_pixel_size(images))
     return replace(enhancer, calibration=run(_calibrated(enhancer.network, task, held, _CALIBRATED, never)))
+
+
+def _like(start: Enhancer | None, config: EnhancerConfig) -> EnhancerConfig:
+    """Return the settings with the width of the network that is begun from."""
+    if start is None:
+        return config
+    if start.config.upscale != config.upscale:
+        raise ValueError(
+            f"{start.name} enlarges {start.config.upscale} times, and {config.upscale} times is asked for: begin from "
+            "an enhancer of that factor, or from none."
+        )
+    return replace(config, channels=start.config.channels)
 
 
 def _known_pixel_size(images: Sequence[Image]) -> float:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import gaussian_filter
 
@@ -283,6 +284,31 @@ def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
     dock.layer_list.choose([])
     click(dock, dock.copy_button)
     assert "show_enhanced" not in QGuiApplication.clipboard().text()  # there is nothing to enhance
+
+
+def test_an_enhancer_begins_from_another(viewer, dock, click, storm_layer, coarse):
+    dock.model.choose("")
+    form = dock.training
+    assert form.start_from.model() == ""
+    form.sources.choose([storm_layer])
+    form.time.set_minutes(0.01)
+    form.factor.show_values({"upscale": 4})
+    form.start_from.choose("tiny")
+    form.name.setText("from tiny")
+    dock.layer_list.choose([coarse])
+    click(dock, dock.run_button)
+    assert load_enhancer("from tiny").facts["started_from"] == "tiny"
+    assert form.start_from.box.findText("from tiny", Qt.MatchFlag.MatchContains) >= 0
+    dock.model.choose("")
+    click(dock, dock.copy_button)
+    exec(QGuiApplication.clipboard().text(), {"__name__": "code"})
+    assert load_enhancer("from tiny 2").facts["started_from"] == "tiny"
+    form.name.setText("of another factor")
+    form.factor.show_values({"upscale": 5})
+    click(dock, dock.run_button)
+    assert "tiny enlarges 4 times, and 5 times is asked for" in dock.status.text()
+    assert [layer.name for layer in viewer.layers][2:] == ["cell (enhanced ×4)", "cell (enhanced ×4) [1]"]
+    assert dock.settings()["training"]["start"] == "tiny"
 
 
 def test_nothing_chosen_is_a_sentence(dock, click):

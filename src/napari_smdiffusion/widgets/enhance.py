@@ -193,6 +193,7 @@ class EnhanceDock(Dock):
         """Say what was done."""
         if result.trained is not None:
             self.model.choose(result.trained)
+            self.training.start_from.refresh()
             remember(self.key, self.settings())
         said = [f"The enhancer {result.trained} is trained and chosen."] if result.trained else []
         said += self._said

@@ -15,6 +15,7 @@ from ..progress import Note
 from .dock import Folded, heading
 from .forms import ConfigForm, TimeChoice
 from .layers import layer_source
+from .model_box import ModelBox
 from .pickers import LayerList
 from .scripts import images_code, settings_code, widefield_code
 
@@ -50,6 +51,8 @@ class TrainingForm(QWidget):
         self.simulated_weight.setToolTip("how often the simulated images are drawn from, relative to a layer's weight")
         self.name = QLineEdit(free_name("my enhancer", "enhancer"))
         self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
+        self.start_from = ModelBox("enhancer", [("nothing (from scratch)", "")])
+        self.start_from.setToolTip("begin from a trained enhancer of the same factor, which takes less time")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
         self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
         self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
@@ -73,6 +76,7 @@ class TrainingForm(QWidget):
         form.addRow("simulated", self.simulated)
         form.addRow("its weight", self.simulated_weight)
         form.addRow("name", self.name)
+        form.addRow("start from", self.start_from)
         self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
@@ -93,6 +97,7 @@ class TrainingForm(QWidget):
         config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
         optics = MicroscopeConfig(**self.optics.values())
         example = self._example(widefield)
+        start = self.start_from.chosen()
         name = checked_name(self.name.text())
         out = user_folder() / "enhancer" / name
         check_place(out)
@@ -100,8 +105,10 @@ class TrainingForm(QWidget):
         def steps(stop: Stop) -> Steps[Enhancer]:
             from ..enhancer_training import train_enhancer_steps
             from ..microscope_fit import fit_microscope
+            from ..models import load_enhancer
             from ..structures import simulated_like
 
+            begin = load_enhancer(start) if start else None
             microscope = optics
             images = [source.read(stop) for source in sources]
             if structure != "none":
@@ -114,7 +121,15 @@ class TrainingForm(QWidget):
             pairs = list(zip(cameras, images, strict=True)) if cameras else []
             return (
                 yield from train_enhancer_steps(
-                    images, config, microscope, weights=weights, pairs=pairs, out=out, name=name, stop=stop
+                    images,
+                    config,
+                    microscope,
+                    weights=weights,
+                    pairs=pairs,
+                    start=begin,
+                    out=out,
+                    name=name,
+                    stop=stop,
                 )
             )
 
@@ -174,14 +189,19 @@ class TrainingForm(QWidget):
             )
         )
         pairs = f"{widefield_code(paired)}pairs = list(zip(widefield, sources, strict=True))\n" if paired else ""
-        learned = f"{'pairs=pairs' if paired else 'sources'}, weights={weights}, microscope=microscope"
+        start = self.start_from.chosen()
+        begin = f"start = load_enhancer({start!r})\n" if start else ""
+        learned = (
+            f"{'pairs=pairs' if paired else 'sources'}, weights={weights}, microscope=microscope"
+            f"{', start=start' if start else ''}"
+        )
         return (
-            "from napari_smdiffusion import Enhancer, MicroscopeConfig\n"
+            f"from napari_smdiffusion import Enhancer, MicroscopeConfig{', load_enhancer' if start else ''}\n"
             "from napari_smdiffusion.models import user_folder\n"
             f"{images_code('sources', layers) if layers else 'sources = []'}\n"
             f"{simulated}"
             f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"
-            f"{fitted}{pairs}"
+            f"{fitted}{pairs}{begin}"
             f"enhancer = Enhancer.train({learned}, {settings_code(settings)})\n"
             f'enhancer.save(user_folder() / "enhancer" / {checked_name(self.name.text())!r})\n'
         )
@@ -198,6 +218,7 @@ class TrainingForm(QWidget):
             "simulated": self.simulated.currentText(),
             "simulated_weight": self.simulated_weight.value(),
             "name": self.name.text(),
+            "start": self.start_from.model(),
         }
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
@@ -211,6 +232,7 @@ class TrainingForm(QWidget):
             self.simulated_weight.setValue(float(values["simulated_weight"]))
         if values.get("name"):
             self.name.setText(free_name(str(values["name"]), "enhancer"))
+        self.start_from.choose(str(values.get("start") or ""))
         for form in (self.factor, self.advanced):
             form.show_values(values)
         if isinstance(values.get("optics"), dict):
