@@ -166,15 +166,19 @@ def judged(structure: str) -> None:
     }
     text = JUDGED.format(**result, **looked_up, looked_up=LOOKED_UP)
     dataclasses.replace(model, facts={**model.facts, "judged": text}).save(shipped(structure), half=True)
-    wide = model.generate(16, size=256, seed=3).pixels
-    limits = contrast([wide, made[:16]])
-    figure = new_figure(10, 5.8)
-    for axes, planes, size in zip(figure.subplots(2, 1), (wide, made[:16]), (256, SIZE), strict=True):
-        show(
-            axes, contact_sheet(planes, 8, fill=limits[1]), limits, f"Generated, {size} pixels", storm.pixel_size, size
-        )
-    save_figure(figure, shipped(structure) / "samples.png")
+    _samples(structure, model)  # of the former model they went with its folder
     save(f"bundled_{structure}_judged", result)
+
+
+def _samples(structure: str, model: DiffusionModel) -> None:
+    """Draw the contact sheet of the card: the first of the patches that were judged, and wider ones."""
+    sheets = {size: model.generate(16, size=size, seed=seed).pixels for size, seed in ((256, 3), (SIZE, 2))}
+    limits = contrast(list(sheets.values()))
+    figure = new_figure(10, 5.8)
+    for axes, (size, planes) in zip(figure.subplots(2, 1), sheets.items(), strict=True):
+        sheet = contact_sheet(planes, 8, fill=limits[1])
+        show(axes, sheet, limits, f"Generated, {size} pixels", model.pixel_size, size)
+    save_figure(figure, shipped(structure) / "samples.png")
 
 
 def classifier() -> None:
@@ -385,6 +389,7 @@ def pictures(structure: str) -> None:
             )
         save_figure(figure, PICTURES / f"{structure}_{name}.png")
     _enhanced_picture(structure)
+    _samples(structure, model)
 
 
 def _enhanced_picture(structure: str) -> None:
