@@ -141,10 +141,10 @@ def _met(ratio: float, in_float32: float, aim: float, others: list[float]) -> st
     """Say whether an aim is met; `others` are what the ratio is by other measurements."""
     if ratio < aim:
         return "missed"
+    said = "met"
     if missed := sum(other < aim for other in others):
-        of = 1 + len(others)
-        return f"met by {of - missed} of {of} measurements in bfloat16, missed in float32"
-    return "met" if in_float32 >= aim else "met in bfloat16, missed in float32"
+        said += f" by {1 + len(others) - missed} of {1 + len(others)} measurements"
+    return said if in_float32 >= aim else f"{said} in bfloat16, missed in float32"
 
 
 def _after_equal_time() -> list[str]:
@@ -411,8 +411,8 @@ def solver_steps() -> str:
         f"    python benchmarks/solver_steps.py {' '.join(result)}",
         f"{where(*result.values())} 400 patches from the same noise with each number of steps: realism score with its "
         f"90 % interval; AUC of the classifier, against experimental ones;{of_64 if told else ''} and how far they are "
-        "from those of 64 steps and the same noise, relative to their standard deviation. *7 fitted* are the steps of "
-        "the fitted solver below.",
+        "from those of 64 steps and the same noise, relative to their standard deviation."
+        f"{' What is called fitted is the solver below.' if any('fitted' in steps for _, steps, _ in points) else ''}",
         table(("model", "steps", "realism", "AUC", *(["told from 64 steps"] if told else []), "difference"), rows),
         *_repeated_steps(),
         "![Realism against the number of steps](images/solver_steps.png)",

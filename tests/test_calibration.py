@@ -144,6 +144,22 @@ def test_a_calibration_tells_how_far_it_is_and_can_be_cut_short(stopped):
     assert enhancer.calibration.facts["held_out"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_calibration_that_is_cut_short_has_seen_something(late):
+    """With a batch of one, two of many groups are two patches."""
+    fields = [simulate("microtubules", 1, 64, 20.0, seed=seed) for seed in range(130)]
+    events = []
+
+    def stop():
+        return any(isinstance(event, Progress) and (event.stage == "calibrating" or not late) for event in events)
+
+    config = EnhancerConfig(steps=2, **{**TINY, "batch": 1})
+    enhancer = run(train_enhancer_steps(fields, config, MicroscopeConfig(), stop=stop), events.append)
+    last = [event for event in events if isinstance(event, Progress)][-1]
+    assert (last.stage, last.step) == ("calibrating", 12)
+    assert enhancer.calibration is not None
+
+
 def test_too_little_to_hold_anything_out_is_said():
     field = simulate("microtubules", 1, 64, 20.0, seed=1)
     enhancer = Enhancer.train([field], steps=5, **TINY)

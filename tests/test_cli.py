@@ -106,8 +106,23 @@ def test_an_image_that_cannot_be_enhanced_does_not_cost_the_others(folder, widef
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 2
     assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "c_enhanced.tif"]
     said = capsys.readouterr()
-    assert "b.tif is left out: All pixels of" in said.out + said.err
-    assert "1 of 3 images could not be enhanced" in said.err
+    assert "b.tif could not be enhanced: All pixels of" in said.out + said.err
+    assert "1 of 3 images made trouble" in said.err
+
+
+def test_an_error_map_that_cannot_be_made_does_not_cost_the_image(folder, widefield, capsys, monkeypatch):
+    def full(*_):
+        raise MemoryError("There is no room for the error map.")
+
+    for name in "ab":
+        write_image(folder / "many" / f"{name}.tif", widefield)
+    monkeypatch.setattr("napari_smdiffusion.enhanced_field.error_map", full)
+    arguments = ["--out", folder / "results", "--error-map"]
+    assert _run("enhance", folder / "enhancer", folder / "many", *arguments) == 2
+    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
+    said = capsys.readouterr()
+    assert "b.tif enhanced ×4" in said.out + said.err
+    assert "b.tif could not be compared with what was made of it: There is no room" in said.out + said.err
 
 
 def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(folder, widefield):

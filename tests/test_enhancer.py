@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import zoom
 
-from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, simulate
+from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, enhancer_training, simulate
 from napari_smdiffusion.compute import generator
 from napari_smdiffusion.config import EnhanceConfig
 from napari_smdiffusion.enhancer import enhance_steps
@@ -19,6 +19,7 @@ from napari_smdiffusion.microscope import widefield as imaged
 from napari_smdiffusion.model_folder import ModelFolderError
 from napari_smdiffusion.progress import Note, Progress, TileDone, run
 from napari_smdiffusion.restoration import restoration
+from napari_smdiffusion.training import TrainingState
 
 
 @pytest.mark.parametrize("tile", [64, 68, 100])
@@ -190,7 +191,14 @@ def test_training_beats_interpolation():
     assert enhanced["correlation"] > plain["correlation"] + 0.05
 
 
-def test_beginning_from_another_enhancer(tiny_enhancer, storm):
+def test_beginning_from_another_enhancer(tiny_enhancer, storm, monkeypatch):
+    states = []
+
+    def kept(*arguments):
+        states.append(TrainingState(*arguments))
+        return states[-1]
+
+    monkeypatch.setattr(enhancer_training, "TrainingState", kept)
     settings = {"steps": 1, "learning_rate": 1e-9, "batch": 1, "previews": 0}
     enhancer = Enhancer.train(storm, start=tiny_enhancer, upscale=4, **settings)
     for one, other in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
@@ -199,6 +207,7 @@ def test_beginning_from_another_enhancer(tiny_enhancer, storm):
     assert enhancer.config.channels == tiny_enhancer.config.channels
     assert enhancer.facts["started_from"] == tiny_enhancer.name
     assert Enhancer.train(storm, upscale=4, channels=8, **settings).facts["started_from"] is None
+    assert [state.learning_rate for state in states] == [0.5e-9, 1e-9]
     with pytest.raises(ValueError, match="enlarges 4 times, and 5 times is asked for"):
         Enhancer.train(storm, start=tiny_enhancer, upscale=5, **settings)
 

@@ -11,7 +11,7 @@ from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, enhancer
 from napari_smdiffusion.enhancer import widefield_levels
 from napari_smdiffusion.enhancer_training import _shared, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
-from napari_smdiffusion.progress import Note, run
+from napari_smdiffusion.progress import Note, Progress, run
 from napari_smdiffusion.registration import place_of, registration_shift, shared_field, translated
 
 FACTOR = 5
@@ -122,6 +122,15 @@ def test_training_on_a_part_sees_it_at_the_levels_of_the_whole_widefield_image(p
     whole = widefield_levels(camera).scale(pair[0])
     # The part is rows 10 to 49 and columns 20 to 59, of which a pixel at each border is cut off.
     np.testing.assert_allclose(made[0].coarse[0], whole[11:49, 21:59], rtol=1e-5)
+
+
+def test_pairs_of_different_pixel_sizes_are_refused_before_the_training(pair):
+    pairs = [(Image(pair[0], 5 * step, name="camera"), Image(pair[1], step, name="storm")) for step in (20.0, 25.0)]
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
+    events = []
+    with pytest.raises(ValueError, match="give images of one pixel size"):
+        run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=pairs), events.append)
+    assert not any(isinstance(event, Progress) for event in events)
 
 
 def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):

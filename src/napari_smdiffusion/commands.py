@@ -243,6 +243,12 @@ def train_enhancer(options: Namespace) -> None:
         raise ValueError(f"--widefield names {len(coarse)} images for {len(images)} super-resolution images.")
     out = Path(options.out)
     check_place(out)
+    with PAUSED:
+        from .enhancer_training import settings_from, train_enhancer_steps
+        from .models import load_enhancer
+
+    start = None if options.start in (None, "none") else load_enhancer(options.start)
+    config = settings_from(start, config)
     if options.fit is not None:
         with PAUSED:
             from .microscope_fit import fit_microscope
@@ -250,11 +256,6 @@ def train_enhancer(options: Namespace) -> None:
         found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
         _say(found.sentence)
         microscope = found.config(microscope)
-    with PAUSED:
-        from .enhancer_training import train_enhancer_steps
-        from .models import load_enhancer
-
-    start = None if options.start in (None, "none") else load_enhancer(options.start)
     _drained(
         lambda stop: train_enhancer_steps(
             images,
@@ -285,25 +286,29 @@ def enhance(options: Namespace) -> None:
         from .models import load_enhancer
 
     enhancer = load_enhancer(options.model)
-    left_out = 0
+    failed = 0
     with stop_on_interrupt() as stop:
         for source, target in zip(sources, targets, strict=True):
+            what = "enhanced"
             try:
                 image = read_image(source, options.pixel_size)
-                _enhance_one(enhancer, image, config, target, options.error_map, stop)
-            # One image that cannot be enhanced must not cost the others.
+                _enhance_one(enhancer, image, config, target, stop)
+                _say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
+                if config.uncertainty:
+                    meaning = uncertainty_facts(enhancer, image, config)["meaning"]
+                    _say(f"{_beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
+                # Now that the enhanced image is safe.
+                if options.error_map:
+                    what = "compared with what was made of it"
+                    _write_error_map(_beside(target, "error"), read_image(target), image, stop)
+            # One image that cannot be worked with must not cost the others.
             except (ValueError, MemoryError) as error:
                 if len(sources) == 1 or not is_for_people(error):
                     raise
-                _say(f"{source} is left out: {error}")
-                left_out += 1
-                continue
-            _say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
-            if config.uncertainty:
-                meaning = uncertainty_facts(enhancer, image, config)["meaning"]
-                _say(f"{_beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
-    if left_out:
-        raise ValueError(f"{left_out} of {len(sources)} images could not be enhanced: what is wrong is told above.")
+                _say(f"{source} could not be {what}: {error}")
+                failed += 1
+    if failed:
+        raise ValueError(f"{failed} of {len(sources)} images made trouble: what is wrong with each is told above.")
 
 
 def _targets(out: Path, images: list[Path]) -> list[Path]:
@@ -318,9 +323,7 @@ def _targets(out: Path, images: list[Path]) -> list[Path]:
     return [_check_file(out / name) for name in names]
 
 
-def _enhance_one(
-    enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, error_map: bool, stop: Stop
-) -> None:
+def _enhance_one(enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, stop: Stop) -> None:
     """Enhance straight into the files, so that the result may be larger than memory."""
     from .enhancer import enhance_steps, enhanced_facts, enhanced_pixel_size, uncertainty_facts
 
@@ -339,9 +342,6 @@ def _enhance_one(
 
         with closing(Reporter()) as report:
             run(enhance_steps(enhancer, image, config, new_array=new_array, stop=stop), report)
-    # Now that the enhanced image is safe.
-    if error_map:
-        _write_error_map(_beside(target, "error"), read_image(target), image, stop)
 
 
 def _beside(path: Path, word: str) -> Path:

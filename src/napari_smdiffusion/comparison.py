@@ -39,6 +39,7 @@ _LARGE = 256
 _ENOUGH = 8  # patches of each kind
 _TO_LEARN_FROM, _TOLD_APART = 48, 192  # least and most patches of each kind for the classifier
 _PARTS = 5
+_STOPPED = "Stopped before everything was compared: no report was written."
 _JUDGED = 1000  # patches of each kind by their textures and skeletons, at most: it takes a minute
 _HELD_OUT = 400  # experimental patches that are looked for in the training images as the generated ones, at most
 
@@ -96,7 +97,10 @@ def compare_steps(
         report |= found.report
         provenance |= found.provenance
     if enhanced is not None:
-        maps = yield from error_map_steps(enhanced, stop)
+        try:
+            maps = yield from error_map_steps(enhanced, stop)
+        except InterruptedError:
+            raise InterruptedError(_STOPPED) from None
         shown = _shown(enhanced, maps[0])
         report |= judged(enhanced, maps)
         images = (enhanced.enhanced, enhanced.widefield, enhanced.reference)
@@ -127,7 +131,7 @@ def _compare_generated(
     pixel_size = common_pixel_size([*experimental, generated, *training])
     size, real, made = _patches(experimental, generated)
     seen = _seen(experimental, generated, training)
-    left_out = _no_copies_because(experimental, training, seen)
+    left_out = _no_copies_because(training, seen)
     if not left_out:
         _check_sizes(training, size)
     yield _part(0, stop)
@@ -166,27 +170,16 @@ def _compare_generated(
 
 
 def _seen(experimental: Sequence[Image], generated: Image, training: Sequence[Image]) -> list[str]:
-    """Return the names of the experimental images that the model was trained on, as far as it is known.
-
-    What the generated images say themselves counts more than what somebody gives as training images.
-    """
-    known = set(training_images(generated.provenance)) or {image.digest for image in training}
+    """Return the names of the experimental images that the model was trained on, as far as it is known."""
+    known = {image.digest for image in training} | set(training_images(generated.provenance))
     return [Path(image.name).name for image in experimental if image.digest in known]
 
 
-def _no_copies_because(experimental: Sequence[Image], training: Sequence[Image], seen: Sequence[str]) -> str:
+def _no_copies_because(training: Sequence[Image], seen: Sequence[str]) -> str:
     """Say why copies cannot be looked for; nothing where they can."""
     if seen:
         return "The experimental images are training images: give images that the model was not trained on."
-    if not training:
-        return "Give the images that the model was trained on, to look for copies."
-    digests = {image.digest for image in training}
-    if both := [Path(image.name).name for image in experimental if image.digest in digests]:
-        return (
-            f"{listed(both)} is given as experimental and as training image: give other experimental images, that the "
-            "model was not trained on."
-        )
-    return ""
+    return "" if training else "Give the images that the model was trained on, to look for copies."
 
 
 def _copies(
@@ -313,7 +306,7 @@ def compare_images(
 
 def _part(done: int, stop: Stop) -> Progress:
     if stop():
-        raise InterruptedError("Stopped before everything was compared: no report was written.")
+        raise InterruptedError(_STOPPED)
     return Progress("comparing", done, _PARTS, float("inf"))
 
 

@@ -211,8 +211,13 @@ class EnhancerConfig(_Checked):
         256, "side of the super-resolution patches; smaller images are put together", low=32, unit="px"
     )
     batch: int = setting(4, "patches in one step", low=1, high=4096)
-    learning_rate: float = setting(1e-3, "highest learning rate of the schedule", above=0, high=0.1)
-    channels: int = setting(48, "width of the network", low=8, multiple_of=8)
+    learning_rate: float = setting(
+        1e-3,
+        "highest learning rate of the schedule; half of it where the training starts from an enhancer",
+        above=0,
+        high=0.1,
+    )
+    channels: int = setting(48, "width of the network; that of the enhancer it starts from", low=8, multiple_of=8)
     seed: int = setting(0, "seed of every random draw", low=0, high=2**31 - 1)
     previews: int = setting(4, "example images shown while training; 0 for none", low=0, high=16)
     device: str = setting("auto", "where to compute", choices=DEVICES)

@@ -86,12 +86,13 @@ def train_enhancer_steps(
     InterruptedError
         If it was stopped before the first step.
     """
-    config = _like(start, config)
+    config = settings_from(start, config)
     given = [fine for _, fine in pairs] if pairs else list(images)
     whole = [widefield_levels(coarse) for coarse, _ in pairs]
     pairs = yield from _same_fields(pairs, config.upscale)
     pairs = yield from _registered(pairs, config.upscale)
     sources = [fine for _, fine in pairs] if pairs else given
+    pixel_size = common_pixel_size(sources)
     training, held = kept_apart(sources, plane_chances(sources, weights), config)
     if pairs:
         task = pairs_task(pairs, whole, training, config)
@@ -115,7 +116,7 @@ def train_enhancer_steps(
         facts["started_from"] = None if start is None else start.name
         facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
         facts |= state.facts()
-        enhancer = Enhancer(network, task.sharp_levels, common_pixel_size(sources), config, microscope, facts)
+        enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts)
         # Whatever may go wrong while it is calibrated, the training is not lost.
         kept = None if out is None else save_at_last(enhancer.save, out)
         # Who stops does not want to wait: a rough calibration is quick.
@@ -143,8 +144,8 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     return replace(enhancer, calibration=run(_calibrated(enhancer.network, task, held, _CALIBRATED, never)))
 
 
-def _like(start: Enhancer | None, config: EnhancerConfig) -> EnhancerConfig:
-    """Return the settings with the width of the network that is begun from."""
+def settings_from(start: Enhancer | None, config: EnhancerConfig) -> EnhancerConfig:
+    """Return the settings with the width of the network that is begun from; ValueError if its factor is another."""
     if start is None:
         return config
     if start.config.upscale != config.upscale:
@@ -225,8 +226,8 @@ def _calibrated(
     drawn: list[Patches] = []
     countdown = Countdown(0, len(divided))
     for k, parts in enumerate(divided):
-        # Two parts are enough to check one by the other.
-        if len(drawn) >= 2 and stop():
+        # Two parts are enough to check one by the other, if there is something in them.
+        if len(drawn) >= 2 and stop() and sum(len(truth) for *_, truth in drawn) >= _ROUGHLY:
             break
         drawn.append(_enhanced_patches(network, task.of(parts), _CALIBRATION_STEP + k * count, each))
         yield Progress("calibrating", len(drawn), len(divided), countdown.left(len(drawn)))

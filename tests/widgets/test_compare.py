@@ -101,12 +101,15 @@ def test_a_layer_may_go_while_side_by_side(viewer, dock, pair, click):
 
 
 def test_what_images_are_held_against_is_not_taken_for_what_the_model_saw(pair, open_dock, viewer):
+    viewer.add_image(np.zeros((64, 64)), name="widefield", scale=(100, 100), units=("nm", "nm"))
     dock = open_dock("Compare images")
     other = viewer.layers["other"]
     assert dock.experimental.layer() is other
     assert dock.training.layers() == [pair[0]]
     dock.experimental.choose(pair[0])
     assert dock.training.layers() == [other]
+    viewer.layers.remove(other)
+    assert dock.training.layers() == []
 
 
 def test_training_images_are_looked_through_for_copies(dock, pair, click, viewer):

@@ -354,6 +354,21 @@ def test_a_layer_whose_file_is_gone_does_not_cost_the_training(viewer, dock, cli
     assert dock.model.model() == "new one"
     assert "1 of 2 layers enhanced" in dock.status.text()
     assert "No such file" in dock.status.text()
+    dock.layer_list.choose([layer])
+    click(dock, dock.run_button)
+    assert dock.status.text() == "[Errno 2] No such file or directory: 'drive/cell.zarr'."
+
+
+def test_an_image_whose_errors_cannot_be_mapped_is_kept(viewer, dock, click, monkeypatch):
+    def full(*_):
+        raise MemoryError("There is no room for the error map.")
+
+    monkeypatch.setattr("napari_smdiffusion.enhanced_field.error_map", full)
+    dock.error_map.setChecked(True)
+    click(dock, dock.run_button)
+    assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]
+    assert "1 of 1 layers enhanced" in dock.status.text()
+    assert "no room for the error map" in dock.status.text()
 
 
 def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, qtbot):

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 
 from ..images import SIMULATED, SYNTHETIC
 from .dock import Dock, Folded, Task, heading
-from .layers import drawn_extent, kind, layer_source
+from .layers import drawn_extent, image_layers, kind, known_pixel_size, layer_source
 from .pickers import LayerBox, LayerList
 from .scripts import images_code
 from .view import canvas_grid, drawn_unit, scene_camera
@@ -69,7 +69,7 @@ class CompareDock(Dock):
         self.experimental.setToolTip("experimental images that the generated ones should be like")
         self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == SYNTHETIC, optional=True)
         self.generated.setToolTip("synthetic images")
-        self.training = LayerList(self.viewer, finest=True, meant_otherwise=self._held_against)
+        self.training = LayerList(self.viewer, finest=True, meant_otherwise=self._hardly_trained_on)
         self.experimental.currentIndexChanged.connect(self.training.refresh)
         self.training.setToolTip("images that the model was trained on, to look for copies; none to leave this out")
         self.enhanced = LayerBox(self.viewer, lambda layer: False, optional=True)
@@ -255,10 +255,11 @@ class CompareDock(Dock):
             raise ValueError("Choose two different layers: an experimental one and a generated one.")
         return experimental, generated
 
-    def _held_against(self) -> list[ImageLayer]:
-        """Return the experimental layer: it is hardly what the model saw."""
+    def _hardly_trained_on(self) -> list[ImageLayer]:
+        """Return layers that the model hardly saw: the experimental one, and those whose pixels are not as large."""
         layer = self.experimental.layer()
-        return [] if layer is None else [layer]
+        size = None if layer is None else known_pixel_size(layer)
+        return [one for one in image_layers(self.viewer) if one is layer or not size or known_pixel_size(one) != size]
 
     def _compared(self) -> list[ImageLayer]:
         """Return the experimental and the generated layer; none of them where only an enhanced one is to be judged."""

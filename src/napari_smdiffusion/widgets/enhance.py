@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 
 from ..config import EnhanceConfig
 from ..models import free_name
-from ..progress import PartDone
+from ..progress import Note, PartDone
 from .dock import Dock, Folded, Task, heading
 from .enhanced_layers import (
     original,
@@ -143,7 +143,7 @@ class EnhanceDock(Dock):
                 # One layer that cannot be enhanced must not cost the others, and least of all the training. Layers
                 # read their pixels when they are asked for them: what is raised then may be anything.
                 except Exception as error:
-                    failures.append(told(error, f"enhancing {names[index]}"))
+                    failures.append(f"{told(error, f'enhancing {names[index]}').removesuffix('.')}.")
                 else:
                     made += 1
                     yield PartDone(index, one)
@@ -292,6 +292,10 @@ def _enhance_layer(
         return _Made(enhancer.config.upscale, enhancement, None, None)
     try:
         error = yield from mapped_error_steps(EnhancedField(enhancement.image, image), stop)
-    except InterruptedError:  # who stops now has the image already
+    # The image is there already, whoever stops now and whatever goes wrong.
+    except InterruptedError:
+        return _Made(enhancer.config.upscale, enhancement, None, None)
+    except Exception as problem:
+        yield Note(told(problem, f"mapping the errors of {image.name}"))
         return _Made(enhancer.config.upscale, enhancement, None, None)
     return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance["rsp"])))

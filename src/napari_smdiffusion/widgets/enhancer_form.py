@@ -52,7 +52,7 @@ class TrainingForm(QWidget):
         self.name = QLineEdit(free_name("my enhancer", "enhancer"))
         self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
         self.start_from = ModelBox("enhancer", [("nothing (from scratch)", "")])
-        self.start_from.setToolTip("begin from a trained enhancer of the same factor, which takes less time")
+        self.start_from.setToolTip("begin from a trained enhancer of the same factor")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
         self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
         self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
@@ -103,12 +103,13 @@ class TrainingForm(QWidget):
         check_place(out)
 
         def steps(stop: Stop) -> Steps[Enhancer]:
-            from ..enhancer_training import train_enhancer_steps
+            from ..enhancer_training import settings_from, train_enhancer_steps
             from ..microscope_fit import fit_microscope
             from ..models import load_enhancer
             from ..structures import simulated_like
 
             begin = load_enhancer(start) if start else None
+            settings_from(begin, config)  # before long work
             microscope = optics
             images = [source.read(stop) for source in sources]
             if structure != "none":
