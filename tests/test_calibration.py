@@ -146,8 +146,8 @@ def test_a_calibration_tells_how_far_it_is_and_can_be_cut_short(stopped):
 
 @pytest.mark.parametrize("late", [False, True])
 def test_a_calibration_that_is_cut_short_has_seen_something(late):
-    """With a batch of one, two of many groups are two patches."""
-    fields = [simulate("microtubules", 1, 64, 20.0, seed=seed) for seed in range(130)]
+    """With a batch of one, two of the twelve groups of a rough calibration are two patches, and of a whole one twelve."""
+    fields = [simulate("microtubules", 1, 128, 20.0, seed=seed) for seed in range(14)]
     events = []
 
     def stop():
@@ -156,7 +156,7 @@ def test_a_calibration_that_is_cut_short_has_seen_something(late):
     config = EnhancerConfig(steps=2, **{**TINY, "batch": 1})
     enhancer = run(train_enhancer_steps(fields, config, MicroscopeConfig(), stop=stop), events.append)
     last = [event for event in events if isinstance(event, Progress)][-1]
-    assert (last.stage, last.step) == ("calibrating", 12)
+    assert (last.stage, last.step) == ("calibrating", 2 if late else 12)
     assert enhancer.calibration is not None
 
 
