@@ -146,7 +146,7 @@ def test_a_calibration_tells_how_far_it_is_and_can_be_cut_short(stopped):
 
 @pytest.mark.parametrize("late", [False, True])
 def test_a_calibration_that_is_cut_short_has_seen_something(late):
-    """With a batch of one, two of the twelve groups of a rough calibration are two patches, and of a whole one twelve."""
+    """With a batch of one, two of the groups of a rough calibration are two patches, and of a whole one twelve."""
     fields = [simulate("microtubules", 1, 128, 20.0, seed=seed) for seed in range(14)]
     events = []
 
