@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import EnhanceConfig, Image, TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.cli import main
@@ -95,9 +96,14 @@ def test_enhance_with_all_maps(folder):
 
 def test_enhance_several_into_a_folder(folder, widefield):
     write_image(folder / "many" / "a.tif", widefield)
-    write_image(folder / "many" / "b.tif", widefield)
+    write_image(folder / "many" / "b.tif", widefield.crop(slice(0, 100), slice(0, 60)))
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 0
-    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
+    made = {path.name: read_image(path) for path in (folder / "results").iterdir()}
+    assert {name: image.size for name, image in made.items()} == {
+        "a_enhanced.tif": (600, 524),
+        "b_enhanced.tif": (400, 240),
+    }
+    assert made["b_enhanced.tif"].provenance["source"] == "b.tif"
 
 
 def test_an_image_that_cannot_be_enhanced_does_not_cost_the_others(folder, widefield, capsys):
@@ -167,6 +173,61 @@ def test_models(folder, capsys):
     assert str(user_folder()) in said.splitlines()[-1]
 
 
+def test_a_model_begins_from_the_one_that_is_named(folder):
+    for start, expected in ((folder / "model", "model"), ("none", None)):
+        out = folder / f"from {expected}"
+        arguments = ["--out", out, "--start", start, *TINY]
+        assert _run("train", folder / "storm.tif", *arguments) == 0
+        assert json.loads((out / "model.json").read_text())["started_from"] == expected
+    images = ["--out", folder / "g.tif", "--size", 64, 96, "--count", 1, "--steps", 2]
+    assert _run("generate", folder / "from model", *images) == 0
+    assert read_image(folder / "g.tif").size == (64, 96)
+
+
+def test_what_was_generated_is_not_learned_from_again_but_by_enhancers(folder, storm):
+    made = replace(storm, pixels=storm.pixels[:, ::-1], provenance={"kind": "synthetic"})
+    for name, image in (("a", storm), ("made", made)):
+        write_image(folder / "images" / f"{name}.tif", image)
+    assert _run("train", folder / "images", "--out", folder / "m", "--channels", 16, 32, *TINY) == 0
+    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
+    assert _run("train-enhancer", folder / "images", *arguments, "--weights", 3, 1) == 0
+    learned = {name: json.loads((folder / name / "model.json").read_text()) for name in "me"}
+    assert [[one["name"] for one in facts["training_data"]] for facts in learned.values()] == [
+        ["a.tif"],
+        ["a.tif", "made.tif"],
+    ]
+    assert learned["e"]["weights"] == [3, 1]
+
+
+def test_an_enhancer_learns_from_pairs_in_their_order(folder, capsys):
+    """Of fields of two sizes: another order would fit nowhere."""
+    fields = [simulate("microtubules", 1, size, 20.0, seed=size).pixels for size in (256, 320)]
+    for k, fine in enumerate(fields):
+        write_image(folder / f"fine{k}.tif", Image(fine, 20.0))
+        write_image(folder / f"wide{k}.tif", Image(gaussian_filter(fine, (0, 4, 4))[:, 2::4, 2::4], 80.0))
+    names = [[folder / f"{kind}{k}.tif" for k in range(2)] for kind in ("fine", "wide")]
+    settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8, "--patch", 64]
+    assert _run("train-enhancer", *names[0], "--widefield", *names[1], "--out", folder / "e", *settings) == 0
+    facts = json.loads((folder / "e" / "model.json").read_text())
+    assert facts["trained_on"] == "registered pairs"
+    assert [one["shape"][1] for one in facts["training_data"]] == [256, 320]
+    assert "was not found" not in capsys.readouterr().err
+    assert _run("train-enhancer", *names[0], "--widefield", names[1][0], "--out", folder / "f", *settings) == 2
+    assert "--widefield names 1 images for 2 super-resolution images" in capsys.readouterr().err
+
+
+def test_a_pixel_size_that_is_given_counts(folder, widefield, storm):
+    for name, image in (("wide", widefield), ("fine", storm)):
+        write_image(folder / f"{name}.tif", Image(image.pixels))
+    where = ["--pixel-size", 40]
+    assert _run("train", folder / "fine.tif", "--out", folder / "m", "--channels", 16, 32, *TINY, *where) == 0
+    settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
+    assert _run("train-enhancer", folder / "fine.tif", "--out", folder / "e", *settings, *where) == 0
+    assert [json.loads((folder / name / "model.json").read_text())["pixel_size_nm"] for name in "me"] == [40, 40]
+    assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", *where) == 0
+    assert read_image(folder / "x.tif").pixel_size == 10
+
+
 BAD = [
     ("train {none.tif} --out {m}", "There is no file"),
     ("train {storm.tif} --out {m} --minutes 0", "--minutes must be more than 0"),
@@ -201,12 +262,20 @@ BAD = [
     ("enhance {enhancer} {constant.tif} --out {x.tif}", "All pixels of"),
     ("enhance {enhancer} {cell.tif} --out {notes.txt}", "must be a folder"),
     ("enhance {enhancer} {cell.tif} {storm.tif} --out {x.tif}", "must be a folder for 2 images"),
+    ("enhance {enhancer} {cell.tif} {cell.tif} --out {x}", "have the same file name"),
     ("train-enhancer {bare.tif} --out {m}", "has no pixel size"),
     ("train-enhancer {storm.tif} --out {m} --upscale 12", "--upscale must be at most 8"),
     ("train-enhancer {storm.tif} --out {m} --upscale 5 --start {enhancer}", "enlarges 4 times, and 5 times is asked"),
     ("train-enhancer {storm.tif} --out {m} --fit {tiny.tif} --upscale 2", "tiny.tif is 8 × 9 pixels: give"),
     ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
     ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
+    ("compare {storm.tif} --out {c}", "Name experimental images and --generated ones together"),
+    ("compare --enhanced {storm.tif} --out {c}", "Name --enhanced and --widefield together"),
+    (
+        "compare --enhanced {storm.tif} --widefield {cell.tif} --uncertainty {storm.tif} --out {c}",
+        "name --reference too",
+    ),
+    ("compare --out {c}", "Name experimental images and --generated ones, or --enhanced"),
     ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),
     ("demo --images {bare.tif} --out {d}", "has no pixel size"),
     ("train {storm.tif} --out {m} --pixel-size 0", "must be a positive number of nm"),

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from napari_smdiffusion import DiffusionModel, Image, TrainConfig, denoiser, load_diffusion_model, read_image
+from napari_smdiffusion import (
+    DiffusionModel,
+    Image,
+    TrainConfig,
+    denoiser,
+    diffusion,
+    diffusion_training,
+    load_diffusion_model,
+    read_image,
+)
 from napari_smdiffusion.assess import grid_patches
 from napari_smdiffusion.config import GenerateConfig
 from napari_smdiffusion.denoiser import (
@@ -25,6 +34,7 @@ from napari_smdiffusion.diffusion_training import train_steps
 from napari_smdiffusion.memorization import memorization
 from napari_smdiffusion.model_folder import STATE, ModelFolderError
 from napari_smdiffusion.progress import Generated, Note, Preview, run
+from napari_smdiffusion.training import TrainingState
 
 SHORT = {"learning_rate": 3e-3, "wide_fraction": 0.0, "previews": 0}
 TINY = {"patch": 64, "batch": 4, "channels": (16, 32), "previews": 0}
@@ -40,13 +50,15 @@ def _weights(model):
     return torch.cat([value.flatten() for value in model.unet.state_dict().values()])
 
 
-def test_resume_continues_bit_for_bit(storm, tmp_path):
-    config = TrainConfig(steps=12, **TINY)
-    whole = run(train_steps([storm], config))
-    run(train_steps([storm], config, out=tmp_path / "m", stop=_after(5)))
+@pytest.mark.parametrize("started", [False, True])
+def test_resume_continues_bit_for_bit(storm, tiny_model, tmp_path, started):
+    config, start = TrainConfig(steps=12, **TINY), tiny_model if started else None
+    whole = run(train_steps([storm], config, start=start))
+    run(train_steps([storm], config, start=start, out=tmp_path / "m", stop=_after(5)))
     resumed = run(train_steps([storm], config, out=tmp_path / "m", resume=True))
     assert torch.equal(_weights(resumed), _weights(whole))
     assert resumed.facts["steps"] == 12
+    assert resumed.facts["started_from"] == (tiny_model.name if started else None)
     assert torch.equal(_weights(DiffusionModel.load(tmp_path / "m")), _weights(whole))
 
 
@@ -83,6 +95,22 @@ def test_a_run_that_is_resumed_ends_where_it_was_to_end(storm, tmp_path):
     assert notes == ["The training goes on to step 4, as it was begun; no other end is taken."]
     facts = json.loads(path.read_text())
     assert facts["steps"] == facts["config"]["steps"] == 4
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_run_of_minutes_is_resumed_to_its_end(storm, tmp_path, known):
+    """Cut before it is known how many steps the minutes have, it takes the minutes it is given now."""
+    begun, again, notes = TrainConfig(minutes=60, **TINY), TrainConfig(minutes=30, **TINY), []
+    run(train_steps([storm], begun, out=tmp_path / "m", stop=_after(30 if known else 2)))
+    total = torch.load(tmp_path / "m" / STATE, weights_only=True)["total"]
+    assert (total is not None) == known
+    steps = train_steps([storm], again, out=tmp_path / "m", resume=True, stop=_after(2))
+    run(steps, lambda event: notes.append(event.message) if isinstance(event, Note) else None)
+    said = f"The training goes on to step {total}, as it was begun; no other end is taken."
+    assert notes == ([said] if known else [])
+    facts = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert facts["steps"] == (32 if known else 4)
+    assert facts["config"]["minutes"] == (60 if known else 30)
 
 
 def test_a_folder_that_is_taken_meanwhile_does_not_cost_the_training(storm, tmp_path):
@@ -235,10 +263,18 @@ def test_damaged_weights_are_named(tiny_model, tmp_path):
         DiffusionModel.load(tmp_path / "m")
 
 
-def test_start_from_another_model(storm, tiny_model):
+def test_start_from_another_model(storm, tiny_model, monkeypatch):
+    rates = []
+
+    def kept(unet, rate):
+        rates.append(rate)
+        return TrainingState(unet, rate)
+
+    monkeypatch.setattr(diffusion_training, "TrainingState", kept)
     model = run(train_steps([storm], TrainConfig(steps=1, learning_rate=1e-9, **TINY), start=tiny_model))
     torch.testing.assert_close(_weights(model), _weights(tiny_model), atol=1e-6, rtol=1e-4)
     assert model.facts["started_from"] == tiny_model.name
+    assert rates == [0.5e-9]  # what was learned is to be kept
 
 
 @pytest.mark.parametrize(
@@ -264,16 +300,31 @@ def test_any_multiple_of_16_can_be_generated(storm):
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 160), (112, 208)])
-def test_windows_cover_a_field_evenly(size):
+@pytest.mark.parametrize("together", [1, 3, 100])
+def test_windows_cover_a_field_evenly(size, together, monkeypatch):
     """A network that sees single pixels makes of the windows what it makes of the whole field."""
 
     class Pointwise(torch.nn.Module):
         def forward(self, inside, time):
             return SimpleNamespace(sample=3 * inside + time[:, None, None, None])
 
+    monkeypatch.setattr(denoiser, "_TOGETHER", together * 2 * 64**2)
     scaled, sigma = start_noise(0, range(2), size), torch.tensor([1.0, 2.0])
     expected = raw_output(Pointwise(), scaled, sigma)
     torch.testing.assert_close(windowed_output(Pointwise(), scaled, sigma, 64), expected, atol=1e-4, rtol=1e-5)
+
+
+def test_of_large_fields_fewer_are_drawn_together(tiny_model, monkeypatch):
+    drawn = []
+
+    def noise(seed, indices, size, channels):
+        drawn.append(list(indices))
+        return start_noise(seed, indices, size, channels)
+
+    monkeypatch.setattr(diffusion, "start_noise", noise)
+    made = tiny_model.generate(4, size=(512, 1024), steps=2, batch=16)
+    assert made.pixels.shape == (4, 512, 1024)
+    assert drawn == [[0], [1, 2], [3]]
 
 
 def test_integer_images_give_integer_images(storm):

@@ -1,7 +1,6 @@
 """Events, the one way to drain a generator, and what a person sees."""
 
 import ast
-import os
 import signal
 from pathlib import Path
 
@@ -95,13 +94,16 @@ def test_what_is_raised_here_is_a_sentence():
 
 def test_first_interrupt_stops_and_the_second_interrupts():
     # What a shell starts in the background is born deaf to Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    with stop_on_interrupt() as stop:
-        assert not stop()
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with stop_on_interrupt() as stop:
+            assert not stop()
+            signal.raise_signal(signal.SIGINT)
+            assert stop()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not never()
 
 

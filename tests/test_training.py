@@ -69,11 +69,19 @@ def test_it_learns_and_reports():
     assert state.curve[-1][1] < state.curve[0][1]
 
 
-def test_minutes_become_steps_and_end_the_run_in_time():
+def test_minutes_become_steps_and_end_the_run_in_time(monkeypatch):
+    clock = [0.0]
+
+    class Slow(Line):
+        def draw(self, step):
+            clock[0] += 0.01
+            return super().draw(step)
+
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
     state = _state()
-    run(optimize_steps(state, Line(), Budget(0.02), device=CPU))
+    run(optimize_steps(state, Slow(), Budget(0.02), device=CPU))
     assert state.step == state.total
-    assert state.step > 50
+    assert clock[0] == pytest.approx(0.02 * 60, rel=0.02)
 
 
 def test_a_clock_that_stands_still_between_steps_is_no_obstacle(monkeypatch):

@@ -1,6 +1,7 @@
 """What all docks have in common."""
 
 import itertools
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QPushButton, QWidget
 
+from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.widgets.dock import Folded
 from napari_smdiffusion.widgets.pickers import LayerList
 
@@ -48,6 +50,20 @@ def test_nothing_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
         assert dock._content.width() <= width
         for child in dock._content.findChildren(QWidget):
             assert not _sticks_out(child, dock._content), f"{child} {child.objectName()}, {width} pixels, {theme}"
+
+
+@pytest.mark.parametrize(
+    "remembered", ["{", "[]", 3, {"seed": "x", "minutes": None, "channels": [1], "training": 3, "model": 7}]
+)
+def test_what_was_remembered_and_does_not_fit_keeps_no_dock_from_opening(open_dock, remembered):
+    keys = ("train", "generate", "compare", "enhance")
+    text = remembered if isinstance(remembered, str) else json.dumps(dict.fromkeys(keys, remembered))
+    user_folder().mkdir(parents=True)
+    (user_folder() / "docks.json").write_text(text, encoding="utf-8")
+    for name, key in zip(NAMES, keys, strict=True):
+        dock = open_dock(name)
+        assert dock.key == key
+        assert "x" not in dock.settings().values()
 
 
 @pytest.mark.parametrize("name", NAMES)

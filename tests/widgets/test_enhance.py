@@ -116,7 +116,8 @@ def test_several_layers_at_once(viewer, dock, click, widefield, coarse):
     other = viewer.add_image(widefield.pixels[0, :100, :100], name="other", scale=(80, 80), units=("nm", "nm"))
     dock.layer_list.choose([coarse, other])
     click(dock, dock.run_button)
-    assert {"cell (enhanced ×4)", "other (enhanced ×4)"} <= {layer.name for layer in viewer.layers}
+    made = {layer.name: layer.data.shape for layer in viewer.layers}
+    assert (made["cell (enhanced ×4)"], made["other (enhanced ×4)"]) == ((600, 524), (400, 400))
 
 
 def test_the_factor_is_offered_from_the_pixel_sizes(dock, storm_layer, coarse):

@@ -110,6 +110,22 @@ def test_run_twice_is_one_run(training, click):
     assert training.job is job
 
 
+def test_nothing_else_begins_while_images_are_generated(viewer, open_dock, click, qtbot, my_model, storm_layer):
+    dock = open_dock("Generate images")
+    dock.model.choose(my_model)
+    dock.main.show_values({"count": 500, "height": 64, "width": 64})
+    dock.advanced.show_values({"steps": 4, "batch": 1})
+    click(dock, dock.run_button, wait=False)
+    job = dock.job
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=30_000)
+    dock.run()
+    dock.find_nearest()
+    assert dock.job is job
+    assert dock.running
+    click(dock, dock.stop_button)
+    assert len(viewer.layers) == 2
+
+
 def test_two_docks_at_once(viewer, training, open_dock, click, qtbot, my_model):
     generate = open_dock("Generate images")
     generate.model.choose(my_model)
@@ -222,6 +238,9 @@ def test_docks_are_not_leaked(viewer, open_dock, qtbot):
         del dock
     viewer.add_image(np.zeros((32, 32)))  # nobody listens any more
     qtbot.wait(100)
+    for thread in threading.enumerate():
+        if thread.name.startswith("loading "):  # what they loaded ahead
+            thread.join()
     gc.collect()
     assert [ref() for ref in kept] == [None] * 4
     assert threading.active_count() <= before
