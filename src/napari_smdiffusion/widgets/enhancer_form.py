@@ -59,7 +59,7 @@ class TrainingForm(QWidget):
         self.fit = QCheckBox("fit the microscope to the widefield image")
         self.fit.setToolTip(
             "find blur, haze and noise of the first widefield layer ticked below, instead of many kinds: helps where "
-            "the super-resolution images are experimental, not where they are generated or simulated"
+            "the super-resolution images are experimental and many, not where they are generated or simulated"
         )
         self.pairs = QCheckBox("the widefield layers below show the same fields")
         self.pairs.setToolTip(
