@@ -78,6 +78,7 @@ def test_the_wheel_scrolls_the_form_and_changes_nothing_in_it(open_dock, name):
             Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
         )  # fmt: skip
         QApplication.sendEvent(field, turned)
+        assert not turned.isAccepted()  # so that Qt passes it on to what is around the field
     assert values == [field.property("value") or field.property("currentIndex") for field in fields]
 
 
