@@ -15,7 +15,7 @@ there are no more than 15 experimental patches of that size. The raw weights of 
 our solver, for its own sampler would take hours; its averaged weights are left out: after 300 steps with 0.9999 they
 are still 0.97 of the untrained network. `steps` draws what `theirs` trained longest at 64 pixels, where it comes
 furthest, with 4 to 64 steps of the solver; `picture` shows what all of them generated. One training each; what was
-judged is written at once and not done again. `--only theirs --sizes 64 --minutes 120` goes on with a training for
+judged is written at once and not done again. `--only theirs --sizes 64 --minutes 100` goes on with a training for
 longer.
 Run `speed` with nothing beside it; the others are counted in steps: about three hours and a half on two cores.
 """
