@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from common import save
 from napari_smdiffusion import TrainConfig, load_enhancer
 from napari_smdiffusion.compute import autocast, is_out_of_memory, pick_device, release_memory
-from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, make_unet, solve
+from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, for_training, make_unet, solve
 from napari_smdiffusion.sampling import STEPS
 from napari_smdiffusion.training import TrainingState
 
@@ -106,8 +106,8 @@ def training_step(
     compiled: bool = False,
 ) -> Work:
     """Return a function that does one training step of the diffusion model."""
-    unet = make_unet(channels or TrainConfig().channels).to(device)
-    state = TrainingState(unet.train(), 1e-3)
+    unet = for_training(make_unet(channels or TrainConfig().channels), device)
+    state = TrainingState(unet, 1e-3)
     clean = 0.5 * torch.randn(batch, 1, size, size, device=device)
     sigma = draw_sigmas(batch, torch.Generator().manual_seed(0))[0].to(device)
     if compiled:
@@ -281,19 +281,26 @@ def tried(device: torch.device) -> None:
 
 
 def formats(device: torch.device) -> None:
-    """Time what is done with channels last with channels first, too."""
+    """Time what is done in one memory format in the other, too: with channels last, and with channels first."""
+    in_training = "napari_smdiffusion.denoiser.training_format"
+    last, first = torch.channels_last, torch.contiguous_format
+    # The package names the format where networks and what they are given are made.
+    everywhere = mock.patch.object(torch, "channels_last", first)
+    found: dict[str, dict[str, float]] = {}
+    for size, batch in ((128, 16), (256, 4)):
+        name = f"training step, {batch} patches of {size}²"
+        found[name] = {}
+        for kind, layout in (("channels last", last), ("channels first", first)):
+            with mock.patch(in_training, return_value=layout):
+                found[name][kind] = seconds(training_step(size, batch, device=device), device=device)
     made: dict[str, Callable[[], Work]] = {
-        "training step, 16 patches of 128²": lambda: training_step(device=device),
         "16 images of 128² drawn": lambda: sampling(batch=16, device=device),
         "256² enhanced to 1280²": lambda: enhancing(device=device),
     }
-    found: dict[str, dict[str, float]] = {}
     for name, make in made.items():
         found[name] = {"channels last": seconds(make(), device=device)}
-        # The package names the format where networks and what they are given are made.
-        with mock.patch.object(torch, "channels_last", torch.contiguous_format):
-            found[name]["contiguous"] = seconds(make(), device=device)
-        print(name, found[name], flush=True)
+        with everywhere:
+            found[name]["channels first"] = seconds(make(), device=device)
     save(
         "limits_formats" if device.type == "cpu" else f"limits_formats_{device.type}",
         {**_where(device), "formats": found},

@@ -13,7 +13,7 @@ import torch
 from . import __version__
 from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
-from .denoiser import start_noise, to_numpy
+from .denoiser import for_drawing, start_noise, to_numpy
 from .from_diffusers import UNet2DModel
 from .images import SYNTHETIC, Image, Scaling, as_images, room_for
 from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
@@ -160,7 +160,7 @@ class DiffusionModel:
         facts = read_facts(folder, KIND)
         with damage_named(folder):
             unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False, use_safetensors=True).float()
-            unet = unet.to(memory_format=torch.channels_last).eval()
+            unet = for_drawing(unet)
             config = from_dict(TrainConfig, facts["config"])
             pick_sampler(unet, facts)  # or say at once what is wrong
             return cls(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)

@@ -12,7 +12,18 @@ import torch
 from .cards import copying
 from .compute import generator, pick_device, seeded
 from .config import TrainConfig, from_dict, to_dict
-from .denoiser import copied, denoising_loss, draw_sigmas, field_multiple, make_unet, solve, start_noise, to_numpy
+from .denoiser import (
+    copied,
+    denoising_loss,
+    draw_sigmas,
+    field_multiple,
+    for_drawing,
+    for_training,
+    make_unet,
+    solve,
+    start_noise,
+    to_numpy,
+)
 from .diffusion import KIND, DiffusionModel, intensities, save_model
 from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, UNNAMED, check_place, claimed, damage_named, mend, read_facts, save_at_last
@@ -129,7 +140,7 @@ def train_steps(
     facts = training_facts(images, name or (out.name if out is not None else UNNAMED))
     facts["started_from"] = cut.get("started_from") if cut is not None else None if start is None else start.name
     # What is learned already is to be kept: half the rate changes it less.
-    state = TrainingState(unet.to(device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
+    state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
@@ -159,6 +170,7 @@ def train_steps(
             device=device,
         )
         yield from _warned(steps, {**facts, "config": to_dict(config)})
+    for_drawing(unet)
     return model(state)
 
 
