@@ -454,8 +454,10 @@ def _repeated_steps() -> list[str]:
         f"{where(*result.values())} Those among which the choice is, once more, from other noise: AUC of three "
         "classifiers, each against experimental windows that are drawn anew, and of three against patches of 64 steps "
         "and other noise, with 95 % intervals of their means. By how much more than 64 steps themselves they are told "
-        f"from 64 steps, over both measurements, paired by classifier: {'; '.join(_more_than_64(result))}. The default "
-        f"is {STEPS}.",
+        f"from 64 steps, over both measurements, paired by classifier: {'; '.join(_more_than_64(result))}. All of this "
+        "is less than what another noise changes; against experimental patches no number from 9 on differs from 64 "
+        f"beyond its interval. The default is {STEPS}, the fewest by which microtubules are told no more than by 12; "
+        "mitochondria show no order among 8 to 12.",
         table(("model", "steps", "AUC", "told from 64 steps"), rows),
     ]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .config import GenerateConfig
     from .from_diffusers import UNet2DModel
 
-STEPS = 10  # with 9 microtubules are told a little better from experimental ones (benchmarks/solver_steps.py)
+STEPS = 10  # with 9 microtubules are told a little better from those of 64 (benchmarks/solver_steps.py)
 NOISE_STEPS = 20  # of networks that predict the noise; the deviation of a known distribution is met within 7 %
 # Between which noise levels those are drawn, and how they are spread (`karras_levels`). Images in [-1, 1] may
 # all be as dark as -0.95: of that brightness noise has to be left nothing to begin from, so it is far above our 60.
