@@ -263,6 +263,12 @@ def test_damaged_weights_are_named(tiny_model, tmp_path):
         DiffusionModel.load(tmp_path / "m")
 
 
+def test_what_was_trained_is_laid_out_for_drawing(tiny_model):
+    """Trainings on a processor are quicker in the other memory format."""
+    assert tiny_model.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not tiny_model.unet.training
+
+
 def test_start_from_another_model(storm, tiny_model, monkeypatch):
     rates = []
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .config import ImportConfig, TrainConfig, to_dict
+from .denoiser import for_drawing
 from .diffusion import DiffusionModel
 from .from_diffusers import UNet2DModel
 from .images import Scaling
@@ -114,7 +115,7 @@ def import_checkpoint(
     scaling = Scaling(middle, spread=1.0, std=high - middle, low=low, high=high)
     facts = _facts(path, config, layout, name or path.stem)
     known = TrainConfig(patch=config.image_size or 0, channels=layout.channels)
-    unet = unet.to(memory_format=torch.channels_last).eval()
+    unet = for_drawing(unet)
     return DiffusionModel(unet, scaling, config.pixel_size, known, facts)
 
 
