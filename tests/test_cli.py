@@ -5,20 +5,22 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
 from napari_smdiffusion import EnhanceConfig, Image, TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.cli import main
-from napari_smdiffusion.commands import COMMANDS
+from napari_smdiffusion.commands import COMMANDS, _write_error_map
 from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion.files import mapped_image
 from napari_smdiffusion.models import user_folder
-from napari_smdiffusion.progress import run
+from napari_smdiffusion.progress import never, run
 
 TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]
 
@@ -129,6 +131,18 @@ def test_an_error_map_that_cannot_be_made_does_not_cost_the_image(folder, widefi
     said = capsys.readouterr()
     assert "b.tif enhanced ×4" in said.out + said.err
     assert "b.tif could not be compared with what was made of it: There is no room" in said.out + said.err
+
+
+def test_an_error_map_reads_a_result_larger_than_memory_plane_by_plane(tmp_path):
+    widefield = Image(np.random.default_rng(0).random((40, 24, 24), np.float32), 80.0)
+    write_image(tmp_path / "x.tif", Image(zoom(widefield.pixels, (1, 8, 8), order=1), 10.0))
+    tracemalloc.start()
+    _write_error_map(tmp_path / "x_error.tif", mapped_image(tmp_path / "x.tif"), widefield, never)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A few of its 40 planes, and the maps, which are 64 times smaller than it.
+    assert most < (tmp_path / "x.tif").stat().st_size / 4
+    assert len(read_image(tmp_path / "x_error.tif").provenance["rsp"]) == 40
 
 
 def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(folder, widefield):

@@ -114,6 +114,35 @@ def test_memory_that_runs_out_halves_the_tile(tiny_enhancer, widefield, monkeypa
     assert np.abs(result.image.pixels - whole).max() <= 1e-3 * np.ptp(whole)
 
 
+def test_results_larger_than_memory_are_not_read_again(tiny_enhancer, widefield):
+    made = {}
+
+    def new_array(kind, shape):
+        made[kind] = np.zeros(shape, np.float32)
+        return made[kind]
+
+    config = EnhanceConfig(uncertainty=True)
+    for event in (steps := enhance_steps(tiny_enhancer, widefield, config, new_array=new_array)):
+        if isinstance(event, Progress) and event.step == event.total:
+            break
+    # Whoever read these would raise an error.
+    for array in made.values():
+        array[...] = np.nan
+    with pytest.raises(StopIteration) as finished:
+        next(steps)
+    assert finished.value.value.image.pixels is made["enhanced"]
+    assert finished.value.value.uncertainty.pixels is made["uncertainty"]
+
+
+def test_an_enhancer_that_makes_no_numbers_is_named(tiny_enhancer, widefield):
+    network = EnhancerNetwork(4, 16)
+    with torch.no_grad():
+        network.leave.bias.fill_(np.nan)
+    broken = replace(tiny_enhancer, network=network, facts={"name": "broken"})
+    with pytest.raises(ValueError, match="broken makes NaN or infinite pixels of cell: train it again"):
+        broken.enhance(widefield)
+
+
 @pytest.mark.parametrize("uncertainty", [False, True])
 def test_what_is_stopped_gives_no_half_image(tiny_enhancer, widefield, uncertainty):
     config = EnhanceConfig(tile=64, uncertainty=uncertainty)

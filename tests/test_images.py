@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_smdiffusion import Image, files, read_image, read_images, write_image
-from napari_smdiffusion.files import check_space, new_tiff
+from napari_smdiffusion.files import check_space, mapped_image, new_tiff
 from napari_smdiffusion.images import RESULT_KINDS, Scaling, common_pixel_size
 
 PLANE = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 130
@@ -329,3 +329,14 @@ def test_a_disk_that_is_too_small_is_told_before(tmp_path):
         # Where the system can, the room is taken, not only counted.
         if hasattr(os, "posix_fallocate"):
             assert hidden.stat().st_blocks * 512 >= 4 * 512 * 512 * 4
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_a_mapped_file_is_the_image_that_was_written(tmp_path, planes):
+    pixels = np.random.default_rng(0).random((planes, 20, 24), np.float32)
+    write_image(tmp_path / "a.tif", Image(pixels, 40.0, (80.0, 120.0), provenance={"kind": "synthetic"}))
+    read, mapped = read_image(tmp_path / "a.tif"), mapped_image(tmp_path / "a.tif")
+    assert isinstance(mapped.pixels, np.memmap)
+    np.testing.assert_array_equal(mapped.pixels, pixels)
+    for name in ("pixel_size", "origin", "name", "provenance"):
+        assert getattr(mapped, name) == getattr(read, name)

@@ -16,6 +16,7 @@ from .files import (
     TIFF_SUFFIXES,
     check_space,
     image_files,
+    mapped_image,
     new_tiff,
     read_image,
     read_images,
@@ -300,7 +301,7 @@ def enhance(options: Namespace) -> None:
                 # Now that the enhanced image is safe.
                 if options.error_map:
                     what = "compared with what was made of it"
-                    _write_error_map(_beside(target, "error"), read_image(target), image, stop)
+                    _write_error_map(_beside(target, "error"), mapped_image(target), image, stop)
             # One image that cannot be worked with must not cost the others.
             except (ValueError, MemoryError) as error:
                 if len(sources) == 1 or not is_for_people(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,7 @@ from .calibration import Calibration
 from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
-from .images import ENHANCED, UNCERTAINTY, Image, as_image, as_images
+from .images import ENHANCED, UNCERTAINTY, Image, as_image, as_images, with_own_pixels
 from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import Countdown, Note, Progress, Reporter, Steps, Stop, TileDone, never, run, stop_on_interrupt
@@ -272,7 +272,7 @@ def enhance_steps(
     Raises
     ------
     ValueError
-        If all pixels of `image` have the same value.
+        If all pixels of `image` have the same value, or the enhancer makes NaN of them.
     InterruptedError
         If it was stopped before the last tile was done: half an image is none.
     """
@@ -295,11 +295,14 @@ def enhance_steps(
         yield from _enhance_planes(work, image, config, sharp, spread, stop)
     facts = enhanced_facts(enhancer, image, config)
     pixel_size = enhanced_pixel_size(enhancer, image)
-    result = replace(image, pixels=sharp, pixel_size=pixel_size, name=f"{image.name} (enhanced)", provenance=facts)
+    # The results may be larger than memory, and each tile was checked: they are not read again.
+    name = f"{image.name} (enhanced)"
+    result = with_own_pixels(image, sharp, pixel_size=pixel_size, name=name, provenance=facts)
     if spread is None:
         return Enhancement(result)
     facts = uncertainty_facts(enhancer, image, config)
-    return Enhancement(result, replace(result, pixels=spread, name=f"{image.name} (uncertainty)", provenance=facts))
+    name = f"{image.name} (uncertainty)"
+    return Enhancement(result, with_own_pixels(result, spread, name=name, provenance=facts))
 
 
 def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
@@ -430,6 +433,8 @@ def _enhance_planes(
             total = done + len(todo)
             countdown = Countdown(done, total)
             continue
+        if not all(np.isfinite(view).all() for view in views):
+            raise ValueError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
         place = (n, *tile.core_in_plane(factor))
         sharp[place] = views[0]
         if spread is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .images import Image, Pixels, common_pixel_size
+from .images import Image, Pixels, common_pixel_size, with_own_pixels
 from .localizations import TABLE_SUFFIXES, read_table, render, rendered_corner
 
 if TYPE_CHECKING:
@@ -305,6 +305,24 @@ def new_tiff(
         finally:
             # Windows neither renames nor removes a file that is still mapped.
             pixels._mmap.close()
+
+
+def mapped_image(path: Path) -> Image:
+    """Return a TIFF file that `new_tiff` wrote, mapped: each plane is read from the disk when it is used.
+
+    Returns
+    -------
+    Image of (N, Y, X) float32, in the byte order of the file, which cannot be written to.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        facts = _read_facts(tiff)
+    pixels: Any = tifffile.memmap(path, mode="r")
+    empty = Image(
+        np.zeros((16, 16), np.float32), facts["pixel_size_nm"], facts["origin_nm"], str(path), facts["provenance"]
+    )
+    return with_own_pixels(empty, pixels.reshape(-1, *pixels.shape[-2:]))
 
 
 def check_space(path: Path, shape: tuple[int, int, int], files: int = 1) -> None:

@@ -6,6 +6,7 @@ intensities in the units of the file they came from.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,26 @@ class Image:
         corner = (self.origin[0] + rows[0] * step, self.origin[1] + columns[0] * step)
         pixels = self.pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return replace(self, pixels=pixels, origin=corner)
+
+
+def with_own_pixels(image: Image, pixels: Pixels, **changes: Any) -> Image:
+    """Return a copy of `image` with other pixels, which are not read and not copied.
+
+    For pixels that this package computed, which may be larger than memory: `Image` itself looks for NaN in all of them.
+
+    Parameters
+    ----------
+    image
+        A checked image, from which every field but `pixels` and `changes` is taken.
+    pixels
+        (N, Y, X), float32 of either byte order; finite.
+    **changes
+        Other fields of `Image`, valid as they are.
+    """
+    other = copy.copy(image)
+    for name, value in {"pixels": pixels, **changes}.items():
+        object.__setattr__(other, name, value)
+    return other
 
 
 def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
