@@ -12,7 +12,7 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
-    "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches", "structures",
+    "errors", "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches", "structures",
     "microscope", "compute", "matching", "memorization", "registration", "cards", "model_folder", "from_diffusers",
     "training", "solver", "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint",
     "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training", "bioimage_io",

@@ -59,7 +59,7 @@ def _raised(what):
         lambda: bytearray(2**62),
     ],
 )
-def test_what_people_can_mend_is_told_apart(refused):
+def test_errors_that_people_can_correct_are_for_people(refused):
     assert is_for_people(_raised(refused))
 
 

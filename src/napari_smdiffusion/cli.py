@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InterruptedError as stopped:
         print(f"smdiffusion {options.command}: {stopped}", file=sys.stderr)
         return 130
-    except (ValueError, OSError, MemoryError, ArithmeticError) as error:
+    except Exception as error:
         if not is_for_people(error):
             raise
         print(f"smdiffusion {options.command}: {_sentence(error)}", file=sys.stderr)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import InputError
 from .images import Image, Pixels, common_pixel_size, with_own_pixels
 from .localizations import TABLE_SUFFIXES, read_table, render, rendered_corner
 
@@ -28,7 +29,7 @@ _LARGEST_PIXEL = 2e4  # nm; no objective has larger ones: what says so is the re
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
 
 
-class _UnsuitableError(ValueError):
+class _UnsuitableError(InputError):
     """A TIFF file is whole, but holds nothing that can be worked with here."""
 
 

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
+from .errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,7 +51,7 @@ Extra = Callable[[Path, dict[str, Any]], None]
 _NAMES: dict[Kind, str] = {"diffusion": "diffusion model", "enhancer": "enhancer"}
 
 
-class ModelFolderError(ValueError):
+class ModelFolderError(InputError):
     """A folder is no model, a damaged one, or one of another kind or a later version."""
 
 

@@ -18,6 +18,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from .errors import Stopped, UserError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -106,19 +108,20 @@ def run(steps: Steps[Result], on_event: Callable[[Event], object] | None = None)
 
 
 def is_for_people(error: BaseException) -> bool:
-    """Tell whether an error's message is all that a person needs; any other is a defect, and needs its traceback.
+    """Return whether the message of an error is enough for a person; any other error is a defect with a traceback.
 
-    For people is what this package raises of its own accord, in whole sentences, and what the system says of files and
-    of memory.
+    The class decides. The errors of this package for users and its stops are for people, as are those of the operating
+    system about files and memory.
     """
-    if isinstance(error, (OSError, MemoryError)):
+    if isinstance(error, (UserError, Stopped, OSError, MemoryError)):
         return True
-    in_words = isinstance(error, (ValueError, ArithmeticError)) and str(error).endswith(".")
-    return in_words and _raised_here(error)
+    # until every raise is an InputError
+    return isinstance(error, ValueError) and str(error).endswith(".") and _raised_here(error)
 
 
 def _raised_here(error: BaseException) -> bool:
-    """Tell whether the line that raised an error is one of this package's: other libraries write sentences, too."""
+    """Return whether a line of this package raised an error: other libraries write sentences, too."""
+    # until every raise is an InputError
     rooms = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(rooms) and rooms[-1].partition(".")[0] == __package__
 

@@ -20,6 +20,7 @@ import torch
 from .config import ImportConfig, TrainConfig, to_dict
 from .denoiser import for_drawing
 from .diffusion import DiffusionModel
+from .errors import InputError
 from .from_diffusers import UNet2DModel
 from .images import Scaling
 from .sampling import NOISE
@@ -45,7 +46,7 @@ _ATTENTION = {"norm": "group_norm", "qkv": "qkv", "proj_out": "to_out.0"}
 _NAME_ONE = "name an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt of improved_diffusion_for_SMLM"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A file is no checkpoint of the reference implementation, or one of a network that cannot be imported."""
 
 

@@ -19,6 +19,7 @@ import torch
 
 from . import __version__
 from .compute import bring_home, is_out_of_memory, release_memory
+from .errors import UserError
 from .from_diffusers import EMAModel
 from .progress import Countdown, Note, Preview, Progress, Steps, Stop, never
 
@@ -38,7 +39,7 @@ _ASTRAY, _POINTS = 1.6, 5  # times the first points of the loss curve; so many o
 _PREVIEWS = 10  # per run
 
 
-class TrainingDivergedError(ArithmeticError):
+class TrainingDivergedError(UserError, ArithmeticError):
     """The loss is no longer a number."""
 
 

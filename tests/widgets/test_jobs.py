@@ -11,8 +11,9 @@ import pytest
 from qtpy.QtCore import QObject, QThreadPool
 
 import napari_smdiffusion
+from napari_smdiffusion.errors import InputError, Stopped
 from napari_smdiffusion.progress import Note
-from napari_smdiffusion.widgets.jobs import Job, load_ahead
+from napari_smdiffusion.widgets.jobs import Job, error_message, load_ahead
 
 
 class Pixels:
@@ -133,3 +134,12 @@ def test_a_run_is_forgotten_with_its_dock(viewer, qtbot, gone):
     run.go.set()
     QThreadPool.globalInstance().waitForDone(10_000)
     assert bool(work.events) != gone
+
+
+def test_a_defect_is_logged_and_an_error_for_people_is_not(caplog):
+    for error in (InputError("Choose another image."), Stopped("Stopped before there was a result.")):
+        assert error_message(error, "enhancing") == str(error)
+    assert not caplog.records
+    message = error_message(KeyError("channels"), "enhancing")
+    assert message == "enhancing failed ('channels'). The details are in the log."
+    assert caplog.records[0].exc_info[0] is KeyError

@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..progress import Event, Note, Progress, Steps, Stop, clock
-from .jobs import Job, load_ahead, told
+from .jobs import Job, error_message, load_ahead
 from .layer_watch import keep_file_facts
 from .remembered import recall, remember
 
@@ -174,7 +174,7 @@ class Dock(QWidget):
             task = self.task()
             self.on_start()
         except Exception as error:
-            self.show_failure(told(error, "starting"))
+            self.show_failure(error_message(error, "starting"))
             return
         remember(self.key, self.settings())
         self.start(task, self.on_result)
@@ -203,8 +203,8 @@ class Dock(QWidget):
         """Put the code onto the clipboard."""
         try:
             code = self.code()
-        except ValueError as error:
-            self.show_failure(str(error))
+        except Exception as error:
+            self.show_failure(error_message(error, "copying the code"))
             return
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None:
@@ -266,7 +266,7 @@ class Dock(QWidget):
             said, failed = on_result(value), False
         # Whatever it is, it must not leave the form locked.
         except Exception as error:
-            said, failed = told(error, f"showing the result of {job.what}"), True
+            said, failed = error_message(error, f"showing the result of {job.what}"), True
         self._ended(job, said, failed=failed)
 
     def _ended(self, job: Job, sentence: str, *, failed: bool) -> None:
@@ -281,7 +281,7 @@ class Dock(QWidget):
         try:
             self.on_end()
         except Exception as error:
-            sentence, failed = f"{sentence} {told(error, 'cleaning up')}", True
+            sentence, failed = f"{sentence} {error_message(error, 'cleaning up')}", True
         if failed:
             show_error(sentence)
         # The notes came while it ran, and often in the same moment as its result.

@@ -27,7 +27,7 @@ from .enhanced_layers import (
 )
 from .enhancer_form import TrainingForm
 from .forms import ConfigForm
-from .jobs import told
+from .jobs import error_message
 from .layers import image_layers, known_pixel_size
 from .model_box import ModelBox
 from .pickers import LayerList
@@ -143,7 +143,7 @@ class EnhanceDock(Dock):
                 # One layer that cannot be enhanced must not cost the others, and least of all the training. Layers
                 # read their pixels when they are asked for them: what is raised then may be anything.
                 except Exception as error:
-                    failures.append(f"{told(error, f'enhancing {names[index]}').removesuffix('.')}.")
+                    failures.append(f"{error_message(error, f'enhancing {names[index]}').removesuffix('.')}.")
                 else:
                     made += 1
                     yield PartDone(index, one)
@@ -296,6 +296,6 @@ def _enhance_layer(
     except InterruptedError:
         return _Made(enhancer.config.upscale, enhancement, None, None)
     except Exception as problem:
-        yield Note(told(problem, f"mapping the errors of {image.name}"))
+        yield Note(error_message(problem, f"mapping the errors of {image.name}"))
         return _Made(enhancer.config.upscale, enhancement, None, None)
     return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance["rsp"])))

@@ -128,7 +128,7 @@ class _Work:
         try:
             self.events.append(_Returned(run(self.make_steps(self.stop), self._happened)))
         except Exception as error:
-            self.events.append(_Failed(told(error, self.what), isinstance(error, InterruptedError)))
+            self.events.append(_Failed(error_message(error, self.what), isinstance(error, InterruptedError)))
         finally:
             if self._holds:
                 FROZEN.release()
@@ -144,10 +144,10 @@ class _Work:
             FROZEN.hold()
 
 
-def told(error: Exception, what: str) -> str:
-    """Return what to tell a person about an exception; what was not written for people goes into the log, whole."""
+def error_message(error: Exception, what: str) -> str:
+    """Return the sentence to show for an exception that ended `what`; the traceback of a defect goes into the log."""
     if is_for_people(error):
-        return str(error)
+        return str(error) or f"{what} failed ({type(error).__name__})."
     _LOG.error("%s failed", what, exc_info=error)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"{what} failed ({first}). The details are in the log."
