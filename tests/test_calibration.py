@@ -1,15 +1,18 @@
 """Intervals hold as often as they say, and are wide where the error is large."""
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
-from napari_smdiffusion import Image, MicroscopeConfig, load_diffusion_model, load_enhancer, simulate
+from napari_smdiffusion import Image, MicroscopeConfig, enhancer_training, load_diffusion_model, load_enhancer, simulate
 from napari_smdiffusion.calibration import LEVELS, Calibration, calibrate, judge_intervals
 from napari_smdiffusion.config import EnhanceConfig, EnhancerConfig
 from napari_smdiffusion.enhancer import Enhancer, enhance_steps
+from napari_smdiffusion.enhancer_network import EnhancerNetwork
 from napari_smdiffusion.enhancer_tasks import Part, kept_apart
 from napari_smdiffusion.enhancer_training import _apart, calibrated, train_enhancer_steps
 from napari_smdiffusion.microscope import widefield as imaged
@@ -291,3 +294,33 @@ def test_fields_of_different_size_are_calibrated_together():
     np.testing.assert_allclose(facts["coverage"], LEVELS, atol=0.02)
     with pytest.raises(ValueError, match="one shape"):
         calibrate([(small[0], small[1], small[2][:3])])
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_an_enhancer_is_calibrated_while_it_is_on_the_device(storm, monkeypatch, trained):
+    """There its errors are those that it will make, and it is quick."""
+    name = "given_back" if trained else "moved"
+    block, there, seen = getattr(enhancer_training, name), [False], []
+
+    @contextmanager
+    def on_device(*arguments):
+        with block(*arguments) as network:
+            there[0] = True
+            yield network
+            there[0] = False
+
+    def note(network, _):
+        if isinstance(network, EnhancerNetwork) and not network.training:
+            seen.append(there[0])
+
+    settings = {"upscale": 4, "steps": 1, "batch": 4, "channels": 8, "previews": 0, "patch": 64}
+    enhancer = None if trained else Enhancer.train(storm, **settings)
+    monkeypatch.setattr(enhancer_training, name, on_device)
+    hook = register_module_forward_pre_hook(note)
+    try:
+        enhancer = Enhancer.train(storm, **settings) if trained else calibrated(enhancer, [storm])
+    finally:
+        hook.remove()
+    assert len(seen) >= 8
+    assert all(seen)
+    assert {weights.device.type for weights in enhancer.network.parameters()} == {"cpu"}

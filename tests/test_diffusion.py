@@ -453,3 +453,12 @@ def test_who_sees_few_images_too_often_is_warned_of_copies(tmp_path, monkeypatch
         notes = [event.message for event in events if isinstance(event, Note) and "begin to copy" in event.message]
         assert len(notes) == warned
         assert ("begin to copy" in (out / "README.md").read_text(encoding="utf-8")) == bool(warned)
+
+
+def test_a_start_for_a_run_that_is_resumed_is_said_to_be_unused(storm, tiny_model, tmp_path):
+    config, events = TrainConfig(steps=3, **TINY), []
+    run(train_steps([storm], config, out=tmp_path / "m", stop=_after(1)))
+    resumed = run(train_steps([storm], config, start=tiny_model, out=tmp_path / "m", resume=True), events.append)
+    assert resumed.facts["started_from"] is None
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert f"goes on from its own state: {tiny_model.name} is not begun from." in " ".join(notes)

@@ -1,10 +1,12 @@
 """Filaments of known length and curvature are measured as such."""
 
+from typing import get_type_hints
+
 import numpy as np
 import pytest
 
 from curves import curves
-from napari_smdiffusion.filaments import SUMMARIES, compare_filaments, measure_filaments
+from napari_smdiffusion.filaments import SUMMARIES, Filaments, compare_filaments, measure_filaments
 
 _Y, _X = np.mgrid[:160, :160] - 79.7
 
@@ -116,3 +118,8 @@ def test_every_summary_has_its_unit(pixel_size, length):
     assert units.pop("branch_length") == length
     assert [units.pop(name) for name in ("order", "intensity_variation")] == ["", ""]
     assert set(units.values()) == {f"1/{length}"}
+
+
+def test_what_reports_compare_is_every_number_of_the_filaments():
+    hints = get_type_hints(Filaments)
+    assert tuple(name for name, kind in hints.items() if kind is float) == SUMMARIES

@@ -9,6 +9,7 @@ import pytest
 from napari_smdiffusion import (
     DiffusionModel,
     EnhancedField,
+    Enhancer,
     TrainConfig,
     list_models,
     load_diffusion_model,
@@ -117,3 +118,51 @@ def test_trainings_begin_from_the_simulated_filaments():
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
     assert DiffusionModel.train([field], **settings).facts["started_from"] == DEFAULT_START
     assert DiffusionModel.train([field], start=None, **settings).facts["started_from"] is None
+
+
+def test_a_training_begins_from_a_model_by_its_name_or_folder(tiny_model, tiny_enhancer, storm, tmp_path):
+    tiny_model.save(user_folder() / "diffusion" / "mine")
+    tiny_enhancer.save(tmp_path / "sharp")
+    assert DiffusionModel.load("mine").facts["name"] == "mine"
+    assert Enhancer.load(tmp_path / "sharp").facts["name"] == "sharp"
+    settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
+    for start in ("mine", user_folder() / "diffusion" / "mine"):
+        assert DiffusionModel.train([storm], start=start, **settings).facts["started_from"] == "mine"
+    assert Enhancer.train(storm, start=str(tmp_path / "sharp"), upscale=4, **settings).facts["started_from"] == "sharp"
+    with pytest.raises(ModelFolderError, match="There is no diffusion model 'another'"):
+        DiffusionModel.train([storm], start="another", **settings)
+    with pytest.raises(ModelFolderError, match="There is no enhancer model 'another'"):
+        Enhancer.train(storm, start="another", upscale=4, **settings)
+
+
+def test_channels_that_the_default_start_has_not_are_named(storm, capsys):
+    settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
+    model = DiffusionModel.train([storm], channels=(16, 32), **settings)
+    assert model.facts["started_from"] is None
+    assert f"from scratch: the default start, {DEFAULT_START}, has other channels than 16 32" in capsys.readouterr().err
+    DiffusionModel.train([storm], channels=(16, 32), start=None, **settings)
+    assert "from scratch" not in capsys.readouterr().err
+
+
+def test_channels_that_the_start_has_not_are_refused(tiny_model, tiny_enhancer, storm):
+    settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
+    with pytest.raises(ValueError, match="has the channels 16 32, and 16 48 are asked for"):
+        DiffusionModel.train([storm], start=tiny_model, channels=(16, 48), **settings)
+    with pytest.raises(ValueError, match="has 16 channels, and 24 are asked for"):
+        Enhancer.train(storm, start=tiny_enhancer, channels=24, upscale=4, **settings)
+
+
+def test_the_facts_of_a_model_are_read_once(tiny_model, tmp_path, monkeypatch):
+    tiny_model.save(tmp_path / "m")
+    read, calls = Path.read_text, []
+
+    def counted(path, *arguments, **options):
+        calls.append(path.name)
+        return read(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    model = DiffusionModel.load(tmp_path / "m")
+    assert calls.count("model.json") == 1
+    assert model.sampler is model.sampler
+    default_start(TrainConfig().channels)
+    assert calls.count("model.json") == 2

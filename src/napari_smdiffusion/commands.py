@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .config import EnhanceConfig, EnhancerConfig, GenerateConfig, ImportConfig, MicroscopeConfig, TrainConfig
+from .errors import InputError
 from .files import (
     TIFF_SUFFIXES,
     check_space,
@@ -175,12 +176,14 @@ def train(options: Namespace) -> None:
     images = read_images(options.images, options.pixel_size, _MADE)
     with PAUSED:
         from .diffusion_training import train_steps
-        from .models import default_start, load_diffusion_model
+        from .models import starting_model
 
-    if options.resume or options.start == "none":
-        start = None
-    else:
-        start = load_diffusion_model(options.start) if options.start else default_start(config.channels)
+    if options.resume and options.start is not None:
+        raise InputError(f"--resume goes on with the training in {options.out}, whatever it began from: omit --start.")
+    named = None if options.resume or options.start == "none" else options.start or "default"
+    start, note = starting_model(named, config.channels)
+    if note is not None:
+        _say(note.message)
     out = Path(options.out)
     if not options.resume and (out / "model.json").exists():
         raise FileExistsError(f"There is a model in {out} already: name a new folder, or go on with --resume.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class DiffusionModel:
         """What a person calls it."""
         return str(self.facts.get("name", UNNAMED))
 
-    @property
+    @cached_property
     def sampler(self) -> Sampler:
         """How images are drawn from it."""
         return pick_sampler(self.unet, self.facts)
@@ -85,7 +86,7 @@ class DiffusionModel:
         cls,
         images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
         *,
-        start: DiffusionModel | Literal["default"] | None = "default",
+        start: DiffusionModel | str | os.PathLike[str] | None = "default",
         pixel_size: float | None = None,
         **settings: Any,
     ) -> DiffusionModel:
@@ -96,7 +97,8 @@ class DiffusionModel:
         images
             One image or several, (Y, X) or (N, Y, X), of one pixel size.
         start
-            A model to begin from, None to begin from nothing; by default the bundled `simulated-filaments`.
+            A model to begin from, its name or its folder; None to begin from nothing. "default" is the bundled
+            `simulated-filaments`, or nothing where `channels` are not those of its network.
         pixel_size
             In nm; replaces that of the images.
         **settings
@@ -112,11 +114,13 @@ class DiffusionModel:
             If it was stopped before the first step.
         """
         from .diffusion_training import train_steps
-        from .models import default_start
+        from .models import starting_model
 
         config = TrainConfig(**settings)
-        begin = default_start(config.channels) if start == "default" else start
+        begin, note = starting_model(start, config.channels)
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
+            if note is not None:
+                report(note)
             return run(train_steps(as_images(images, pixel_size), config, start=begin, stop=stop), report)
 
     def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
@@ -154,16 +158,23 @@ class DiffusionModel:
         save_model(self, Path(folder), half=half)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> DiffusionModel:
-        """Load a model folder; raises ModelFolderError, which names what is wrong with it."""
-        folder = Path(folder)
-        facts = read_facts(folder, KIND)
-        with damage_named(folder):
-            unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False, use_safetensors=True).float()
-            unet = for_drawing(unet)
-            config = from_dict(TrainConfig, facts["config"])
-            pick_sampler(unet, facts)  # or say at once what is wrong
-            return cls(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
+    def load(cls, model: str | os.PathLike[str]) -> DiffusionModel:
+        """Load a model by its folder or its name; raises ModelFolderError if there is none, or it is damaged."""
+        from .models import find_model
+
+        folder = find_model(model, KIND)
+        return read_model(folder, read_facts(folder, KIND))
+
+
+def read_model(folder: Path, facts: dict[str, Any]) -> DiffusionModel:
+    """Read the network of a model folder whose model.json holds `facts`; raises ModelFolderError if it is damaged."""
+    with damage_named(folder):
+        unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False, use_safetensors=True).float()
+        unet = for_drawing(unet)
+        config = from_dict(TrainConfig, facts["config"])
+        model = DiffusionModel(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
+        _ = model.sampler  # raises an error here, and not after an image was asked for
+        return model
 
 
 def intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:

@@ -25,6 +25,7 @@ from .denoiser import (
     to_numpy,
 )
 from .diffusion import KIND, DiffusionModel, intensities, save_model
+from .errors import InputError
 from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, UNNAMED, check_place, claimed, damage_named, mend, read_facts, save_at_last
 from .patches import check_patch, draw_patches
@@ -94,7 +95,8 @@ def train_steps(
     config
         Settings.
     start
-        Begin from this model's weights instead of from nothing; a run that is resumed needs it no more.
+        Begin from this model's weights instead of from nothing, with its `channels`. A run that is resumed goes on
+        from its own state.
     out
         Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
     resume
@@ -130,15 +132,16 @@ def train_steps(
         check_place(out, replace=resume)
     device = pick_device(config.device)
     cut = _cut(out) if resume else None
-    if cut is not None:
-        start = None
-        # The network of the run may be that of the model it began from; whoever names another is refused below.
-        if config.channels == TrainConfig().channels:
-            config = replace(config, channels=tuple(cut["config"]["channels"]))
-    config, unet = _network(config, start)
+    begun_from, unused = (None, start) if cut is not None else (start, None)
+    # The network of the run may be that of the model it began from; whoever names another is refused below.
+    if cut is not None and config.channels == TrainConfig().channels:
+        config = replace(config, channels=tuple(cut["config"]["channels"]))
+    config, unet = _network(config, begun_from)
     scaling = Scaling.fit(images)
     facts = training_facts(images, name or (out.name if out is not None else UNNAMED))
-    facts["started_from"] = cut.get("started_from") if cut is not None else None if start is None else start.name
+    facts["started_from"] = (
+        cut.get("started_from") if cut is not None else None if begun_from is None else begun_from.name
+    )
     # What is learned already is to be kept: half the rate changes it less.
     state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
     task = _Denoising([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
@@ -159,8 +162,10 @@ def train_steps(
             config, said = _resume(state, out, cut, config, facts)
             if said:
                 yield Note(said)
-        if start is not None:
-            yield Note(f"Trained on from {start.name}.")
+        if begun_from is not None:
+            yield Note(f"Trained on from {begun_from.name}.")
+        if unused is not None:
+            yield Note(f"The training that was cut goes on from its own state: {unused.name} is not begun from.")
         steps = optimize_steps(
             state,
             task,
@@ -195,12 +200,24 @@ def _cut(out: Path | None) -> dict[str, Any]:
 
 
 def _network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
-    """Return a new network, or one with the weights of `start`, and the settings that it has."""
+    """Return a new network, or one with the weights of `start`, and the settings that it has.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be begun from `start`, or other channels than its own are asked for.
+    """
     if start is not None:
         if start.facts.get("parameterization", EDM) != EDM:
             raise ValueError(
                 f"{start.name} is an imported model, which is trained in another way: start from one that was trained "
                 "here, or from none."
+            )
+        if config.channels not in (TrainConfig().channels, start.config.channels):
+            has, asked = (" ".join(map(str, one.channels)) for one in (start.config, config))
+            raise InputError(
+                f"{start.name} has the channels {has}, and {asked} are asked for: leave out the channels, or begin "
+                "from none."
             )
         config = replace(config, channels=start.config.channels)
     with seeded(config.seed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,13 +19,13 @@ from .calibration import Calibration
 from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
+from .errors import InputError
 from .images import ENHANCED, UNCERTAINTY, Image, as_image, as_images, with_own_pixels
 from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import Countdown, Note, Progress, Reporter, Steps, Stop, TileDone, never, run, stop_on_interrupt
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
 Pixels = npt.NDArray[np.float32]
@@ -120,7 +121,7 @@ class Enhancer:
         pairs: Sequence[tuple[Image | npt.ArrayLike, Image | npt.ArrayLike]] = (),
         weights: Sequence[float] | None = None,
         microscope: MicroscopeConfig | None = None,
-        start: Enhancer | None = None,
+        start: Enhancer | str | os.PathLike[str] | None = None,
         pixel_size: float | None = None,
         **settings: Any,
     ) -> Enhancer:
@@ -132,8 +133,10 @@ class Enhancer:
             One super-resolution image or several, (Y, X) or (N, Y, X), of one pixel size.
         pairs
             (widefield, super-resolution) images of the same fields, instead of `images` and a simulated microscope.
-        weights, microscope, start
+        weights, microscope
             See `train_enhancer_steps`.
+        start
+            An enhancer of the same `upscale` to begin from, its name or its folder; None: from nothing.
         pixel_size
             In nm; replaces that of `images`.
         **settings
@@ -154,6 +157,7 @@ class Enhancer:
         given = [(as_image(coarse, "widefield"), as_image(fine, "super-resolution")) for coarse, fine in pairs]
         if sources and given:
             raise ValueError("Give images, or pairs of images, to learn from: not both.")
+        begin = cls.load(start) if isinstance(start, (str, os.PathLike)) else start
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             steps = train_enhancer_steps(
                 sources,
@@ -161,7 +165,7 @@ class Enhancer:
                 microscope or MicroscopeConfig(),
                 weights=weights,
                 pairs=given,
-                start=start,
+                start=begin,
                 stop=stop,
             )
             return run(steps, report)
@@ -220,9 +224,11 @@ class Enhancer:
         save_folder(folder, facts, write_weights, write_enhancer_card)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Enhancer:
-        """Load a model folder; raises ModelFolderError, which names what is wrong with it."""
-        folder = Path(folder)
+    def load(cls, model: str | os.PathLike[str]) -> Enhancer:
+        """Load an enhancer by its folder or its name; raises ModelFolderError if there is none, or it is damaged."""
+        from .models import find_model
+
+        folder = find_model(model, KIND)
         facts = read_facts(folder, KIND)
         with damage_named(folder):
             config = from_dict(EnhancerConfig, facts["config"])
@@ -434,7 +440,7 @@ def _enhance_planes(
             countdown = Countdown(done, total)
             continue
         if not all(np.isfinite(view).all() for view in views):
-            raise ValueError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
+            raise InputError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
         place = (n, *tile.core_in_plane(factor))
         sharp[place] = views[0]
         if spread is not None:

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from .calibration import Calibration, Patches, calibrate
-from .compute import autocast, pick_device, seeded
+from .compute import autocast, moved, pick_device, seeded
+from .config import EnhancerConfig
 from .enhancer import Enhancer, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
 from .enhancer_tasks import LEAST, EnhancerTask, Part, kept_apart, pairs_task, plane_chances, simulation_task
+from .errors import InputError
 from .images import Image, common_pixel_size
 from .model_folder import UNNAMED, check_place, claimed, save_at_last
 from .patches import SYMMETRIES, inverse_symmetry, symmetry
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .config import EnhancerConfig, MicroscopeConfig
+    from .config import MicroscopeConfig
 
 _CALIBRATION_STEP = 2**31 + 1  # the examples of this and the following steps are never trained on
 _CALIBRATED, _ROUGHLY = 80, 12  # patches
@@ -111,16 +113,17 @@ def train_enhancer_steps(
     with claimed(out):
         with given_back(state, device):
             yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
-        facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
-        facts["weights"] = None if weights is None else list(weights)
-        facts["started_from"] = None if start is None else start.name
-        facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
-        facts |= state.facts()
-        enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts)
-        # Whatever may go wrong while it is calibrated, the training is not lost.
-        kept = None if out is None else save_at_last(enhancer.save, out)
-        # Who stops does not want to wait: a rough calibration is quick.
-        calibration = yield from _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED, stop)
+            facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
+            facts["weights"] = None if weights is None else list(weights)
+            facts["started_from"] = None if start is None else start.name
+            facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
+            facts |= state.facts()
+            enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts)
+            # Whatever may go wrong while it is calibrated, the training is not lost.
+            kept = None if out is None else save_at_last(enhancer.save, out)
+            # On the device and in the precision that it will predict with. Who stops does not want to wait: a rough
+            # calibration is quick.
+            calibration = yield from _calibrated(network, task, held, _ROUGHLY if stop() else _CALIBRATED, stop)
         enhancer = replace(enhancer, calibration=calibration)
         if kept is not None:
             enhancer.save(kept.folder)
@@ -141,17 +144,30 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     config = enhancer.config
     training, held = kept_apart(images, plane_chances(images, weights), config)
     task = simulation_task(images, training, config, enhancer.microscope, _known_pixel_size(images))
-    return replace(enhancer, calibration=run(_calibrated(enhancer.network, task, held, _CALIBRATED, never)))
+    with moved(enhancer.network, pick_device(config.device)):
+        calibration = run(_calibrated(enhancer.network, task, held, _CALIBRATED, never))
+    return replace(enhancer, calibration=calibration)
 
 
 def settings_from(start: Enhancer | None, config: EnhancerConfig) -> EnhancerConfig:
-    """Return the settings with the width of the network that is begun from; ValueError if its factor is another."""
+    """Return the settings with the width of the network that is begun from.
+
+    Raises
+    ------
+    ValueError
+        If another factor is asked for, or another width that is not the usual one.
+    """
     if start is None:
         return config
     if start.config.upscale != config.upscale:
         raise ValueError(
             f"{start.name} enlarges {start.config.upscale} times, and {config.upscale} times is asked for: begin from "
             "an enhancer of that factor, or from none."
+        )
+    if config.channels not in (EnhancerConfig().channels, start.config.channels):
+        raise InputError(
+            f"{start.name} has {start.config.channels} channels, and {config.channels} are asked for: leave out the "
+            "channels, or begin from none."
         )
     return replace(config, channels=start.config.channels)
 
@@ -264,16 +280,16 @@ def _halves(part: Part) -> tuple[Part, Part]:
 def _enhanced_patches(network: EnhancerNetwork, task: EnhancerTask, first_step: int, count: int) -> Patches:
     """Return at least `count` patches as they are enhanced, the deviation over the 8 symmetries, and the true ones."""
     found: list[list[Pixels]] = [[], [], []]
-    step = first_step
+    step, device = first_step, next(network.parameters()).device
     while sum(len(truth) for truth in found[2]) < count:
         coarse, sharp = task.draw(step).tensors
         step += 1
         views = []
         for k in SYMMETRIES:
-            turned = torch.from_numpy(np.ascontiguousarray(symmetry(coarse.numpy(), k)))
-            with autocast(turned.device):
+            turned = torch.from_numpy(np.ascontiguousarray(symmetry(coarse.numpy(), k))).to(device)
+            with autocast(device):
                 guess = network(turned)
-            views.append(np.maximum(inverse_symmetry(guess.float().numpy(), k), 0))
+            views.append(np.maximum(inverse_symmetry(guess.float().cpu().numpy(), k), 0))
         for kind, values in zip(found, (views[0], np.std(views, axis=0), sharp.numpy()), strict=True):
             kind.append(values[:, 0])
     predicted, spread, truth = (np.concatenate(kind) for kind in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,16 @@ class Filaments:
     variations: Values
 
 
-SUMMARIES = tuple(field.name for field in fields(Filaments) if field.type == "float")
+# Those of its fields that are one number, which reports compare.
+SUMMARIES = (
+    "length_density",
+    "branch_length",
+    "curvature",
+    "curvature_90",
+    "order",
+    "intensity_variation",
+    "free_ends",
+)
 # As powers of the unit of length; the others have none.
 _DIMENSIONS = {"length_density": -1, "branch_length": 1, "curvature": -1, "curvature_90": -1, "free_ends": -1}
 

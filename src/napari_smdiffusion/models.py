@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .config import DEFAULT_START
 from .model_folder import Kind, ModelFolderError, mend, model_folders, read_facts
+from .progress import Note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,8 @@ def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
     for base in (user_folder(), bundled_folder()) if is_name else ():
         if (base / kind / model).is_dir():
             return base / kind / model
+    # Another thread may have been between the two renames of a save.
+    mend(path)
     if path.exists():
         return path
     names = ", ".join(entry.name for entry in list_models(kind)) or "none yet"
@@ -111,10 +114,10 @@ def free_name(wanted: str, kind: Kind) -> str:
 
 
 def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
-    """Load a diffusion model by its folder or name; raises ModelFolderError if there is none, or it is damaged."""
+    """Do what `DiffusionModel.load` does."""
     from .diffusion import DiffusionModel
 
-    return DiffusionModel.load(find_model(model, "diffusion"))
+    return DiffusionModel.load(model)
 
 
 def default_start(channels: Sequence[int]) -> DiffusionModel | None:
@@ -123,14 +126,45 @@ def default_start(channels: Sequence[int]) -> DiffusionModel | None:
     It saw simulated filaments alone. It brings a network that can denoise, and for filaments their course, which takes
     far longer to learn than their texture.
     """
+    from .diffusion import read_model
+
     folder = bundled_folder() / "diffusion" / DEFAULT_START
-    if list(channels) != read_facts(folder, "diffusion")["config"]["channels"]:
-        return None
-    return load_diffusion_model(folder)
+    facts = read_facts(folder, "diffusion")
+    return read_model(folder, facts) if list(channels) == facts["config"]["channels"] else None
+
+
+def starting_model(
+    start: DiffusionModel | str | os.PathLike[str] | None, channels: Sequence[int]
+) -> tuple[DiffusionModel | None, Note | None]:
+    """Return the model that a training begins from, None for none, and a note where the default cannot serve.
+
+    Parameters
+    ----------
+    start
+        A model, its name or its folder; "default" is what `default_start` returns; None is from nothing.
+    channels
+        Widths of the network that is to be trained.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is no such model, or it is damaged.
+    """
+    if start == "default":
+        model = default_start(channels)
+        if model is not None:
+            return model, None
+        widths = " ".join(map(str, channels))
+        return None, Note(
+            f"The training begins from scratch: the default start, {DEFAULT_START}, has other channels than {widths}."
+        )
+    if isinstance(start, (str, os.PathLike)):
+        return load_diffusion_model(start), None
+    return start, None
 
 
 def load_enhancer(model: str | os.PathLike[str]) -> Enhancer:
-    """Load an enhancer by its folder or name; raises ModelFolderError if there is none, or it is damaged."""
+    """Do what `Enhancer.load` does."""
     from .enhancer import Enhancer
 
-    return Enhancer.load(find_model(model, "enhancer"))
+    return Enhancer.load(model)
