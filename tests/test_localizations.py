@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_smdiffusion import read_image
+from napari_smdiffusion.errors import InputError
 from napari_smdiffusion.localizations import Localizations, read_table, render
 
 ROWS = [(1000.0, 2000.0, 10.0), (3000.0, 1500.0, 20.0), (1800.0, 2900.0, 15.0)]
@@ -48,6 +49,20 @@ def test_picasso(tmp_path):
     table = read_table(tmp_path / "a.hdf5")
     np.testing.assert_allclose(table.x, [1300, 3900])
     np.testing.assert_allclose(table.precision, [13, 26], rtol=1e-6)
+    for text in (b"Pixelsize: 130 # nm\n", b"Frames: 10\n---\nROI: !!python/tuple [1, 2]\npixelsize: 1.3e2\n"):
+        (tmp_path / "a.yaml").write_bytes(text)
+        np.testing.assert_allclose(read_table(tmp_path / "a.hdf5").x, [1300, 3900])
+    for text in (b"Camera: \xe9\xff\nPixelsize: 130\n", b"Pixelsize: [130\n"):
+        (tmp_path / "a.yaml").write_bytes(text)
+        with pytest.raises(
+            InputError, match=r"a\.yaml is not a yaml file \(.*\): export a\.hdf5 from Picasso again\.$"
+        ):
+            read_table(tmp_path / "a.hdf5")
+    for text in (b"Pixelsize: yes\n", b"Pixelsize: .inf\n", b"- 130\n", b""):
+        (tmp_path / "a.yaml").write_bytes(text)
+        with pytest.raises(InputError, match="'Pixelsize' as a number"):
+            read_table(tmp_path / "a.hdf5")
+    (tmp_path / "a.yaml").write_text("Pixelsize: 130\n")
     locs["x"][0] = np.nan
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         file["locs"] = locs

@@ -5,6 +5,7 @@ A table is reduced to what rendering needs: x, y and the localization precision,
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
+
+from .errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,13 +126,27 @@ def _read_picasso(path: Path) -> Localizations:
 
 
 def _picasso_pixel_size(path: Path) -> float:
+    """Return the side of a camera pixel in nm from the yaml file beside a Picasso file: one document per step."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+        """Reads Python's own types, such as a tuple that is the ROI, as None rather than refuse the whole file."""
+
+    Loader.add_multi_constructor("", lambda *_: None)
     text = path.with_suffix(".yaml")
-    for line in text.read_text(encoding="utf-8").splitlines() if text.exists() else ():
-        key, _, value = line.partition(":")
-        if key.strip().lower() == "pixelsize":
-            with suppress(ValueError):
-                return float(value)
-    raise ValueError(
+    try:
+        documents = list(yaml.load_all(text.read_bytes(), Loader)) if text.exists() else []
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{text} is not a yaml file ({reason}): export {path.name} from Picasso again.") from error
+    for document in documents:
+        for key, value in document.items() if isinstance(document, dict) else ():
+            if str(key).lower() == "pixelsize" and not isinstance(value, bool):
+                # YAML takes 1e2 for text: a float needs a point and a sign there.
+                with suppress(ValueError, TypeError):
+                    if 0 < float(value) < math.inf:
+                        return float(value)
+    raise InputError(
         f"{text} does not state 'Pixelsize' as a number (nm of a camera pixel): put it beside {path.name}."
     )
 
