@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,7 +77,9 @@ def test_a_stack_and_an_empty_part_are_taken_and_the_demo_begins_from_what_ships
     tiny_enhancer.save(tmp_path / "microtubules")
     monkeypatch.chdir(tmp_path)
     stack = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=2)
-    stack.pixels[0, :, 128:] = 0
+    pixels = stack.pixels.copy()
+    pixels[0, :, 128:] = 0
+    stack = replace(stack, pixels=pixels)
     report = run(demo_steps(DemoInput([stack], None, 4), tmp_path / "out", minutes=0.01))
     assert report["provenance"]["started_from"] == "microtubules"
     assert read_image(tmp_path / "out" / "enhanced.tif").pixels.shape == (1, 256, 128)

@@ -1,6 +1,8 @@
 """Images: reading, writing, pixel sizes, scaling, and everything that is no image."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 import tifffile
 
 from napari_smdiffusion import Image, files, read_image, read_images, write_image
+from napari_smdiffusion.errors import InputError
 from napari_smdiffusion.files import check_space, mapped_image, new_tiff
-from napari_smdiffusion.images import RESULT_KINDS, Scaling, common_pixel_size
+from napari_smdiffusion.images import RESULT_KINDS, Scaling, common_pixel_size, read_only
 
 PLANE = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 130
 
@@ -176,7 +179,8 @@ def test_written_images_come_back_with_all_they_had(tmp_path):
     assert back.provenance == {"kind": "synthetic"}
     with tifffile.TiffFile(tmp_path / "new" / "a.tif") as tiff:
         assert tiff.is_imagej
-        assert tiff.series[0].axes == "TYX"
+        # Images are no time points.
+        assert tiff.series[0].axes == "IYX"
 
 
 def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
@@ -340,3 +344,91 @@ def test_a_mapped_file_is_the_image_that_was_written(tmp_path, planes):
     np.testing.assert_array_equal(mapped.pixels, pixels)
     for name in ("pixel_size", "origin", "name", "provenance"):
         assert getattr(mapped, name) == getattr(read, name)
+
+
+@pytest.mark.parametrize("planes", [1, 3, 4, 7])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0, 1, 255), "uint8"),
+        ((0, 256), "uint16"),
+        ((7, 65535), "uint16"),
+        ((0, 65536), "float32"),
+        ((-1, 3), "float32"),
+        ((0, 0.5), "float32"),
+    ],
+)
+def test_whole_numbers_are_written_as_such_and_read_back_exactly(tmp_path, planes, values, expected):
+    pixels = np.random.default_rng(0).choice(np.array(values, np.float32), (planes, 20, 24))
+    write_image(tmp_path / "a.tif", Image(pixels, 25.0, (50.0, 75.0)))
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.pages[0].dtype == expected
+        assert tiff.is_imagej
+        assert tiff.series[0].shape == pixels.squeeze().shape
+    for back in (read_image(tmp_path / "a.tif"), mapped_image(tmp_path / "a.tif")):
+        np.testing.assert_array_equal(back.pixels, pixels)
+        assert back.pixels.dtype == np.float32
+        assert (back.pixel_size, back.origin) == (25, (50, 75))
+
+
+def test_the_type_of_the_file_can_be_given(tmp_path):
+    write_image(tmp_path / "a.tif", Image(np.eye(20)), np.float32)
+    assert tifffile.imread(tmp_path / "a.tif").dtype == np.float32
+
+
+def test_an_array_of_a_file_can_be_used_after_its_block(tmp_path):
+    """In a process of its own: a map that is closed ends it with a segmentation fault."""
+    code = """
+import sys
+from pathlib import Path
+from napari_smdiffusion.files import new_tiff
+with new_tiff(Path(sys.argv[1]), (2, 64, 64)) as pixels:
+    pixels[:] = 1
+print(pixels.sum(), pixels[1, 3, 4])
+try:
+    pixels[0] = 2
+except ValueError:
+    print("read-only")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "a.tif")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, "8192.0 1.0\nread-only\n"), ended.stderr
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, np.ones((2, 64, 64)))
+
+
+def test_provenance_is_plain_and_its_own(tmp_path):
+    of = [np.float32(0.5), (1, np.int64(2))]
+    image = Image(PLANE, provenance={"a": np.float32(1), "n": np.arange(2), "of": of, "no": None, 3: np.bool_(True)})
+    of.append("later")
+    assert image.provenance == {"a": 1.0, "n": [0, 1], "of": [0.5, [1, 2]], "no": None, "3": True}
+    write_image(tmp_path / "a.tif", image)
+    assert read_image(tmp_path / "a.tif").provenance == image.provenance
+
+
+def test_provenance_that_no_file_can_keep_is_refused_before_any_work():
+    with pytest.raises(
+        InputError, match=r"^x: provenance\['of'\]\['model'\] is of type object, which no file can keep"
+    ):
+        Image(PLANE, name="x", provenance={"of": [{"model": object()}]})
+
+
+def test_an_image_does_not_change_with_the_array_it_came_from():
+    own = np.random.default_rng(0).random((2, 20, 24), np.float32)
+    image = Image(own)
+    digest, pixels = image.digest, own.copy()
+    own[:] = 7
+    assert image.digest == digest
+    np.testing.assert_array_equal(image.pixels, pixels)
+    with pytest.raises(ValueError, match="read-only"):
+        image.pixels[0] = 7
+
+
+def test_pixels_are_copied_only_where_somebody_could_change_them(tmp_path):
+    fresh = np.ones((2, 20, 24), np.float32)
+    image = Image(read_only(fresh))
+    parts = (image, image.crop(slice(0, 16), slice(0, 16)), Image(image.pixels, 20.0))
+    assert all(np.shares_memory(part.pixels, fresh) for part in parts)
+    assert fresh.flags.writeable
+    mapped = np.memmap(tmp_path / "a", np.float32, "w+", shape=(2, 20, 24))
+    assert np.shares_memory(Image(mapped).pixels, mapped)
+    assert np.shares_memory(Image(np.asarray(mapped)[:1]).pixels, mapped)

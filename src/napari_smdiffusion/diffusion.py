@@ -16,7 +16,7 @@ from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig, from_dict, to_dict
 from .denoiser import for_drawing, start_noise, to_numpy
 from .from_diffusers import UNet2DModel
-from .images import SYNTHETIC, Image, Scaling, as_images, room_for
+from .images import SYNTHETIC, Image, Scaling, as_images, read_only, room_for
 from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .progress import (
     Countdown,
@@ -282,7 +282,7 @@ def generate_steps(
     if not done:
         raise InterruptedError("Stopped before the first image was finished: nothing was generated.")
     return Image(
-        pixels[:done],
+        read_only(pixels[:done]),
         model.pixel_size,
         name=f"{model.name} (synthetic)",
         provenance=provenance(model, config),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import math
 import os
 import shutil
+import traceback
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError
-from .images import Image, Pixels, common_pixel_size, with_own_pixels
+from .images import Image, Pixels, common_pixel_size, read_only, with_own_pixels
 from .localizations import TABLE_SUFFIXES, read_table, render, rendered_corner
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
+
+    import numpy.typing as npt
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 _FACTS = "napari_smdiffusion"  # key of our own metadata in a TIFF file
@@ -58,7 +62,7 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
     if path.suffix.lower() in TABLE_SUFFIXES:
         step = pixel_size or 20.0
         table = read_table(path)
-        return Image(render(table, step), step, rendered_corner(table, step), path.name)
+        return Image(read_only(render(table, step)), step, rendered_corner(table, step), path.name)
     return _read_tiff(path, pixel_size)
 
 
@@ -92,7 +96,7 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
     singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
     pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
     origin = facts.get("origin_nm", (0.0, 0.0))
-    return Image(pixels, size, (origin[0], origin[1]), str(path), facts.get("provenance", {}))
+    return Image(read_only(pixels), size, (origin[0], origin[1]), str(path), facts.get("provenance", {}))
 
 
 def _read_facts(tiff: Any) -> dict[str, Any]:
@@ -247,8 +251,13 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise OSError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
     try:
         yield temporary
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if os.name == "nt":
+            # Windows removes no file that is mapped: the frames that failed hold the arrays of the map.
+            traceback.clear_frames(error.__traceback__)
+            gc.collect()
+        with suppress(OSError):
+            temporary.unlink()
         raise
     _put(temporary, path)
 
@@ -275,37 +284,63 @@ def new_tiff(
     pixel_size: float | None = None,
     origin: tuple[float, float] = (0.0, 0.0),
     provenance: Mapping[str, Any] | None = None,
-) -> Iterator[Pixels]:
-    """Give a float32 array (N, Y, X) that is a TIFF file, for images larger than memory.
+    dtype: npt.DTypeLike = np.float32,
+) -> Iterator[npt.NDArray[Any]]:
+    """Open an array (N, Y, X) that is a TIFF file, for images larger than memory.
 
-    The file has the pixel size as ImageJ reads it, and place and provenance; it appears when the block ends well.
+    The file has the pixel size as ImageJ reads it, and place and provenance; it appears when the block ends well. The
+    array stays readable after the block and can then no longer be written to. Windows cannot rename a file that is
+    mapped: there, delete the array within the block.
     """
     import tifffile
 
-    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
-    # Older tifffile reads no line of ImageJ's description that has a second "=", and takes any description in which it
-    # finds "shape": for its own.
-    text = json.dumps(facts).replace("=", "\\u003d").replace('"shape":', '"\\u0073hape":')
-    options: dict[str, Any]
-    if 4 * math.prod(shape) > _IMAGEJ_MOST:
-        options = {"bigtiff": True, "description": text, "metadata": None, "photometric": "minisblack"}
-    else:
-        unit = {"unit": "um"} if pixel_size else {}
-        options = {"imagej": True, "metadata": {_FACTS: text, "axes": "TYX", **unit}}
-    if pixel_size:
-        options |= {"resolution": (1e7 / pixel_size, 1e7 / pixel_size), "resolutionunit": "CENTIMETER"}
-        if "imagej" in options:
-            options |= {"resolution": (1e3 / pixel_size, 1e3 / pixel_size), "resolutionunit": "NONE"}
+    kind = np.dtype(dtype)
+    options = _tiff_options(shape, kind.itemsize, pixel_size, origin, provenance)
     with written_whole(path) as temporary:
-        check_space(path, shape)
-        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=np.float32, **options)
+        check_space(path, shape, itemsize=kind.itemsize)
+        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=kind, **options)
         _allocate(temporary, path)
         try:
             yield pixels
             pixels.flush()
+            pixels.flags.writeable = False
         finally:
-            # Windows neither renames nor removes a file that is still mapped.
-            pixels._mmap.close()
+            # The map ends with the last array that uses it. Closed before, any use of one would be a segmentation
+            # fault.
+            del pixels
+            if os.name == "nt":
+                gc.collect()
+
+
+def _tiff_options(
+    shape: tuple[int, int, int],
+    itemsize: int,
+    pixel_size: float | None,
+    origin: tuple[float, float],
+    provenance: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return how tifffile writes (N, Y, X) pixels with their pixel size, place and provenance.
+
+    The planes are a plain ImageJ stack. tifffile itself writes only hyperstacks in ImageJ's form, in which every axis
+    is time, depth or color, and nobody knows that of N images. A description with the number of images alone opens as
+    a stack in ImageJ, and has the axes IYX in tifffile.
+    """
+    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
+    # Older tifffile reads no line of ImageJ's description that has a second "=", and takes any description in which it
+    # finds "shape": for its own.
+    text = json.dumps(facts).replace("=", "\\u003d").replace('"shape":', '"\\u0073hape":')
+    options: dict[str, Any] = {"description": text, "metadata": None, "photometric": "minisblack"}
+    large = itemsize * math.prod(shape) > _IMAGEJ_MOST
+    if large:
+        options["bigtiff"] = True
+    else:
+        unit = "unit=um\n" if pixel_size else ""
+        options["description"] = f"ImageJ=1.11a\nimages={shape[0]}\n{unit}loop=false\n{_FACTS}={text}\n"
+    if pixel_size:
+        # ImageJ counts in its own unit, which is µm here.
+        per_unit, unit_tag = (1e7, "CENTIMETER") if large else (1e3, "NONE")
+        options |= {"resolution": (per_unit / pixel_size,) * 2, "resolutionunit": unit_tag}
+    return options
 
 
 def mapped_image(path: Path) -> Image:
@@ -320,15 +355,17 @@ def mapped_image(path: Path) -> Image:
     with tifffile.TiffFile(path) as tiff:
         facts = _read_facts(tiff)
     pixels: Any = tifffile.memmap(path, mode="r")
+    if pixels.dtype != np.float32:
+        return read_image(path)
     empty = Image(
         np.zeros((16, 16), np.float32), facts["pixel_size_nm"], facts["origin_nm"], str(path), facts["provenance"]
     )
     return with_own_pixels(empty, pixels.reshape(-1, *pixels.shape[-2:]))
 
 
-def check_space(path: Path, shape: tuple[int, int, int], files: int = 1) -> None:
-    """Raise an OSError if there is no room for so many files of (N, Y, X) float32 pixels where `path` is to be."""
-    needed = files * (4 * math.prod(shape) + 2**20)
+def check_space(path: Path, shape: tuple[int, int, int], files: int = 1, itemsize: int = 4) -> None:
+    """Raise an OSError if `files` files of (N, Y, X) pixels of `itemsize` bytes do not fit where `path` is to be."""
+    needed = files * (itemsize * math.prod(shape) + 2**20)
     place = next(parent for parent in path.absolute().parents if parent.exists())
     if shutil.disk_usage(place).free < needed:
         raise OSError(f"{path} needs {needed / 1e6:.0f} MB: free some space or choose another disk.")
@@ -348,11 +385,36 @@ def _allocate(temporary: Path, path: Path) -> None:
                 raise OSError(f"{path} needs {size / 1e6:.0f} MB: free some space or choose another disk.") from error
 
 
-def write_image(path: str | os.PathLike[str], image: Image) -> None:
-    """Write an image as a float32 TIFF (N, Y, X) with its pixel size, place and provenance, whole or not at all.
+def write_image(path: str | os.PathLike[str], image: Image, dtype: npt.DTypeLike | None = None) -> None:
+    """Write an image as a TIFF (N, Y, X) with its pixel size, place and provenance, whole or not at all.
 
-    Raises OSError if it cannot be written.
+    Parameters
+    ----------
+    path
+        File to write; it is replaced if it exists.
+    image
+        Image to write.
+    dtype
+        Type of the pixels in the file. By default whole numbers are written as uint8 or uint16 where all fit, and
+        anything else as float32; the pixels are the same when they are read back.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
     """
-    shape = (len(image), *image.size)
-    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance) as pixels:
-        pixels[...] = image.pixels
+    shape, kind = (len(image), *image.size), dtype or _exact_type(image.pixels)
+    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance, kind) as pixels:
+        for target, plane in zip(pixels, image.pixels, strict=True):
+            target[...] = plane
+        del pixels, target  # Windows renames no mapped file
+
+
+def _exact_type(pixels: Pixels) -> npt.DTypeLike:
+    """Return the smallest of uint8 and uint16 that holds all of (N, Y, X) `pixels` exactly, or else float32."""
+    highest = 0.0
+    for plane in pixels:  # plane by plane: the whole may be larger than memory
+        highest = max(highest, float(plane.max()))
+        if plane.min() < 0 or highest > np.iinfo(np.uint16).max or (plane != np.floor(plane)).any():
+            return np.float32
+    return np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .errors import InputError
 from .specks import smallest_structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 Pixels = npt.NDArray[np.float32]
 
@@ -35,7 +38,9 @@ class Image:
     Parameters
     ----------
     pixels
-        (Y, X) or (N, Y, X), any real number type; kept as (N, Y, X) float32, which holds 16-bit counts exactly.
+        (Y, X) or (N, Y, X), any real number type; kept as (N, Y, X) float32, which holds 16-bit counts exactly. The
+        image cannot be written to. An array in memory that the caller can write to is copied, so that later changes do
+        not reach the image. A read-only array (see `read_only`) and a memory map are used as they are.
     pixel_size
         Side of a pixel in nm, or None where it is not known.
     origin
@@ -44,12 +49,14 @@ class Image:
     name
         What a person calls it.
     provenance
-        Where it came from: for generated and enhanced images the model, seed, settings and version.
+        Where it came from: for generated and enhanced images the model, seed, settings and version. Numbers and arrays
+        of NumPy become plain numbers and lists, and tuples become lists, as JSON has them.
 
     Raises
     ------
-    ValueError
-        If the pixels are not one or more finite, real, gray planes of at least 16 × 16 pixels.
+    InputError
+        If the pixels are not one or more finite, real, gray planes of at least 16 × 16 pixels, the pixel size is not
+        positive, or the provenance holds anything that JSON cannot.
     """
 
     pixels: Pixels
@@ -65,6 +72,7 @@ class Image:
         # NumPy's numbers cannot be written as JSON.
         object.__setattr__(self, "pixel_size", None if self.pixel_size is None else float(self.pixel_size))
         object.__setattr__(self, "origin", (float(self.origin[0]), float(self.origin[1])))
+        object.__setattr__(self, "provenance", _plain(self.provenance, f"{self.name}: provenance"))
 
     def __len__(self) -> int:
         """Return the number of planes."""
@@ -141,10 +149,48 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
     # float64 beyond the float32 range becomes infinite here and is refused below.
     with np.errstate(over="ignore"):
         planes = np.asarray(array, dtype=np.float32)
+    if np.may_share_memory(planes, array) and array.flags.writeable and not _is_mapped(pixels):
+        planes = planes.copy()
     # Plane by plane: the whole may be larger than memory.
     if not all(np.isfinite(plane).all() for plane in planes):
         raise ValueError(f"{name} has NaN or infinite pixels: replace them (by 0, say) first.")
-    return planes
+    return read_only(planes)
+
+
+def read_only(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a view of `pixels` that cannot be written to, which `Image` takes without a copy.
+
+    For arrays that nobody changes afterwards, such as results that were just computed.
+    """
+    view = pixels.view()
+    view.flags.writeable = False
+    return view
+
+
+def _is_mapped(pixels: Any) -> bool:
+    """Return whether the pixels of an array lie in a file: a copy in memory may not be possible."""
+    while pixels is not None:
+        if isinstance(pixels, (np.memmap, mmap.mmap)):
+            return True
+        pixels = getattr(pixels, "base", None)
+    return False
+
+
+def _plain(value: Any, place: str) -> Any:
+    """Return `value` as JSON gives it back; `place` names it in the InputError for what JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one, f"{place}[{key!r}]") for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist(), place)
+    if isinstance(value, (list, tuple)):
+        return [_plain(one, place) for one in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item(), place)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise InputError(
+        f"{place} is of type {type(value).__name__}, which no file can keep: give text, numbers, lists or dictionaries."
+    )
 
 
 def room_for(count: int, height: int, width: int) -> Pixels:

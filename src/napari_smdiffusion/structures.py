@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from .images import SIMULATED, Image, common_pixel_size
+from .images import SIMULATED, Image, common_pixel_size, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def simulate(
         )
     planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
     provenance = {"kind": SIMULATED, "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
-    return Image(np.stack(planes), pixel_size, name=f"simulated {structure}", provenance=provenance)
+    return Image(read_only(np.stack(planes)), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
 
 def simulated_like(structure: Structure, images: Sequence[Image], seed: int = 0) -> list[Image]:

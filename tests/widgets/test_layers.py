@@ -92,6 +92,18 @@ def test_layers_are_saved_with_where_they_came_from(viewer, tmp_path):
     assert image.provenance == {"kind": "synthetic", "model": "m", "settings": {"seed": 3}}
 
 
+@pytest.mark.parametrize(
+    ("dtype", "written"),
+    [("uint8", "uint8"), ("uint16", "uint16"), ("bool", "uint8"), ("int32", "uint8"), ("float64", "float32")],
+)
+def test_layers_keep_the_depth_of_their_pixels(tmp_path, dtype, written):
+    pixels = np.eye(40).astype(dtype)
+    write_tiff(str(tmp_path / "a.tif"), [(pixels, {}, "image")])
+    saved = tifffile.imread(tmp_path / "a.tif")
+    assert saved.dtype == written
+    np.testing.assert_array_equal(saved, pixels)
+
+
 @pytest.mark.usefixtures("viewer")
 def test_napari_itself_writes_where_nobody_asks_for_this_writer():
     found = {one.name: one for one in PluginManager.instance().iter_manifests()}

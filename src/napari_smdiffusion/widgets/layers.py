@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..files import facts_of, write_image
-from ..images import ENHANCED, SYNTHETIC, Image
+from ..images import ENHANCED, SYNTHETIC, Image, read_only
 from ..progress import Stop, never
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LayerSource:
     def copied(self) -> LayerSource:
         """Return the same with pixels of its own, where they are in memory."""
         in_memory = isinstance(self.pixels, np.ndarray) and not isinstance(self.pixels, np.memmap)
-        return replace(self, pixels=self.pixels.copy()) if in_memory else self
+        return replace(self, pixels=read_only(self.pixels.copy())) if in_memory else self
 
     def read(self, stop: Stop = never) -> Image:
         """Read the pixels; raises InterruptedError when `stop` says so between two planes."""
@@ -50,7 +50,7 @@ class LayerSource:
             if stop():
                 raise InterruptedError(f"Stopped while {self.name} was being read.")
             planes.append(np.asarray(plane))
-        return self._image(np.stack(planes))
+        return self._image(read_only(np.stack(planes)))
 
     def _image(self, pixels: Any) -> Image:
         return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance)
@@ -155,6 +155,8 @@ def take_file_facts(layer: ImageLayer) -> None:
 def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]]) -> list[str]:
     """Write an image layer as a TIFF with its pixel size, place and provenance; a writer of napari.
 
+    8 and 16 bits stay 8 and 16 bits, fractions are float32.
+
     napari's own writer leaves all of that out, and with it that an image is synthetic. It writes any image as it is,
     though, and is to be the first: the manifest says that labels may be among the layers here, which makes this writer
     the less specific one.
@@ -171,7 +173,9 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
     ((data, attributes, _),) = layer_data
     told = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "metadata", "rgb", "multiscale")
     layer = ImageLayer(data, **{key: attributes[key] for key in told if key in attributes})
-    write_image(path, layer_image(layer))
+    kind = np.dtype(layer.dtype)
+    dtype = kind if kind in (np.uint8, np.uint16) else np.float32 if kind.kind == "f" else None
+    write_image(path, layer_image(layer), dtype)
     return [path]
 
 
