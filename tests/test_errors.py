@@ -60,3 +60,14 @@ def test_a_stop_ends_with_exit_code_130(monkeypatch, capsys):
     monkeypatch.setitem(commands.COMMANDS, "models", _failing(Stopped))
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "smdiffusion models: The array is odd.\n"
+
+
+def test_what_is_not_used_of_the_input_is_a_line_on_standard_error(tmp_path, capsys):
+    (tmp_path / "deep.csv").write_text("xnm,ynm,znm\n0,0,-9\n2000,2000,9\n")
+    # Both images are read before the second sentence, which ends the command.
+    assert main(["compare", str(tmp_path / "deep.csv"), "--generated", str(tmp_path / "none.tif"), "--out", "c"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("deep.csv is 3-D (z from -9 to 9 nm): its image is a projection along z.")
+    assert lines[0].startswith("smdiffusion compare: ")
+    assert "There is no file" in lines[1]
+    assert len(lines) == 2

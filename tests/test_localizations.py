@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_smdiffusion import read_image
-from napari_smdiffusion.errors import InputError
+from napari_smdiffusion.errors import InputError, InputWarning
 from napari_smdiffusion.localizations import Localizations, read_table, render
 
 ROWS = [(1000.0, 2000.0, 10.0), (3000.0, 1500.0, 20.0), (1800.0, 2900.0, 15.0)]
@@ -114,3 +114,16 @@ def test_absurd_sizes_are_refused():
     table = Localizations(np.array([0.0, 1e9]), np.array([0.0, 1e9]), np.array([1.0, 1.0]))
     with pytest.raises(ValueError, match="check that the table is in nm"):
         render(table, 10.0)
+
+
+def test_depth_is_read_and_a_projection_says_so(tmp_path):
+    header = '"x [nm]","y [nm]","z [nm]","uncertainty_xy [nm]"'
+    deep = _csv(tmp_path / "a.csv", header, [(1000.0, 2000.0, -300.0, 10.0), (3000.0, 1500.0, 200.0, 20.0)])
+    np.testing.assert_array_equal(read_table(deep).z, [-300, 200])
+    with pytest.warns(InputWarning, match=r"a\.csv is 3-D \(z from -300 to 200 nm\): its image is a projection"):
+        image = read_image(deep)
+    assert image.pixels.sum() == pytest.approx(2, rel=0.01)
+    # A plane that is somewhere is one plane all the same; no warning, which would be an error here.
+    flat = _csv(tmp_path / "b.csv", header, [(1000.0, 2000.0, 50.0, 10.0), (3000.0, 1500.0, 50.0, 20.0)])
+    assert read_table(flat).depth is None
+    read_image(flat)

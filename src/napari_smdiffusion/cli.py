@@ -10,6 +10,8 @@ import dataclasses
 import sys
 import types
 import typing
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -22,10 +24,11 @@ from .config import (
     MicroscopeConfig,
     TrainConfig,
 )
+from .errors import InputWarning
 from .progress import is_for_people
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .commands import COMMANDS
 
     try:
-        COMMANDS[options.command](options)
+        with _warnings_in_lines(options.command):
+            COMMANDS[options.command](options)
     except KeyboardInterrupt:
         return 130
     except InterruptedError as stopped:
@@ -46,6 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"smdiffusion {options.command}: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def _warnings_in_lines(command: str) -> Iterator[None]:
+    """Show warnings for people as one line each on standard error; any other is shown as Python does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        show = warnings.showwarning
+
+        def show_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, InputWarning):
+                print(f"smdiffusion {command}: {message}", file=sys.stderr)
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = show_line
+        yield
 
 
 def _sentence(error: BaseException) -> str:

@@ -15,3 +15,7 @@ class InputError(UserError, ValueError):
 
 class Stopped(Exception):
     """Work was stopped before it had a result; the message is a whole sentence."""
+
+
+class InputWarning(UserWarning):
+    """A part of the input is not used; the message is a whole sentence that says which."""

@@ -10,6 +10,7 @@ import os
 import shutil
 import traceback
 import uuid
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, InputWarning
 from .images import Image, Pixels, common_pixel_size, read_only, with_own_pixels
 from .localizations import TABLE_SUFFIXES, read_table, render, rendered_corner
 
@@ -53,6 +54,11 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
         If there is no such file.
     ValueError
         If the file cannot be read as a gray image; the sentence names the file.
+
+    Warns
+    -----
+    InputWarning
+        If a localization table is 3-D: z is not used.
     """
     path = Path(path)
     if not path.exists():
@@ -60,10 +66,17 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
     if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
         raise ValueError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
     if path.suffix.lower() in TABLE_SUFFIXES:
-        step = pixel_size or 20.0
-        table = read_table(path)
-        return Image(read_only(render(table, step)), step, rendered_corner(table, step), path.name)
+        return _rendered(path, pixel_size or 20.0)
     return _read_tiff(path, pixel_size)
+
+
+def _rendered(path: Path, pixel_size: float) -> Image:
+    table = read_table(path)
+    if table.depth:
+        low, high = table.depth
+        sentence = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
+        warnings.warn(InputWarning(sentence), stacklevel=3)
+    return Image(read_only(render(table, pixel_size)), pixel_size, rendered_corner(table, pixel_size), path.name)
 
 
 def _read_tiff(path: Path, pixel_size: float | None) -> Image:

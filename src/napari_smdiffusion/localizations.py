@@ -1,6 +1,7 @@
 """Localization tables of the common programs, and their rendering as an image.
 
-A table is reduced to what rendering needs: x, y and the localization precision, all in nm.
+A table is reduced to what rendering needs: x, y and the localization precision, all in nm. z of a 3-D table is read
+too; an image is a projection along it.
 """
 
 from __future__ import annotations
@@ -32,17 +33,51 @@ _HEADERS: dict[str, tuple[str, str, str | None]] = {
     "SMAP": ("xnm", "ynm", "locprecnm"),
     "DECODE": ("x", "y", "x_sig"),
 }
+# Header of z, by that of x.
+_DEPTH = {"x [nm]": "z [nm]", "x[nm]": "z[nm]", "xnm": "znm", "x": "z"}
 _MARGIN = 2  # pixels around the outermost molecules
 _MOST_PIXELS = 2**28  # a table in the wrong unit asks for absurd images
 
 
 @dataclass(frozen=True)
 class Localizations:
-    """Positions and localization precision of single molecules, each (n,) float64 in nm; precision may be NaN."""
+    """Positions and localization precision of single molecules, each (n,) float64 in nm.
+
+    Precision and z may be NaN; z is None where the table has none.
+    """
 
     x: npt.NDArray[np.float64]
     y: npt.NDArray[np.float64]
     precision: npt.NDArray[np.float64]
+    z: npt.NDArray[np.float64] | None = None
+
+    @property
+    def depth(self) -> tuple[float, float] | None:
+        """Least and greatest z in nm, or None where all molecules lie in one plane."""
+        known = np.empty(0) if self.z is None else self.z[np.isfinite(self.z)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+        return (low, high) if low < high else None
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file looks like a localization table; only its header is read."""
+    try:
+        if path.suffix.lower() == ".csv":
+            import pandas as pd
+
+            columns = _stripped(pd.read_csv(path, comment="#", skipinitialspace=True, nrows=0))
+            # Columns that are called x and y may be anything, but for DECODE's comment.
+            return any(
+                names[0] in columns and names[1] in columns and (names[0] != "x" or "xy_unit" in _comments(path))
+                for names in _HEADERS.values()
+            )
+        import h5py
+
+        with h5py.File(path) as file:
+            return {"x", "y"} <= set(file["locs"].dtype.names or ())
+    # Without h5py another reader may be able to; a group has no dtype.
+    except (ImportError, OSError, ValueError, KeyError, AttributeError):
+        return False
 
 
 def read_table(path: Path) -> Localizations:
@@ -61,7 +96,7 @@ def read_table(path: Path) -> Localizations:
         table = pd.read_csv(path, comment="#", skipinitialspace=True)
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         raise ValueError(f"{path} cannot be read as a table ({error}).") from error
-    table.columns = [str(name).strip() for name in table.columns]
+    table = _stripped(table)
     # A header whose precision is there too comes before one that fits in x and y alone.
     for x, y, precision in sorted(_HEADERS.values(), key=lambda names: names[2] not in table):
         if x in table and y in table:
@@ -72,11 +107,20 @@ def read_table(path: Path) -> Localizations:
     )
 
 
+def _stripped(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without blanks around the names of its columns."""
+    return table.rename(columns=lambda name: str(name).strip())
+
+
+def _comments(path: Path) -> str:
+    """Return the comment lines at the beginning of a csv file."""
+    with path.open(encoding="utf-8") as file:
+        return "".join(line for line in islice(file, 10) if line.startswith("#"))
+
+
 def _decode_unit(path: Path) -> float:
     """Return nm per unit of a DECODE csv, which says in its comment lines whether it is in nm or in pixels."""
-    with path.open(encoding="utf-8") as file:
-        head = "".join(line for line in islice(file, 10) if line.startswith("#"))
-    if '"xy_unit": "nm"' in head.replace("'", '"'):
+    if '"xy_unit": "nm"' in _comments(path).replace("'", '"'):
         return 1.0
     raise ValueError(
         f"{path} does not say that x and y are in nm: export it in nm, or name the columns 'x [nm]', 'y [nm]'."
@@ -92,17 +136,17 @@ def _localizations(table: pd.DataFrame, names: tuple[str, str, str | None], unit
 
     x, y = (column(name) for name in names[:2])
     precision = np.full(len(x), np.nan) if names[2] is None or names[2] not in table else column(names[2])
-    return _known(x, y, precision, path)
+    depth = _DEPTH[names[0]]
+    return _known(Localizations(x, y, precision, column(depth) if depth in table else None), path)
 
 
-def _known(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], precision: npt.NDArray[np.float64], path: Path
-) -> Localizations:
-    """Return those whose place is a number."""
-    known = np.isfinite(x) & np.isfinite(y)
+def _known(table: Localizations, path: Path) -> Localizations:
+    """Return those whose x and y are numbers."""
+    known = np.isfinite(table.x) & np.isfinite(table.y)
     if not known.any():
         raise ValueError(f"{path} holds no localization: export it again with at least one.")
-    return Localizations(x[known], y[known], precision[known])
+    z = None if table.z is None else table.z[known]
+    return Localizations(table.x[known], table.y[known], table.precision[known], z)
 
 
 def _read_picasso(path: Path) -> Localizations:
@@ -122,7 +166,9 @@ def _read_picasso(path: Path) -> Localizations:
     step = _picasso_pixel_size(path)
     x, y = (locs[name].astype(np.float64) * step for name in ("x", "y"))
     precise = locs["lpx"].astype(np.float64) * step if "lpx" in locs.dtype.names else np.full(len(x), np.nan)
-    return _known(x, y, precise, path)
+    # z alone is in nm already.
+    z = locs["z"].astype(np.float64) if "z" in locs.dtype.names else None
+    return _known(Localizations(x, y, precise, z), path)
 
 
 def _picasso_pixel_size(path: Path) -> float:
