@@ -1,0 +1,30 @@
+"""What the docks of version 0.1.0 remembered of a form, those of this version show."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from napari_smdiffusion.models import user_folder
+
+OLD = Path(__file__).parents[1] / "data" / "old" / "docks.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("Train diffusion model", "train"), ("Generate images", "generate"), ("Enhance widefield", "enhance")],
+)
+def test_old_settings_are_shown(open_dock, name, key):
+    user_folder().mkdir(parents=True, exist_ok=True)
+    shutil.copy(OLD, user_folder() / "docks.json")
+    stored = json.loads(OLD.read_text(encoding="utf-8"))[key]
+    # A later version may remember more.
+    assert _common(open_dock(name).settings(), stored) == stored
+
+
+def _common(found, stored):
+    """Return the entries of `found` whose keys are in `stored`, also within the entries."""
+    if not isinstance(stored, dict):
+        return json.loads(json.dumps(found))
+    return {key: _common(found[key], stored[key]) for key in stored}
