@@ -337,6 +337,13 @@ def test_bad_input_gets_one_sentence(folder, capsys, command, message):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_size_that_the_model_cannot_make_is_refused_before_its_network_is_loaded(folder, capsys):
+    (weights,) = (folder / "model" / "weights").glob("*.safetensors")
+    weights.write_bytes(b"damaged")
+    assert _run("generate", folder / "model", "--out", folder / "g.tif", "--size", 32, 64) == 2
+    assert "--size must be at least 64 for this model, not 32." in capsys.readouterr().err
+
+
 def test_a_defect_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("napari_smdiffusion.structures.simulate", lambda *_: np.zeros(2) + np.zeros(3))
     with pytest.raises(ValueError, match="broadcast"):

@@ -1,6 +1,7 @@
 """Settings: limits, and the way through JSON."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from napari_smdiffusion.config import (
     ImportConfig,
     MicroscopeConfig,
     TrainConfig,
-    from_dict,
-    to_dict,
 )
+from napari_smdiffusion.errors import InputError
+from napari_smdiffusion.settings import from_dict, setting_fields, to_dict
 
 
 @pytest.mark.parametrize(
@@ -40,12 +41,17 @@ def test_unknown_names_are_ignored_and_missing_ones_take_the_default():
         (GenerateConfig, {"count": -1}, "count must be at least 1"),
         (GenerateConfig, {"width": 70}, "width must be a multiple of 16"),
         (EnhancerConfig, {"upscale": 9}, "upscale must be at most 8"),
+        (TrainConfig, {"channels": (32, 24)}, "channels must be a multiple of 16, not 24"),
+        (GenerateConfig, {"height": 0}, "height must be at least 32, not 0"),
+        (ImportConfig, {"pixel_size": -1.0}, "pixel_size must be more than 0, not -1"),
+        (MicroscopeConfig, {"haze_range": (0.1, float("nan"))}, "haze_range must be a finite number, not nan"),
         (MicroscopeConfig, {"haze_range": (0.5, 0.1)}, "haze_range must go from the smaller to the larger"),
     ],
 )
 def test_values_outside_their_limits_are_refused(kind, values, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=f"^{message}") as raised:
         kind(**values)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +81,45 @@ def test_whole_numbers_are_numbers_and_none_is_where_it_may_be():
     numbers = to_dict(TrainConfig(seed=np.int64(3), minutes=np.float32(2)))
     assert json.loads(json.dumps(numbers)) == to_dict(TrainConfig(seed=3, minutes=2))
     assert MicroscopeConfig(photons_range=(5, 50)).photons_range == (5, 50)
+    channels = to_dict(TrainConfig(channels=(np.int64(16), np.int64(32))))["channels"]
+    assert json.dumps(channels) == "[16, 32]"
+
+
+def test_of_several_faults_the_first_is_named_in_one_sentence():
+    with pytest.raises(ValueError, match=r"^steps must be at least 1, not 0\.$"):
+        TrainConfig(steps=0, patch="128", device="abacus")
+
+
+def test_configs_are_copied_compared_and_hashed_as_dataclasses():
+    config = replace(TrainConfig(), seed=3)
+    assert config == TrainConfig(seed=3)
+    assert hash(config) == hash(TrainConfig(seed=3))
+    with pytest.raises(ValueError, match="seed must be at least 0"):
+        replace(config, seed=-1)
+    with pytest.raises(AttributeError):
+        config.seed = 4
+    with pytest.raises(TypeError, match="sed"):
+        TrainConfig(sed=3)
+
+
+def test_a_declaration_says_all_that_forms_and_flags_need():
+    fields = {field.name: field for field in setting_fields(TrainConfig)}
+    assert list(fields) == list(to_dict(TrainConfig()))
+    minutes, steps, channels, device = (fields[name] for name in ("minutes", "steps", "channels", "device"))
+    assert (minutes.kind, minutes.above, minutes.low, minutes.unit) == (float, 0, None, "min")
+    assert (minutes.default, minutes.help, minutes.optional, minutes.length) == (15.0, "how long to train", False, None)
+    assert (steps.kind, steps.optional, steps.low) == (int, True, 1)
+    assert (channels.kind, channels.length, channels.low, channels.multiple_of) == (int, 0, 16, 16)
+    assert (device.kind, device.choices) == (str, ("auto", "cpu", "cuda", "mps"))
+    ranges = [field for field in setting_fields(MicroscopeConfig) if field.name.endswith("_range")]
+    assert {field.length for field in ranges} == {2}
+    configs = (TrainConfig, GenerateConfig, ImportConfig, EnhancerConfig, EnhanceConfig, MicroscopeConfig)
+    assert all(field.help for kind in configs for field in setting_fields(kind))
+
+
+def test_a_range_may_not_fall():
+    for kind in (ImportConfig, MicroscopeConfig):
+        for field in setting_fields(kind):
+            if field.name.endswith("_range"):
+                with pytest.raises(ValueError, match=f"{field.name} must go from the smaller to the larger value"):
+                    kind(**{field.name: field.default[::-1]})

@@ -173,6 +173,12 @@ def test_generated_images_say_what_they_are(tiny_model, storm):
     assert image.pixels.max() <= storm.pixels.max()
 
 
+@pytest.mark.parametrize("size", [np.int64(64), (np.int64(64), 96), np.array([64, 96])])
+def test_a_size_may_be_of_numpys_numbers(tiny_model, size):
+    height, width = np.broadcast_to(size, 2)
+    assert tiny_model.generate(np.int64(1), size=size, steps=2).size == (height, width)
+
+
 @pytest.mark.parametrize("size", [(64, 1024), (64, 1104), (1040, 80)])
 def test_large_and_oblong_fields(tiny_model, size):
     """Also those that are denoised in windows, as fields above 1024 pixels are."""

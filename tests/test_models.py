@@ -1,5 +1,6 @@
 """Models by name, and those that ship with the package."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -17,10 +18,17 @@ from napari_smdiffusion import (
     read_image,
     simulate,
 )
-from napari_smdiffusion.config import DEFAULT_START
+from napari_smdiffusion.config import DEFAULT_START, NOISE, GenerateConfig
 from napari_smdiffusion.enhanced_field import restored
 from napari_smdiffusion.model_folder import ModelFolderError
-from napari_smdiffusion.models import bundled_folder, default_start, find_model, free_name, user_folder
+from napari_smdiffusion.models import (
+    bundled_folder,
+    default_start,
+    facts_to_generate,
+    find_model,
+    free_name,
+    user_folder,
+)
 
 
 def test_models_are_found_by_folder_and_by_name(tiny_model, tmp_path):
@@ -55,6 +63,25 @@ def test_another_name_is_found_for_what_is_taken(taken, free):
     assert free_name(taken, "enhancer") == taken
     (user_folder() / "enhancer" / taken).mkdir(parents=True)
     assert free_name(taken, "enhancer") == free
+
+
+def test_what_a_model_can_generate_is_known_without_its_network(tiny_model, tmp_path):
+    def said(**facts):
+        text = json.dumps({**json.loads((tmp_path / "m" / "model.json").read_text()), **facts})
+        (tmp_path / "m" / "model.json").write_text(text)
+
+    tiny_model.save(tmp_path / "m")
+    small = GenerateConfig(height=32, width=32)
+    assert facts_to_generate(tmp_path / "m", GenerateConfig(height=64, width=64))["name"] == "m"
+    with pytest.raises(ValueError, match="height must be at least 64 for this model, not 32"):
+        facts_to_generate(tmp_path / "m", small)
+    said(parameterization=NOISE, noise_schedule={"name": "cosine", "steps": 200})
+    facts_to_generate(tmp_path / "m", small)
+    with pytest.raises(ValueError, match="steps must be at most 200 for this model, not 201"):
+        facts_to_generate(tmp_path / "m", GenerateConfig(steps=201))
+    said(noise_schedule=None)
+    with pytest.raises(ModelFolderError, match="is damaged"):
+        facts_to_generate(tmp_path / "m", small)
 
 
 def test_damaged_models_are_not_listed():

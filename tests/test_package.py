@@ -12,7 +12,8 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
-    "errors", "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches", "structures",
+    "errors", "settings", "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches",
+    "structures",
     "microscope", "compute", "matching", "memorization", "registration", "cards", "model_folder", "from_diffusers",
     "training", "solver", "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint",
     "calibration", "enhancer_network", "enhancer", "enhancer_tasks", "enhancer_training", "bioimage_io",
@@ -52,12 +53,20 @@ def _loaded(code: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    assert not _loaded("import napari_smdiffusion") & {"torch", "numpy", "scipy", "diffusers", "qtpy", "napari"}
+    assert not _loaded("import napari_smdiffusion") & {
+        "torch",
+        "numpy",
+        "scipy",
+        "diffusers",
+        "qtpy",
+        "napari",
+        "pydantic",
+    }
 
 
 def test_command_line_help_loads_nothing_heavy():
     loaded = _loaded("from napari_smdiffusion.cli import _parser; _parser()")
-    assert not loaded & {"torch", "numpy", "diffusers", "matplotlib"}
+    assert not loaded & {"torch", "numpy", "diffusers", "matplotlib", "pydantic"}
 
 
 def test_generating_loads_no_more_than_it_needs():

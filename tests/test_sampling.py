@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from napari_smdiffusion import DiffusionModel
-from napari_smdiffusion.config import GenerateConfig
+from napari_smdiffusion.config import NOISE, GenerateConfig
 from napari_smdiffusion.denoiser import start_noise
 from napari_smdiffusion.model_folder import ModelFolderError
-from napari_smdiffusion.sampling import NOISE, NOISE_STEPS, NoiseSchedule, ddim, pick_sampler, solve_noise
+from napari_smdiffusion.sampling import NOISE_STEPS, NoiseSchedule, ddim, pick_sampler, solve_noise
 
 
 class KnowsTheImage(torch.nn.Module):

@@ -6,10 +6,7 @@ Nothing heavy is imported before a command is known to be well-formed.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
-import types
-import typing
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +23,7 @@ from .config import (
 )
 from .errors import InputWarning
 from .progress import is_for_people
+from .settings import setting_fields
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -73,7 +71,7 @@ def _sentence(error: BaseException) -> str:
     """Return an error as one line, with a setting's name as the flag that it is on the command line."""
     text = " ".join(str(error).split()) or type(error).__name__
     first, _, rest = text.partition(" ")
-    settings = {f.name for config in _CONFIGS for f in dataclasses.fields(config)}
+    settings = {field.name for config in _CONFIGS for field in setting_fields(config)}
     flag = "size" if first in ("height", "width") else first.replace("_", "-")
     return f"--{flag} {rest}" if first in settings and rest.startswith("must") else text
 
@@ -113,26 +111,21 @@ def _command(commands: Any, name: str, help: str, example: str) -> argparse.Argu
 
 def _settings(parser: argparse.ArgumentParser, config: Any, but: Collection[str] = ()) -> None:
     """Add a flag for each field of a config; its name, type, default, unit and help are the field's."""
-    hints = typing.get_type_hints(config)
-    for field in dataclasses.fields(config):
+    for field in setting_fields(config):
         if field.name in but:
             continue
-        kind = hints[field.name]
-        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+        unit = f" {field.unit}" if field.unit else ""
         shown = "" if field.default is None else f" (default {_plain(field.default)}{unit})"
-        flag, text = f"--{field.name.replace('_', '-')}", f"{field.metadata['help']}{shown}"
-        if kind is bool:
+        flag, text = f"--{field.name.replace('_', '-')}", f"{field.help}{shown}"
+        if field.kind is bool:
             parser.add_argument(flag, action="store_true", help=text)
             continue
-        parts = typing.get_args(kind)
-        many = typing.get_origin(kind) is tuple
-        one = parts[0] if many or isinstance(kind, types.UnionType) else kind
-        extra: dict[str, Any] = {"nargs": "+" if Ellipsis in parts else len(parts)} if many else {}
-        if field.metadata["choices"]:
-            extra["choices"] = field.metadata["choices"]
+        extra: dict[str, Any] = {} if field.length is None else {"nargs": field.length or "+"}
+        if field.choices:
+            extra["choices"] = field.choices
         else:
-            extra["metavar"] = "N" if one is int else "X"
-        parser.add_argument(flag, type=one, default=field.default, help=text, **extra)
+            extra["metavar"] = "N" if field.kind is int else "X"
+        parser.add_argument(flag, type=field.kind, default=field.default, help=text, **extra)
 
 
 def _plain(value: object) -> str:

@@ -29,6 +29,7 @@ from .garbage import PAUSED
 from .images import RESULT_KINDS, SIMULATED, SYNTHETIC
 from .model_folder import check_place
 from .progress import Reporter, Steps, is_for_people, run, stop_on_interrupt
+from .settings import from_dict
 from .summary import summary
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ def _say(line: str) -> None:
 
 def _config(kind: type[_Config], options: Namespace, **others: Any) -> _Config:
     """Make a config from the flags that bear its fields' names."""
-    names = [field.name for field in dataclasses.fields(kind) if hasattr(options, field.name)]  # type: ignore[arg-type]
-    values = {name: getattr(options, name) for name in names}
-    return kind(**{**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, **others})
+    return from_dict(kind, {**vars(options), **others})
 
 
 def _drained(steps: Callable[[Stop], Steps[_Result]]) -> _Result:
@@ -199,9 +198,11 @@ def generate(options: Namespace) -> None:
     config = _config(GenerateConfig, options, height=height, width=width)
     out = _check_file(options.out)
     check_space(out, (config.count, height, width))
+    from .models import facts_to_generate, load_diffusion_model
+
+    facts_to_generate(options.model, config)  # before torch and the network are loaded
     with PAUSED:
         from .diffusion import generate_steps
-        from .models import load_diffusion_model
 
     model = load_diffusion_model(options.model)
     images = _drained(lambda stop: generate_steps(model, config, stop=stop))

@@ -1,255 +1,185 @@
-"""One frozen dataclass per stage. Forms, command-line flags, JSON and the model folder are all made from these.
+"""One frozen dataclass per stage. Forms, command-line flags, JSON and the model folder are all made from these."""
 
-Each field is declared with `setting`, which keeps its unit, limits and help text beside its default. (Annotations
-here stay real objects, because magicgui builds its forms from them.)
-"""
-
-import dataclasses
-import math
-import types
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-_Config = TypeVar("_Config")
+from annotated_types import Ge, Gt, Le, MinLen, MultipleOf, Unit
 
-
-def setting(
-    default: Any,
-    help: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    multiple_of: int | None = None,
-    choices: tuple[str, ...] | None = None,
-    unit: str = "",
-) -> Any:
-    """Declare a field: its default, what it means, its unit, and the values it may take.
-
-    `low` and `high` are inclusive limits, `above` an exclusive one.
-    """
-    rules = {"low": low, "high": high, "above": above, "multiple_of": multiple_of, "choices": choices}
-    return dataclasses.field(default=default, metadata={"help": help, "unit": unit, **rules})
-
-
-_WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Tell whether a value is of a field's type; a whole number is a number, and True and False are neither."""
-    parts = get_args(kind)
-    if isinstance(kind, types.UnionType):
-        return any(_fits(value, part) for part in parts)
-    if get_origin(kind) is tuple:
-        if Ellipsis in parts and isinstance(value, tuple):
-            parts = parts[:1] * max(1, len(value))
-        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
-
-
-def _named(kind: Any) -> str:
-    """Return a field's type in words."""
-    parts = get_args(kind)
-    if isinstance(kind, types.UnionType):
-        return " or ".join(map(_named, parts))
-    if get_origin(kind) is tuple:
-        named = [_named(part) for part in parts if part is not Ellipsis]
-        return f"a tuple of {named[0]} or more" if Ellipsis in parts else f"a tuple ({', '.join(named)})"
-    return _WORDS.get(kind, "None")
-
-
-def _complaint(value: Any, rules: Mapping[str, Any]) -> str | None:
-    """Say which rule a single value breaks, or None."""
-    if rules["choices"] is not None:
-        return None if value in rules["choices"] else f"must be one of {', '.join(rules['choices'])}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "must be a finite number"
-    if rules["above"] is not None and not value > rules["above"]:
-        return f"must be more than {rules['above']:g}"
-    if rules["low"] is not None and value < rules["low"]:
-        return f"must be at least {rules['low']:g}"
-    if rules["high"] is not None and value > rules["high"]:
-        return f"must be at most {rules['high']:g}"
-    if rules["multiple_of"] is not None and value % rules["multiple_of"]:
-        return f"must be a multiple of {rules['multiple_of']}"
-    return None
-
-
-class _Checked:
-    """Check every field against its type and the rules it was declared with, when the config is made."""
-
-    def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value, kind = getattr(self, field.name), kinds[field.name]
-            if getattr(value, "shape", None) == ():  # one of NumPy's numbers, which JSON does not know
-                value = value.item()
-                object.__setattr__(self, field.name, value)
-            if not _fits(value, kind):
-                raise ValueError(f"{field.name} must be {_named(kind)}, not {value!r}.")
-            if value is None or isinstance(value, bool):
-                continue
-            values = value if isinstance(value, tuple) else (value,)
-            for one in values:
-                if complaint := _complaint(one, field.metadata):
-                    raise ValueError(f"{field.name} {complaint}, not {one}.")
-            if field.name.endswith("_range") and values[0] > values[-1]:
-                raise ValueError(f"{field.name} must go from the smaller to the larger value, not {value}.")
-
+from .errors import InputError
+from .settings import ASCENDING, Checked, Device, Help, Seed
 
 DEFAULT_START = "simulated-filaments"  # the bundled model that trainings begin from
-DEVICES = ("auto", "cpu", "cuda", "mps")
+EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
+
+_Count = Annotated[int, Ge(1)]
+_Batch = Annotated[_Count, Le(4096)]
+_Positive = Annotated[float, Gt(0)]
+_Nanometres = Annotated[_Positive, Unit("nm")]
+_Span = Annotated[tuple[_Positive, _Positive], ASCENDING]
+_NotNegative = Annotated[float, Ge(0)]
+_Share = Annotated[float, Ge(0), Le(0.95)]
+_Shares = Annotated[tuple[_Share, _Share], ASCENDING]
+_Side = Annotated[int, Ge(32), MultipleOf(16), Unit("px")]
+_Width = Annotated[int, Ge(16), MultipleOf(16)]
+_Widths = Annotated[tuple[_Width, ...], MinLen(1)]
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainConfig(_Checked):
+@dataclass(frozen=True)
+class TrainConfig(Checked):
     """How a diffusion model is trained."""
 
-    minutes: float = setting(15.0, "how long to train", above=0, unit="min")
-    steps: int | None = setting(None, "number of steps, instead of minutes", low=1)
-    patch: int = setting(128, "side of the square training patches", low=32, multiple_of=16, unit="px")
-    batch: int = setting(16, "patches in one step", low=1, high=4096)
-    wide_fraction: float = setting(
-        0.25, "share of the steps that look at patches of twice the side (a quarter as many)", low=0, high=1
-    )
-    # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs; filaments are still
-    # seen through more noise, and it is there that their course is decided.
-    log_sigma_mean: float = setting(-0.5, "mean of the logarithm of the noise levels it is trained at", low=-5, high=5)
-    log_sigma_std: float = setting(1.4, "standard deviation of that logarithm", above=0, high=5)
-    learning_rate: float = setting(
-        1.2e-3,
-        "highest learning rate of the schedule; half of it where the training starts from a model",
-        above=0,
-        high=0.1,
-    )
-    channels: tuple[int, ...] = setting(
-        (48, 96, 128, 112), "width of the network at each of its resolutions", low=16, multiple_of=16
-    )
-    seed: int = setting(0, "seed of every random draw", low=0, high=2**31 - 1)
-    previews: int = setting(4, "sample images shown while training; 0 for none", low=0, high=16)
-    device: str = setting("auto", "where to compute", choices=DEVICES)
+    minutes: Annotated[_Positive, Unit("min"), Help("how long to train")] = 15.0
+    steps: Annotated[_Count | None, Help("number of steps, instead of minutes")] = None
+    patch: Annotated[_Side, Help("side of the square training patches")] = 128
+    batch: Annotated[_Batch, Help("patches in one step")] = 16
+    wide_fraction: Annotated[
+        float, Ge(0), Le(1), Help("share of the steps that look at patches of twice the side (a quarter as many)")
+    ] = 0.25
+    # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs. The layout of
+    # filaments is decided at higher noise.
+    log_sigma_mean: Annotated[
+        float, Ge(-5), Le(5), Help("mean of the logarithm of the noise levels it is trained at")
+    ] = -0.5
+    log_sigma_std: Annotated[_Positive, Le(5), Help("standard deviation of that logarithm")] = 1.4
+    learning_rate: Annotated[
+        _Positive,
+        Le(0.1),
+        Help("highest learning rate of the schedule; half of it where the training starts from a model"),
+    ] = 1.2e-3
+    channels: Annotated[_Widths, Help("width of the network at each of its resolutions")] = (48, 96, 128, 112)
+    seed: Annotated[Seed, Help("seed of every random draw")] = 0
+    previews: Annotated[int, Ge(0), Le(16), Help("sample images shown while training; 0 for none")] = 4
+    device: Annotated[Device, Help("where to compute")] = "auto"
 
 
-@dataclasses.dataclass(frozen=True)
-class GenerateConfig(_Checked):
+@dataclass(frozen=True)
+class GenerateConfig(Checked):
     """What a diffusion model generates."""
 
-    count: int = setting(16, "number of images", low=1)
-    height: int = setting(128, "height of an image", low=32, multiple_of=16, unit="px")
-    width: int = setting(128, "width of an image", low=32, multiple_of=16, unit="px")
-    seed: int = setting(0, "seed; image k depends on the seed and k alone", low=0, high=2**31 - 1)
-    steps: int | None = setting(
-        None, "steps of the solver; as many as its kind of model needs when not given", low=2, high=1000
-    )
-    batch: int = setting(16, "images computed together", low=1)
-    device: str = setting("auto", "where to compute", choices=DEVICES)
+    count: Annotated[_Count, Help("number of images")] = 16
+    height: Annotated[_Side, Help("height of an image")] = 128
+    width: Annotated[_Side, Help("width of an image")] = 128
+    seed: Annotated[Seed, Help("seed; image k depends on the seed and k alone")] = 0
+    steps: Annotated[
+        Annotated[int, Ge(2), Le(1000)] | None,
+        Help("steps of the solver; as many as its kind of model needs when not given"),
+    ] = None
+    batch: Annotated[_Count, Help("images computed together")] = 16
+    device: Annotated[Device, Help("where to compute")] = "auto"
 
 
-@dataclasses.dataclass(frozen=True)
-class ImportConfig(_Checked):
+@dataclass(frozen=True)
+class ImportConfig(Checked):
     """What the weights of an imported checkpoint do not say; the defaults are those it is trained with."""
 
-    image_size: int | None = setting(
-        None, "side of the training images (32, 64, 128 or 256); seen from the weights when not given", unit="px"
-    )
-    heads: int = setting(4, "heads of the attention layers", low=1)
-    schedule: str = setting("cosine", "schedule of the noise", choices=("cosine", "linear"))
-    diffusion_steps: int = setting(1000, "steps of the diffusion", low=100, high=100_000)
-    pixel_size: float | None = setting(None, "pixel size of the training images in nm", above=0, unit="nm")
-    intensity_range: tuple[float, float] = setting(
-        (0.0, 255.0), "intensities of the darkest and the brightest pixel it can make"
-    )
+    image_size: Annotated[
+        Annotated[int, Unit("px")] | None,
+        Help("side of the training images (32, 64, 128 or 256); seen from the weights when not given"),
+    ] = None
+    heads: Annotated[_Count, Help("heads of the attention layers")] = 4
+    schedule: Annotated[Literal["cosine", "linear"], Help("schedule of the noise")] = "cosine"
+    diffusion_steps: Annotated[int, Ge(100), Le(100_000), Help("steps of the diffusion")] = 1000
+    pixel_size: Annotated[_Nanometres | None, Help("pixel size of the training images in nm")] = None
+    intensity_range: Annotated[
+        tuple[float, float], ASCENDING, Help("intensities of the darkest and the brightest pixel it can make")
+    ] = (0.0, 255.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class MicroscopeConfig(_Checked):
+@dataclass(frozen=True)
+class MicroscopeConfig(Checked):
     """The widefield microscope that is simulated; each `_range` is drawn from anew for every image."""
 
-    na: float = setting(1.4, "numerical aperture of the objective", above=0, high=1.7)
-    wavelength: float = setting(670.0, "emission wavelength", above=100, high=2000, unit="nm")
-    psf: str = setting(
-        "gaussian",
-        "point spread function: a Gaussian, or the scalar model of the pupil where the defocus is known",
-        choices=("gaussian", "pupil"),
+    na: Annotated[_Positive, Le(1.7), Help("numerical aperture of the objective")] = 1.4
+    wavelength: Annotated[float, Gt(100), Le(2000), Unit("nm"), Help("emission wavelength")] = 670.0
+    psf: Annotated[
+        Literal["gaussian", "pupil"],
+        Help("point spread function: a Gaussian, or the scalar model of the pupil where the defocus is known"),
+    ] = "gaussian"
+    defocus: Annotated[
+        float,
+        Ge(0),
+        Le(1000),
+        Unit("nm"),
+        Help("distance of the structure from the plane of focus, for the model of the pupil"),
+    ] = 0.0
+    width_range: Annotated[_Span, Help("width of the point spread function, relative to the in-focus one")] = (
+        0.85,
+        1.4,
     )
-    defocus: float = setting(
-        0.0,
-        "distance of the structure from the plane of focus, for the model of the pupil",
-        low=0,
-        high=1000,
-        unit="nm",
+    haze_range: Annotated[_Shares, Help("share of the light that is out of focus")] = (0.2, 0.85)
+    haze_width_range: Annotated[_Span, Unit("nm"), Help("width (standard deviation) of the out-of-focus blur")] = (
+        200.0,
+        600.0,
     )
-    width_range: tuple[float, float] = setting(
-        (0.85, 1.4), "width of the point spread function, relative to the in-focus one", above=0
-    )
-    haze_range: tuple[float, float] = setting((0.2, 0.85), "share of the light that is out of focus", low=0, high=0.95)
-    haze_width_range: tuple[float, float] = setting(
-        (200.0, 600.0), "width (standard deviation) of the out-of-focus blur", above=0, unit="nm"
-    )
-    photons_range: tuple[float, float] = setting(
-        (50.0, 2000.0), "photons in a bright widefield pixel", above=0, unit="photons"
-    )
-    background_range: tuple[float, float] = setting(
-        (0.0, 0.3), "uniform background, relative to a bright widefield pixel", low=0
-    )
-    read_noise: float = setting(1.6, "read noise of the camera", low=0, unit="electrons")
-    gain: float = setting(1.0, "camera counts per photon", above=0)
-    offset: float = setting(0.0, "camera counts without light", low=0)
+    photons_range: Annotated[_Span, Unit("photons"), Help("photons in a bright widefield pixel")] = (50.0, 2000.0)
+    background_range: Annotated[
+        tuple[_NotNegative, _NotNegative], ASCENDING, Help("uniform background, relative to a bright widefield pixel")
+    ] = (0.0, 0.3)
+    read_noise: Annotated[_NotNegative, Unit("electrons"), Help("read noise of the camera")] = 1.6
+    gain: Annotated[_Positive, Help("camera counts per photon")] = 1.0
+    offset: Annotated[_NotNegative, Help("camera counts without light")] = 0.0
 
 
-@dataclasses.dataclass(frozen=True)
-class EnhancerConfig(_Checked):
+@dataclass(frozen=True)
+class EnhancerConfig(Checked):
     """How an enhancer is trained."""
 
-    upscale: int = setting(4, "how many times finer the enhanced pixels are", low=1, high=8)
+    upscale: Annotated[int, Ge(1), Le(8), Help("how many times finer the enhanced pixels are")] = 4
     # More than about two made enhancers better on simulated widefield images, and no better on a real one.
-    minutes: float = setting(2.0, "how long to train", above=0, unit="min")
-    steps: int | None = setting(None, "number of steps, instead of minutes", low=1)
-    patch: int = setting(
-        256, "side of the super-resolution patches; smaller images are put together", low=32, unit="px"
-    )
-    batch: int = setting(4, "patches in one step", low=1, high=4096)
-    learning_rate: float = setting(
-        1e-3,
-        "highest learning rate of the schedule; half of it where the training starts from an enhancer",
-        above=0,
-        high=0.1,
-    )
-    channels: int = setting(48, "width of the network; that of the enhancer it starts from", low=8, multiple_of=8)
-    seed: int = setting(0, "seed of every random draw", low=0, high=2**31 - 1)
-    previews: int = setting(4, "example images shown while training; 0 for none", low=0, high=16)
-    device: str = setting("auto", "where to compute", choices=DEVICES)
+    minutes: Annotated[_Positive, Unit("min"), Help("how long to train")] = 2.0
+    steps: Annotated[_Count | None, Help("number of steps, instead of minutes")] = None
+    patch: Annotated[
+        int, Ge(32), Unit("px"), Help("side of the super-resolution patches; smaller images are put together")
+    ] = 256
+    batch: Annotated[_Batch, Help("patches in one step")] = 4
+    learning_rate: Annotated[
+        _Positive,
+        Le(0.1),
+        Help("highest learning rate of the schedule; half of it where the training starts from an enhancer"),
+    ] = 1e-3
+    channels: Annotated[
+        int, Ge(8), MultipleOf(8), Help("width of the network; that of the enhancer it starts from")
+    ] = 48
+    seed: Annotated[Seed, Help("seed of every random draw")] = 0
+    previews: Annotated[int, Ge(0), Le(16), Help("example images shown while training; 0 for none")] = 4
+    device: Annotated[Device, Help("where to compute")] = "auto"
 
 
-@dataclasses.dataclass(frozen=True)
-class EnhanceConfig(_Checked):
+@dataclass(frozen=True)
+class EnhanceConfig(Checked):
     """How widefield images are enhanced."""
 
-    tile: int | None = setting(
-        None, "side of the widefield tiles; chosen automatically when not given", low=64, unit="px"
-    )
-    uncertainty: bool = setting(
-        False, "also map how far the truth may be from the result, beside it as …_uncertainty.tif"
-    )
-    confidence: float = setting(
-        0.9,
-        "share of the pixels whose true value is to lie within the uncertainty of the enhanced one",
-        low=0.5,
-        high=0.95,
-    )
-    device: str = setting("auto", "where to compute", choices=DEVICES)
+    tile: Annotated[
+        Annotated[int, Ge(64), Unit("px")] | None,
+        Help("side of the widefield tiles; chosen automatically when not given"),
+    ] = None
+    uncertainty: Annotated[
+        bool, Help("also map how far the truth may be from the result, beside it as …_uncertainty.tif")
+    ] = False
+    confidence: Annotated[
+        float,
+        Ge(0.5),
+        Le(0.95),
+        Help("share of the pixels whose true value is to lie within the uncertainty of the enhanced one"),
+    ] = 0.9
+    device: Annotated[Device, Help("where to compute")] = "auto"
 
 
-def to_dict(config: Any) -> dict[str, Any]:
-    """Return a config as plain values that JSON can hold."""
-    values = dataclasses.asdict(config)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def generation_limits(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the smallest side of an image, in pixels, and the most solver steps that a model takes.
+
+    `facts` is what its model.json says. Nothing else of the model has to be loaded.
+    """
+    if facts.get("parameterization", EDM) == NOISE:
+        return 32, int(facts["noise_schedule"].get("steps", 1000))
+    return 64, 1000
 
 
-def from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
-    """Make a config from `to_dict`'s values; names of other versions are ignored, missing ones take the default."""
-    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    kept = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in known}
-    return kind(**kept)
+def check_generation(config: GenerateConfig, smallest: int, most_steps: int) -> None:
+    """Raise an InputError if a model with these limits (`generation_limits`) cannot generate what is asked for."""
+    for side, length in (("height", config.height), ("width", config.width)):
+        if length < smallest:
+            raise InputError(f"{side} must be at least {smallest} for this model, not {length}.")
+    if config.steps is not None and config.steps > most_steps:
+        raise InputError(f"steps must be at most {most_steps} for this model, not {config.steps}.")

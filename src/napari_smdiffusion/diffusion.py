@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import torch
 
 from . import __version__
 from .compute import is_out_of_memory, moved, pick_device, release_memory
-from .config import GenerateConfig, TrainConfig, from_dict, to_dict
+from .config import GenerateConfig, TrainConfig
 from .denoiser import for_drawing, start_noise, to_numpy
 from .from_diffusers import UNet2DModel
 from .images import SYNTHETIC, Image, Scaling, as_images, read_only, room_for
@@ -32,6 +33,7 @@ from .progress import (
     stop_on_interrupt,
 )
 from .sampling import Sampler, pick_sampler
+from .settings import from_dict, to_dict
 from .specks import without_specks
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ class DiffusionModel:
                 report(note)
             return run(train_steps(as_images(images, pixel_size), config, start=begin, stop=stop), report)
 
-    def generate(self, count: int = 16, *, size: int | tuple[int, int] = 128, **settings: Any) -> Image:
+    def generate(self, count: int = 16, *, size: SupportsIndex | tuple[int, int] = 128, **settings: Any) -> Image:
         """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.
 
         Other `settings` are the fields of `GenerateConfig`.
@@ -142,7 +144,7 @@ class DiffusionModel:
         InterruptedError
             If it was stopped before the first image was finished.
         """
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = _sides(size)
         config = GenerateConfig(count=count, height=height, width=width, **settings)
         with stop_on_interrupt() as stop, closing(Reporter()) as report:
             return run(generate_steps(self, config, stop=stop), report)
@@ -175,6 +177,16 @@ def read_model(folder: Path, facts: dict[str, Any]) -> DiffusionModel:
         model = DiffusionModel(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
         _ = model.sampler  # raises an error here, and not after an image was asked for
         return model
+
+
+def _sides(size: Any) -> tuple[Any, Any]:
+    """Return (height, width) of a side or a pair. NumPy's whole numbers are numbers too."""
+    try:
+        operator.index(size)
+    except TypeError:
+        height, width = size
+        return height, width
+    return size, size
 
 
 def intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:

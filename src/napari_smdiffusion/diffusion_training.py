@@ -11,7 +11,7 @@ import torch
 
 from .cards import copying
 from .compute import generator, pick_device, seeded
-from .config import TrainConfig, from_dict, to_dict
+from .config import EDM, TrainConfig
 from .denoiser import (
     copied,
     denoising_loss,
@@ -30,7 +30,8 @@ from .images import Image, Scaling, common_pixel_size
 from .model_folder import STATE, UNNAMED, check_place, claimed, damage_named, mend, read_facts, save_at_last
 from .patches import check_patch, draw_patches
 from .progress import Note, Progress, Steps, Stop, never
-from .sampling import EDM, STEPS
+from .sampling import STEPS
+from .settings import from_dict, to_dict
 from .training import Batch, Budget, TrainingState, given_back, optimize_steps, training_facts
 
 if TYPE_CHECKING:

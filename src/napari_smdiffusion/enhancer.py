@@ -17,13 +17,14 @@ from safetensors.torch import load_file, save_file
 from . import __version__
 from .calibration import Calibration
 from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
-from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig, from_dict, to_dict
+from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
 from .errors import InputError
 from .images import ENHANCED, UNCERTAINTY, Image, as_image, as_images, with_own_pixels
 from .model_folder import UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
 from .patches import SYMMETRIES, Tile, inverse_symmetry, symmetry, tiles
 from .progress import Countdown, Note, Progress, Reporter, Steps, Stop, TileDone, never, run, stop_on_interrupt
+from .settings import from_dict, to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

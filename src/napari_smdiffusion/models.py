@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .config import DEFAULT_START
-from .model_folder import Kind, ModelFolderError, mend, model_folders, read_facts
+from .config import DEFAULT_START, GenerateConfig, check_generation, generation_limits
+from .model_folder import Kind, ModelFolderError, damage_named, mend, model_folders, read_facts
 from .progress import Note
 
 if TYPE_CHECKING:
@@ -118,6 +118,24 @@ def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
     from .diffusion import DiffusionModel
 
     return DiffusionModel.load(model)
+
+
+def facts_to_generate(model: str | os.PathLike[str], config: GenerateConfig) -> dict[str, Any]:
+    """Return model.json of a diffusion model by its folder or name. Its network is not loaded.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is no such model, or it is damaged.
+    InputError
+        If the model cannot generate images of the size, or by the number of steps, that `config` asks for.
+    """
+    folder = find_model(model, "diffusion")
+    facts = read_facts(folder, "diffusion")
+    with damage_named(folder):
+        limits = generation_limits(facts)
+    check_generation(config, *limits)
+    return facts
 
 
 def default_start(channels: Sequence[int]) -> DiffusionModel | None:

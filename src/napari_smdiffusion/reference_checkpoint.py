@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .config import ImportConfig, TrainConfig, to_dict
+from .config import NOISE, ImportConfig, TrainConfig
 from .denoiser import for_drawing
 from .diffusion import DiffusionModel
 from .errors import InputError
 from .from_diffusers import UNet2DModel
 from .images import Scaling
-from .sampling import NOISE
+from .settings import to_dict
 from .training import training_facts
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from .config import EDM, NOISE, check_generation, generation_limits
 from .denoiser import field_multiple, solve, windowed_output
 from .model_folder import ModelFolderError
 from .solver import karras_levels, multistep, second_order
@@ -36,7 +37,6 @@ NOISE_STEPS = 20  # of networks that predict the noise; the deviation of a known
 # Between which noise levels those are drawn, and how they are spread (`karras_levels`). Images in [-1, 1] may
 # all be as dark as -0.95: of that brightness noise has to be left nothing to begin from, so it is far above our 60.
 _SIGMA_MIN, _SIGMA_MAX, _RHO = 0.01, 320.0, 7.0
-EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
 
 Solver = Callable[[torch.nn.Module, torch.Tensor, int], Iterator[torch.Tensor]]
 
@@ -107,11 +107,7 @@ class Sampler:
 
     def check(self, config: GenerateConfig) -> None:
         """Raise a ValueError unless this network can do what is asked for."""
-        for side, length in (("height", config.height), ("width", config.width)):
-            if length < self.smallest:
-                raise ValueError(f"{side} must be at least {self.smallest} for this model, not {length}.")
-        if self.steps(config) > self.most_steps:
-            raise ValueError(f"steps must be at most {self.most_steps} for this model, not {config.steps}.")
+        check_generation(config, self.smallest, self.most_steps)
 
     def steps(self, config: GenerateConfig) -> int:
         """Return how many steps an image takes."""
@@ -122,10 +118,17 @@ def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
     """Return how images are drawn from the network of a model, by what model.json says of it."""
     kind = facts.get("parameterization", EDM)
     if kind == EDM:
+        smallest, most_steps = generation_limits(facts)
         return Sampler(
-            solve, channels=1, multiple=field_multiple(unet), smallest=64, usual_steps=STEPS, most_steps=1000
+            solve,
+            channels=1,
+            multiple=field_multiple(unet),
+            smallest=smallest,
+            usual_steps=STEPS,
+            most_steps=most_steps,
         )
     if kind == NOISE:
+        smallest, most_steps = generation_limits(facts)
         schedule = NoiseSchedule(**facts["noise_schedule"])
         # Their finest attention looks at 16² places of a training image. Four times that on a side is quick still.
         window = 4 * int(unet.config.sample_size)
@@ -134,9 +137,9 @@ def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
             partial(_gray, schedule=schedule, window=window),
             channels=int(unet.config.in_channels),
             multiple=multiple,
-            smallest=32,
+            smallest=smallest,
             usual_steps=NOISE_STEPS,
-            most_steps=schedule.steps,
+            most_steps=most_steps,
         )
     raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
 

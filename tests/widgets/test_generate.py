@@ -168,6 +168,14 @@ def test_a_size_that_does_not_fit_is_a_sentence(dock, click):
     assert "multiple of 16" in dock.status.text()
 
 
+def test_a_size_that_the_model_cannot_make_starts_nothing(viewer, dock, click):
+    dock.main.show_values({"height": 32})
+    click(dock, dock.run_button, wait=False)
+    assert dock.status.text() == "height must be at least 64 for this model, not 32."
+    assert dock.job is None
+    assert not _synthetic(viewer)
+
+
 def test_a_copy_is_found_where_it_is(viewer, dock, click, storm_layer, storm):
     place = storm.pixels[0][20:148, 40:168]
     viewer.add_image(np.rot90(place)[np.newaxis], name="copy", metadata={"kind": "synthetic"}, scale=(1, 20, 20))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +11,7 @@ from ..config import EnhancerConfig, MicroscopeConfig
 from ..model_folder import check_place
 from ..models import checked_name, free_name, user_folder
 from ..progress import Note
+from ..settings import setting_fields
 from .dock import Folded, heading
 from .forms import ConfigForm, TimeChoice
 from .layers import layer_source
@@ -55,7 +55,7 @@ class TrainingForm(QWidget):
         self.start_from.setToolTip("begin from a trained enhancer of the same factor")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
         self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
-        self.optics = ConfigForm(MicroscopeConfig, [f.name for f in dataclasses.fields(MicroscopeConfig)])
+        self.optics = ConfigForm(MicroscopeConfig, [field.name for field in setting_fields(MicroscopeConfig)])
         self.fit = QCheckBox("fit the microscope to the widefield image")
         self.fit.setToolTip(
             "find blur, haze and noise of the first widefield layer ticked below, instead of many kinds: helps where "

@@ -20,10 +20,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..settings import setting_fields
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from magicgui.widgets.bases import ValueWidget
+
+    from ..settings import SettingField
 
 
 class ConfigForm(QWidget):
@@ -42,17 +46,16 @@ class ConfigForm(QWidget):
     def __init__(self, kind: type, names: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind = kind
-        fields = {field.name: field for field in dataclasses.fields(kind)}
-        hints = typing.get_type_hints(kind)
+        fields = {field.name: field for field in setting_fields(kind)}
         self._rows: dict[str, ValueWidget] = {}
-        self._optional = {name for name in names if fields[name].default is None}
+        self._optional = {name for name in names if fields[name].optional}
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         # Labels above their fields where the dock is narrow.
         layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name in names:
-            row = _row(fields[name], hints[name])
+            row = _row(fields[name])
             self._rows[name] = row
             label = QLabel(row.label)
             label.setToolTip(row.tooltip or "")
@@ -79,7 +82,7 @@ class ConfigForm(QWidget):
 
     def changes(self) -> dict[str, Any]:
         """Return the values that are not the dataclass's defaults."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self.kind)}
+        defaults = {field.name: field.default for field in setting_fields(self.kind)}
         return {name: value for name, value in self.values().items() if value != defaults[name]}
 
 
@@ -128,49 +131,41 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
-def _row(field: dataclasses.Field[Any], hint: Any) -> ValueWidget:
-    rules: Mapping[str, Any] = field.metadata
-    annotation = _without_none(hint)
-    unit = f" [{rules['unit']}]" if rules["unit"] else ""
+def _row(field: SettingField) -> ValueWidget:
+    unit = f" [{field.unit}]" if field.unit else ""
     label = field.name.removesuffix("_range").replace("_", " ") + unit
     if field.name.endswith("_range"):
         label = f"{label}, from – to"
-    help_text = rules["help"]
-    words = {"above": "more than", "low": "at least", "high": "at most", "multiple_of": "a multiple of"}
-    limits = ", ".join(f"{word} {rules[key]:g}" for key, word in words.items() if rules[key] is not None)
-    tooltip = f"{help_text}{unit}" + (f"; {limits}" if limits else "")
+    limits = (
+        ("more than", field.above),
+        ("at least", field.low),
+        ("at most", field.high),
+        ("a multiple of", field.multiple_of),
+    )
+    words = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+    tooltip = f"{field.help}{unit}" + (f"; {', '.join(words)}" if words else "")
+    if field.optional:
+        field, tooltip = dataclasses.replace(field, default=0, low=0), f"{tooltip}; 0: automatic"
+    annotation: Any = field.kind
     options: dict[str, Any] = {}
-    default: Any = field.default
-    if default is None:
-        default, tooltip = 0, f"{tooltip}; 0: automatic"
-        rules = {**rules, "low": 0}
-    if rules["choices"]:
-        options["choices"] = list(rules["choices"])
-    elif annotation in (int, float):
-        options |= _limits(rules, annotation, default)
-    elif typing.get_origin(annotation) is tuple:
-        options["options"] = _limits(rules, typing.get_args(annotation)[0], max(default))
-    row = create_widget(value=default, annotation=annotation, name=field.name, label=label, options=options)
+    if field.choices:
+        options["choices"] = list(field.choices)
+    elif field.length is not None:
+        annotation = types.GenericAlias(tuple, (field.kind,) * len(field.default))
+        options["options"] = _limits(field, max(field.default))
+    elif field.kind in (int, float):
+        options |= _limits(field, field.default)
+    row = create_widget(value=field.default, annotation=annotation, name=field.name, label=label, options=options)
     row.tooltip = tooltip
     return typing.cast("ValueWidget", row)
 
 
-def _limits(rules: Mapping[str, Any], kind: type, default: Any) -> dict[str, Any]:
+def _limits(field: SettingField, default: Any) -> dict[str, Any]:
     """Return the limits and the step of a spin box."""
-    if kind is int:
-        step = rules["multiple_of"] or 1
-        low = rules["low"] if rules["low"] is not None else 0
-        return {"min": int(low), "max": int(rules["high"] or 2**31 - 1), "step": step}
+    if field.kind is int:
+        return {"min": int(field.low or 0), "max": int(field.high or 2**31 - 1), "step": field.multiple_of or 1}
     step = 10.0 ** (len(str(int(abs(default)))) - 2) if default and abs(default) >= 1 else 0.05
     if default and abs(default) < 0.01:
         step = 1e-4
-    low = rules["above"] if rules["above"] is not None else rules["low"]
-    return {"min": float(low if low is not None else -1e9), "max": float(rules["high"] or 1e9), "step": step}
-
-
-def _without_none(hint: Any) -> Any:
-    """Return X of `X | None`."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return kinds[0]
-    return hint
+    low = field.above if field.above is not None else field.low
+    return {"min": float(low if low is not None else -1e9), "max": float(field.high or 1e9), "step": step}

@@ -12,8 +12,7 @@ from qtpy.QtWidgets import QPushButton
 
 from ..config import GenerateConfig
 from ..images import SIMULATED, SYNTHETIC, listed, room_for, training_images
-from ..model_folder import read_facts
-from ..models import find_model
+from ..models import facts_to_generate
 from ..patches import averaged, inverse_symmetry, symmetry
 from ..progress import Event, Generated, Preview, Progress, Steps, Stop
 from .dock import Dock, Folded, Task, heading
@@ -78,8 +77,7 @@ class GenerateDock(Dock):
         """Check the form and say what to do."""
         model = self.model.chosen()
         self._config = config = self._read_config()
-        self._facts = read_facts(find_model(model, "diffusion"), "diffusion")
-
+        self._facts = facts_to_generate(model, config)
         self._provenance = said = {}
         self._pixels = pixels = room_for(config.count, config.height, config.width)
 
