@@ -96,7 +96,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("napari-smdiffusion", "torch", "diffusers", "numpy")},
+        **{name: version(name) for name in ("napari-smdiffusion", "torch", "numpy")},
     }
 
 

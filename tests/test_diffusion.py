@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -318,7 +317,7 @@ def test_windows_cover_a_field_evenly(size, together, monkeypatch):
 
     class Pointwise(torch.nn.Module):
         def forward(self, inside, time):
-            return SimpleNamespace(sample=3 * inside + time[:, None, None, None])
+            return 3 * inside + time[:, None, None, None]
 
     monkeypatch.setattr(denoiser, "_TOGETHER", together * 2 * 64**2)
     scaled, sigma = start_noise(0, range(2), size), torch.tensor([1.0, 2.0])

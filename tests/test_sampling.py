@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from ddim import ddim
 from napari_smdiffusion import DiffusionModel
 from napari_smdiffusion.config import NOISE, GenerateConfig
 from napari_smdiffusion.denoiser import start_noise
 from napari_smdiffusion.model_folder import ModelFolderError
-from napari_smdiffusion.sampling import NOISE_STEPS, NoiseSchedule, ddim, pick_sampler, solve_noise
+from napari_smdiffusion.sampling import NOISE_STEPS, NoiseSchedule, pick_sampler, solve_noise
 
 
 class KnowsTheImage(torch.nn.Module):
@@ -26,7 +27,7 @@ class KnowsTheImage(torch.nn.Module):
         self.times.append(float(time[0]))
         place = round(float(time[0]) * self.schedule.steps / 1000)
         signal = float(self.schedule.signal()[place])
-        return SimpleNamespace(sample=(noisy - math.sqrt(signal) * self.image) / math.sqrt(1 - signal))
+        return (noisy - math.sqrt(signal) * self.image) / math.sqrt(1 - signal)
 
 
 class KnowsTheDistribution(torch.nn.Module):
@@ -45,7 +46,7 @@ class KnowsTheDistribution(torch.nn.Module):
         # All pixels together say of a single brightness what each of them says, and more surely.
         seen, unsure = (x.mean((1, 2, 3), keepdim=True), sigma**2 / x[0].numel()) if self.flat else (x, sigma**2)
         image = (self.std**2 * seen + unsure * self.mean) / (self.std**2 + unsure)
-        return SimpleNamespace(sample=(x - image) / sigma)
+        return (x - image) / sigma
 
 
 SCHEDULES = [NoiseSchedule(), NoiseSchedule(steps=2000), NoiseSchedule("linear", 500)]

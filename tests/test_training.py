@@ -22,7 +22,15 @@ from napari_smdiffusion import (
 )
 from napari_smdiffusion.compute import generator, seeded
 from napari_smdiffusion.progress import Note, Preview, Progress, run
-from napari_smdiffusion.training import Batch, Budget, TrainingDivergedError, TrainingState, optimize_steps
+from napari_smdiffusion.training import (
+    Batch,
+    Budget,
+    TrainingDivergedError,
+    TrainingState,
+    averaging_decay,
+    optimize_steps,
+    with_averaged_weights,
+)
 
 CPU = torch.device("cpu")
 
@@ -251,3 +259,48 @@ def test_a_pixel_size_that_is_given_counts(storm):
     settings = {"steps": 1, "batch": 1, "patch": 64, "previews": 0, "pixel_size": 30.0}
     assert DiffusionModel.train(storm.pixels, start=None, channels=(16, 32), **settings).pixel_size == 30
     assert Enhancer.train(storm.pixels, upscale=4, channels=8, **settings).pixel_size == 30
+
+
+def _trained_like(theirs, steps):
+    """Take random steps with a network; return its state, and the average that diffusers' EMAModel makes of it."""
+    state = _state()
+    average = theirs(state.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
+    for step in range(steps):
+        state.network(torch.randn(4, 1, generator=generator(1, step))).square().mean().backward()
+        state.update()
+        average.step(state.network.parameters())
+    return state, average
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 50])
+def test_weights_are_averaged_as_by_diffusers(steps):
+    from diffusers.training_utils import EMAModel
+
+    state, theirs = _trained_like(EMAModel, steps)
+    assert all(torch.equal(a, b) for a, b in zip(state.average, theirs.shadow_params, strict=True))
+    assert averaging_decay(steps + 1) == theirs.get_decay(steps + 1)
+    for step in (20_000, 30_000):  # on either side of the largest share that is kept
+        assert averaging_decay(step) == theirs.get_decay(step)
+
+
+def test_states_that_were_saved_with_diffusers_are_resumed(tmp_path):
+    from diffusers.training_utils import EMAModel
+
+    state, theirs = _trained_like(EMAModel, 7)
+    torch.save({**state.state_dict(), "average": theirs.state_dict()}, tmp_path / "old.pt")
+    torch.save(state.state_dict(), tmp_path / "new.pt")
+    for name in ("old.pt", "new.pt"):
+        resumed = _state()
+        resumed.load_state_dict(torch.load(tmp_path / name, weights_only=True))
+        assert resumed.step == 7
+        assert all(torch.equal(a, b) for a, b in zip(resumed.average, state.average, strict=True))
+
+
+def test_the_averaged_weights_are_in_the_network_for_a_while():
+    state = _state()
+    own = [weights.detach().clone() for weights in state.network.parameters()]
+    for value in state.average:
+        value += 1
+    with with_averaged_weights(state) as network:
+        assert all(torch.equal(a, b + 1) for a, b in zip(network.parameters(), own, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(state.network.parameters(), own, strict=True))

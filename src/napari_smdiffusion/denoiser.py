@@ -8,6 +8,7 @@ channels, so that the network works on a grid a quarter as fine: that is what ma
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +19,9 @@ import torch
 import torch.nn.functional as F
 
 from .compute import autocast, generator
-from .from_diffusers import UNet2DModel
 from .solver import Plan, karras_levels, multistep, second_order
+from .unet import UNet
+from .unet_config import UNetConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,10 +37,10 @@ WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
 SIGMA_MIN, SIGMA_MAX, RHO = 0.02, 60.0, 5.0
 
 
-def make_unet(channels: Sequence[int]) -> UNet2DModel:
+def make_unet(channels: Sequence[int]) -> UNet:
     """Return an untrained U-Net with one residual layer per resolution and attention at the lowest one."""
     deeper = len(channels) - 1
-    unet = UNet2DModel(
+    config = UNetConfig(
         in_channels=BLOCK**2,
         out_channels=BLOCK**2,
         block_out_channels=tuple(channels),
@@ -49,9 +51,15 @@ def make_unet(channels: Sequence[int]) -> UNet2DModel:
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift",
     )
+    unet = UNet(config)
     # An output of zero is the best guess before anything is learned.
     torch.nn.init.zeros_(unet.conv_out.weight)
-    return unet.to(memory_format=torch.channels_last)
+    return _laid_out(unet, torch.channels_last)
+
+
+def _laid_out(unet: UNet, layout: torch.memory_format) -> UNet:
+    laid_out: UNet = unet.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
+    return laid_out
 
 
 def training_format(device: torch.device) -> torch.memory_format:
@@ -62,24 +70,22 @@ def training_format(device: torch.device) -> torch.memory_format:
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
 
-def for_training(unet: UNet2DModel, device: torch.device) -> UNet2DModel:
+def for_training(unet: UNet, device: torch.device) -> UNet:
     """Bring a network to where and to how it is trained."""
-    return unet.to(device).to(memory_format=training_format(device)).train()
+    return _laid_out(unet.to(device), training_format(device)).train()
 
 
-def for_drawing(unet: UNet2DModel) -> UNet2DModel:
+def for_drawing(unet: UNet) -> UNet:
     """Bring a network that was trained to how images are drawn with it."""
-    return unet.to(memory_format=torch.channels_last).eval()
+    return _laid_out(unet, torch.channels_last).eval()
 
 
-def copied(unet: UNet2DModel) -> UNet2DModel:
+def copied(unet: UNet) -> UNet:
     """Return a network of the same layers, which may be those of an older version, with the same weights."""
-    copy = UNet2DModel.from_config(unet.config)
-    copy.load_state_dict(unet.state_dict())
-    return copy.to(memory_format=torch.channels_last)
+    return for_drawing(copy.deepcopy(unet))
 
 
-def field_multiple(unet: UNet2DModel) -> int:
+def field_multiple(unet: UNet) -> int:
     """Return the number that the sides of a field must be multiples of."""
     return int(BLOCK * 2 ** (len(unet.config.block_out_channels) - 1))
 
@@ -104,7 +110,7 @@ def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor)
     inside = F.pixel_unshuffle(scaled, BLOCK).contiguous(memory_format=layout)
     # The embedding was made for times up to 1000; 100 ln σ spans such a range.
     with autocast(scaled.device):
-        output = unet(inside, 100 * torch.log(sigma)).sample
+        output = unet(inside, 100 * torch.log(sigma))
     return F.pixel_shuffle(output.float(), BLOCK)
 
 

@@ -16,9 +16,18 @@ from . import __version__
 from .compute import is_out_of_memory, moved, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig
 from .denoiser import for_drawing, start_noise, to_numpy
-from .from_diffusers import UNet2DModel
 from .images import SYNTHETIC, Image, Scaling, as_images, read_only, room_for
-from .model_folder import STATE, UNNAMED, WEIGHTS, Kind, damage_named, full_disk_named, read_facts, save_folder
+from .model_folder import (
+    STATE,
+    UNNAMED,
+    WEIGHTS,
+    Kind,
+    ModelFolderError,
+    damage_named,
+    full_disk_named,
+    read_facts,
+    save_folder,
+)
 from .progress import (
     Countdown,
     Generated,
@@ -35,6 +44,8 @@ from .progress import (
 from .sampling import Sampler, pick_sampler
 from .settings import from_dict, to_dict
 from .specks import without_specks
+from .unet import UNet, read_unet, write_unet
+from .unet_config import UnknownNetworkError
 
 if TYPE_CHECKING:
     import os
@@ -67,7 +78,7 @@ class DiffusionModel:
         Training data, loss curve, versions and date, as they stand in model.json.
     """
 
-    unet: UNet2DModel
+    unet: UNet
     scaling: Scaling
     pixel_size: float | None
     config: TrainConfig
@@ -171,8 +182,7 @@ class DiffusionModel:
 def read_model(folder: Path, facts: dict[str, Any]) -> DiffusionModel:
     """Read the network of a model folder whose model.json holds `facts`; raises ModelFolderError if it is damaged."""
     with damage_named(folder):
-        unet = UNet2DModel.from_pretrained(folder / WEIGHTS, low_cpu_mem_usage=False, use_safetensors=True).float()
-        unet = for_drawing(unet)
+        unet = for_drawing(_read_unet(folder))
         config = from_dict(TrainConfig, facts["config"])
         model = DiffusionModel(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
         _ = model.sampler  # raises an error here, and not after an image was asked for
@@ -187,6 +197,16 @@ def _sides(size: Any) -> tuple[Any, Any]:
         height, width = size
         return height, width
     return size, size
+
+
+def _read_unet(folder: Path) -> UNet:
+    try:
+        return read_unet(folder / WEIGHTS)
+    except UnknownNetworkError as error:
+        raise ModelFolderError(
+            f"{folder} holds a network that cannot be used here. {error} Update napari-smdiffusion, or train the model "
+            "again."
+        ) from error
 
 
 def intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
@@ -209,20 +229,14 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
     """Write the model folder, with the state of a running training when there is one."""
     from .cards import write_diffusion_card
 
-    weights = {key: value.detach().cpu() for key, value in model.unet.state_dict().items()}
+    weights = model.unet.state_dict()
     if state is not None:
-        for (key, _), value in zip(model.unet.named_parameters(), state.average.shadow_params, strict=True):
-            weights[key] = value.detach().cpu()
+        for (key, _), value in zip(model.unet.named_parameters(), state.average, strict=True):
+            weights[key] = value
 
     def write_weights(path: Path) -> None:
-        # Where it was loaded from is nobody else's concern.
-        config = {key: value for key, value in model.unet.config.items() if key != "_name_or_path"}
-        copy = UNet2DModel.from_config(config)
-        copy.load_state_dict(weights)
-        # Module.to itself: the one of diffusers warns of what is meant here.
-        torch.nn.Module.to(copy, torch.float16 if half else torch.float32)
         with full_disk_named(folder):
-            copy.save_pretrained(path)
+            write_unet(path, model.unet.config, weights, torch.float16 if half else torch.float32)
 
     def write_state(path: Path, _: dict[str, Any]) -> None:
         if state is not None:

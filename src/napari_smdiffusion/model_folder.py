@@ -294,7 +294,7 @@ def damage_named(folder: Path) -> Iterator[None]:
         yield
     except ModelFolderError:
         raise
-    # safetensors, torch and diffusers each raise errors of their own on damaged files.
+    # safetensors and torch raise errors of their own on damaged files.
     except Exception as error:
         raise ModelFolderError(
             f"{folder} is damaged ({type(error).__name__}): copy or train the model again."

@@ -1,7 +1,7 @@
 """Checkpoints of improved_diffusion_for_SMLM (0.3.0 to 0.4.8), the code of Saguy et al., as models of ours.
 
-Its network is the UNetModel of OpenAI's improved-diffusion, which diffusers' UNet2DModel computes exactly when each
-weight is put into its place: nothing is approximated, and the model folder is one like any other.
+Its network is the UNetModel of OpenAI's improved-diffusion, which our U-Net computes exactly when each weight is
+put into its place: nothing is approximated, and the model folder is one like any other.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from .config import NOISE, ImportConfig, TrainConfig
 from .denoiser import for_drawing
 from .diffusion import DiffusionModel
 from .errors import InputError
-from .from_diffusers import UNet2DModel
 from .images import Scaling
 from .settings import to_dict
 from .training import training_facts
+from .unet import UNet
+from .unet_config import UNetConfig
 
 if TYPE_CHECKING:
     import os
@@ -193,7 +194,7 @@ def _image_size(layout: Layout, given: int | None, path: Path) -> int:
     raise ValueError(f"image_size must be given for the network in {path.name}: it is {sizes}.")
 
 
-def make_network(layout: Layout, config: ImportConfig) -> UNet2DModel:
+def make_network(layout: Layout, config: ImportConfig) -> UNet:
     """Return an untrained network that computes what the reference's of this layout does."""
     attended = {width for width, attends in zip(layout.channels, layout.attention, strict=True) if attends}
     if attended - {layout.channels[-1]}:
@@ -202,7 +203,7 @@ def make_network(layout: Layout, config: ImportConfig) -> UNet2DModel:
         )
     plain, attending = ("DownBlock2D", "UpBlock2D"), ("AttnDownBlock2D", "AttnUpBlock2D")
     types = [attending if attends else plain for attends in layout.attention]
-    return UNet2DModel(
+    shape = UNetConfig(
         sample_size=config.image_size,
         in_channels=layout.images,
         out_channels=layout.images,
@@ -215,10 +216,11 @@ def make_network(layout: Layout, config: ImportConfig) -> UNet2DModel:
         attn_norm_num_groups=32,
         resnet_time_scale_shift="scale_shift" if layout.scale_shift else "default",
     )
+    return UNet(shape)
 
 
 def parts(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield the name of each layer in the checkpoint and in UNet2DModel; qkv is three layers there."""
+    """Yield the name of each layer in the checkpoint and in `UNet`; qkv is three layers there."""
     yield "time_embed.0", "time_embedding.linear_1"
     yield "time_embed.2", "time_embedding.linear_2"
     yield "input_blocks.0.0", "conv_in"
@@ -252,7 +254,7 @@ def _inside(there: str, here: str, names: Mapping[str, str]) -> Iterator[tuple[s
 
 
 def converted(weights: Weights, layout: Layout, heads: int) -> dict[str, torch.Tensor]:
-    """Return the weights under the names and in the shapes that UNet2DModel has for them."""
+    """Return the weights under the names and in the shapes that `UNet` has for them."""
     names = dict(parts(layout))
     result = {}
     for key, value in weights.items():

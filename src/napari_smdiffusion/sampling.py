@@ -3,8 +3,7 @@
 `pick_sampler` is the one place that knows of both kinds. The first is our own (`denoiser`). The second is that of the
 imported checkpoints: Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, with the cosine schedule of
 Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", ICML 2021. It is drawn from by the solver that
-ours is drawn from too, on the noise levels of its schedule (`solve_noise`). `ddim` is what the reference's own code
-does: it shows that an imported network computes the same, and is no longer drawn with.
+ours is drawn from too, on the noise levels of its schedule (`solve_noise`).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .config import GenerateConfig
-    from .from_diffusers import UNet2DModel
+    from .unet import UNet
 
 STEPS = 10  # with 9 microtubules are told a little better from those of 64 (benchmarks/solver_steps.py)
 NOISE_STEPS = 20  # of networks that predict the noise; the deviation of a known distribution is met within 7 %
@@ -114,7 +113,7 @@ class Sampler:
         return min(self.usual_steps, self.most_steps) if config.steps is None else config.steps
 
 
-def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
+def pick_sampler(unet: UNet, facts: Mapping[str, Any]) -> Sampler:
     """Return how images are drawn from the network of a model, by what model.json says of it."""
     kind = facts.get("parameterization", EDM)
     if kind == EDM:
@@ -130,8 +129,10 @@ def pick_sampler(unet: UNet2DModel, facts: Mapping[str, Any]) -> Sampler:
     if kind == NOISE:
         smallest, most_steps = generation_limits(facts)
         schedule = NoiseSchedule(**facts["noise_schedule"])
+        if unet.config.sample_size is None:
+            raise ModelFolderError("The size of the model's training images is unknown: import the checkpoint again.")
         # Their finest attention looks at 16² places of a training image. Four times that on a side is quick still.
-        window = 4 * int(unet.config.sample_size)
+        window = 4 * unet.config.sample_size
         multiple = 2 ** (len(unet.config.block_out_channels) - 1)
         return Sampler(
             partial(_gray, schedule=schedule, window=window),
@@ -157,7 +158,7 @@ def predicted_noise(unet: torch.nn.Module, noisy: torch.Tensor, time: torch.Tens
     Never in bfloat16: rounding is multiplied by the noise level. (On CUDA, torch lets cuDNN round what convolutions
     multiply to TF32; `torch.backends.cudnn.allow_tf32 = False` forbids it.)
     """
-    output: torch.Tensor = unet(noisy, time).sample
+    output: torch.Tensor = unet(noisy, time)
     return output
 
 
@@ -167,28 +168,7 @@ def solve_noise(
 ) -> Iterator[torch.Tensor]:
     """Turn noise into images by DPM-Solver++(2M) (Lu et al. 2022), with a network that predicts the noise.
 
-    Parameters and yields are those of `ddim`. It begins from noise beside which no image can be seen, and takes fewer
-    steps to come as near.
-    """
-
-    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
-        time = torch.full((len(x),), schedule.time(sigma), device=x.device)
-        # The network takes images whose variance noise has not raised.
-        predicted = windowed_output(unet, x / math.sqrt(1 + sigma**2), time, window, predicted_noise)
-        return (x - sigma * predicted).clamp(-1, 1)
-
-    start = noise.to(next(unet.parameters()).device)
-    yield from multistep(denoise, start, second_order(schedule.levels(steps)))
-
-
-@torch.no_grad()
-def ddim(
-    unet: torch.nn.Module, noise: torch.Tensor, steps: int, schedule: NoiseSchedule, window: int
-) -> Iterator[torch.Tensor]:
-    """Turn noise into images by DDIM without new noise (η = 0), as the reference's code does with "ddim25".
-
-    After Song et al., "Denoising Diffusion Implicit Models", ICLR 2021. The steps lie evenly over the schedule, from
-    its beginning: every 40th for 25 of 1000. So the first one sees pure noise, and is told that a part of it is image.
+    It begins from noise beside which no image can be seen.
 
     Parameters
     ----------
@@ -207,16 +187,12 @@ def ddim(
     ------
     The clean image in [-1, 1] that follows from the noise predicted at this step, (B, C, Y, X).
     """
-    signal = schedule.signal()
-    places = [i * schedule.steps // steps for i in range(steps)]
-    x = noise.to(next(unet.parameters()).device)
-    for place, following in zip(reversed(places), [*reversed(places[:-1]), None], strict=True):
-        # The network was told the time as if there were 1000 steps, however many there were.
-        time = torch.full((len(x),), place * 1000 / schedule.steps, device=x.device)
-        predicted = windowed_output(unet, x, time, window, predicted_noise)
-        now, then = float(signal[place]), 1.0 if following is None else float(signal[following])
-        guess = (x / math.sqrt(now) - predicted * math.sqrt(1 / now - 1)).clamp(-1, 1)
-        # The noise that agrees with the guess, which was clamped.
-        left = (x / math.sqrt(now) - guess) / math.sqrt(1 / now - 1)
-        x = guess * math.sqrt(then) + left * math.sqrt(1 - then)
-        yield guess
+
+    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        time = torch.full((len(x),), schedule.time(sigma), device=x.device)
+        # The network takes images whose variance noise has not raised.
+        predicted = windowed_output(unet, x / math.sqrt(1 + sigma**2), time, window, predicted_noise)
+        return (x - sigma * predicted).clamp(-1, 1)
+
+    start = noise.to(next(unet.parameters()).device)
+    yield from multistep(denoise, start, second_order(schedule.levels(steps)))

@@ -20,11 +20,10 @@ import torch
 from . import __version__
 from .compute import bring_home, is_out_of_memory, release_memory
 from .errors import UserError
-from .from_diffusers import EMAModel
 from .progress import Countdown, Note, Preview, Progress, Steps, Stop, never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -37,6 +36,7 @@ _CURVE_EVERY = 20  # steps per point of the loss curve
 _CHECKPOINT_SECONDS = 40.0
 _ASTRAY, _POINTS = 1.6, 5  # times the first points of the loss curve; so many of them, against chance
 _PREVIEWS = 10  # per run
+_MOST_KEPT = 0.9995  # of the averaged weights at a step
 
 
 class TrainingDivergedError(UserError, ArithmeticError):
@@ -128,14 +128,19 @@ class TrainingState:
     sums: LossSums = field(default_factory=LossSums)
 
     def __post_init__(self) -> None:
-        self.average = EMAModel(self.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
+        self.average = [weights.detach().clone() for weights in self.network.parameters()]
         self.optimizer = _adam(self.network, self.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return tensors and plain values, which torch.load reads with weights_only=True."""
+        """Return tensors and plain values, which torch.load reads with weights_only=True.
+
+        `network` and `optimizer` are the state dicts of torch. `average` is the list of averaged weights, in the order
+        of the network's parameters. `step` and `total` are steps taken and steps to take, `curve` the loss curve, and
+        `window` the values of `LossSums`.
+        """
         return {
             "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "total": self.total,
@@ -144,10 +149,12 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from `state_dict`'s values."""
+        """Continue from `state_dict`'s values, or from those that versions with diffusers saved."""
         self.network.load_state_dict(saved["network"])
-        self.average.load_state_dict(saved["average"])
-        self.average.to(next(self.network.parameters()).device)
+        average = saved["average"]
+        average = average["shadow_params"] if isinstance(average, dict) else average
+        for mine, value in zip(self.average, average, strict=True):
+            mine.copy_(value)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.total = saved["step"], saved["total"]
         self.curve, self.sums = saved["curve"], LossSums.from_list(saved["window"])
@@ -163,8 +170,8 @@ class TrainingState:
             group["lr"] = self.learning_rate * _schedule(self.step, self.total)
         self.optimizer.step()
         self.network.zero_grad(set_to_none=True)
-        self.average.step(self.network.parameters())
         self.step += 1
+        _average(self.average, [*self.network.parameters()], averaging_decay(self.step))
 
     def went_astray(self) -> bool:
         """Tell whether the newest points of the curve lie far above the first: the network has unlearned everything."""
@@ -200,6 +207,23 @@ def _schedule(step: int, total: int | None) -> float:
     return min(1.0, (step + 1) / warm_up) * (1 - step / total)
 
 
+def averaging_decay(step: int) -> float:
+    """Return the share of the average that is kept at a step, from 1 on: 0 at first, so that early weights are lost."""
+    return float(min(_MOST_KEPT, 1 - step**-0.75))
+
+
+@torch.no_grad()
+def _average(average: list[torch.Tensor], weights: list[torch.Tensor], kept: float) -> None:
+    """Move the average towards the weights."""
+    torch._foreach_sub_(average, torch._foreach_sub(average, weights), alpha=1 - kept)
+
+
+@torch.no_grad()
+def _copy_to(network: torch.nn.Module, weights: Iterable[torch.Tensor]) -> None:
+    for parameter, value in zip(network.parameters(), weights, strict=True):
+        parameter.copy_(value)
+
+
 @contextmanager
 def given_back(state: TrainingState, device: torch.device) -> Iterator[None]:
     """Have the network back on the CPU, and all that the training took of the device free, however it ends."""
@@ -213,14 +237,15 @@ def given_back(state: TrainingState, device: torch.device) -> Iterator[None]:
 @contextmanager
 def with_averaged_weights(state: TrainingState) -> Iterator[torch.nn.Module]:
     """Put the averaged weights into the network for a while."""
-    state.average.store(state.network.parameters())
-    state.average.copy_to(state.network.parameters())
+    # On the CPU, for the device's memory may be full.
+    own = [weights.detach().to("cpu", copy=True) for weights in state.network.parameters()]
+    _copy_to(state.network, state.average)
     state.network.eval()
     try:
         yield state.network
     finally:
         state.network.train()
-        state.average.restore(state.network.parameters())
+        _copy_to(state.network, own)
 
 
 def optimize_steps(
@@ -291,7 +316,7 @@ def optimize_steps(
         raise InterruptedError("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
         checkpoint(state, True)
-    state.average.copy_to(state.network.parameters())
+    _copy_to(state.network, state.average)
     state.network.eval()
 
 
