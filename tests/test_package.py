@@ -11,7 +11,7 @@ SOURCE = Path(napari_smdiffusion.__file__).parent
 
 # Data flows down this list: each file imports only from files above it.
 ROOMS = (
-    "errors", "settings", "config", "progress", "garbage", "localizations", "specks", "images", "files", "patches",
+    "errors", "settings", "config", "progress", "localizations", "specks", "images", "files", "patches",
     "structures",
     "microscope", "compute", "matching", "memorization", "registration", "cards", "model_folder", "training",
     "unet_config", "unet", "solver", "denoiser", "sampling", "diffusion", "diffusion_training", "reference_checkpoint",

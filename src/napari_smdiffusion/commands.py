@@ -25,7 +25,6 @@ from .files import (
     written_here,
     written_whole,
 )
-from .garbage import PAUSED
 from .images import RESULT_KINDS, SIMULATED, SYNTHETIC
 from .model_folder import check_place
 from .progress import Reporter, Steps, is_for_people, run, stop_on_interrupt
@@ -112,8 +111,7 @@ def demo(options: Namespace) -> None:
         raise ValueError(f"--minutes must be more than 0, not {options.minutes}.")
     if options.napari and importlib.util.find_spec("napari") is None:
         raise ValueError("--napari needs napari: pip install 'napari-smdiffusion[all]'.")
-    with PAUSED:
-        from .demo import run_demo
+    from .demo import run_demo
 
     out = _check_folder(options.out)
     for name in ("generated.tif", "enhanced.tif"):
@@ -173,9 +171,8 @@ def train(options: Namespace) -> None:
     """Train a diffusion model."""
     config = _config(TrainConfig, options, previews=0)
     images = read_images(options.images, options.pixel_size, _MADE)
-    with PAUSED:
-        from .diffusion_training import train_steps
-        from .models import starting_model
+    from .diffusion_training import train_steps
+    from .models import starting_model
 
     if options.resume and options.start is not None:
         raise InputError(f"--resume goes on with the training in {options.out}, whatever it began from: omit --start.")
@@ -201,8 +198,7 @@ def generate(options: Namespace) -> None:
     from .models import facts_to_generate, load_diffusion_model
 
     facts_to_generate(options.model, config)  # before torch and the network are loaded
-    with PAUSED:
-        from .diffusion import generate_steps
+    from .diffusion import generate_steps
 
     model = load_diffusion_model(options.model)
     images = _drained(lambda stop: generate_steps(model, config, stop=stop))
@@ -212,9 +208,8 @@ def generate(options: Namespace) -> None:
 
 def compare(options: Namespace) -> None:
     """Compare generated with experimental images, and judge an enhanced one."""
-    with PAUSED:
-        from .comparison import compare_steps
-        from .enhanced_field import EnhancedField
+    from .comparison import compare_steps
+    from .enhanced_field import EnhancedField
 
     if bool(options.experimental) != (options.generated is not None):
         raise ValueError("Name experimental images and --generated ones together: they are compared with each other.")
@@ -248,15 +243,13 @@ def train_enhancer(options: Namespace) -> None:
         raise ValueError(f"--widefield names {len(coarse)} images for {len(images)} super-resolution images.")
     out = Path(options.out)
     check_place(out)
-    with PAUSED:
-        from .enhancer_training import settings_from, train_enhancer_steps
-        from .models import load_enhancer
+    from .enhancer_training import settings_from, train_enhancer_steps
+    from .models import load_enhancer
 
     start = None if options.start in (None, "none") else load_enhancer(options.start)
     config = settings_from(start, config)
     if options.fit is not None:
-        with PAUSED:
-            from .microscope_fit import fit_microscope
+        from .microscope_fit import fit_microscope
 
         found = fit_microscope(read_image(options.fit), images, microscope, config.upscale)
         _say(found.sentence)
@@ -286,9 +279,8 @@ def enhance(options: Namespace) -> None:
     for target in targets:
         for word in words:
             _check_file(_beside(target, word))
-    with PAUSED:
-        from .enhancer import uncertainty_facts
-        from .models import load_enhancer
+    from .enhancer import uncertainty_facts
+    from .models import load_enhancer
 
     enhancer = load_enhancer(options.model)
     failed = 0
@@ -388,9 +380,8 @@ def import_(options: Namespace) -> None:
     """Make a model of a checkpoint of the reference implementation."""
     config = _config(ImportConfig, options)
     out = Path(options.out)
-    with PAUSED:
-        from .models import user_folder
-        from .reference_checkpoint import import_checkpoint
+    from .models import user_folder
+    from .reference_checkpoint import import_checkpoint
 
     check_place(out)
     model = import_checkpoint(options.checkpoint, config, name=out.absolute().name)
@@ -413,9 +404,8 @@ def export(options: Namespace) -> None:
     if out.exists():
         raise FileExistsError(f"{out} exists: name another file, or remove it.")
     _check_writable(out)
-    with PAUSED:
-        from .bioimage_io import export_enhancer
-        from .models import find_model
+    from .bioimage_io import export_enhancer
+    from .models import find_model
 
     export_enhancer(find_model(options.model, "enhancer"), out, authors=options.author, license_id=options.license)
     _say(f"{out} is a bioimage.io package; what a program must know that runs it stands in its rdf.yaml.")

@@ -32,9 +32,9 @@ def pytest_unconfigure(config):
 def viewer(make_napari_viewer):
     """Return a shown viewer; at its end napari checks that no widget and no viewer is left."""
     yield make_napari_viewer(show=True)
-    # What a dock loads ahead would be loaded amid the next test.
+    # What a dock preloads would be loaded amid the next test.
     for thread in threading.enumerate():
-        if thread.name.startswith("loading "):
+        if thread.name.startswith("preloading "):
             thread.join()
 
 

@@ -1,9 +1,11 @@
 """What all docks have in common."""
 
+import importlib
 import itertools
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
@@ -11,8 +13,13 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QPushButton, QWidget
 
 from napari_smdiffusion.models import user_folder
+from napari_smdiffusion.widgets.compare import CompareDock
 from napari_smdiffusion.widgets.dock import Folded
+from napari_smdiffusion.widgets.enhance import EnhanceDock
+from napari_smdiffusion.widgets.generate import GenerateDock
 from napari_smdiffusion.widgets.pickers import LayerList
+from napari_smdiffusion.widgets.preload import preload
+from napari_smdiffusion.widgets.train import TrainDock
 
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 
@@ -127,18 +134,33 @@ def test_gpu_memory_can_be_released(viewer):
     assert "given back" in notification_manager.records[-1].message
 
 
-def test_what_run_needs_is_loaded_ahead(monkeypatch):
+def test_what_run_needs_is_preloaded(monkeypatch):
     import napari_smdiffusion
     from napari_smdiffusion import cards
-    from napari_smdiffusion.widgets.jobs import load_ahead
 
-    assert load_ahead("cards") is None
-    monkeypatch.setattr(napari_smdiffusion, "cards", cards)  # put back afterwards, as what comes next is
+    assert preload("napari_smdiffusion.cards") is None
+    monkeypatch.setattr(napari_smdiffusion, "cards", cards)  # restored afterwards, as the next line is
     monkeypatch.delitem(sys.modules, "napari_smdiffusion.cards")
-    thread = load_ahead("cards")
+    thread = preload("napari_smdiffusion.cards")
     assert thread is not None
-    thread.join(20)
+    thread.join(60)
     assert "napari_smdiffusion.cards" in sys.modules
-    broken = load_ahead("no_such_room")  # says nothing: whoever runs it is told
-    assert broken is not None
-    broken.join(20)
+
+
+@pytest.mark.parametrize("dock", [CompareDock, EnhanceDock, GenerateDock, TrainDock])
+def test_each_dock_preloads_a_module_that_exists(dock):
+    assert importlib.import_module(dock.preload_module)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("import no_such_library", None), ("from napari_smdiffusion import no_such_module", "ImportError"),
+     ("import napari_smdiffusion.no_such_module", "ModuleNotFoundError")],
+)  # fmt: skip
+def test_preloading_is_silent_about_a_broken_installation_only(tmp_path, monkeypatch, text, problem):
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: failures.append(args.exc_type.__name__))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_module.py").write_text(text)
+    preload("broken_module").join(60)
+    assert failures == ([] if problem is None else [problem])

@@ -1,8 +1,9 @@
-"""Runs in threads: what they leave behind, alone and beside each other."""
+"""Runs in threads: what they leave behind, alone and beside each other, and what of the host they leave alone."""
 
 import gc
+import subprocess
 import sys
-import threading
+import time
 import warnings
 import weakref
 from threading import Event as Flag
@@ -10,10 +11,10 @@ from threading import Event as Flag
 import pytest
 from qtpy.QtCore import QObject, QThreadPool
 
-import napari_smdiffusion
 from napari_smdiffusion.errors import InputError, Stopped
 from napari_smdiffusion.progress import Note
-from napari_smdiffusion.widgets.jobs import Job, error_message, load_ahead
+from napari_smdiffusion.widgets.jobs import Job, error_message
+from napari_smdiffusion.widgets.preload import preload
 
 
 class Pixels:
@@ -30,10 +31,11 @@ class Running:
 
         def steps(stop):
             yield Note("begun")
-            assert self.go.wait(20)
+            assert self.go.wait(60)
             return type(pixels).__name__
 
         self.job = Job("waiting", steps, self.parent)
+        self.thread = self.job.worker_thread
         self.job.happened.connect(self.told.extend)
         self.job.returned.connect(self.results.append)
         self.job.start()
@@ -44,34 +46,82 @@ class Running:
         qtbot.waitUntil(lambda: self.results == ["Pixels"], timeout=10_000)
 
 
-def test_runs_that_overlap_leave_nothing_behind(viewer, qtbot):
-    filters, show = list(warnings.filters), warnings.showwarning
+def host_state():
+    """Return what a plugin must not change for the whole process."""
+    return {
+        "collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
+        "pool": QThreadPool.globalInstance().maxThreadCount(),
+        "warnings": (list(warnings.filters), warnings.showwarning),
+    }
+
+
+def test_runs_that_overlap_leave_the_host_alone(viewer, qtbot):
+    before = host_state()
     one = Running(qtbot)
     other = Running(qtbot)
+    assert host_state() == before
     one.end(qtbot)
-    assert gc.get_freeze_count()  # for the other
+    assert host_state() == before
     other.end(qtbot)
-    QThreadPool.globalInstance().waitForDone(10_000)
-    assert warnings.filters == filters
-    assert warnings.showwarning is show
-    assert not gc.get_freeze_count()
+    other.thread.join(10)
+    assert host_state() == before
     gc.collect()
     assert one.pixels() is None
     assert other.pixels() is None
 
 
-class Cycle:
-    """What only the collector can delete, and tells in which thread it was."""
+def test_preloading_leaves_the_host_alone(viewer, tmp_path, monkeypatch):
+    before = host_state()
+    (tmp_path / "slow_module.py").write_text("import gc, time; time.sleep(0.2); enabled = gc.isenabled()")
+    monkeypatch.syspath_prepend(tmp_path)
+    thread = preload("slow_module")
+    assert host_state() == before
+    thread.join(60)
+    assert sys.modules.pop("slow_module").enabled
+    assert host_state() == before
 
-    def __init__(self, threads):
-        self.itself, self.threads = self, threads
 
-    def __del__(self):
-        self.threads.append(threading.current_thread())
+_NO_EVENT_LOOP = """
+import gc, threading
+from qtpy.QtCore import QObject, QThreadPool, QTimer
+from qtpy.QtWidgets import QApplication
+from napari_smdiffusion.progress import Note
+from napari_smdiffusion.widgets.jobs import Job
+from napari_smdiffusion.widgets.preload import preload
+
+application, parent, stopped = QApplication([]), QObject(), []
+
+def state():
+    return gc.isenabled(), gc.get_freeze_count(), QThreadPool.globalInstance().maxThreadCount()
+
+def steps(stop):
+    while not stop():
+        yield Note("working")
+    stopped.append(True)
+
+before = state()
+thread = preload("napari_smdiffusion.patches")
+job = Job("working", steps, parent)
+job.start()
+QTimer.singleShot(300, application.quit)
+application.exec()
+assert state() == before, state()
+job.worker_thread.join(60)
+thread.join(60)
+assert stopped and state() == before, state()
+print("the same")
+"""
 
 
-def test_a_run_waits_for_no_other_one(viewer, qtbot, monkeypatch):
-    """The pool of napari, which all share, has as many threads as the machine: with one, no second would begin."""
+def test_the_end_of_the_event_loop_stops_a_run_and_leaves_the_host_alone():
+    """In a process of its own, in which no viewer is closed: a script may go on after the event loop."""
+    command = [sys.executable, "-W", "ignore", "-c", _NO_EVENT_LOOP]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "the same", done.stderr
+
+
+def test_a_run_waits_for_no_other_one(viewer, qtbot):
+    """Qt's global pool has as many threads as the machine: on two cores, no third run would begin there."""
     pool = QThreadPool.globalInstance()
     before = pool.maxThreadCount()
     pool.setMaxThreadCount(1)
@@ -83,45 +133,63 @@ def test_a_run_waits_for_no_other_one(viewer, qtbot, monkeypatch):
         pool.setMaxThreadCount(before)
 
 
-def test_a_run_collects_no_garbage_in_its_thread(viewer, qtbot):
-    """An object of Qt's must be deleted by the thread it lives in."""
-    parent, threads, told, begun = QObject(), [], [], Flag()
-
+def test_napari_lists_a_run_until_it_ends_and_may_stop_it(viewer, qtbot):
     def steps(stop):
-        kept = [[] for _ in range(100_000)]
-        yield Note("begun")
-        begun.set()
         while not stop():
-            kept = [[] for _ in range(100_000)]
-        return len(kept)
+            yield Note("working")
+            time.sleep(0.01)
+        return "stopped"
 
-    Cycle(threads)
-    job = Job("making lists", steps, parent)
-    job.returned.connect(told.append)
+    results, parent = [], QObject()
+    job = Job("counting", steps, parent)
+    job.returned.connect(results.append)
     job.start()
-    assert begun.wait(10)
-    assert threads == []
-    Cycle(threads)
-    qtbot.waitUntil(lambda: len(threads) > 0, timeout=10_000)
-    job.stop()
-    qtbot.waitUntil(lambda: told == [100_000], timeout=10_000)
-    assert set(threads) == {threading.main_thread()}
-    qtbot.waitUntil(gc.isenabled, timeout=5_000)
+    tasks = viewer.window._task_status_manager
+    assert any("counting" in text for text in tasks.get_status())
+    tasks.cancel_all()
+    qtbot.waitUntil(lambda: results == ["stopped"], timeout=10_000)
+    qtbot.waitUntil(lambda: not tasks.is_busy(), timeout=10_000)
 
 
-def test_loading_ahead_collects_no_garbage_in_its_thread(viewer, qtbot, tmp_path, monkeypatch):
-    threads = []
-    (tmp_path / "large_room.py").write_text("kept = [[] for _ in range(100_000)]")
-    monkeypatch.setattr(napari_smdiffusion, "__path__", [*napari_smdiffusion.__path__, str(tmp_path)])
-    Cycle(threads)
-    thread = load_ahead("large_room")
-    thread.join(10)
-    monkeypatch.delitem(sys.modules, "napari_smdiffusion.large_room")
-    assert threads == []
-    assert not gc.isenabled()
-    qtbot.waitUntil(gc.isenabled, timeout=5_000)
-    gc.collect()
-    assert threads == [threading.main_thread()]
+_COLLECTING = """
+import gc
+import time
+import napari
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication
+from napari_smdiffusion.progress import Note
+from napari_smdiffusion.widgets.jobs import Job
+
+def steps(stop):
+    while not stop():
+        yield Note("working")
+        gc.collect()
+        time.sleep(0.1)
+
+viewer, parent = napari.Viewer(), QObject()
+gc.collect()
+gc.freeze()  # so that a collection is quick
+job = Job("collecting", steps, parent)
+job.start()
+for name in ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield"):
+    dock = viewer.window.add_plugin_dock_widget("napari-smdiffusion", name)[1]
+    if hasattr(dock, "plot"):
+        dock.on_start()
+    QApplication.processEvents()
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    QApplication.processEvents()
+viewer.close()
+job.worker_thread.join()
+print("closed")
+"""
+
+
+def test_docks_come_and_go_while_a_thread_collects_garbage():
+    """In a process of its own: an object of Qt that is deleted by the wrong thread can end the process."""
+    command = [sys.executable, "-W", "ignore", "-c", _COLLECTING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, "closed"), done.stderr
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -132,7 +200,7 @@ def test_a_run_is_forgotten_with_its_dock(viewer, qtbot, gone):
         run.parent = None
         qtbot.waitUntil(lambda: work.asked.is_set(), timeout=5_000)
     run.go.set()
-    QThreadPool.globalInstance().waitForDone(10_000)
+    run.thread.join(10)
     assert bool(work.events) != gone
 
 

@@ -60,7 +60,7 @@ class CompareDock(Dock):
     """Show generated beside experimental images, and measure how alike they are and whether any is a copy."""
 
     key: ClassVar[str] = "compare"
-    room: ClassVar[str] = "comparison"
+    preload_module: ClassVar[str] = "napari_smdiffusion.comparison"
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)

@@ -25,8 +25,9 @@ from qtpy.QtWidgets import (
 )
 
 from ..progress import Event, Note, Progress, Steps, Stop, clock
-from .jobs import Job, error_message, load_ahead
+from .jobs import Job, error_message
 from .layer_watch import keep_file_facts
+from .preload import preload
 from .remembered import recall, remember
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Dock(QWidget):
     """The frame of a dock; what it does is told by the methods that subclasses fill in."""
 
     key: ClassVar[str]  # under which its settings are remembered
-    room: ClassVar[str]  # of the core, where Run does its work
+    preload_module: ClassVar[str]  # full name of the module that Run needs
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -118,7 +119,7 @@ class Dock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Load what Run needs while the form is being filled in."""
         super().showEvent(event)
-        load_ahead(self.room)
+        preload(self.preload_module)
 
     # What subclasses fill in.
 

@@ -69,7 +69,7 @@ class EnhanceDock(Dock):
     """Enhance widefield layers, as new layers or in place, with an enhancer at hand or one trained here."""
 
     key: ClassVar[str] = "enhance"
-    room: ClassVar[str] = "enhancer_training"
+    preload_module: ClassVar[str] = "napari_smdiffusion.enhancer_training"
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)

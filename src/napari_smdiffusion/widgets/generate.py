@@ -41,7 +41,7 @@ class GenerateDock(Dock):
     """Generate images; they stream into one layer, which is marked as synthetic."""
 
     key: ClassVar[str] = "generate"
-    room: ClassVar[str] = "diffusion"
+    preload_module: ClassVar[str] = "napari_smdiffusion.diffusion"
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)

@@ -1,25 +1,24 @@
-"""The bridge between long work, a generator that runs in a thread, and the docks, which live in the event loop.
+"""Runs long work, a generator, in a thread, and delivers its events to the docks, which live in Qt's event loop.
 
-The thread only puts events into a queue; a timer of the event loop takes them out ten times a second. So nothing of Qt
-is touched by the thread, a dock that is gone receives nothing, and a run's late events cannot reach the next one.
+The thread only appends events to a queue. A timer of the event loop empties the queue ten times a second. So the thread
+touches no Qt object, a closed dock receives nothing, and late events of one run cannot reach the next.
+
+The thread is a plain one of Python, outside Qt's global pool: that pool belongs to the whole program, and has as many
+threads as the machine has cores. Work that lasts for hours would keep others from starting.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
-import sys
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
-from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from ..garbage import FROZEN, PAUSED, collect
 from ..progress import is_for_people, run
 
 if TYPE_CHECKING:
@@ -29,46 +28,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 100  # ms
-
-
-def load_ahead(room: str) -> Thread | None:
-    """Load a room of the package, and torch with it, in a thread of its own; return the thread, or None if it is there.
-
-    That takes seconds, in which a person fills in the form. Whoever needs the room earlier waits for this thread.
-    """
-    name = f"napari_smdiffusion.{room}"
-    if name in sys.modules:
-        return None
-
-    def load() -> None:
-        # What is wrong with an installation is said when the room is needed.
-        with suppress(ImportError, OSError):
-            importlib.import_module(name)
-
-    thread = Thread(target=load, name=f"loading {name}")
-    _collect_here(lambda: thread.is_alive())
-    thread.start()
-    return thread
-
-
-def _collect_here(at_work: Callable[[], bool]) -> None:
-    """Collect garbage in this thread, which is Qt's, and in no other one, until that which begins now is over.
-
-    Python collects it in whichever thread asks for memory, and an object of Qt's that another thread deletes can bring
-    the program down, long after.
-    """
-    PAUSED.hold()
-
-    def look() -> None:
-        # Until a first step is done, modules are loaded: they leave none, and take long to look through.
-        if FROZEN.held:
-            collect()
-        if at_work():
-            QTimer.singleShot(_EVERY, look)
-        else:
-            PAUSED.release()
-
-    QTimer.singleShot(_EVERY, look)
 
 
 @dataclass(frozen=True)
@@ -82,66 +41,31 @@ class _Failed:
     stopped: bool
 
 
-class _Worker(FunctionWorker):
-    """A worker that leaves the handling of warnings alone.
-
-    superqt's own changes it for all threads: of two runs that overlap, the one that ends last would put back what the
-    other one had put there.
-    """
-
-    def run(self) -> None:
-        """Do the work, as `WorkerBase.run` does; no exception leaves it, and its result is in its events."""
-        self.started.emit()
-        self._running = True
-        self.work()
-        self._running = False
-        self.finished.emit()
-        self._finished.emit(self)
-
-
 class _Work:
-    """What the thread runs. napari shows its text when it asks whether to close with work running."""
+    """What the thread runs. It holds no Qt object, so that none can be deleted in the thread."""
 
     def __init__(self, what: str, make_steps: Callable[[Stop], Steps[Any]]) -> None:
         self.what = what
         self.make_steps = make_steps
         self.asked = Flag()
         self.events: deque[Event | _Returned | _Failed] = deque()
-        self.over = Flag()
-        self.worker: FunctionWorker | None = None
-        self._holds = False
-
-    def __repr__(self) -> str:
-        return self.what
-
-    def stop(self) -> bool:
-        """Tell whether a person, or napari when it closes, asked to stop."""
-        return self.asked.is_set() or (self.worker is not None and self.worker.abort_requested)
 
     def leave(self) -> None:
-        """Stop, for nobody: what happens from now on is forgotten."""
+        """Stop, and forget all events from now on: nobody is left to receive them."""
         self.asked.set()
         self.events = deque(maxlen=0)
 
     def __call__(self) -> None:
-        # The worker loses RuntimeErrors, which is what torch raises: no exception may leave this function.
+        # No exception may leave the thread: nobody would see it.
         try:
-            self.events.append(_Returned(run(self.make_steps(self.stop), self._happened)))
+            self.events.append(_Returned(run(self.make_steps(self.asked.is_set), self._happened)))
         except Exception as error:
             self.events.append(_Failed(error_message(error, self.what), isinstance(error, InterruptedError)))
         finally:
-            if self._holds:
-                FROZEN.release()
-            # napari lists its tasks until it ends, and holds them: not the copied layers, though.
-            del self.make_steps
-            self.over.set()
+            del self.make_steps  # with the copied layers in it
 
     def _happened(self, event: Event) -> None:
         self.events.append(event)
-        # The first step has loaded what the work needs.
-        if not self._holds:
-            self._holds = True
-            FROZEN.hold()
 
 
 def error_message(error: Exception, what: str) -> str:
@@ -151,6 +75,55 @@ def error_message(error: Exception, what: str) -> str:
     _LOG.error("%s failed", what, exc_info=error)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"{what} failed ({first}). The details are in the log."
+
+
+class _Title:
+    """The text by which napari names the work when it asks whether to close with work running."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __repr__(self) -> str:
+        return self.what
+
+    def __call__(self) -> None:
+        """Do nothing: the thread does the work."""
+
+
+class _NapariTask(FunctionWorker):
+    """The work as napari knows it: napari shows its status, and calls `quit` when the viewer closes.
+
+    It never runs. `FunctionWorker.run` would change how the whole process handles warnings, and of two overlapping
+    runs the last one to end would restore what the other had set.
+    """
+
+    asked: Flag | None = None
+
+    def quit(self) -> None:
+        """Ask the work to stop."""
+        super().quit()
+        if self.asked is not None:
+            self.asked.set()
+
+
+def _show_to_napari(what: str, asked: Flag, thread: Thread) -> None:
+    """Add the thread's work to napari's list of running tasks, and mark it there as finished when the thread ends.
+
+    The timer belongs to the application, not to the dock: the work may end after its dock is closed.
+    """
+    task = create_worker(_Title(what), _start_thread=False, _worker_class=_NapariTask)
+    task.asked = asked
+    task.started.emit()
+    timer = QTimer(QCoreApplication.instance())
+
+    def look() -> None:
+        if not thread.is_alive():
+            timer.stop()
+            timer.deleteLater()
+            task.finished.emit()
+
+    timer.timeout.connect(look)
+    timer.start(_EVERY)
 
 
 class Job(QObject):
@@ -175,18 +148,17 @@ class Job(QObject):
         self._timer.setInterval(_EVERY)
         self._timer.timeout.connect(self.deliver)
         self.what = what
+        self.worker_thread = Thread(target=work, name=what)
         self.running = False
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread. Python waits for it at exit, so that a stopped training can still save its model."""
         self.running = True
-        work = self._work
-        _collect_here(lambda: not work.over.is_set())
-        # napari's pool has as many threads as the machine: work that lasts for hours would keep others from beginning.
-        pool = QThreadPool.globalInstance()
-        pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 2))
-        work.worker = create_worker(work, _start_thread=False, _worker_class=_Worker)
-        work.worker.start()
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.stop)
+        self.worker_thread.start()
+        _show_to_napari(self.what, self._work.asked, self.worker_thread)
         self._timer.start()
 
     def stop(self) -> None:

@@ -36,7 +36,7 @@ class TrainDock(Dock):
     """Train a diffusion model on the chosen layers; samples appear in a layer while it learns."""
 
     key: ClassVar[str] = "train"
-    room: ClassVar[str] = "diffusion_training"
+    preload_module: ClassVar[str] = "napari_smdiffusion.diffusion_training"
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
