@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -91,13 +94,21 @@ def release_memory() -> None:
 
 
 @contextmanager
-def moved(network: torch.nn.Module, device: torch.device) -> Iterator[torch.nn.Module]:
-    """Have `network` on `device`, ready to predict; then back on the CPU, with the device's memory released."""
-    network.to(device).eval()
+def on_device(network: Network, device: torch.device) -> Iterator[Network]:
+    """Yield `network` on `device`, in evaluation mode; release the device's memory afterwards.
+
+    A network that lies elsewhere is copied, and the copy is moved. The caller's own stays where it is, for another
+    thread may be computing with it.
+    """
+    if all(weights.device.type == device.type for weights in network.parameters()):
+        yield network.eval()
+        return
+    copy = deepcopy(network).to(device).eval()
     try:
-        yield network
+        yield copy
     finally:
-        bring_home(network, device)
+        copy.to("meta")  # its memory is free now, even where somebody still refers to the copy
+        release_memory()
 
 
 def bring_home(network: torch.nn.Module, device: torch.device) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from . import __version__
-from .compute import is_out_of_memory, moved, pick_device, release_memory
+from .compute import is_out_of_memory, on_device, pick_device, release_memory
 from .config import GenerateConfig, TrainConfig
 from .denoiser import for_drawing, start_noise, to_numpy
 from .images import SYNTHETIC, Image, Scaling, as_images, read_only, room_for
@@ -282,7 +282,7 @@ def generate_steps(
     pixels = room_for(config.count, config.height, config.width) if pixels is None else pixels
     done = 0
     together = min(config.batch, _fitting(config))
-    with moved(model.unet, device) as unet:
+    with on_device(model.unet, device) as unet:
         countdown = Countdown(0, config.count * model.sampler.steps(config))
         while done < config.count and not stop():
             # The first one alone, so that there is soon something to see.

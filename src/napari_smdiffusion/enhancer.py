@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from . import __version__
 from .calibration import Calibration
-from .compute import autocast, is_out_of_memory, moved, pick_device, release_memory
+from .compute import autocast, is_out_of_memory, on_device, pick_device, release_memory
 from .config import EnhanceConfig, EnhancerConfig, MicroscopeConfig
 from .enhancer_network import ALIGN, REACH, EnhancerNetwork
 from .errors import InputError
@@ -297,7 +297,7 @@ def enhance_steps(
     sharp = make("enhanced", shape)
     spread = make("uncertainty", shape) if config.uncertainty else None
     device = pick_device(config.device)
-    with moved(enhancer.network, device) as network:
+    with on_device(enhancer.network, device) as network:
         work = _Tiles(network, device, enhancer, levels)
         yield from _enhance_planes(work, image, config, sharp, spread, stop)
     facts = enhanced_facts(enhancer, image, config)
