@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .calibration import Calibration, Patches, calibrate
-from .compute import autocast, moved, pick_device, seeded
+from .compute import autocast, on_device, pick_device, seeded
 from .config import EnhancerConfig
 from .enhancer import Enhancer, Pixels, widefield_levels
 from .enhancer_network import EnhancerNetwork
@@ -144,7 +144,7 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     config = enhancer.config
     training, held = kept_apart(images, plane_chances(images, weights), config)
     task = simulation_task(images, training, config, enhancer.microscope, _known_pixel_size(images))
-    with moved(enhancer.network, pick_device(config.device)):
+    with on_device(enhancer.network, pick_device(config.device)):
         calibration = run(_calibrated(enhancer.network, task, held, _CALIBRATED, never))
     return replace(enhancer, calibration=calibration)
 
