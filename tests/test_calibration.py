@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -299,19 +300,20 @@ def test_fields_of_different_size_are_calibrated_together():
 @pytest.mark.parametrize("trained", [True, False])
 def test_an_enhancer_is_calibrated_while_it_is_on_the_device(storm, monkeypatch, trained):
     """There its errors are those that it will make, and it is quick."""
-    name = "given_back" if trained else "moved"
-    block, there, seen = getattr(enhancer_training, name), [False], []
+    name = "given_back" if trained else "on_device"
+    block, there, seen = getattr(enhancer_training, name), [False, None], []
 
     @contextmanager
     def on_device(*arguments):
         with block(*arguments) as network:
-            there[0] = True
-            yield network
-            there[0] = False
+            copy = deepcopy(network)  # as it is on another device
+            there[:] = True, copy
+            yield copy
+            there[:] = False, None
 
     def note(network, _):
         if isinstance(network, EnhancerNetwork) and not network.training:
-            seen.append(there[0])
+            seen.append(there[0] and (trained or network is there[1]))
 
     settings = {"upscale": 4, "steps": 1, "batch": 4, "channels": 8, "previews": 0, "patch": 64}
     enhancer = None if trained else Enhancer.train(storm, **settings)

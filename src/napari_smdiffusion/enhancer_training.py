@@ -144,8 +144,8 @@ def calibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[fl
     config = enhancer.config
     training, held = kept_apart(images, plane_chances(images, weights), config)
     task = simulation_task(images, training, config, enhancer.microscope, _known_pixel_size(images))
-    with on_device(enhancer.network, pick_device(config.device)):
-        calibration = run(_calibrated(enhancer.network, task, held, _CALIBRATED, never))
+    with on_device(enhancer.network, pick_device(config.device)) as network:
+        calibration = run(_calibrated(network, task, held, _CALIBRATED, never))
     return replace(enhancer, calibration=calibration)
 
 
