@@ -406,6 +406,6 @@ def test_interrupt_keeps_the_model(folder):
         if line.startswith("training:"):
             break
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(600) == 0  # half of what the training would take, however busy the machine is
     process.stderr.close()
     assert json.loads((folder / "m" / "model.json").read_text())["steps"] >= 1

@@ -391,7 +391,7 @@ except ValueError:
     print("read-only")
 """
     command = [sys.executable, "-c", code, str(tmp_path / "a.tif")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stdout) == (0, "8192.0 1.0\nread-only\n"), ended.stderr
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, np.ones((2, 64, 64)))
 

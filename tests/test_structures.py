@@ -11,9 +11,9 @@ from napari_smdiffusion.assess import frechet_distance, grid_patches, texture_fe
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
 def test_simulated_images(structure):
-    began = time.monotonic()
+    began = time.process_time()  # of this process alone: not of what else the machine does
     image = simulate(structure, count=2, size=256, pixel_size=20.0, seed=1)
-    assert time.monotonic() - began < 30  # generous: it takes a fraction of a second
+    assert time.process_time() - began < 30  # generous: it takes a fraction of a second
     assert image.pixels.shape == (2, 256, 256)
     assert image.pixel_size == 20.0
     assert image.pixels.min() >= 0

@@ -11,6 +11,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import display
 
+# Milliseconds that a test waits for what is to come: far more than it takes, so that no load of the machine can exceed
+# it, and far less than the half an hour that trainings take which are stopped.
+PATIENCE = 300_000
+
 _PROBLEM = display.problem()
 if _PROBLEM:
     # In CI the docks must be tested; anywhere else one loud line says what is not.
@@ -58,7 +62,7 @@ def click(qtbot):
     def click_it(dock, button, *, wait=True):
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         if wait:
-            qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+            qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
 
     return click_it
 
@@ -85,6 +89,36 @@ def my_enhancer(tiny_enhancer):
 
     tiny_enhancer.save(user_folder() / "enhancer" / "tiny")
     return "tiny"
+
+
+class Computed:
+    """How many predictions begin after `stopped` is set: in `training`, and in `using`, which previews and results do.
+
+    The cost of a stop is counted in these: seconds depend on what else the machine does.
+    """
+
+    def __init__(self):
+        self.stopped, self.training, self.using = threading.Event(), 0, 0
+
+    def note(self, module, _):
+        """Count a call of a whole network."""
+        from napari_smdiffusion.enhancer_network import EnhancerNetwork
+        from napari_smdiffusion.unet import UNet
+
+        if self.stopped.is_set() and isinstance(module, (EnhancerNetwork, UNet)):
+            self.training += module.training
+            self.using += not module.training
+
+
+@pytest.fixture
+def computed():
+    """Return the count of what is computed after a stop."""
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
+    count = Computed()
+    hook = register_module_forward_pre_hook(count.note)
+    yield count
+    hook.remove()
 
 
 def quick_training(dock, **others):

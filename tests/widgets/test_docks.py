@@ -143,7 +143,7 @@ def test_what_run_needs_is_preloaded(monkeypatch):
     monkeypatch.delitem(sys.modules, "napari_smdiffusion.cards")
     thread = preload("napari_smdiffusion.cards")
     assert thread is not None
-    thread.join(60)
+    thread.join()
     assert "napari_smdiffusion.cards" in sys.modules
 
 
@@ -162,5 +162,5 @@ def test_preloading_is_silent_about_a_broken_installation_only(tmp_path, monkeyp
     monkeypatch.setattr(threading, "excepthook", lambda args: failures.append(args.exc_type.__name__))
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "broken_module.py").write_text(text)
-    preload("broken_module").join(60)
+    preload("broken_module").join()
     assert failures == ([] if problem is None else [problem])

@@ -13,6 +13,8 @@ from napari_smdiffusion.models import user_folder
 from napari_smdiffusion.widgets.enhanced_layers import original, show_enhanced
 from napari_smdiffusion.widgets.remembered import remember
 
+from .conftest import PATIENCE
+
 
 @pytest.fixture
 def coarse(viewer, widefield):
@@ -168,7 +170,7 @@ def test_what_was_trained_is_remembered_with_what_it_was_told(viewer, open_dock,
     form.simulated_weight.setValue(3)
     form.name.setText("for my scope")
     click(dock, dock.run_button, wait=False)
-    qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=30_000)
+    qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=PATIENCE)
     click(dock, dock.stop_button)
     viewer.window.remove_dock_widget(dock)
     again = open_dock("Enhance widefield")
@@ -238,17 +240,23 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     assert viewer.layers["cell (enhanced ×4)"].data.shape == (600, 524)
 
 
-def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer):
+def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer, computed):
     dock.model.choose("")
     dock.training.sources.choose([storm_layer])
     dock.training.advanced.show_values({"channels": 16})
     dock.training.name.setText("mine")
+    dock.training.time.set_minutes(30)
     dock.layer_list.choose([])
     click(dock, dock.run_button, wait=False)
-    qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=30_000)
+    qtbot.waitUntil(lambda: "/" in dock.progress.format(), timeout=PATIENCE)
     click(dock, dock.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
+    computed.stopped.set()
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
     assert load_enhancer("mine").facts["steps"] >= 1
+    # The step it was at, perhaps a preview, and a rough calibration: 12 patches, 4 at a time, in 8 symmetries. A whole
+    # one, of 80 patches, takes 160.
+    assert computed.training <= 1
+    assert computed.using <= 1 + 12 // 4 * 8
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -15,6 +15,8 @@ from napari_smdiffusion.progress import Progress
 from napari_smdiffusion.widgets.layers import METADATA, drawn_extent, layer_image
 from test_reference_checkpoint import Shapes
 
+from .conftest import PATIENCE
+
 
 @pytest.fixture
 def dock(open_dock, my_model):
@@ -47,7 +49,7 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
         watch()
         return not dock.running
 
-    qtbot.waitUntil(done, timeout=60_000)
+    qtbot.waitUntil(done, timeout=PATIENCE)
     (layer,) = _synthetic(viewer)
     assert layer.data.shape == (3, 64, 96)
     assert len(bases) == 1  # one array from the first image to the last: never a copy
@@ -83,17 +85,17 @@ def test_images_are_seen_beside_a_stack_and_are_let_go_with_their_layer(viewer, 
         gc.collect()
         return gone() is None
 
-    qtbot.waitUntil(collected, timeout=5_000)
+    qtbot.waitUntil(collected, timeout=PATIENCE)
 
 
 def test_who_looks_at_another_plane_goes_on_looking_at_it(viewer, dock, click, qtbot):
     viewer.add_image(np.ones((40, 64, 96)), name="stack", scale=(1, 20, 20))
     dock.main.show_values({"count": 200})
     click(dock, dock.run_button, wait=False)
-    qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=30_000)
+    qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=PATIENCE)
     viewer.dims.set_current_step(0, 30)
     before = len(_synthetic(viewer)[0].data)
-    qtbot.waitUntil(lambda: len(_synthetic(viewer)[0].data) > before, timeout=30_000)
+    qtbot.waitUntil(lambda: len(_synthetic(viewer)[0].data) > before, timeout=PATIENCE)
     assert viewer.dims.current_step[0] == 30
     click(dock, dock.stop_button)
 
@@ -129,12 +131,14 @@ def test_of_a_stack_on_disk_the_plane_shown_is_read_alone(viewer, dock, click, s
     assert "correlates by" in dock.status.text()
 
 
-def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot):
+def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot, computed):
     dock.main.show_values({"count": 500})
     click(dock, dock.run_button, wait=False)
-    qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=30_000)
+    qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=PATIENCE)
     click(dock, dock.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
+    computed.stopped.set()
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
+    assert (computed.training, computed.using <= 1) == (0, True)  # the solver step it was at
     (layer,) = _synthetic(viewer)
     assert 1 < len(layer.data) < 500
     expected = load_diffusion_model("tiny").generate(2, size=(64, 96), seed=5, steps=4, batch=1)
@@ -144,10 +148,10 @@ def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot):
 def test_contrast_is_set_once(viewer, dock, click, qtbot):
     dock.main.show_values({"count": 30})
     click(dock, dock.run_button, wait=False)
-    qtbot.waitUntil(lambda: bool(_synthetic(viewer)), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(_synthetic(viewer)), timeout=PATIENCE)
     layer = _synthetic(viewer)[0]
     layer.contrast_limits = (1, 2)
-    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
     assert layer.contrast_limits == [1, 2]
 
 

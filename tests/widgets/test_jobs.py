@@ -16,6 +16,8 @@ from napari_smdiffusion.progress import Note
 from napari_smdiffusion.widgets.jobs import Job, error_message
 from napari_smdiffusion.widgets.preload import preload
 
+from .conftest import PATIENCE
+
 
 class Pixels:
     """What a run holds."""
@@ -31,7 +33,7 @@ class Running:
 
         def steps(stop):
             yield Note("begun")
-            assert self.go.wait(60)
+            assert self.go.wait(PATIENCE / 1000)
             return type(pixels).__name__
 
         self.job = Job("waiting", steps, self.parent)
@@ -39,11 +41,11 @@ class Running:
         self.job.happened.connect(self.told.extend)
         self.job.returned.connect(self.results.append)
         self.job.start()
-        qtbot.waitUntil(lambda: bool(self.told), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(self.told), timeout=PATIENCE)
 
     def end(self, qtbot):
         self.go.set()
-        qtbot.waitUntil(lambda: self.results == ["Pixels"], timeout=10_000)
+        qtbot.waitUntil(lambda: self.results == ["Pixels"], timeout=PATIENCE)
 
 
 def host_state():
@@ -63,7 +65,7 @@ def test_runs_that_overlap_leave_the_host_alone(viewer, qtbot):
     one.end(qtbot)
     assert host_state() == before
     other.end(qtbot)
-    other.thread.join(10)
+    other.thread.join()
     assert host_state() == before
     gc.collect()
     assert one.pixels() is None
@@ -76,7 +78,7 @@ def test_preloading_leaves_the_host_alone(viewer, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     thread = preload("slow_module")
     assert host_state() == before
-    thread.join(60)
+    thread.join()
     assert sys.modules.pop("slow_module").enabled
     assert host_state() == before
 
@@ -106,8 +108,8 @@ job.start()
 QTimer.singleShot(300, application.quit)
 application.exec()
 assert state() == before, state()
-job.worker_thread.join(60)
-thread.join(60)
+job.worker_thread.join()
+thread.join()
 assert stopped and state() == before, state()
 print("the same")
 """
@@ -116,7 +118,7 @@ print("the same")
 def test_the_end_of_the_event_loop_stops_a_run_and_leaves_the_host_alone():
     """In a process of its own, in which no viewer is closed: a script may go on after the event loop."""
     command = [sys.executable, "-W", "ignore", "-c", _NO_EVENT_LOOP]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE / 1000)
     assert done.stdout.strip() == "the same", done.stderr
 
 
@@ -147,8 +149,8 @@ def test_napari_lists_a_run_until_it_ends_and_may_stop_it(viewer, qtbot):
     tasks = viewer.window._task_status_manager
     assert any("counting" in text for text in tasks.get_status())
     tasks.cancel_all()
-    qtbot.waitUntil(lambda: results == ["stopped"], timeout=10_000)
-    qtbot.waitUntil(lambda: not tasks.is_busy(), timeout=10_000)
+    qtbot.waitUntil(lambda: results == ["stopped"], timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not tasks.is_busy(), timeout=PATIENCE)
 
 
 _COLLECTING = """
@@ -188,7 +190,7 @@ print("closed")
 def test_docks_come_and_go_while_a_thread_collects_garbage():
     """In a process of its own: an object of Qt that is deleted by the wrong thread can end the process."""
     command = [sys.executable, "-W", "ignore", "-c", _COLLECTING]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE / 1000)
     assert (done.returncode, done.stdout.strip()) == (0, "closed"), done.stderr
 
 
@@ -198,9 +200,9 @@ def test_a_run_is_forgotten_with_its_dock(viewer, qtbot, gone):
     work = run.job._work
     if gone:
         run.parent = None
-        qtbot.waitUntil(lambda: work.asked.is_set(), timeout=5_000)
+        qtbot.waitUntil(lambda: work.asked.is_set(), timeout=PATIENCE)
     run.go.set()
-    run.thread.join(10)
+    run.thread.join()
     assert bool(work.events) != gone
 
 

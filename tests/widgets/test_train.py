@@ -10,8 +10,9 @@ from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.config import DEFAULT_START
 from napari_smdiffusion.model_folder import claimed, read_facts
 from napari_smdiffusion.models import user_folder
+from napari_smdiffusion.sampling import STEPS
 
-from .conftest import quick_training
+from .conftest import PATIENCE, quick_training
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def test_training_shows_samples_and_keeps_the_model(viewer, dock, click, qtbot):
     click(dock, dock.run_button, wait=False)
     assert not dock.run_button.isEnabled()
     assert dock.stop_button.isEnabled()
-    qtbot.waitUntil(lambda: any("training preview" in layer.name for layer in viewer.layers), timeout=30_000)
-    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
+    qtbot.waitUntil(lambda: any("training preview" in layer.name for layer in viewer.layers), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
     preview = next(layer for layer in viewer.layers if "training preview" in layer.name)
     assert "synthetic" in preview.name
     np.testing.assert_allclose(preview.scale, (20, 20))
@@ -47,13 +48,17 @@ def test_trained_model_is_selected_in_generate_and_can_be_trained_on(dock, open_
     assert dock.start_from.box.findData("mine") >= 0
 
 
-def test_stop_keeps_the_model(dock, click, qtbot):
+def test_stop_keeps_the_model(dock, click, qtbot, computed):
     dock.time.set_minutes(30)
     click(dock, dock.run_button, wait=False)
-    qtbot.waitUntil(lambda: "training" in dock.progress.format(), timeout=30_000)
+    qtbot.waitUntil(lambda: "training" in dock.progress.format(), timeout=PATIENCE)
     click(dock, dock.stop_button, wait=False)
-    qtbot.waitUntil(lambda: not dock.running, timeout=5_000)
+    computed.stopped.set()
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
     assert load_diffusion_model("mine").facts["steps"] >= 1
+    # The step it was at, and perhaps one preview.
+    assert computed.training <= 1
+    assert computed.using <= STEPS
 
 
 def test_of_two_trainings_under_one_name_the_second_does_not_begin(dock, click, qtbot):
