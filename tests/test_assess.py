@@ -12,6 +12,7 @@ from napari_smdiffusion.assess import frechet_difference, grid_patches, histogra
 from napari_smdiffusion.filaments import compare_filaments
 from napari_smdiffusion.meanings import MEANINGS, meanings_of
 from napari_smdiffusion.patches import symmetry
+from napari_smdiffusion.structures import STRUCTURES
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,22 @@ def test_black_patches_and_patches_with_a_speck_are_alike():
 def test_realism_has_no_scale_where_the_mathematical_model_is_the_experiment():
     patches = grid_patches(list(simulate("mitochondria", count=16, size=256, seed=0).pixels), 64)
     assert realism(patches[::2], patches[1::2])["score"] is None
+
+
+def test_a_structure_that_is_added_is_a_unit_of_the_realism_score(monkeypatch):
+    def spots(field, labelling, rng):
+        middles = rng.uniform(0, field, (round(field**2 / 4e5), 2))
+        return (middles[:, None] + rng.normal(0, 30, (len(middles), round(60 * labelling), 2))).reshape(-1, 2)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(STRUCTURES, "spots", spots)
+        patches = grid_patches(list(simulate("spots", count=8, size=256, seed=0).pixels), 64)
+        known = realism(patches[::2], patches[1::2])
+    unknown = realism(patches[::2], patches[1::2])
+    # A model of the experiment's own structure leaves no scale.
+    assert known["score"] is None
+    assert unknown["score"] is not None
+    assert known["frechet_mathematical_model"] < unknown["frechet_mathematical_model"] / 4
 
 
 def test_realism_needs_enough_patches(fields):

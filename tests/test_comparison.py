@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
-from napari_smdiffusion import EnhancedField, Image, compare_images, comparison, simulate
+from napari_smdiffusion import EnhancedField, Image, compare_images, comparison, enhanced_field, simulate
 from napari_smdiffusion.comparison import compare_steps
-from napari_smdiffusion.enhanced_field import judge_enhanced, mapped_error_steps
+from napari_smdiffusion.enhanced_field import error_map_steps, mapped_error_steps
 from napari_smdiffusion.progress import run
 from napari_smdiffusion.registration import translated
 from napari_smdiffusion.summary import summary
 
 FACTOR = 4
+
+
+def _judged(field):
+    """Return what a report holds of an enhanced image."""
+    return enhanced_field.judged(field, run(error_map_steps(field)))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_a_reference_of_a_part_of_the_field_is_found(field, tmp_path):
 
 def test_images_that_lie_off_each_other_are_laid_on_each_other(field):
     off = replace(field.reference, pixels=np.stack([translated(plane, (-2, 1)) for plane in field.reference.pixels]))
-    there, here = (judge_enhanced(replace(field, reference=image)) for image in (off, field.reference))
+    there, here = (_judged(replace(field, reference=image)) for image in (off, field.reference))
     apart, laid = there["enhancement"], there["enhancement"]["registered"]
     np.testing.assert_allclose(laid["offset"], (-2, 1), atol=0.2)
     np.testing.assert_allclose(here["enhancement"]["registered"]["offset"], (0, 0), atol=0.2)
@@ -82,7 +87,7 @@ def test_images_that_lie_off_each_other_are_laid_on_each_other(field):
 
 def test_images_that_do_not_fit_on_each_other_are_compared_as_they_lie_and_it_is_said(field):
     off = replace(field.reference, pixels=np.roll(field.reference.pixels, (14, 0), (1, 2)))
-    said = judge_enhanced(replace(field, reference=off))
+    said = _judged(replace(field, reference=off))
     registered = said["enhancement"]["registered"]
     assert (registered["offset"], registered["found"]) == ([0.0, 0.0], False)
     assert registered["enhanced"] == said["enhancement"]["enhanced"]
@@ -91,15 +96,15 @@ def test_images_that_do_not_fit_on_each_other_are_compared_as_they_lie_and_it_is
 
 def test_a_comparison_of_images_too_small_for_a_resolution_is_not_left_out(field):
     sharp, truth = (image.crop(slice(28), slice(28)) for image in (field.enhanced, field.reference))
-    said = judge_enhanced(EnhancedField(sharp, truth, truth))
+    said = _judged(EnhancedField(sharp, truth, truth))
     assert said["enhanced"]["frc_with_reference"] is None
     assert said["enhancement"]["enhanced"]["psnr"] > 0
 
 
 def test_an_interpolated_image_has_no_more_resolution_than_its_widefield_image(field):
     plain = zoom(field.widefield.pixels[0], FACTOR, order=3, grid_mode=True, mode="nearest")[np.newaxis]
-    said = judge_enhanced(EnhancedField(Image(plain, 20.0, name="plain"), field.widefield, field.reference))
-    assert said["enhanced"]["frc_with_reference"] > 1.5 * judge_enhanced(field)["enhanced"]["frc_with_reference"]
+    said = _judged(EnhancedField(Image(plain, 20.0, name="plain"), field.widefield, field.reference))
+    assert said["enhanced"]["frc_with_reference"] > 1.5 * _judged(field)["enhanced"]["frc_with_reference"]
     assert said["enhancement"]["enhanced"]["psnr"] == pytest.approx(
         said["enhancement"]["interpolated"]["psnr"], abs=0.01
     )
@@ -107,7 +112,7 @@ def test_an_interpolated_image_has_no_more_resolution_than_its_widefield_image(f
 
 def test_without_a_pixel_size_there_is_no_resolution_but_a_sentence(field):
     plain = EnhancedField(Image(field.enhanced.pixels, None, name="e"), field.widefield)
-    said = judge_enhanced(plain)["enhanced"]
+    said = _judged(plain)["enhanced"]
     assert "pixel size" in said["resolution_left_out"]
     assert "resolution" not in said
 
@@ -116,7 +121,7 @@ def test_the_resolution_of_counts_is_told_by_splitting_them(field):
     mean = 30 * field.widefield.pixels / field.widefield.pixels.mean()
     counts = np.random.default_rng(0).poisson(mean).astype(np.float32)
     said, doubted = (
-        judge_enhanced(EnhancedField(field.enhanced, replace(field.widefield, pixels=pixels)))["enhanced"]
+        _judged(EnhancedField(field.enhanced, replace(field.widefield, pixels=pixels)))["enhanced"]
         for pixels in (counts, counts / 3)
     )
     assert 160 <= said["frc_widefield"] < 600
@@ -128,7 +133,7 @@ def test_fields_that_are_too_small_for_a_resolution_are_judged_all_the_same(fiel
     small = EnhancedField(
         field.enhanced.crop(slice(0, 80), slice(0, 80)), field.widefield.crop(slice(0, 20), slice(0, 20))
     )
-    said = judge_enhanced(small)["enhanced"]
+    said = _judged(small)["enhanced"]
     assert said["resolution_widefield"] is None
     assert said["frc_widefield"] is None
     assert "32" in said["frc_widefield_warning"]
@@ -249,11 +254,11 @@ def test_empty_planes_of_a_stack_leave_a_report(field, tmp_path):
 
     stack = EnhancedField(*(with_empty(image) for image in (field.enhanced, field.widefield, field.reference)))
     report = compare_images([], None, [], tmp_path, stack)
-    alone = judge_enhanced(field)["enhancement"]["enhanced"]
+    alone = _judged(field)["enhancement"]["enhanced"]
     assert report["enhancement"]["enhanced"]["psnr"] == pytest.approx(alone["psnr"], abs=0.5)
     assert report["enhanced"]["rsp"] == pytest.approx(0.5, abs=0.01)
     empty = replace(field, reference=replace(field.reference, pixels=np.zeros_like(field.reference.pixels)))
-    assert "constant" in judge_enhanced(empty)["enhancement_left_out"]
+    assert "constant" in _judged(empty)["enhancement_left_out"]
 
 
 def test_pixel_sizes_that_contradict_each_other_are_refused(field):
@@ -267,13 +272,13 @@ def test_an_uncertainty_map_is_judged(field):
     for share in (0.5, 0.9):
         width = np.full_like(error, np.quantile(error, share))
         told = replace(field, uncertainty=replace(field.enhanced, pixels=width, provenance=settings))
-        said = judge_enhanced(told)["enhanced"]["uncertainty"]
+        said = _judged(told)["enhanced"]["uncertainty"]
         assert said["coverage"] == pytest.approx(share, abs=0.08)
         assert said["coverage_structure"] < said["coverage"], "one width for all is too small on structure"
         assert said["stated"] == 0.9
     exact = replace(field, uncertainty=replace(field.enhanced, pixels=error))
-    assert judge_enhanced(exact)["enhanced"]["uncertainty"]["rank_correlation"] > 0.8
+    assert _judged(exact)["enhanced"]["uncertainty"]["rank_correlation"] > 0.8
 
 
 def test_the_same_image_agrees_to_the_finest_detail(field):
-    assert judge_enhanced(replace(field, enhanced=field.reference))["enhanced"]["frc_with_reference"] == 40
+    assert _judged(replace(field, enhanced=field.reference))["enhanced"]["frc_with_reference"] == 40

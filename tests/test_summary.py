@@ -48,7 +48,7 @@ def test_skeletons_whose_median_lies_within_the_spread_and_are_others_all_the_sa
     one = {"inside": True, "difference": 0.6, "by_chance": 0.4}
     said = summary({"filaments": {"order": one, "free_ends": {**one, "difference": 0.3}}})
     assert said == [
-        "Filaments lie within the spread of experimental patches in: order, free ends.",
+        "Skeletons lie within the spread of experimental patches in: order, free ends.",
         "Within it, they are distributed otherwise than by chance in: order.",
     ]
 

@@ -15,7 +15,7 @@ from scipy.linalg import cholesky, eigvalsh
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
-from .structures import Structure, simulate
+from .structures import STRUCTURES, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,6 @@ _SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, of the band-pass filters
 _RINGS = 10
 _BINS = 79  # of the histogram of intensities
 _FAINT = 1e-6  # of the mean square: without it a patch that is black, or nearly, has any direction or none
-_MODELS: tuple[Structure, ...] = ("microtubules", "mitochondria")
 _SCALE = 4.0  # a model that is less than so many times as far as experimental patches cannot serve as a scale
 _DIVIDED = 20  # divisions of the experimental patches into halves
 _GROUPS = 10  # of patches that are left out in turn
@@ -188,7 +187,7 @@ def realism(
     Returns
     -------
     `score`, 0 where generated patches are as near to half of the experimental patches as the other half is (the mean
-    of 20 divisions by chance), and 1 where they are as far as the nearest mathematical model; None where the model is
+    of 20 divisions by chance), and 1 where they are as far as the nearest model of `STRUCTURES`; None where that one is
     less than four times as far as the halves are from each other, which leaves no scale. `score_low` and `score_high`,
     between which it lies with 90 % confidence as far as the choice of patches goes (see `frechet_difference`). The
     three Fréchet distances it is made of, each between equally many patches, for it falls with their number.
@@ -221,7 +220,7 @@ def realism(
     rng = np.random.default_rng(seed)
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
     real, all_made = features(experimental), features(generated)
-    models = [features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)) for s in _MODELS]
+    models = [features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)) for s in STRUCTURES]
     compared = frechet_difference(all_made, real, rng)
     firsts = [real[one[:count]] for one, _ in compared.halves]
     far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
@@ -355,9 +354,7 @@ def spread(patches: npt.NDArray[_Number], count: int) -> npt.NDArray[_Number]:
     return np.asarray(patches[chosen])
 
 
-def _model_patches(
-    structure: Structure, count: int, size: int, pixel_size: float, experimental: Pixels, seed: int
-) -> Pixels:
+def _model_patches(structure: str, count: int, size: int, pixel_size: float, experimental: Pixels, seed: int) -> Pixels:
     fields = simulate(structure, -(-count // 4), 2 * size, pixel_size, seed).pixels
     return _brightness_matched(grid_patches(list(fields), size), experimental)
 

@@ -61,7 +61,9 @@ class Calibration:
     half_widths
         (levels, I, S) half widths of the intervals, for each of `LEVELS`.
     facts
-        What was measured, as `judge_intervals` returns it; `coverage_least` and `coverage_most`, of the parts where
+        What was measured: `levels`, the stated shares; `coverage`, the share of pixels that lie in their interval for
+        each; `rank_correlation` (Spearman) of the half width for 0.9 with the error, or None where one of them is
+        constant; `coverage_least` and `coverage_most`, of the parts where
         fewest and most pixels lay in their interval; `coverage_bright`, of the pixels that are brighter than the
         average of their part, and `coverage_faint`, of those that are neither bright nor exactly 0, or None where there
         are none; and `held_out`, False where there was too little to hold anything out and the training images served.
@@ -220,25 +222,6 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
         known = replace(known, half_widths=known.half_widths * factors[:, counted_as, None])
     # Whoever asks for more confidence gets wider intervals everywhere.
     return replace(known, half_widths=np.maximum.accumulate(known.half_widths))
-
-
-def judge_intervals(calibration: Calibration, predicted: Values, spread: Values, truth: Values) -> dict[str, Any]:
-    """Measure how often intervals hold, and whether they are wide where the error is large.
-
-    Parameters
-    ----------
-    calibration
-        Of the enhancer.
-    predicted, spread, truth
-        Arrays of one shape: enhanced intensities, the standard deviation over the symmetries, and true intensities.
-
-    Returns
-    -------
-    `levels`, the stated shares; `coverage`, the share of pixels that lie in their interval for each; and
-    `rank_correlation` (Spearman) of the half width for 0.9 with the error, None where one of them is constant.
-    """
-    widths = {level: calibration.half_width(predicted, spread, level).ravel() for level in LEVELS}
-    return _held(np.abs(truth - predicted).ravel(), widths)
 
 
 def _held(error: Values, widths: Mapping[float, Values]) -> dict[str, Any]:

@@ -91,25 +91,6 @@ def check_field(widefield: Image, fine: Image | None, factor: int) -> None:
     check_pixel_sizes(widefield, fine, factor)
 
 
-def judge_enhanced(field: EnhancedField) -> dict[str, Any]:
-    """Judge an enhanced image by itself, against its widefield image, and against a reference if there is one.
-
-    Returns
-    -------
-    `enhanced`: `part`, a sentence where a part of the field was judged; `resolution` and `resolution_widefield` in nm
-    by decorrelation analysis, and of the first widefield plane `frc_widefield`, in nm by splitting its counts, with
-    `frc_widefield_warning`, a sentence where they are none; or `resolution_left_out`, a sentence; `rse` and `rsp` (see
-    `error_map`). With a reference also `frc_half_with_reference` and `frc_with_reference`, the period in nm at which
-    the Fourier ring correlation of both, laid exactly on each other, falls below one half and below 1/7, None where it
-    cannot be told; and of an uncertainty map `uncertainty`: the share of pixels that is `stated` to lie within it, the
-    `coverage`, which does, `coverage_bright` and `coverage_structure`, the same where the enhanced image and where the
-    reference is brighter than on the average, and the `rank_correlation` of the map and the error; and `enhancement`,
-    what `restored` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of
-    resolutions.
-    """
-    return judged(field, run(error_map_steps(field)))
-
-
 def error_map_steps(field: EnhancedField, stop: Stop = never) -> Steps[list[ErrorMap]]:
     """Return the error map of each plane; yields Progress, and raises InterruptedError where `stop` says so."""
     maps: list[ErrorMap] = []
@@ -139,7 +120,28 @@ def mapped_error(field: EnhancedField) -> Image:
 
 
 def judged(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
-    """Do what `judge_enhanced` does, with error maps that are made already."""
+    """Judge an enhanced image by itself, against its widefield image, and against a reference if there is one.
+
+    Parameters
+    ----------
+    field
+        The enhanced image, and what it is judged by.
+    maps
+        Its error maps, one for each plane (see `error_map_steps`).
+
+    Returns
+    -------
+    `enhanced`: `part`, a sentence where a part of the field was judged; `resolution` and `resolution_widefield` in nm
+    by decorrelation analysis, and of the first widefield plane `frc_widefield`, in nm by splitting its counts, with
+    `frc_widefield_warning`, a sentence where they are none; or `resolution_left_out`, a sentence; `rse` and `rsp` (see
+    `error_map`). With a reference also `frc_half_with_reference` and `frc_with_reference`, the period in nm at which
+    the Fourier ring correlation of both, laid exactly on each other, falls below one half and below 1/7, None where it
+    cannot be told; and of an uncertainty map `uncertainty`: the share of pixels that is `stated` to lie within it, the
+    `coverage`, which does, `coverage_bright` and `coverage_structure`, the same where the enhanced image and where the
+    reference is brighter than on the average, and the `rank_correlation` of the map and the error; and `enhancement`,
+    what `restored` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and medians of
+    resolutions.
+    """
     image, widefield, pixel_size = field.enhanced, field.widefield, field.enhanced.pixel_size
     said: dict[str, Any] = {"part": field.part} if field.part else {}
     if pixel_size is None:

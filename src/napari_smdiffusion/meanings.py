@@ -212,19 +212,20 @@ MEANINGS: dict[str, str] = {
     ),
     "two_sample_large": "The same as two_sample, of larger patches, which show more of the course of a structure.",
     **{f"{name}.{key}": text for name in ("two_sample", "two_sample_large") for key, text in _TWO_SAMPLE.items()},
-    "filaments.length_density": f"Length of filaments per area: {_LIES}.",
+    "filaments.length_density": f"Length of the skeleton per area: {_LIES}.",
     "filaments.branch_length": (
-        f"Length of filaments between crossings, ends and gaps (median): {_LIES}; short means broken filaments."
+        f"Length of the skeleton's branches between crossings, ends and gaps (median): {_LIES}; short means broken "
+        "filaments, where the structure has some."
     ),
     "filaments.curvature": (
-        f"How bent filaments are, one over the radius (median): {_LIES}; more means wavy or crooked filaments."
+        f"How bent the skeleton is, one over the radius (median): {_LIES}; more means wavy or crooked branches."
     ),
-    "filaments.curvature_90": f"How bent the most bent tenth of the filaments is: {_LIES}; more means kinks.",
-    "filaments.order": f"How parallel filaments are, 0 for all directions alike and 1 for parallel: {_LIES}.",
+    "filaments.curvature_90": f"How bent the most bent tenth of the skeleton is: {_LIES}; more means kinks.",
+    "filaments.order": f"How parallel its branches are, 0 for all directions alike and 1 for parallel: {_LIES}.",
     "filaments.intensity_variation": (
-        f"How uneven the light along a filament is, standard deviation over mean (median): {_LIES}; more means dashes."
+        f"How uneven the light along a branch is, standard deviation over mean (median): {_LIES}; more means dashes."
     ),
-    "filaments.free_ends": f"How many ends filaments have per length, two for each gap: {_LIES}; more means dashes.",
+    "filaments.free_ends": f"How many ends the skeleton has per length, two for each gap: {_LIES}; more means dashes.",
     **{f"filaments.{name}.{key}": text for name in SUMMARIES for key, text in _MARKS.items()},
     "seconds.compare": "How long the comparison took, in seconds.",
     "provenance.patch": "Side in pixels of the patches whose textures, spectra and skeletons were compared.",

@@ -273,7 +273,7 @@ def _draw_filaments(axes: Axes, filaments: Mapping[str, Any]) -> None:
         for kind, color in _KINDS.items():
             axes.plot(one[kind] / scale, place, "o", color=color)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set(title="Filaments (skeletons)", xlabel="relative to the experimental median")
+    axes.set(title="Skeletons", xlabel="relative to the experimental median")
 
 
 def _draw_nearest(figure: Any, looked_up: LookedUp, training: Sequence[Pixels], limits: tuple[float, float]) -> None:

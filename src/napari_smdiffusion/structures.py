@@ -6,7 +6,8 @@ fluorophores sit along them, each is localized a few times with a limited precis
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,10 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from .images import SIMULATED, Image, common_pixel_size, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 Points = npt.NDArray[np.float64]
-Structure = Literal["microtubules", "mitochondria"]
+Structure: TypeAlias = str  # a key of STRUCTURES
 
 _STEP = 8.0  # nm between two sites along a curve: one tubulin dimer
 _PRECISION = 9.0  # nm, localization precision (standard deviation) of a dSTORM measurement
@@ -54,8 +55,8 @@ def simulate(
     -------
     Image of (count, size, size): localizations per pixel, rendered with the localization precision.
     """
-    if structure not in _MODELS:
-        raise ValueError(f"There is no model of {structure!r}: choose one of {', '.join(_MODELS)}.")
+    if structure not in STRUCTURES:
+        raise ValueError(f"There is no model of {structure!r}: choose one of {', '.join(STRUCTURES)}.")
     if count < 1 or size < 16 or seed < 0 or not pixel_size > 0 or not labelling > 0:
         raise ValueError(
             f"count ({count}) must be at least 1, size ({size}) at least 16, the seed ({seed}) at least 0, and the "
@@ -81,7 +82,7 @@ def _one(
     structure: Structure, size: int, pixel_size: float, labelling: float, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     field = size * pixel_size
-    sites = _MODELS[structure](field, labelling, rng)
+    sites = STRUCTURES[structure](field, labelling, rng)
     # Each labelled site blinks a geometric number of times; each blink is one localization.
     blinks = np.repeat(sites, rng.geometric(0.3, len(sites)), axis=0)
     localized = blinks + rng.normal(0, _PRECISION, blinks.shape)
@@ -181,7 +182,12 @@ def _moved_sideways(points: Points, angle: npt.NDArray[np.float64], across: npt.
     return moved
 
 
-_MODELS: dict[str, Callable[[float, float, np.random.Generator], Points]] = {
+# A model of a structure: from the side of a field in nm, the labelling and random draws to the places (N, 2) of its
+# labelled sites, (y, x) in nm.
+Model: TypeAlias = Callable[[float, float, np.random.Generator], Points]
+
+# By name. The nearest of these models is the unit of the realism score.
+STRUCTURES: dict[str, Model] = {
     "microtubules": _microtubules,
     "mitochondria": _mitochondria,
 }

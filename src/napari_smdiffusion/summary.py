@@ -61,15 +61,16 @@ def _of_realism(realism: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_filaments(filaments: Mapping[str, Any]) -> Iterator[str]:
+    # Any structure has a skeleton, and not every structure is made of filaments.
     def named(names: list[str]) -> str:
         return ", ".join(name.replace("_", " ") for name in names)
 
     outside = [name for name, one in filaments.items() if not one["inside"]]
     differ = [name for name, one in filaments.items() if one["inside"] and one["difference"] > one["by_chance"]]
     if outside:
-        yield f"Filaments lie outside the spread of experimental patches in: {named(outside)}."
+        yield f"Skeletons lie outside the spread of experimental patches in: {named(outside)}."
     else:
-        yield f"Filaments lie within the spread of experimental patches in: {named(list(filaments))}."
+        yield f"Skeletons lie within the spread of experimental patches in: {named(list(filaments))}."
     if differ:
         yield f"Within it, they are distributed otherwise than by chance in: {named(differ)}."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..enhancer import Enhancer
     from ..progress import Steps, Stop
-    from ..structures import Structure
     from .layers import LayerSource
 
 _Widefield = TypeVar("_Widefield")
@@ -113,7 +111,7 @@ class TrainingForm(QWidget):
             microscope = optics
             images = [source.read(stop) for source in sources]
             if structure != "none":
-                images += simulated_like(typing.cast("Structure", structure), images, config.seed)
+                images += simulated_like(structure, images, config.seed)
             if example is not None:
                 found = fit_microscope(example.read(stop), images, optics, config.upscale)
                 yield Note(found.sentence)
