@@ -34,13 +34,14 @@ from scipy.ndimage import zoom
 
 from common import FACTOR, TRAIN_COLUMNS, environment, microtubules, save
 from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model, load_enhancer
-from napari_smdiffusion.enhanced_field import EnhancedField, restored
-from napari_smdiffusion.enhancer import widefield_levels
-from napari_smdiffusion.enhancer_tasks import kept_apart, plane_chances, simulation_task
-from napari_smdiffusion.enhancer_training import train_enhancer_steps
-from napari_smdiffusion.microscope import psf_sigma
-from napari_smdiffusion.microscope import widefield as simulated_widefield
-from napari_smdiffusion.progress import run
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.enhance.examples import simulation_task
+from napari_smdiffusion.enhance.held_out import draw_weights, split_held_out
+from napari_smdiffusion.enhance.levels import widefield_levels
+from napari_smdiffusion.enhance.model import train_enhancer_steps
+from napari_smdiffusion.microscope.camera import widefield as simulated_widefield
+from napari_smdiffusion.microscope.optics import psf_sigma
+from napari_smdiffusion.report.enhanced import EnhancedField, compare_with_reference
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -126,7 +127,7 @@ def pairs() -> tuple[Pixels, Pixels]:
     """Return simulated widefield patches (N, 48, 48) and the generated patches (N, 240, 240), in network units."""
     fields = load_diffusion_model("microtubules").generate(32, size=512, seed=11)
     config = EnhancerConfig(upscale=FACTOR, patch=PATCH, batch=BATCH)
-    training, _ = kept_apart([fields], plane_chances([fields], None), config)
+    training, _ = split_held_out([fields], draw_weights([fields], None), config)
     task = simulation_task([fields], training, config, MicroscopeConfig(), fields.pixel_size or 20.0)
     drawn = [task.draw(step).tensors for step in range(PAIRS // BATCH)]
     coarse, fine = (torch.cat(kind)[:, 0].numpy() for kind in zip(*drawn, strict=True))
@@ -151,7 +152,7 @@ def interpolated(plane: Pixels) -> Pixels:
 def judged(sharp: Pixels, place: EnhancedField) -> dict[str, Any]:
     """Compare an enhanced plane with the STORM image in the test columns."""
     image = Image(sharp, place.enhanced.pixel_size, name="enhanced")
-    said = restored(EnhancedField(image, place.widefield, place.reference), slice(TRAIN_COLUMNS, None))
+    said = compare_with_reference(EnhancedField(image, place.widefield, place.reference), slice(TRAIN_COLUMNS, None))
     return {"as it is": said["enhanced"], "registered": said["registered"]["enhanced"]}
 
 

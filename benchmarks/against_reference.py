@@ -46,10 +46,11 @@ from common import (
     save_entry,
 )
 from napari_smdiffusion import DiffusionModel, ImportConfig, TrainConfig, import_checkpoint, load_diffusion_model
-from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.diffusion_training import train_steps
-from napari_smdiffusion.progress import run
-from napari_smdiffusion.two_sample import two_sample_test
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.images.patches import grid_patches
+from napari_smdiffusion.measure.classifier import two_sample_test
+from napari_smdiffusion.measure.realism import realism
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -345,7 +346,7 @@ def ours(sizes: Sequence[int], minutes: Sequence[int]) -> None:
 
 def picture(sizes: Sequence[int], minutes: Sequence[int]) -> None:
     """Show the first generated patches of all that was judged, beside those of the experiment, at one contrast."""
-    from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
+    from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figure, save_figure, show
 
     train = microtubules()[1]
     for size in sizes:

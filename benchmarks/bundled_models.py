@@ -36,23 +36,24 @@ from napari_smdiffusion import (
     read_image,
     write_image,
 )
-from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.denoiser import BLOCK
-from napari_smdiffusion.diffusion import generate_steps
-from napari_smdiffusion.diffusion_training import train_steps
-from napari_smdiffusion.enhanced_field import EnhancedField, restored
-from napari_smdiffusion.enhancer_training import calibrated, train_enhancer_steps
-from napari_smdiffusion.filaments import compare_filaments
-from napari_smdiffusion.memorization import memorization
-from napari_smdiffusion.microscope import widefield as widefield_of
-from napari_smdiffusion.microscope_fit import fit_microscope
-from napari_smdiffusion.models import bundled_folder
-from napari_smdiffusion.patches import draw_patches
-from napari_smdiffusion.pictures import contact_sheet, contrast, new_figure, save_figure, show
-from napari_smdiffusion.progress import Reporter, run
-from napari_smdiffusion.registration import translated
-from napari_smdiffusion.resolution import HALF, ONE_SEVENTH, fourier_ring_correlation
-from napari_smdiffusion.two_sample import two_sample_test
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.base.folders import bundled_folder
+from napari_smdiffusion.base.terminal import Reporter
+from napari_smdiffusion.diffusion.generating import generate_steps
+from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.diffusion.network import BLOCK
+from napari_smdiffusion.enhance.model import calibrated, train_enhancer_steps
+from napari_smdiffusion.images.patches import draw_patches, grid_patches
+from napari_smdiffusion.images.registration import translated
+from napari_smdiffusion.measure.classifier import two_sample_test
+from napari_smdiffusion.measure.copies import copy_report
+from napari_smdiffusion.measure.filaments import compare_filaments
+from napari_smdiffusion.measure.realism import realism
+from napari_smdiffusion.measure.resolution import HALF, ONE_SEVENTH, fourier_ring_correlation
+from napari_smdiffusion.microscope.camera import widefield as widefield_of
+from napari_smdiffusion.microscope.fit import fit_microscope
+from napari_smdiffusion.report.enhanced import EnhancedField, compare_with_reference
+from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figure, save_figure, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ def judged(structure: str) -> None:
         draw_patches([half], SIZE, len(made), np.random.default_rng(seed)) for seed, half in ((1, top), (2, bottom))
     ]
     held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
-    looked_up = memorization(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    looked_up = copy_report(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
     saw, all_of_it = (grid_patches(list(image.pixels), SIZE) for image in (train, storm))
     seen = draw_patches(list(train.pixels), SIZE, len(made), np.random.default_rng(0))
     result = {
@@ -311,7 +312,7 @@ def measured(trained: Enhancer, structure: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     seen = (slice(0, train.size[0]), slice(0, train.size[1]))
     for name, (rows, columns) in (("test", TESTED[structure]), ("training", seen)):
-        said = restored(EnhancedField(made.image, widefield, storm), columns, rows)
+        said = compare_with_reference(EnhancedField(made.image, widefield, storm), columns, rows)
         by, truth = said["registered"]["offset"], storm.pixels[0][rows, columns]
         maps = [image.pixels[0] for image in (made.image, made.uncertainty) if image is not None]
         sharp, width = (translated(plane, by)[rows, columns] for plane in maps)

@@ -18,7 +18,7 @@ import numpy as np
 
 from common import TRAIN_COLUMNS, microtubules, save
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.two_sample import EPOCHS, two_sample_test
+from napari_smdiffusion.measure.classifier import EPOCHS, two_sample_test
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,17 +18,17 @@ import numpy as np
 import torch
 
 from napari_smdiffusion import Image, read_image
-from napari_smdiffusion.denoiser import denoised, start_noise, to_numpy
-from napari_smdiffusion.diffusion import intensities
-from napari_smdiffusion.patches import draw_patches
-from napari_smdiffusion.solver import multistep
-from napari_smdiffusion.two_sample import FOLDS
+from napari_smdiffusion.diffusion.denoiser import denoised, start_noise, to_numpy
+from napari_smdiffusion.diffusion.intensities import to_intensities
+from napari_smdiffusion.diffusion.solver import run_multistep
+from napari_smdiffusion.images.patches import draw_patches
+from napari_smdiffusion.measure.classifier import FOLDS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_smdiffusion import DiffusionModel
-    from napari_smdiffusion.solver import Plan
+    from napari_smdiffusion.diffusion.solver import Plan
 
     Pixels = npt.NDArray[np.float32]
 
@@ -83,8 +83,8 @@ def drawn(model: DiffusionModel, plan: Plan, count: int, size: int, seed: int) -
     made = []
     for first in range(0, count, together):
         noise = start_noise(seed, range(first, min(first + together, count)), (size, size))
-        *_, last = multistep(partial(denoised, model.unet.eval()), noise, plan)
-        made.append(intensities(to_numpy(last), model.scaling))
+        *_, last = run_multistep(partial(denoised, model.unet.eval()), noise, plan)
+        made.append(to_intensities(to_numpy(last), model.scaling))
     return np.concatenate(made)
 
 

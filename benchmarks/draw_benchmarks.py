@@ -13,8 +13,9 @@ import numpy as np
 from common import PICTURES, ROOT, entries, loaded, where
 from draw_claims import interval, table
 from draw_limits import limits
-from napari_smdiffusion.pictures import new_figure, save_figure
-from napari_smdiffusion.sampling import NOISE_STEPS, STEPS
+from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS
+from napari_smdiffusion.diffusion.sampler import STEPS
+from napari_smdiffusion.report.pictures import new_figure, save_figure
 from solver_steps import curve_of, order
 
 if TYPE_CHECKING:

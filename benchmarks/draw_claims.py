@@ -18,7 +18,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from common import PICTURES, RESULTS, ROOT
-from napari_smdiffusion.pictures import new_figure, save_figure
+from napari_smdiffusion.report.pictures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

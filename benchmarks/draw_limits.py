@@ -7,7 +7,7 @@ from typing import Any
 from common import PICTURES, entries, loaded, where
 from draw_claims import table
 from napari_smdiffusion import TrainConfig
-from napari_smdiffusion.pictures import new_figure, save_figure
+from napari_smdiffusion.report.pictures import new_figure, save_figure
 
 
 def limits() -> str:

@@ -35,16 +35,17 @@ from napari_smdiffusion import (
     load_diffusion_model,
     load_enhancer,
 )
-from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.compute import generator
-from napari_smdiffusion.denoiser import denoising_loss, make_unet
-from napari_smdiffusion.diffusion_training import train_steps
-from napari_smdiffusion.enhanced_field import restored
-from napari_smdiffusion.enhancer_training import train_enhancer_steps
-from napari_smdiffusion.microscope import widefield
-from napari_smdiffusion.patches import draw_patches
-from napari_smdiffusion.progress import run
-from napari_smdiffusion.restoration import restoration
+from napari_smdiffusion.base.devices import generator
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.diffusion.denoiser import denoising_loss
+from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.diffusion.network import make_unet
+from napari_smdiffusion.enhance.model import train_enhancer_steps
+from napari_smdiffusion.images.patches import draw_patches, grid_patches
+from napari_smdiffusion.measure.realism import realism
+from napari_smdiffusion.measure.restoration import image_similarity
+from napari_smdiffusion.microscope.camera import widefield
+from napari_smdiffusion.report.enhanced import compare_with_reference
 
 MINUTES, STEPS_A_MINUTE = 2, 276
 STARTS = (None, "simulated-filaments", "microtubules")
@@ -109,9 +110,9 @@ def measured_enhancer(start: str | None, minutes: float, seed: int) -> dict[str,
     step = truth.pixel_size or 0.0
     seen = widefield(torch.from_numpy(truth.pixels)[:, None], MicroscopeConfig(), step, factor, generator(0))
     simulated = enhancer.enhance(Image(seen.numpy()[:, 0], step * factor))
-    whole = restored(EnhancedField(enhancer.enhance(real), real, storm), columns, rows)
+    whole = compare_with_reference(EnhancedField(enhancer.enhance(real), real, storm), columns, rows)
     return {
-        "simulated": restoration(simulated.pixels[0], truth.pixels[0]),
+        "simulated": image_similarity(simulated.pixels[0], truth.pixels[0]),
         "real": whole["registered"]["enhanced"],
     }
 

@@ -29,9 +29,10 @@ import torch
 
 from common import save_entry
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.assess import radial_spectrum
-from napari_smdiffusion.denoiser import RHO, SIGMA_MAX, SIGMA_MIN, denoised, start_noise, to_numpy
-from napari_smdiffusion.solver import Plan, karras_levels, multistep, second_order
+from napari_smdiffusion.diffusion.denoiser import denoised, start_noise, to_numpy
+from napari_smdiffusion.diffusion.sampler import RHO, SIGMA_MAX, SIGMA_MIN
+from napari_smdiffusion.diffusion.solver import Plan, dpmpp_2m, karras_levels, run_multistep
+from napari_smdiffusion.measure.spectrum import radial_spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ def way(model: DiffusionModel, seed: int) -> Way:
         noisy.append(x)
         return denoised(model.unet, x, sigma)
 
-    *_, result = multistep(denoise, noise, second_order(LEVELS))
+    *_, result = run_multistep(denoise, noise, dpmpp_2m(LEVELS))
     return Way(model.unet, noise, noisy, result)
 
 
@@ -139,7 +140,7 @@ def strengthened(ways: Sequence[Way], plan: Plan) -> Plan:
 @torch.no_grad()
 def ended(one: Way, plan: Plan) -> tuple[float, list[float]]:
     """Return the distance that a plan leaves, and the smallest and largest share of the amplitude of a band."""
-    *_, images = multistep(partial(denoised, one.unet), one.noise, plan)
+    *_, images = run_multistep(partial(denoised, one.unet), one.noise, plan)
     amplitude, wanted = (_amplitudes(some) for some in (images, one.result))
     return distance(images, one.result), [float((amplitude / wanted).min()), float((amplitude / wanted).max())]
 
@@ -169,7 +170,7 @@ def main() -> None:
     tested = {name: way(model, TESTED_ON) for name, model in models.items()}
     tested |= {one.name: way(load_diffusion_model(str(one)), TESTED_ON) for one in options.others}
     for steps in (*options.steps, 10, 12):
-        by_formula = second_order(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
+        by_formula = dpmpp_2m(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
         entry: dict[str, Any] = {"formula": told(tested, by_formula)}
         if steps in options.steps:
             plan = strengthened(ways, searched(ways, steps))

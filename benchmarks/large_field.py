@@ -27,11 +27,12 @@ import torch
 
 from common import CELLS, save
 from napari_smdiffusion import GenerateConfig, Image, load_diffusion_model, write_image
-from napari_smdiffusion.denoiser import WINDOW, window_starts, windowed_output
-from napari_smdiffusion.diffusion import generate_steps
-from napari_smdiffusion.matching import nearest_matches
-from napari_smdiffusion.patches import SYMMETRIES, averaged, symmetry
-from napari_smdiffusion.progress import Reporter, run
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.base.terminal import Reporter
+from napari_smdiffusion.diffusion.generating import generate_steps
+from napari_smdiffusion.diffusion.windows import WINDOW, window_starts, windowed_output
+from napari_smdiffusion.images.patches import SYMMETRIES, averaged, symmetry
+from napari_smdiffusion.measure.nearest import nearest_matches
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,7 +44,7 @@ PATCH, LOOKED_UP = 128, 64
 
 def made(structure: str, size: int, window: int = WINDOW) -> Image:
     """Return a field, made in windows of this size."""
-    with mock.patch("napari_smdiffusion.denoiser.WINDOW", window):
+    with mock.patch("napari_smdiffusion.diffusion.windows.WINDOW", window):
         config = GenerateConfig(count=1, height=size, width=size)
         return run(generate_steps(load_diffusion_model(structure), config), Reporter())
 

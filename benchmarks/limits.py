@@ -29,10 +29,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from common import save
 from napari_smdiffusion import TrainConfig, load_enhancer
-from napari_smdiffusion.compute import autocast, is_out_of_memory, pick_device, release_memory
-from napari_smdiffusion.denoiser import denoising_loss, draw_sigmas, for_training, make_unet, solve
-from napari_smdiffusion.sampling import STEPS
-from napari_smdiffusion.training import TrainingState
+from napari_smdiffusion.base.devices import autocast, is_out_of_memory, pick_device, release_memory
+from napari_smdiffusion.diffusion.denoiser import denoising_loss, sample_sigmas
+from napari_smdiffusion.diffusion.network import for_training, make_unet
+from napari_smdiffusion.diffusion.sampler import STEPS, solve
+from napari_smdiffusion.training.state import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ CPU = torch.device("cpu")
 @contextmanager
 def precision(name: str) -> Iterator[None]:
     """Compute in bfloat16 or in float32, whatever the hardware is good at."""
-    with mock.patch("napari_smdiffusion.compute._native_bfloat16", return_value=name == "bfloat16"):
+    with mock.patch("napari_smdiffusion.base.devices._native_bfloat16", return_value=name == "bfloat16"):
         yield
 
 
@@ -109,7 +110,7 @@ def training_step(
     unet = for_training(make_unet(channels or TrainConfig().channels), device)
     state = TrainingState(unet, 1e-3)
     clean = 0.5 * torch.randn(batch, 1, size, size, device=device)
-    sigma = draw_sigmas(batch, torch.Generator().manual_seed(0))[0].to(device)
+    sigma = sample_sigmas(batch, torch.Generator().manual_seed(0))[0].to(device)
     if compiled:
         unet.compile()
 
@@ -282,7 +283,7 @@ def tried(device: torch.device) -> None:
 
 def formats(device: torch.device) -> None:
     """Time what is done in one memory format in the other, too: with channels last, and with channels first."""
-    in_training = "napari_smdiffusion.denoiser.training_format"
+    in_training = "napari_smdiffusion.diffusion.network.training_format"
     last, first = torch.channels_last, torch.contiguous_format
     # The package names the format where networks and what they are given are made.
     everywhere = mock.patch.object(torch, "channels_last", first)

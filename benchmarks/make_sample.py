@@ -10,9 +10,9 @@ import tifffile
 import torch
 
 from napari_smdiffusion import MicroscopeConfig, simulate
-from napari_smdiffusion.compute import generator
-from napari_smdiffusion.microscope import widefield
-from napari_smdiffusion.models import bundled_folder
+from napari_smdiffusion.base.devices import generator
+from napari_smdiffusion.base.folders import bundled_folder
+from napari_smdiffusion.microscope.camera import widefield
 
 PIXEL_SIZE, FACTOR = 20.0, 5
 # An ordinary microscope in the middle of the ranges that enhancers are trained on.

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from common import DATA, environment, save
 from napari_smdiffusion import read_image, simulate
-from napari_smdiffusion.resolution import decorrelation_analysis, fourier_ring_correlation
+from napari_smdiffusion.measure.resolution import decorrelation_analysis, fourier_ring_correlation
 
 PIXEL = 20.0  # nm
 THEIRS = """

@@ -61,23 +61,23 @@ from napari_smdiffusion import (
     simulate,
     write_image,
 )
-from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.diffusion_training import train_steps
-from napari_smdiffusion.enhanced_field import EnhancedField, restored
-from napari_smdiffusion.enhancer_training import train_enhancer_steps
-from napari_smdiffusion.filaments import compare_filaments
-from napari_smdiffusion.files import written_whole
-from napari_smdiffusion.memorization import memorization
-from napari_smdiffusion.microscope import widefield as simulated_widefield
-from napari_smdiffusion.microscope_fit import fit_microscope
-from napari_smdiffusion.model_folder import read_facts
-from napari_smdiffusion.patches import draw_patches
-from napari_smdiffusion.progress import run
-from napari_smdiffusion.registration import translated
-from napari_smdiffusion.resolution import fourier_ring_correlation
-from napari_smdiffusion.restoration import linear_fit
-from napari_smdiffusion.solver import karras_levels, second_order
-from napari_smdiffusion.two_sample import two_sample_test
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.base.whole_files import atomic_file
+from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.diffusion.solver import dpmpp_2m, karras_levels
+from napari_smdiffusion.enhance.model import train_enhancer_steps
+from napari_smdiffusion.images.patches import draw_patches, grid_patches
+from napari_smdiffusion.images.registration import translated
+from napari_smdiffusion.measure.classifier import two_sample_test
+from napari_smdiffusion.measure.copies import copy_report
+from napari_smdiffusion.measure.filaments import compare_filaments
+from napari_smdiffusion.measure.realism import realism
+from napari_smdiffusion.measure.resolution import fourier_ring_correlation
+from napari_smdiffusion.measure.restoration import linear_fit
+from napari_smdiffusion.microscope.camera import widefield as simulated_widefield
+from napari_smdiffusion.microscope.fit import fit_microscope
+from napari_smdiffusion.report.enhanced import EnhancedField, compare_with_reference
+from napari_smdiffusion.store.folder import read_facts
 from simulated_filaments import continuous_fields
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
 
 def drawn_on_levels(model: DiffusionModel, count: int, size: int, seed: int, steps: int) -> Pixels:
     """Generate what `DiffusionModel.generate` would if it drew on `LEVELS`."""
-    return drawn(model, second_order(karras_levels(steps, *LEVELS)), count, size, seed)
+    return drawn(model, dpmpp_2m(karras_levels(steps, *LEVELS)), count, size, seed)
 
 
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:
@@ -228,7 +228,7 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
         found = compare_filaments(made[256][:32], fields, storm.pixel_size)
         result["filaments"] = {name: dataclasses.asdict(one) for name, one in found.items()}
     held_out = grid_patches(list(test.pixels), 128)
-    result["memorization"] = memorization(made[128][:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    result["memorization"] = copy_report(made[128][:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
     return result
 
 
@@ -286,7 +286,7 @@ def halves(structure: str, seed: int) -> dict[str, Any]:
 def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     """Train on so many patches alone, and look for them in what is generated.
 
-    Among patches of the same size it is the middle that is looked up (see `memorization`), so that copies that lie a
+    Among patches of the same size it is the middle that is looked up (see `copy_report`), so that copies that lie a
     little off are found too. As a control, windows of the training image that lie `DISPLACED` pixels off the training
     patches, dimmed and with noise, are looked up as well: all of them are copies.
     """
@@ -301,7 +301,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     held_out = grid_patches(list(test.pixels), size)
     known = np.stack([_displaced(plane, int(which), columns, seed) for which in np.resize(chosen, LOOKED_UP)])
     looked_up = {"generated": made, "known": known}
-    found = {kind: memorization(patches, list(few.pixels), held_out) for kind, patches in looked_up.items()}
+    found = {kind: copy_report(patches, list(few.pixels), held_out) for kind, patches in looked_up.items()}
     return {
         "steps": model.facts["steps"],
         "memorization": found["generated"],
@@ -450,7 +450,7 @@ def judged(network: Enhancer, widefield: Image, reference: Image, columns: slice
     `coverage_90_structure`, the same of the pixels that are not 0.
     """
     made = network.enhance_with_uncertainty(widefield)
-    said = restored(EnhancedField(made.image, widefield, reference), columns)
+    said = compare_with_reference(EnhancedField(made.image, widefield, reference), columns)
     truth = reference.pixels[0][:, columns]
     found = {}
     for kind, restoring, by in (
@@ -501,7 +501,7 @@ def main() -> None:
         made_with = {"commit": code, "settings": SETTINGS[piece.name[0]]}
         result: dict[str, Any] = {"piece": piece.name, **piece.measure(), **made_with, "machine": machine()}
         result["minutes"] = round((time.monotonic() - began) / 60, 2)
-        with written_whole(_file(piece)) as temporary:
+        with atomic_file(_file(piece)) as temporary:
             temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         print(f"{piece.name}: {result['minutes']} min", flush=True)
 

@@ -20,7 +20,7 @@ import torch
 from against_reference import reference_python
 from common import ROOT, save
 from napari_smdiffusion import import_checkpoint
-from napari_smdiffusion.sampling import NoiseSchedule
+from napari_smdiffusion.diffusion.noise_prediction import NoiseSchedule
 
 sys.path.insert(0, str(ROOT / "tests"))
 from ddim import ddim

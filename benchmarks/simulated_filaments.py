@@ -23,10 +23,11 @@ from scipy.ndimage import gaussian_filter
 
 from common import save
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, simulate
-from napari_smdiffusion.diffusion_training import train_steps
-from napari_smdiffusion.model_folder import STATE
-from napari_smdiffusion.models import bundled_folder
-from napari_smdiffusion.progress import Reporter, run, stop_on_interrupt
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.base.folders import bundled_folder
+from napari_smdiffusion.base.terminal import Reporter, stop_on_interrupt
+from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.store.folder import STATE
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
 TIMES = "seconds.json"

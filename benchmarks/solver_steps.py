@@ -29,11 +29,12 @@ import numpy as np
 
 from common import CELLS, PICTURES, apart, drawn, entries, microtubules, save_entry
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.assess import grid_patches, realism
-from napari_smdiffusion.denoiser import plan
-from napari_smdiffusion.pictures import new_figure, save_figure
-from napari_smdiffusion.solver import Plan
-from napari_smdiffusion.two_sample import two_sample_test
+from napari_smdiffusion.diffusion.sampler import plan
+from napari_smdiffusion.diffusion.solver import Plan
+from napari_smdiffusion.images.patches import grid_patches
+from napari_smdiffusion.measure.classifier import two_sample_test
+from napari_smdiffusion.measure.realism import realism
+from napari_smdiffusion.report.pictures import new_figure, save_figure
 
 STEPS = (4, 6, 7, 8, 9, 10, 12, 18, 32, 64)
 PATCHES, SIZE = 400, 128

@@ -20,9 +20,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 
-from napari_smdiffusion.registration import shared_field
-from napari_smdiffusion.widgets.layers import layer_image
-from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
+from napari_smdiffusion.images.registration import crop_to_common_field
+from napari_smdiffusion.widgets.viewer.layers import layer_image
+from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,7 +117,7 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     # The whole work in one picture: experimental, generated, widefield and enhanced, of the field that all show.
     enhanced = next(layer for layer in viewer.layers if "enhanced" in layer.name)
     synthetic = next(layer for layer in viewer.layers if "synthetic" in layer.name)
-    _, part, (y, x) = shared_field(layer_image(storm), layer_image(widefield), FACTOR)
+    _, part, (y, x) = crop_to_common_field(layer_image(storm), layer_image(widefield), FACTOR)
     (rows_of, columns_of), f = part.size, FACTOR
     widefield.data = widefield.data[y : y + rows_of, x : x + columns_of]
     enhanced.data = enhanced.data[y * f : (y + rows_of) * f, x * f : (x + columns_of) * f]

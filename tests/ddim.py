@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from napari_smdiffusion.denoiser import windowed_output
-from napari_smdiffusion.sampling import predicted_noise
+from napari_smdiffusion.diffusion.noise_prediction import predicted_noise
+from napari_smdiffusion.diffusion.windows import windowed_output
 
 
 @torch.no_grad()

@@ -101,7 +101,7 @@ def structures() -> Arrays:
     import torch
 
     from napari_smdiffusion import MicroscopeConfig, simulate
-    from napari_smdiffusion.microscope import widefield
+    from napari_smdiffusion.microscope.camera import widefield
 
     tubules, mitochondria = (simulate(kind, 2, 160, 20.0, seed=3) for kind in ("microtubules", "mitochondria"))
     found = {"microtubules": tubules.pixels, "mitochondria": mitochondria.pixels}

@@ -76,7 +76,7 @@ def storm_layer(viewer, storm):
 @pytest.fixture
 def my_model(tiny_model):
     """Put a tiny diffusion model into the user's folder and return its name."""
-    from napari_smdiffusion.models import user_folder
+    from napari_smdiffusion.base.folders import user_folder
 
     tiny_model.save(user_folder() / "diffusion" / "tiny")
     return "tiny"
@@ -85,7 +85,7 @@ def my_model(tiny_model):
 @pytest.fixture
 def my_enhancer(tiny_enhancer):
     """Put a tiny enhancer ×4 into the user's folder and return its name."""
-    from napari_smdiffusion.models import user_folder
+    from napari_smdiffusion.base.folders import user_folder
 
     tiny_enhancer.save(user_folder() / "enhancer" / "tiny")
     return "tiny"
@@ -102,8 +102,8 @@ class Computed:
 
     def note(self, module, _):
         """Count a call of a whole network."""
-        from napari_smdiffusion.enhancer_network import EnhancerNetwork
-        from napari_smdiffusion.unet import UNet
+        from napari_smdiffusion.diffusion.unet import UNet
+        from napari_smdiffusion.enhance.network import EnhancerNetwork
 
         if self.stopped.is_set() and isinstance(module, (EnhancerNetwork, UNet)):
             self.training += module.training

@@ -8,10 +8,10 @@ from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import simulate
-from napari_smdiffusion.summary import summary
-from napari_smdiffusion.widgets.compare import readable
-from napari_smdiffusion.widgets.layers import drawn_extent
-from napari_smdiffusion.widgets.view import canvas_grid, scene_camera
+from napari_smdiffusion.report.summary import summary
+from napari_smdiffusion.widgets.docks.compare import readable
+from napari_smdiffusion.widgets.viewer.layers import drawn_extent
+from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
 
 
 @pytest.fixture

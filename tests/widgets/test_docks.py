@@ -12,14 +12,14 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QPushButton, QWidget
 
-from napari_smdiffusion.models import user_folder
-from napari_smdiffusion.widgets.compare import CompareDock
-from napari_smdiffusion.widgets.dock import Folded
-from napari_smdiffusion.widgets.enhance import EnhanceDock
-from napari_smdiffusion.widgets.generate import GenerateDock
-from napari_smdiffusion.widgets.pickers import LayerList
-from napari_smdiffusion.widgets.preload import preload
-from napari_smdiffusion.widgets.train import TrainDock
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.widgets.docks.compare import CompareDock
+from napari_smdiffusion.widgets.docks.enhance import EnhanceDock
+from napari_smdiffusion.widgets.docks.generate import GenerateDock
+from napari_smdiffusion.widgets.docks.train import TrainDock
+from napari_smdiffusion.widgets.frame.dock import Folded
+from napari_smdiffusion.widgets.frame.preload import preload
+from napari_smdiffusion.widgets.parts.pickers import LayerList
 
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 
@@ -99,7 +99,7 @@ _OPEN_ALL = """
 import sys
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
-from napari_smdiffusion.widgets import compare, enhance, generate, train
+from napari_smdiffusion.widgets.docks import compare, enhance, generate, train
 
 application, viewer = QApplication([]), ViewerModel()
 docks = train.TrainDock(viewer), generate.GenerateDock(viewer), compare.CompareDock(viewer), enhance.EnhanceDock(viewer)
@@ -135,16 +135,16 @@ def test_gpu_memory_can_be_released(viewer):
 
 
 def test_what_run_needs_is_preloaded(monkeypatch):
-    import napari_smdiffusion
-    from napari_smdiffusion import cards
+    from napari_smdiffusion import store
+    from napari_smdiffusion.store import card
 
-    assert preload("napari_smdiffusion.cards") is None
-    monkeypatch.setattr(napari_smdiffusion, "cards", cards)  # restored afterwards, as the next line is
-    monkeypatch.delitem(sys.modules, "napari_smdiffusion.cards")
-    thread = preload("napari_smdiffusion.cards")
+    assert preload("napari_smdiffusion.store.card") is None
+    monkeypatch.setattr(store, "card", card)  # restored afterwards, as the next line is
+    monkeypatch.delitem(sys.modules, "napari_smdiffusion.store.card")
+    thread = preload("napari_smdiffusion.store.card")
     assert thread is not None
     thread.join()
-    assert "napari_smdiffusion.cards" in sys.modules
+    assert "napari_smdiffusion.store.card" in sys.modules
 
 
 @pytest.mark.parametrize("dock", [CompareDock, EnhanceDock, GenerateDock, TrainDock])

@@ -9,9 +9,9 @@ from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import Enhancement, Image, load_enhancer, simulate
-from napari_smdiffusion.models import user_folder
-from napari_smdiffusion.widgets.enhanced_layers import original, show_enhanced
-from napari_smdiffusion.widgets.remembered import remember
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.widgets.frame.remembered import remember
+from napari_smdiffusion.widgets.viewer.enhanced_layers import original, show_enhanced
 
 from .conftest import PATIENCE
 
@@ -372,7 +372,7 @@ def test_an_image_whose_errors_cannot_be_mapped_is_kept(viewer, dock, click, mon
     def full(*_):
         raise MemoryError("There is no room for the error map.")
 
-    monkeypatch.setattr("napari_smdiffusion.enhanced_field.error_map", full)
+    monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", full)
     dock.error_map.setChecked(True)
     click(dock, dock.run_button)
     assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]
@@ -381,7 +381,7 @@ def test_an_image_whose_errors_cannot_be_mapped_is_kept(viewer, dock, click, mon
 
 
 def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, qtbot):
-    from napari_smdiffusion.widgets.layers import layer_pixel_size
+    from napari_smdiffusion.widgets.viewer.layers import layer_pixel_size
 
     layer = viewer.add_image(widefield.pixels[0], name="plain")
     dock.layer_list.choose([layer])
@@ -416,14 +416,14 @@ def test_what_was_said_meanwhile_is_said_again_at_the_end(viewer, dock, click, w
 
 
 def test_a_stop_after_the_last_tile_keeps_the_image(viewer, dock, click, monkeypatch):
-    from napari_smdiffusion.enhancer import enhance_steps
+    from napari_smdiffusion.enhance.applying import enhance_steps
 
     def stopped_late(*arguments, **options):
         made = yield from enhance_steps(*arguments, **options)
         dock.job.stop()
         return made
 
-    monkeypatch.setattr("napari_smdiffusion.enhancer.enhance_steps", stopped_late)
+    monkeypatch.setattr("napari_smdiffusion.enhance.applying.enhance_steps", stopped_late)
     dock.error_map.setChecked(True)
     click(dock, dock.run_button)
     assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]

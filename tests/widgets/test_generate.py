@@ -9,11 +9,11 @@ import pytest
 import torch
 from qtpy.QtGui import QGuiApplication
 
+from diffusion.test_imported import Shapes
 from napari_smdiffusion import ImportConfig, import_checkpoint, load_diffusion_model
-from napari_smdiffusion.models import user_folder
-from napari_smdiffusion.progress import Progress
-from napari_smdiffusion.widgets.layers import METADATA, drawn_extent, layer_image
-from test_reference_checkpoint import Shapes
+from napari_smdiffusion.base.events import Progress
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.widgets.viewer.layers import METADATA, drawn_extent, layer_image
 
 from .conftest import PATIENCE
 
@@ -226,7 +226,7 @@ def test_layers_that_no_model_learns_from_do_not_disturb_the_search(viewer, dock
 
 def test_a_run_stopped_before_its_first_image_is_no_error(viewer, dock, click, qtbot, monkeypatch):
     shown = []
-    monkeypatch.setattr("napari_smdiffusion.widgets.dock.show_error", shown.append)
+    monkeypatch.setattr("napari_smdiffusion.widgets.frame.dock.show_error", shown.append)
     dock.main.show_values({"height": 512, "width": 512})
     dock.advanced.show_values({"steps": 500})
     click(dock, dock.run_button, wait=False)
@@ -237,7 +237,8 @@ def test_a_run_stopped_before_its_first_image_is_no_error(viewer, dock, click, q
 
 
 def test_the_model_that_is_shown_is_the_one_that_generates(viewer, dock, click, tiny_model):
-    from napari_smdiffusion.models import bundled_folder, find_model
+    from napari_smdiffusion.base.folders import bundled_folder
+    from napari_smdiffusion.store.catalogue import find_model
 
     tiny_model.save(user_folder() / "diffusion" / "microtubules")
     dock.model.refresh()

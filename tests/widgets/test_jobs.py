@@ -11,10 +11,10 @@ from threading import Event as Flag
 import pytest
 from qtpy.QtCore import QObject, QThreadPool
 
-from napari_smdiffusion.errors import InputError, Stopped
-from napari_smdiffusion.progress import Note
-from napari_smdiffusion.widgets.jobs import Job, error_message
-from napari_smdiffusion.widgets.preload import preload
+from napari_smdiffusion.base.errors import InputError, Stopped
+from napari_smdiffusion.base.events import Note
+from napari_smdiffusion.widgets.frame.jobs import Job, error_message
+from napari_smdiffusion.widgets.frame.preload import preload
 
 from .conftest import PATIENCE
 
@@ -87,9 +87,9 @@ _NO_EVENT_LOOP = """
 import gc, threading
 from qtpy.QtCore import QObject, QThreadPool, QTimer
 from qtpy.QtWidgets import QApplication
-from napari_smdiffusion.progress import Note
-from napari_smdiffusion.widgets.jobs import Job
-from napari_smdiffusion.widgets.preload import preload
+from napari_smdiffusion import Note
+from napari_smdiffusion.widgets.frame.jobs import Job
+from napari_smdiffusion.widgets.frame.preload import preload
 
 application, parent, stopped = QApplication([]), QObject(), []
 
@@ -102,7 +102,7 @@ def steps(stop):
     stopped.append(True)
 
 before = state()
-thread = preload("napari_smdiffusion.patches")
+thread = preload("napari_smdiffusion.images.patches")
 job = Job("working", steps, parent)
 job.start()
 QTimer.singleShot(300, application.quit)

@@ -12,9 +12,9 @@ from npe2 import PluginManager
 from qtpy.QtCore import Qt
 
 from napari_smdiffusion import Image, read_image, simulate, write_image
-from napari_smdiffusion.samples import simulated_pair_layers
-from napari_smdiffusion.widgets.layer_watch import keep_file_facts
-from napari_smdiffusion.widgets.layers import (
+from napari_smdiffusion.widgets.parts.pickers import LayerList
+from napari_smdiffusion.widgets.viewer.layer_watch import keep_file_facts
+from napari_smdiffusion.widgets.viewer.layers import (
     METADATA,
     free_place,
     kind,
@@ -26,8 +26,8 @@ from napari_smdiffusion.widgets.layers import (
     typed_pixel_size,
     write_tiff,
 )
-from napari_smdiffusion.widgets.pickers import LayerList
-from napari_smdiffusion.widgets.view import bring_into_view, look_at_plane, plane_seen, scene_camera
+from napari_smdiffusion.widgets.viewer.samples import simulated_pair_layers
+from napari_smdiffusion.widgets.viewer.view import bring_into_view, look_at_plane, plane_seen, scene_camera
 
 
 @pytest.fixture

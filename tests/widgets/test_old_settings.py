@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_smdiffusion.models import user_folder
+from napari_smdiffusion.base.folders import user_folder
 
 OLD = Path(__file__).parents[1] / "data" / "old" / "docks.json"
 

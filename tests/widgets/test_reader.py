@@ -6,9 +6,9 @@ from napari.components import ViewerModel
 from npe2 import PluginManager
 from npe2.io_utils import read
 
-from napari_smdiffusion.errors import InputWarning
-from napari_smdiffusion.widgets.layers import layer_image, layer_pixel_size
-from napari_smdiffusion.widgets.reader import get_reader
+from napari_smdiffusion.base.errors import InputWarning
+from napari_smdiffusion.widgets.viewer.layers import layer_image, layer_pixel_size
+from napari_smdiffusion.widgets.viewer.reader import get_reader
 
 TABLE = "xnm,ynm,locprecnm\n1000,2000,10\n3000,1500,20\n1800,2900,15\n"
 IN_DEPTH = "xnm,ynm,znm,locprecnm\n1000,2000,-300,10\n3000,1500,250.4,20\n"

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.progress import PartDone
-from napari_smdiffusion.widgets.view import canvas_grid
+from napari_smdiffusion.base.events import PartDone
+from napari_smdiffusion.widgets.viewer.view import canvas_grid
 
 from .conftest import PATIENCE, quick_training
 
@@ -182,7 +182,7 @@ def test_errors_in_torch_reach_the_person(
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("napari_smdiffusion.diffusion_training.denoising_loss", fail)
+    monkeypatch.setattr("napari_smdiffusion.diffusion.learning.denoising_loss", fail)
     dock = open_dock("Train diffusion model")
     quick_training(dock)
     dock.name.setText("mine")

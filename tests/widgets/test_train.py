@@ -7,10 +7,10 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.config import DEFAULT_START
-from napari_smdiffusion.model_folder import claimed, read_facts
-from napari_smdiffusion.models import user_folder
-from napari_smdiffusion.sampling import STEPS
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.diffusion.sampler import STEPS
+from napari_smdiffusion.diffusion.settings import DEFAULT_START
+from napari_smdiffusion.store.folder import read_facts, training_lock
 
 from .conftest import PATIENCE, quick_training
 
@@ -63,7 +63,7 @@ def test_stop_keeps_the_model(dock, click, qtbot, computed):
 
 def test_of_two_trainings_under_one_name_the_second_does_not_begin(dock, click, qtbot):
     folder = user_folder() / "diffusion" / "mine"
-    with claimed(folder):
+    with training_lock(folder):
         click(dock, dock.run_button)
         assert "Another training is saving its model in" in dock.status.text()
     assert not folder.exists()

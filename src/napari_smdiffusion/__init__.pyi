@@ -1,0 +1,91 @@
+"""The public names, and where they come from."""
+
+from .base.errors import InputError as InputError
+from .base.errors import Stopped as Stopped
+from .base.errors import UserError as UserError
+from .base.events import Generated as Generated
+from .base.events import Note as Note
+from .base.events import Preview as Preview
+from .base.events import Progress as Progress
+from .base.events import TileDone as TileDone
+from .base.events import run as run
+from .base.version import __version__ as __version__
+from .diffusion.generating import generate_steps as generate_steps
+from .diffusion.imported import CheckpointError as CheckpointError
+from .diffusion.imported import import_checkpoint as import_checkpoint
+from .diffusion.model import DiffusionModel as DiffusionModel
+from .diffusion.model import load_diffusion_model as load_diffusion_model
+from .diffusion.model import train_steps as train_steps
+from .diffusion.settings import GenerateConfig as GenerateConfig
+from .diffusion.settings import ImportConfig as ImportConfig
+from .diffusion.settings import TrainConfig as TrainConfig
+from .enhance.applying import Enhancement as Enhancement
+from .enhance.applying import enhance_steps as enhance_steps
+from .enhance.export import export_enhancer as export_enhancer
+from .enhance.model import Enhancer as Enhancer
+from .enhance.model import load_enhancer as load_enhancer
+from .enhance.model import train_enhancer_steps as train_enhancer_steps
+from .enhance.settings import EnhanceConfig as EnhanceConfig
+from .enhance.settings import EnhancerConfig as EnhancerConfig
+from .images.image import Image as Image
+from .images.reading import read_image as read_image
+from .images.reading import read_images as read_images
+from .images.tiff import write_image as write_image
+from .measure.resolution import decorrelation_analysis as decorrelation_analysis
+from .measure.resolution import fourier_ring_correlation as fourier_ring_correlation
+from .measure.resolution import single_image_frc as single_image_frc
+from .microscope.settings import MicroscopeConfig as MicroscopeConfig
+from .recipes.demo import demo_steps as demo_steps
+from .report.compare import compare_images as compare_images
+from .report.compare import compare_steps as compare_steps
+from .report.enhanced import EnhancedField as EnhancedField
+from .store.catalogue import list_models as list_models
+from .store.folder import ModelFolderError as ModelFolderError
+from .structures.simulate import simulate as simulate
+from .training.loop import TrainingDivergedError as TrainingDivergedError
+
+__all__ = [
+    "CheckpointError",
+    "DiffusionModel",
+    "EnhanceConfig",
+    "EnhancedField",
+    "Enhancement",
+    "Enhancer",
+    "EnhancerConfig",
+    "GenerateConfig",
+    "Generated",
+    "Image",
+    "ImportConfig",
+    "InputError",
+    "MicroscopeConfig",
+    "ModelFolderError",
+    "Note",
+    "Preview",
+    "Progress",
+    "Stopped",
+    "TileDone",
+    "TrainConfig",
+    "TrainingDivergedError",
+    "UserError",
+    "__version__",
+    "compare_images",
+    "compare_steps",
+    "decorrelation_analysis",
+    "demo_steps",
+    "enhance_steps",
+    "export_enhancer",
+    "fourier_ring_correlation",
+    "generate_steps",
+    "import_checkpoint",
+    "list_models",
+    "load_diffusion_model",
+    "load_enhancer",
+    "read_image",
+    "read_images",
+    "run",
+    "simulate",
+    "single_image_frc",
+    "train_enhancer_steps",
+    "train_steps",
+    "write_image",
+]

@@ -1,0 +1,1 @@
+"""What every other room needs and what knows nothing of images: settings, events, errors, devices, files."""

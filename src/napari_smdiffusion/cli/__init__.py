@@ -1,0 +1,5 @@
+"""The command `smdiffusion`."""
+
+from .entry import main
+
+__all__ = ["main"]

@@ -1,0 +1,143 @@
+"""`smdiffusion train`, `generate` and `import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import InputError
+from ..diffusion.settings import DEFAULT_START, GenerateConfig, ImportConfig, TrainConfig
+from .flags import (
+    IMAGES,
+    MODEL,
+    RESULTS_LEFT_OUT,
+    add_command,
+    add_pixel_size,
+    add_settings,
+    config_from_flags,
+    run_to_end,
+    say,
+)
+from .outputs import check_output_file
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def add_train(commands: Any) -> None:
+    """Add the flags of `smdiffusion train`."""
+    parser = add_command(
+        commands,
+        "train",
+        "train a diffusion model on super-resolution images",
+        "smdiffusion train storm.tif --out my-model --minutes 15",
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGES", help=IMAGES)
+    parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
+    parser.add_argument("--resume", action="store_true", help="continue the run that was cut in --out")
+    parser.add_argument(
+        "--start",
+        metavar="MODEL",
+        help=f"begin from this model, or from scratch: `none` (default {DEFAULT_START}): {MODEL}",
+    )
+    add_pixel_size(parser)
+    add_settings(parser, TrainConfig, {"previews"})
+
+
+def add_generate(commands: Any) -> None:
+    """Add the flags of `smdiffusion generate`."""
+    parser = add_command(
+        commands,
+        "generate",
+        "generate super-resolution images",
+        "smdiffusion generate microtubules --out generated.tif --count 16 --size 512",
+    )
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
+    parser.add_argument(
+        "--size",
+        nargs="+",
+        type=int,
+        default=[128],
+        metavar="PX",
+        help="side, or height and width, multiples of 16 from 64 on (default 128)",
+    )
+    add_settings(parser, GenerateConfig, {"height", "width"})
+
+
+def add_import(commands: Any) -> None:
+    """Add the flags of `smdiffusion import`."""
+    parser = add_command(
+        commands,
+        "import",
+        "make a model of a checkpoint of improved_diffusion_for_SMLM",
+        "smdiffusion import ema_0.9999_030000.pt --out my-model --pixel-size 20",
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT.pt", help="an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt")
+    parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
+    add_settings(parser, ImportConfig)
+
+
+def train(options: Namespace) -> None:
+    """Train a diffusion model."""
+    from ..images.reading import read_images
+
+    config = config_from_flags(TrainConfig, options, previews=0)
+    images = read_images(options.images, options.pixel_size, RESULTS_LEFT_OUT)
+    from ..diffusion.model import starting_model, train_steps
+
+    if options.resume and options.start is not None:
+        raise InputError(f"--resume goes on with the training in {options.out}, whatever it began from: omit --start.")
+    named = None if options.resume or options.start == "none" else options.start or "default"
+    start, note = starting_model(named, config.channels)
+    if note is not None:
+        say(note.message)
+    out = Path(options.out)
+    if not options.resume and (out / "model.json").exists():
+        raise FileExistsError(f"There is a model in {out} already: name a new folder, or go on with --resume.")
+    run_to_end(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
+    say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
+
+
+def generate(options: Namespace) -> None:
+    """Generate images."""
+    from ..base.whole_files import check_space
+    from ..images.tiff import write_image
+
+    if len(options.size) > 2:
+        raise InputError(f"--size takes a side, or a height and a width, not {len(options.size)} numbers.")
+    height, width = options.size[0], options.size[-1]
+    config = config_from_flags(GenerateConfig, options, height=height, width=width)
+    out = check_output_file(options.out)
+    check_space(out, (config.count, height, width))
+    from ..diffusion.model import facts_to_generate, load_diffusion_model
+
+    facts_to_generate(options.model, config)  # before torch and the network are loaded
+    from ..diffusion.generating import generate_steps
+
+    model = load_diffusion_model(options.model)
+    images = run_to_end(lambda stop: generate_steps(model, config, stop=stop))
+    write_image(out, images)
+    say(f"{len(images)} synthetic images of {height} × {width} pixels are in {out}.")
+
+
+def import_(options: Namespace) -> None:
+    """Make a model of a checkpoint of the reference implementation."""
+    from ..store.folder import check_place
+
+    config = config_from_flags(ImportConfig, options)
+    out = Path(options.out)
+    from ..base.folders import user_folder
+    from ..diffusion.imported import import_checkpoint
+
+    check_place(out)
+    model = import_checkpoint(options.checkpoint, config, name=out.absolute().name)
+    model.save(out)
+    size = model.config.patch
+    say(
+        f"The model, of images of {size} × {size} pixels, is in {out}. "
+        f"Next: smdiffusion generate {out} --out generated.tif --size {size}"
+    )
+    listed_in = user_folder() / "diffusion"
+    if out.absolute().parent != listed_in.absolute():
+        say(f"To have it in the docks of napari too, move it to {listed_in / out.name}.")

@@ -1,0 +1,122 @@
+"""The entry point of `smdiffusion`: parses the flags, runs the command, reports errors in one line.
+
+Nothing heavy is imported before the flags are known to be well-formed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import InputWarning, Stopped, is_for_people
+from ..base.settings import setting_fields
+from ..base.version import __version__
+from ..diffusion.settings import GenerateConfig, ImportConfig, TrainConfig
+from ..enhance.settings import EnhanceConfig, EnhancerConfig
+from ..microscope.settings import MicroscopeConfig
+from .compare import add_compare, compare
+from .demo import add_demo, demo
+from .diffusion import add_generate, add_import, add_train, generate, import_, train
+from .enhancer import add_enhance, add_export, add_train_enhancer, enhance, export, train_enhancer
+from .models import add_models, models
+from .simulate import add_simulate, simulate
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator, Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C; a defect keeps its traceback."""
+    options = _parser().parse_args(arguments)
+
+    try:
+        with _warnings_in_lines(options.command):
+            COMMANDS[options.command](options)
+    except KeyboardInterrupt:
+        return 130
+    except Stopped as stopped:
+        print(f"smdiffusion {options.command}: {stopped}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not is_for_people(error):
+            raise
+        print(f"smdiffusion {options.command}: {_sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+@contextmanager
+def _warnings_in_lines(command: str) -> Iterator[None]:
+    """Show warnings for people as one line each on standard error; any other is shown as Python does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        show = warnings.showwarning
+
+        def show_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, InputWarning):
+                print(f"smdiffusion {command}: {message}", file=sys.stderr)
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = show_line
+        yield
+
+
+def _sentence(error: BaseException) -> str:
+    """Return an error as one line, with a setting's name as the flag that it is on the command line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    first, _, rest = text.partition(" ")
+    settings = {field.name for config in _CONFIGS for field in setting_fields(config)}
+    flag = "size" if first in ("height", "width") else first.replace("_", "-")
+    return f"--{flag} {rest}" if first in settings and rest.startswith("must") else text
+
+
+_CONFIGS: tuple[Any, ...] = (
+    TrainConfig,
+    GenerateConfig,
+    ImportConfig,
+    EnhancerConfig,
+    EnhanceConfig,
+    MicroscopeConfig,
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="smdiffusion",
+        description="Diffusion models for super-resolution microscopy: train, generate, compare, enhance.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (
+        add_demo,
+        add_train,
+        add_generate,
+        add_compare,
+        add_train_enhancer,
+        add_enhance,
+        add_simulate,
+        add_models,
+        add_import,
+        add_export,
+    ):
+        add(commands)
+    return parser
+
+
+COMMANDS: dict[str, Callable[[Namespace], None]] = {
+    "demo": demo,
+    "train": train,
+    "generate": generate,
+    "compare": compare,
+    "train-enhancer": train_enhancer,
+    "enhance": enhance,
+    "simulate": simulate,
+    "models": models,
+    "import": import_,
+    "export": export,
+}

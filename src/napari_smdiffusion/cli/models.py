@@ -1,0 +1,27 @@
+"""`smdiffusion models`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .flags import add_command
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def add_models(commands: Any) -> None:
+    """Add the command `smdiffusion models`."""
+    add_command(commands, "models", "list the bundled and the user's models", "smdiffusion models")
+
+
+def models(options: Namespace) -> None:
+    """List the models."""
+    from ..base.folders import user_folder
+    from ..store.catalogue import KINDS, list_models
+
+    for entry in list_models():
+        place = "bundled" if entry.bundled else str(entry.folder)
+        print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
+    places = " and ".join(str(user_folder() / kind) for kind in KINDS)
+    print(f"\nYour own, which the docks list too, lie in {places}.")

@@ -1,0 +1,37 @@
+"""`smdiffusion simulate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .flags import add_command, say
+from .outputs import check_output_file
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def add_simulate(commands: Any) -> None:
+    """Add the flags of `smdiffusion simulate`."""
+    parser = add_command(
+        commands,
+        "simulate",
+        "simulate super-resolution images of a structure",
+        "smdiffusion simulate microtubules --out simulated.tif --count 4 --size 1024 --pixel-size 20",
+    )
+    parser.add_argument("structure", choices=("microtubules", "mitochondria"), help="what to simulate")
+    parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="number of images (default 1)")
+    parser.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default 512 px)")
+    parser.add_argument("--pixel-size", type=float, default=20.0, metavar="NM", help="pixel size (default 20 nm)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default 0)")
+
+
+def simulate(options: Namespace) -> None:
+    """Simulate super-resolution images."""
+    from ..images.tiff import write_image
+    from ..structures.simulate import simulate as simulated
+
+    out = check_output_file(options.out)
+    write_image(out, simulated(options.structure, options.count, options.size, options.pixel_size, options.seed))
+    say(f"{options.count} simulated images of {options.structure} are in {out}.")

@@ -1,0 +1,1 @@
+"""The diffusion model: network, denoiser, solver, training, generation."""

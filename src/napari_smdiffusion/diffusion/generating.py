@@ -1,0 +1,127 @@
+"""Generation of new images with a diffusion model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.devices import is_out_of_memory, on_device, pick_device, release_memory
+from ..base.errors import Stopped
+from ..base.events import Countdown, Generated, Note, Preview, Progress, Steps, Stop, never
+from ..base.settings import to_dict
+from ..base.version import __version__
+from ..images.image import Image, empty_images, read_only
+from ..images.provenance import SYNTHETIC
+from .denoiser import start_noise, to_numpy
+from .intensities import to_intensities
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
+
+    from ..base.arrays import Pixels
+    from .model import DiffusionModel
+    from .settings import GenerateConfig
+
+
+def generate_steps(
+    model: DiffusionModel, config: GenerateConfig, *, pixels: Pixels | None = None, stop: Stop = never
+) -> Steps[Image]:
+    """Generate images, a few at a time, into `pixels`, (count, height, width), where they are given.
+
+    Image k depends on (`config.seed`, k) and its size alone, not on how many are asked for or computed together.
+
+    Yields
+    ------
+    Progress after every solver step, Preview of the denoising, and Generated as each image is ready.
+
+    Returns
+    -------
+    All images that were finished, (N, height, width); `stop` is asked at every solver step.
+
+    Raises
+    ------
+    InputError
+        If the size or the number of steps does not suit the network.
+    MemoryError
+        If there is no room for so many images, or not even one can be computed.
+    Stopped
+        If it was stopped before the first image was finished.
+    """
+    model.sampler.check(config)
+    device = pick_device(config.device)
+    pixels = empty_images(config.count, config.height, config.width) if pixels is None else pixels
+    done = 0
+    together = min(config.batch, _fitting(config))
+    with on_device(model.unet, device) as unet:
+        countdown = Countdown(0, config.count * model.sampler.steps(config))
+        while done < config.count and not stop():
+            # The first one alone, so that there is soon something to see.
+            indices = range(done, min(done + (together if done else 1), config.count))
+            try:
+                images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(indices) == 1:
+                    raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
+                images = None
+            # Here the error is gone, and with it what it held of the memory.
+            if images is None:
+                together = max(1, together // 2)
+                release_memory()
+                yield Note(f"Memory ran out: going on with {together} images at a time.")
+                continue
+            for index, image in zip(indices, images, strict=False):
+                pixels[index] = image
+                done += 1
+                yield Generated(image, index, config.seed)
+    if not done:
+        raise Stopped("Stopped before the first image was finished: nothing was generated.")
+    return Image(
+        read_only(pixels[:done]),
+        model.pixel_size,
+        name=f"{model.name} (synthetic)",
+        provenance=provenance(model, config),
+    )
+
+
+def _fitting(config: GenerateConfig) -> int:
+    """Return how many images of this size are computed together: about as many pixels as one field of 1024²."""
+    return max(1, 1024**2 // (config.height * config.width))
+
+
+def _generate_batch(
+    unet: torch.nn.Module,
+    model: DiffusionModel,
+    config: GenerateConfig,
+    indices: range,
+    countdown: Countdown,
+    stop: Stop,
+) -> Steps[npt.NDArray[np.float32]]:
+    """Return images `indices` of the run, or none of them if it was stopped."""
+    sampler = model.sampler
+    noise = start_noise(config.seed, indices, sampler.denoised_size(config.height, config.width), sampler.channels)
+    steps = sampler.steps(config)
+    total = config.count * steps
+    for step, whole in enumerate(sampler.solve(unet, noise, steps), start=1):
+        guess = whole[..., : config.height, : config.width]
+        if stop():
+            return np.empty((0, config.height, config.width), np.float32)
+        done = indices.start * steps + step * len(indices)
+        yield Progress("generating", done, total, countdown.left(done))
+        if step % 4 == 0:
+            yield Preview("generating", step, to_intensities(to_numpy(guess[:1]), model.scaling))
+    return to_intensities(to_numpy(guess), model.scaling)
+
+
+def provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:
+    """Return what generated images say of themselves."""
+    return {
+        "kind": SYNTHETIC,
+        "made_by": f"napari-smdiffusion {__version__}",
+        "model": model.name,
+        "training_data": model.facts.get("training_data", []),
+        "settings": {**to_dict(config), "steps": model.sampler.steps(config)},
+    }

@@ -1,0 +1,126 @@
+"""The shape of the U-Net of a diffusion model, as config.json says it, in the format of the library diffusers."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What diffusers looks for in config.json. The format is that of the version named here.
+_HEADER = {"_class_name": "UNet2DModel", "_diffusers_version": "0.42.1"}
+_VARIABLE = {
+    "sample_size", "in_channels", "out_channels", "down_block_types", "up_block_types", "block_out_channels",
+    "layers_per_block", "attention_head_dim", "norm_num_groups", "attn_norm_num_groups", "norm_eps",
+    "resnet_time_scale_shift",
+}  # fmt: skip
+DOWN_BLOCKS, UP_BLOCKS = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")
+
+
+class UnknownNetworkError(InputError):
+    """A network is of a shape that is not computed here; the sentence names the field of config.json."""
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """The shape of a U-Net: the fields and defaults of diffusers' `UNet2DModel`.
+
+    Only the parameters that are described can be chosen. Any other must have its default, and is here because
+    config.json has it.
+
+    Parameters
+    ----------
+    sample_size
+        Side of the images that the network was trained on, in pixels, if it is known; nothing is computed from it.
+    in_channels, out_channels
+        Channels of the input and of the output.
+    down_block_types, up_block_types
+        One name per resolution, from the input to the output: with `Attn` where the network attends.
+    block_out_channels
+        Width at each resolution, the finest first.
+    layers_per_block
+        Residual layers at each resolution on the way down; one more on the way up.
+    attention_head_dim
+        Channels of an attention head; None for a single head.
+    norm_num_groups
+        Groups of the group normalization.
+    attn_norm_num_groups
+        The same in the attention of the lowest resolution. None for none with "scale_shift", else `norm_num_groups`.
+    norm_eps
+        Added to the variances by which is divided.
+    resnet_time_scale_shift
+        "scale_shift" if the time scales and shifts the features, "default" if it is added to them.
+
+    Raises
+    ------
+    UnknownNetworkError
+        With a sentence that names the field, for a network that is not computed here.
+    """
+
+    sample_size: int | None = None
+    in_channels: int = 3
+    out_channels: int = 3
+    center_input_sample: bool = False
+    time_embedding_type: str = "positional"
+    time_embedding_dim: int | None = None
+    freq_shift: int = 0
+    flip_sin_to_cos: bool = True
+    down_block_types: tuple[str, ...] = ("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
+    mid_block_type: str | None = "UNetMidBlock2D"
+    up_block_types: tuple[str, ...] = ("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
+    block_out_channels: tuple[int, ...] = (224, 448, 672, 896)
+    layers_per_block: int = 2
+    mid_block_scale_factor: float = 1
+    downsample_padding: int = 1
+    downsample_type: str = "conv"
+    upsample_type: str = "conv"
+    dropout: float = 0.0
+    act_fn: str = "silu"
+    attention_head_dim: int | None = 8
+    norm_num_groups: int = 32
+    attn_norm_num_groups: int | None = None
+    norm_eps: float = 1e-5
+    resnet_time_scale_shift: str = "default"
+    add_attention: bool = True
+    class_embed_type: str | None = None
+    num_class_embeds: int | None = None
+    num_train_timesteps: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in _VARIABLE and value != field.default:
+                raise UnknownNetworkError(f"{field.name} must be {field.default!r} in the U-Net, not {value!r}.")
+        choices = (
+            ("down_block_types", self.down_block_types, DOWN_BLOCKS),
+            ("up_block_types", self.up_block_types, UP_BLOCKS),
+            ("resnet_time_scale_shift", (self.resnet_time_scale_shift,), ("default", "scale_shift")),
+        )
+        for name, values, known in choices:
+            if unknown := set(values) - set(known):
+                raise UnknownNetworkError(f"{name} must be {' or '.join(known)} in the U-Net, not {min(unknown)}.")
+        if not len(self.block_out_channels) == len(self.down_block_types) == len(self.up_block_types) > 0:
+            raise UnknownNetworkError("block_out_channels, down_block_types and up_block_types must be equally long.")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> UNetConfig:
+        """Return the configuration in config.json; raises UnknownNetworkError if it is of another network."""
+        if values.get("_class_name", _HEADER["_class_name"]) != _HEADER["_class_name"]:
+            raise UnknownNetworkError(f"The network must be a {_HEADER['_class_name']}, not a {values['_class_name']}.")
+        # What begins with an underscore says where it came from.
+        given = {key: _frozen(value) for key, value in values.items() if not key.startswith("_")}
+        if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(cls)}):
+            raise UnknownNetworkError(f"{', '.join(unknown)} is not known in the U-Net.")
+        return cls(**given)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is written to config.json."""
+        return {**_HEADER, **dataclasses.asdict(self)}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

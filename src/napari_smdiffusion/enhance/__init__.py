@@ -1,0 +1,1 @@
+"""The enhancer (single-image super-resolution): training pairs, network, calibration, application."""

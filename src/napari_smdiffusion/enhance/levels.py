@@ -1,0 +1,59 @@
+"""Intensity levels of widefield and super-resolution images, which the network's input is scaled by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..base.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..base.arrays import Pixels
+    from ..images.image import Image
+# Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
+# bright structure. They are robust, and the same whether an image is enhanced at once or in tiles.
+DARK, BRIGHT = 1.0, 99.5
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A linear map of intensities onto 0 (dark) to 1 (bright)."""
+
+    dark: float
+    bright: float
+
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Intensities → network units."""
+        return ((pixels - self.dark) / (self.bright - self.dark)).astype(np.float32)
+
+    def unscale(self, values: Pixels) -> Pixels:
+        """Network units → intensities."""
+        return (values * (self.bright - self.dark) + self.dark).astype(np.float32)
+
+
+def widefield_levels(image: Image) -> Levels:
+    """Return the levels of a widefield image, or raise a ValueError if it is constant."""
+    dark, bright = (float(v) for v in np.percentile(image.pixels, (DARK, BRIGHT)))
+    if not dark < bright:
+        dark, bright = float(image.pixels.min()), float(image.pixels.max())
+    if not dark < bright:
+        raise InputError(f"All pixels of {image.name} have the value {dark:g}: give an image with something in it.")
+    return Levels(dark, bright)
+
+
+_BRIGHT_SHARP = 99.8  # percentile that counts as bright in a super-resolution image, where structure is sparse
+
+
+def sharp_levels(planes: Sequence[Pixels]) -> Levels:
+    """Return the levels of the super-resolution images: their background, and what counts as bright in them."""
+    pixels = np.concatenate([plane.ravel() for plane in planes])
+    dark, bright = (float(v) for v in np.percentile(pixels, (DARK, _BRIGHT_SHARP)))
+    if not dark < bright:
+        dark, bright = float(pixels.min()), float(pixels.max())
+    if not dark < bright:
+        raise InputError(f"All pixels have the value {dark:g}: give images with something in them.")
+    return Levels(dark, bright)

@@ -1,0 +1,1 @@
+"""Images with their pixel size: reading, writing, patches, tiles and registration."""

@@ -1,0 +1,96 @@
+"""Sample images: a simulated pair that ships with the package, and real pairs from their public repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..base.folders import user_folder
+from .image import Image
+from .reading import read_image
+
+# Chen et al., "Single-frame deep-learning super-resolution microscopy for intracellular dynamics imaging", Nature
+# Communications 14, 2854 (2023); BSD-3-Clause.
+SFSRM = "https://raw.githubusercontent.com/crrayna/SFSRM/7ec43a2fb5b9458bfcf8f965b2885a285d7694d1/test_data/"
+_HASHES = {
+    "microtubule/reference/microtubule_STORM.tif": "a6868b52c4750f33da873ef007579c8aa19d8e793cf00ba4f8a3baefd3b752d5",
+    "microtubule/widefield/microtubule_widefield.tif": (
+        "0b24cebee6248f18d67f00b4604808e329cb7d6564b98bd1200bead695d55e6d"
+    ),
+    "mitochondria/reference/mitochondria_STORM.tif": "73d72e82c1f30ac9c49f01bb4c8ad4fd7e3679ebc046fe8a0cb62308cb26d7d3",
+    "mitochondria/widefield/mitochondria_widefield.tif": (
+        "1a88eeedcfe056db814a3e19ca38a2f5745cdf8815ec57730aaaad64c83868dd"
+    ),
+}
+_STORM_PIXEL = {"microtubule": 19.35600, "mitochondria": 20.0}  # nm; the second is not stated with the data: about 20
+_FACTOR = {"microtubule": 5, "mitochondria": 4}
+# Where the corner of the STORM image lies in the widefield image, (y, x) in widefield pixels; the fractions as found by
+# `registration.registration_shift`, which differs by up to 0.3 between parts of these fields.
+_CORNER = {"microtubule": (50.52, 48.16), "mitochondria": (-0.53, 0.54)}
+
+
+def simulated_pair() -> tuple[Image, Image]:
+    """Return (super-resolution, widefield) of simulated microtubules: 1280² pixels of 20 nm, and 256² of 100 nm.
+
+    They are of two different fields of the same kind, as a microscopist has them: no pixel of the widefield image was
+    seen by whoever is trained on the super-resolution image. `simulated_reference` is the widefield image's own field.
+    """
+    folder = Path(__file__).parents[1] / "bundled"
+    return read_image(folder / "sample_super_resolution.tif"), read_image(folder / "sample_widefield.tif")
+
+
+def simulated_reference() -> Image:
+    """Return the super-resolution image of the widefield sample's field, to compare an enhanced image with."""
+    return read_image(Path(__file__).parents[1] / "bundled" / "sample_reference.tif")
+
+
+def sfsrm_pair(structure: str) -> tuple[Image, Image]:
+    """Return (STORM, widefield) of one fixed cell, placed so that the widefield image lies on the STORM image.
+
+    They are fetched at the first call and kept in the user's cache; $SMDIFFUSION_SAMPLES replaces the address.
+
+    Parameters
+    ----------
+    structure
+        "microtubule" (factor 5; the STORM image covers a part of the widefield field) or "mitochondria" (factor 4).
+
+    Raises
+    ------
+    OSError
+        If they cannot be fetched, or are not what they should be.
+    """
+    step = _STORM_PIXEL[structure]
+    coarse = step * _FACTOR[structure]
+    storm = read_image(_fetched(f"{structure}/reference/{structure}_STORM.tif"), step)
+    widefield = read_image(_fetched(f"{structure}/widefield/{structure}_widefield.tif"), coarse)
+    y, x = _CORNER[structure]
+    place = (-y * coarse, -x * coarse)
+    note = {"source": "SFSRM, Chen et al. 2023 (BSD-3-Clause)"}
+    return (
+        Image(storm.pixels, step, name=f"{structure}, STORM", provenance=note),
+        Image(widefield.pixels, coarse, place, f"{structure}, widefield", note),
+    )
+
+
+def _fetched(path: str) -> Path:
+    """Return a local copy of one of the SFSRM files, which is fetched if it is not here yet."""
+    import pooch
+
+    address = os.environ.get("SMDIFFUSION_SAMPLES", SFSRM)
+    kept = user_folder() / "samples"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{kept} cannot be written ({error.strerror}): set SMDIFFUSION_HOME to a folder of yours."
+        ) from error
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        found = pooch.retrieve(address + path, known_hash=_HASHES[path], fname=Path(path).name, path=kept)
+    # requests, urllib and pooch raise many kinds of errors; to a person they are all the same.
+    except Exception as error:
+        raise OSError(
+            f"The sample images cannot be fetched from {address} ({type(error).__name__}): connect to the internet and "
+            "try again, or open the simulated pair, which is always here."
+        ) from error
+    return Path(found)

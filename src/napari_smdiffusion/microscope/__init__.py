@@ -1,0 +1,1 @@
+"""The simulated widefield microscope, and its fit to a real widefield image."""

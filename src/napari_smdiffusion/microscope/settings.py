@@ -1,0 +1,43 @@
+"""Settings of the simulated widefield microscope."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Unit
+
+from ..base.settings import ASCENDING, Checked, Help, NotNegative, Positive, Shares, Span
+
+
+@dataclass(frozen=True)
+class MicroscopeConfig(Checked):
+    """The widefield microscope that is simulated; each `_range` is drawn from anew for every image."""
+
+    na: Annotated[Positive, Le(1.7), Help("numerical aperture of the objective")] = 1.4
+    wavelength: Annotated[float, Gt(100), Le(2000), Unit("nm"), Help("emission wavelength")] = 670.0
+    psf: Annotated[
+        Literal["gaussian", "pupil"],
+        Help("point spread function: a Gaussian, or the scalar model of the pupil where the defocus is known"),
+    ] = "gaussian"
+    defocus: Annotated[
+        float,
+        Ge(0),
+        Le(1000),
+        Unit("nm"),
+        Help("distance of the structure from the plane of focus, for the model of the pupil"),
+    ] = 0.0
+    width_range: Annotated[Span, Help("width of the point spread function, relative to the in-focus one")] = (
+        0.85,
+        1.4,
+    )
+    haze_range: Annotated[Shares, Help("share of the light that is out of focus")] = (0.2, 0.85)
+    haze_width_range: Annotated[Span, Unit("nm"), Help("width (standard deviation) of the out-of-focus blur")] = (
+        200.0,
+        600.0,
+    )
+    photons_range: Annotated[Span, Unit("photons"), Help("photons in a bright widefield pixel")] = (50.0, 2000.0)
+    background_range: Annotated[
+        tuple[NotNegative, NotNegative], ASCENDING, Help("uniform background, relative to a bright widefield pixel")
+    ] = (0.0, 0.3)
+    read_noise: Annotated[NotNegative, Unit("electrons"), Help("read noise of the camera")] = 1.6
+    gain: Annotated[Positive, Help("camera counts per photon")] = 1.0
+    offset: Annotated[NotNegative, Help("camera counts without light")] = 0.0

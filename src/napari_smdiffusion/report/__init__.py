@@ -1,0 +1,1 @@
+"""From numbers to words and pictures: what a comparison says."""

@@ -1,0 +1,1 @@
+"""Models on disk: the model folder, the catalogue of models, the card."""

@@ -1,0 +1,1 @@
+"""Mathematical models of biological structures, which simulate super-resolution images."""

@@ -1,0 +1,119 @@
+"""Mathematical models of labelled structures, rendered as a localization microscope would show them.
+
+They are the baseline the paper compares with, and sample data that anyone may have. A structure is a set of curves;
+fluorophores sit along them, each is localized a few times with a limited precision, and the localizations are rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from ..base.arrays import Values
+from ..base.errors import InputError
+from ..images.image import Image, common_pixel_size, read_only
+from ..images.provenance import SIMULATED
+from .curves import _PRECISION
+from .microtubules import _microtubules
+from .mitochondria import _mitochondria
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+Structure: TypeAlias = str  # a key of STRUCTURES
+
+
+def simulate(
+    structure: Structure,
+    count: int = 1,
+    size: int = 512,
+    pixel_size: float = 20.0,
+    seed: int = 0,
+    labelling: float = 0.5,
+) -> Image:
+    """Simulate super-resolution images of a structure.
+
+    Parameters
+    ----------
+    structure
+        "microtubules": long smooth filaments with crossings, labelled with gaps. "mitochondria": short thick tubes
+        whose outer membrane is labelled.
+    count, size
+        Number of images, and their side in pixels.
+    pixel_size
+        In nm.
+    seed
+        Image k depends on (seed, k) alone.
+    labelling
+        Share of the sites that carry a label, on average; it varies along a structure and between structures, so that
+        there are gaps. From 3 on hardly any are left.
+
+    Returns
+    -------
+    Image of (count, size, size): localizations per pixel, rendered with the localization precision.
+    """
+    if structure not in STRUCTURES:
+        raise InputError(f"There is no model of {structure!r}: choose one of {', '.join(STRUCTURES)}.")
+    if count < 1 or size < 16 or seed < 0 or not pixel_size > 0 or not labelling > 0:
+        raise InputError(
+            f"count ({count}) must be at least 1, size ({size}) at least 16, the seed ({seed}) at least 0, and the "
+            f"pixel size ({pixel_size}) and the labelling ({labelling}) positive."
+        )
+    planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
+    provenance = {"kind": SIMULATED, "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
+    return Image(read_only(np.stack(planes)), pixel_size, name=f"simulated {structure}", provenance=provenance)
+
+
+def simulated_like(structure: Structure, images: Sequence[Image], seed: int = 0) -> list[Image]:
+    """Return simulated fields of a structure to train on beside `images`: of their pixel size, 20 nm if there are none.
+
+    Returns
+    -------
+    One image of (8, 512, 512).
+    """
+    size = common_pixel_size(images) if images else None
+    return [simulate(structure, 8, 512, size or 20.0, seed)]
+
+
+def _one(
+    structure: Structure, size: int, pixel_size: float, labelling: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    field = size * pixel_size
+    sites = STRUCTURES[structure](field, labelling, rng)
+    # Each labelled site blinks a geometric number of times; each blink is one localization.
+    blinks = np.repeat(sites, rng.geometric(0.3, len(sites)), axis=0)
+    localized = blinks + rng.normal(0, _PRECISION, blinks.shape)
+    everything = np.concatenate([localized, _background(field, rng)])
+    return _histogram(everything, size, pixel_size)
+
+
+def _histogram(points: Values, size: int, pixel_size: float) -> npt.NDArray[np.float32]:
+    """Count (y, x) points per pixel and blur the counts by the localization precision, as renderings do."""
+    y, x = np.floor(points / pixel_size).astype(np.int64).T
+    inside = (y >= 0) & (y < size) & (x >= 0) & (x < size)
+    counts = np.bincount(y[inside] * size + x[inside], minlength=size * size).reshape(size, size)
+    blurred: npt.NDArray[np.float32] = gaussian_filter(counts.astype(np.float32), max(_PRECISION / pixel_size, 0.3))
+    return blurred
+
+
+def _background(field: float, rng: np.random.Generator) -> Values:
+    """Single false localizations, and small clusters of unbound label."""
+    area = (field / 1000) ** 2
+    single = rng.uniform(0, field, (rng.poisson(8 * area), 2))
+    spots = rng.uniform(0, field, (rng.poisson(1.5 * area), 2))
+    clusters = np.repeat(spots, rng.geometric(0.12, len(spots)), axis=0)
+    return np.concatenate([single, clusters + rng.normal(0, 12, clusters.shape)])
+
+
+# A model of a structure: from the side of a field in nm, the labelling and random draws to the places (N, 2) of its
+# labelled sites, (y, x) in nm.
+Model: TypeAlias = Callable[[float, float, np.random.Generator], Values]
+
+# By name. The nearest of these models is the unit of the realism score.
+STRUCTURES: dict[str, Model] = {
+    "microtubules": _microtubules,
+    "mitochondria": _mitochondria,
+}

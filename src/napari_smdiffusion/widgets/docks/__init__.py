@@ -1,0 +1,1 @@
+"""The four docks and the form that trains an enhancer."""

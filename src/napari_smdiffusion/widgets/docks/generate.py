@@ -1,0 +1,333 @@
+"""The dock that generates images with a diffusion model."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from qtpy.QtWidgets import QPushButton
+
+from ...base.errors import InputError, Stopped
+from ...base.events import Event, Generated, Preview, Progress, Steps, Stop
+from ...diffusion.model import facts_to_generate
+from ...diffusion.settings import GenerateConfig
+from ...images.image import empty_images
+from ...images.patches import averaged, inverse_symmetry, symmetry
+from ...images.provenance import SIMULATED, SYNTHETIC, listed, training_images
+from ..frame.dock import Dock, Folded, Task, heading
+from ..frame.scripts import settings_code
+from ..parts.forms import ConfigForm
+from ..parts.model_box import ModelBox
+from ..viewer.layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
+from ..viewer.view import bring_into_view, look_at_plane, plane_seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
+    from ...images.image import Image
+    from ...measure.nearest import Match
+
+_SHOWN = ("count", "height", "width", "seed")
+_ADVANCED = ("steps", "batch", "device")
+_LOOKED_UP = 128  # px; the side of the part of an image that is looked for in the training images
+
+
+class GenerateDock(Dock):
+    """Generate images; they stream into one layer, which is marked as synthetic."""
+
+    key: ClassVar[str] = "generate"
+    preload_module: ClassVar[str] = "napari_smdiffusion.diffusion.model"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.model = ModelBox("diffusion")
+        self.main = ConfigForm(GenerateConfig, _SHOWN)
+        self.main.show_values({"height": 512, "width": 512, "count": 8})
+        self.new_seed = QPushButton("New seed")
+        self.new_seed.setToolTip("draw another seed, for other images than before")
+        self.new_seed.clicked.connect(self._draw_seed)
+        self.advanced = ConfigForm(GenerateConfig, _ADVANCED)
+        self.nearest = QPushButton("Find nearest training patch")
+        self.nearest.setToolTip(
+            "look for the middle of the image shown in all places and turns of the open training images: is it a copy?"
+        )
+        self.nearest.clicked.connect(self.find_nearest)
+        self._layer: ImageLayer | None = None
+        self._pixels: npt.NDArray[np.float32] | None = None
+        self._facts: dict[str, Any] = {}
+        self._provenance: dict[str, Any] = {}
+        self._done = self._last = 0
+        self._config = GenerateConfig()
+        self.form.addWidget(heading("Model"))
+        self.form.addWidget(self.model)
+        self.form.addWidget(heading("Images"))
+        self.form.addWidget(self.main)
+        self.form.addWidget(self.new_seed)
+        self.form.addWidget(Folded("Advanced", self.advanced))
+        self.form.addWidget(heading("Is it a copy?"))
+        self.form.addWidget(self.nearest)
+        self._form_is_made()
+
+    def task(self) -> Task:
+        """Check the form and say what to do."""
+        model = self.model.chosen()
+        self._config = config = self._read_config()
+        self._facts = facts_to_generate(model, config)
+        self._provenance = said = {}
+        self._pixels = pixels = empty_images(config.count, config.height, config.width)
+
+        def steps(stop: Stop) -> Steps[Image]:
+            from ...diffusion.generating import generate_steps, provenance
+            from ...diffusion.model import load_diffusion_model
+
+            loaded = load_diffusion_model(model)
+            said.update(provenance(loaded, config))  # before the first event, which makes the layer
+            return (yield from generate_steps(loaded, config, pixels=pixels, stop=stop))
+
+        return Task(f"generating {config.count} images", steps)
+
+    def code(self) -> str:
+        """Return the same generation as Python, into a layer at the same place."""
+        self._read_config()
+        main, advanced = self.main.values(), self.advanced.changes()
+        settings = {"size": (main["height"], main["width"]), "seed": main["seed"], **advanced}
+        return (
+            "import napari\n"
+            "from napari_smdiffusion import load_diffusion_model\n"
+            "from napari_smdiffusion.widgets.layers import free_place\n\n"
+            "viewer = napari.current_viewer()\n"
+            f"model = load_diffusion_model({self.model.chosen()!r})\n"
+            f"images = model.generate({main['count']}, {settings_code(settings)})\n"
+            "place = free_place(viewer, images.pixel_size, 3)\n"
+            "viewer.add_image(images.pixels, name=images.name, metadata=dict(images.provenance), **place)\n"
+        )
+
+    def on_start(self) -> None:
+        """Begin a new layer."""
+        self._layer, self._done = None, 0
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Let the layer grow by the images that are ready; the next one is shown while it is being denoised."""
+        for event in events:
+            if isinstance(event, Generated):
+                self._put(event.index, event.image)
+                self._done = event.index + 1
+            elif isinstance(event, Preview):
+                self._put(self._done, event.images[0])
+        if any(isinstance(event, (Generated, Preview)) for event in events):
+            self._show(self._last)
+
+    def on_result(self, result: Image) -> str:
+        """Leave in the layer what is finished."""
+        if self._layer is not None and self._layer in self.viewer.layers:
+            self._show(len(result))
+        return f"{len(result)} synthetic images by {self._facts.get('name', 'the model')}, seed {self._config.seed}."
+
+    def on_end(self) -> None:
+        """Take a half-denoised image out again where the run was stopped or failed."""
+        if self._layer is not None and self._layer in self.viewer.layers and self._done:
+            self._show(self._done)
+        elif self._layer is not None and self._layer in self.viewer.layers and self._pixels is not None:
+            self.viewer.layers.remove(self._layer)
+        if self._layer is not None:
+            self._layer.metadata.get(METADATA, {}).pop("finished", None)
+        # The layer is the person's now, and whether it stays in memory.
+        self._layer = self._pixels = None
+
+    def on_close(self) -> None:
+        """Leave what is finished."""
+        self.on_end()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is to be remembered."""
+        return {"model": self.model.model(), **self.main.values(), **self.advanced.values()}
+
+    def show_settings(self, values: dict[str, Any]) -> None:
+        """Show what was remembered."""
+        if values.get("model"):
+            self.model.choose(str(values["model"]))
+        self.main.show_values(values)
+        self.advanced.show_values(values)
+
+    def find_nearest(self) -> None:
+        """Look for the image shown in the open training images, and show the place that is most like it."""
+        if self.running:
+            return
+        try:
+            patch, sources, known = self._to_look_for()
+        except ValueError as error:
+            self.show_failure(str(error))
+            return
+        steps = _nearest_steps(patch, sources, known)
+        self.start(Task("looking for the nearest training patch", steps), self._show_nearest)
+
+    def _read_config(self) -> GenerateConfig:
+        return GenerateConfig(**self.main.values(), **self.advanced.values())
+
+    def _draw_seed(self) -> None:
+        self.main.show_values({"seed": int(np.random.default_rng().integers(2**31))})
+
+    def _put(self, index: int, image: npt.NDArray[np.float32]) -> None:
+        """Put an image, finished or not, into the array that all of them have room in and the work fills too."""
+        if self._pixels is not None:
+            self._pixels[index] = image
+            self._last = index + 1
+
+    def _show(self, count: int) -> None:
+        """Show the first `count` images."""
+        pixels = self._pixels
+        if pixels is None:
+            return
+        if self._layer is None:
+            name, size = self._facts.get("name", "diffusion model"), self._facts.get("pixel_size_nm")
+            known = {"pixel_size_nm": size} if size else {}
+            self._layer = self.viewer.add_image(
+                pixels[:count],
+                name=f"{name}, seed {self._config.seed} (synthetic)",
+                colormap="inferno",
+                contrast_limits=_limits(self._facts["scaling"]),
+                metadata={**self._provenance, "seed": self._config.seed, METADATA: known},
+                **free_place(self.viewer, size, 3),
+            )
+            bring_into_view(self.viewer, self._layer)
+            look_at_plane(self.viewer, self._layer, count - 1)  # of a stack beside it another plane may be shown
+        elif self._layer in self.viewer.layers:
+            grown = count != len(self._layer.data)
+            following = plane_seen(self.viewer, self._layer) == len(self._layer.data) - 1
+            if grown:
+                self._layer.data = pixels[:count]
+            else:
+                self._layer.refresh()
+            # Whoever looks at the newest image goes on looking at the newest.
+            if grown and following:
+                look_at_plane(self.viewer, self._layer, count - 1)
+        # Changed where it is: lists of layers need not hear of it.
+        self._layer.metadata.setdefault(METADATA, {})["finished"] = self._done
+
+    def _to_look_for(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
+        """Return the middle of the synthetic image shown, what to look in, and what its model saw, by digest."""
+        layers = image_layers(self.viewer)
+        synthetic = [layer for layer in layers if kind(layer) == SYNTHETIC and layer.ndim in (2, 3)]
+        active = self.viewer.layers.selection.active
+        if active in synthetic:
+            synthetic = [active]
+        if not synthetic:
+            raise InputError("There is no synthetic image to look for: generate some first.")
+        layer = synthetic[0]
+        shown = layer.data
+        if shown.ndim == 3:  # maybe of a file: the others need not be read
+            shown = shown[int(np.clip(plane_seen(self.viewer, layer), 0, len(shown) - 1))]
+        pixels = np.asarray(shown, np.float32)
+        top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
+        patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
+        known = training_images(layer.metadata)
+        sources = []
+        for one in layers:
+            # What is no image of the kind that can be trained on need not be asked about here.
+            with suppress(ValueError, MemoryError):
+                if kind(one) in ("experimental", SIMULATED) and min(one.data.shape[-2:]) >= max(patch.shape):
+                    sources.append(layer_source(one))
+        if not sources:
+            raise InputError("There is no training image among the layers: open the images the model was trained on.")
+        return patch, sources, known
+
+    def _show_nearest(self, result: _Nearest) -> str:
+        match, name = result.match, result.source.name
+        found = self.viewer.add_image(
+            result.patch,
+            name=f"nearest {'patch' if result.unseen else 'training patch'}, in {name}",
+            colormap="inferno",
+            metadata={"kind": "training patch", "correlation": match.correlation},
+            **free_place(self.viewer, result.source.pixel_size, 2),
+        )
+        bring_into_view(self.viewer, found)
+        said = (
+            f"{name}, row {match.y}, column {match.x}. It correlates by {match.correlation:.2f}; a copy would reach 1."
+        )
+        if result.unseen:
+            return (
+                f"No open image is the one that the model was trained on, {result.unseen}: unless one holds it, this "
+                f"tells nothing of copies. The place of the open images that is most like it: {said}"
+            )
+        return f"The place of the training images that is most like it: {said}"
+
+
+@dataclass(frozen=True)
+class _Nearest:
+    """The window that a patch resembles most, turned as the patch lies, and where it is.
+
+    `unseen` names what the model was trained on where it is known that nothing of it was looked in, as it is.
+    """
+
+    match: Match
+    patch: npt.NDArray[np.float32]
+    source: LayerSource
+    unseen: str
+
+
+def _limits(scaling: dict[str, Any]) -> tuple[float, float]:
+    """Return contrast limits that suit all images of a model, from the statistics of what it learned from."""
+    return scaling["low"], min(scaling["high"], scaling["mean"] + 6 * scaling["std"])
+
+
+def _nearest_steps(
+    patch: Any, sources: Sequence[LayerSource], known: Mapping[str, str]
+) -> Callable[[Stop], Steps[_Nearest]]:
+    """Return steps that find the window of any plane that `patch` resembles most, and turn it as the patch lies.
+
+    If images with the `known` digests are among the sources, in these alone.
+
+    As in `memorization` the images are compared after averaging 2 × 2 pixels: that keeps the structure and takes
+    out half of the noise.
+    """
+
+    def steps(stop: Stop) -> Steps[_Nearest]:
+        from ...measure.nearest import nearest_matches
+
+        best: _Nearest | None = None
+        images = []
+        for source in sources:
+            with suppress(ValueError):  # NaN, say: nothing was trained on that
+                images.append((source, source.read(stop)))
+        exact = [(source, image) for source, image in images if image.digest in known]
+        planes = [(source, plane) for source, image in exact or images for plane in image.pixels]
+        if not planes:
+            names = listed(source.name for source in sources)
+            raise InputError(f"Nothing of {names} can be compared: look for NaN pixels.")
+        for i, (source, plane) in enumerate(planes):
+            yield Progress("comparing", i, len(planes), float("inf"))
+            if stop():
+                break
+            match = nearest_matches(averaged(patch[np.newaxis], 2), [averaged(plane, 2)])[0]
+            if best is None or match.correlation > best.match.correlation:
+                turned_patch = symmetry(patch, match.symmetry)
+                match = _to_a_pixel(match, turned_patch, plane)
+                height, width = turned_patch.shape
+                found = plane[match.y : match.y + height, match.x : match.x + width]
+                turned = np.ascontiguousarray(inverse_symmetry(found, match.symmetry))
+                best = _Nearest(match, turned, source, "" if exact else listed(known.values()))
+        if best is None:
+            raise Stopped("Stopped before anything was compared.")
+        return best
+
+    return steps
+
+
+def _to_a_pixel(match: Match, patch: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]) -> Match:
+    """Return a match that was found on 2 × 2 averages in pixels of the plane: copies lie at odd places too."""
+    (height, width), best = patch.shape, replace(match, y=2 * match.y, x=2 * match.x)
+    for y, x in itertools.product((best.y - 1, best.y, best.y + 1), (best.x - 1, best.x, best.x + 1)):
+        window = plane[max(y, 0) : y + height, max(x, 0) : x + width]
+        if window.shape != patch.shape or not np.ptp(window):
+            continue
+        fits = float(np.corrcoef(averaged(patch, 2).ravel(), averaged(window, 2).ravel())[0, 1])
+        if fits > best.correlation:
+            best = replace(best, y=y, x=x, correlation=fits)
+    return best

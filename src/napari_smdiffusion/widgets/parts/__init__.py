@@ -1,0 +1,1 @@
+"""Parts of the forms: fields, pickers of layers and models, the loss plot."""

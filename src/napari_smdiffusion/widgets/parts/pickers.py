@@ -1,0 +1,298 @@
+"""Lists and combo boxes of the viewer's image layers, which stay up to date by themselves."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..viewer.enhanced_layers import original, widefield_pixel_size
+from ..viewer.layer_watch import watch_layers
+from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, typed_pixel_size, viewed_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+
+_LAYER = Qt.ItemDataRole.UserRole
+
+
+class LayerList(QWidget):
+    """Any number of image layers, chosen by their check boxes, and a pixel size for those that have none.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers are listed.
+    finest
+        Whether the finest experimental images are chosen at first (super-resolution), or the coarsest (widefield).
+    weighted
+        Whether each chosen layer has a weight.
+    meant_otherwise
+        Returns layers that a person hardly means here, because they are chosen elsewhere.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        *,
+        finest: bool,
+        weighted: bool = False,
+        meant_otherwise: Callable[[], Sequence[ImageLayer]] = list,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._meant_otherwise = meant_otherwise
+        self._finest = finest
+        self._weighted = weighted
+        self._weights: WeakKeyDictionary[ImageLayer, float] = WeakKeyDictionary()
+        self._touched = False
+        self._asked: ImageLayer | None = None  # whose pixel size the box is for
+        self.list = QListWidget()
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._pixel_size_row = QWidget()
+        row = QHBoxLayout(self._pixel_size_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._pixel_size_label = _label_of_a_layer()
+        self.pixel_size = QDoubleSpinBox()
+        self.pixel_size.setObjectName("pixel_size")
+        row.addWidget(self._pixel_size_label, 1)
+        row.addWidget(self.pixel_size)
+        self._weight_row = QWidget()
+        weight_row = QHBoxLayout(self._weight_row)
+        weight_row.setContentsMargins(0, 0, 0, 0)
+        self._weight_label = _label_of_a_layer("weight")
+        self.weight = QDoubleSpinBox()
+        self.weight.setObjectName("weight")
+        self.weight.setRange(0, 1000)
+        self.weight.setValue(1)
+        self.weight.setToolTip("how often the selected layer is drawn from, relative to the other chosen ones")
+        weight_row.addWidget(self._weight_label, 1)
+        weight_row.addWidget(self.weight)
+        self._weight_row.setVisible(weighted)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.list)
+        layout.addWidget(self._pixel_size_row)
+        layout.addWidget(self._weight_row)
+        self.pixel_size.setRange(0, 10_000)
+        self.pixel_size.setDecimals(2)
+        self.pixel_size.setSuffix(" nm")
+        self.pixel_size.setSpecialValueText("unknown")
+        self.pixel_size.setToolTip(
+            "pixel size in nm of the layer named here, which has none; select it to correct the size"
+        )
+        self.pixel_size.editingFinished.connect(self._take_pixel_size)
+        self.weight.valueChanged.connect(self._take_weight)
+        self.list.currentItemChanged.connect(self._show_weight)
+        self.list.currentItemChanged.connect(self._show_pixel_size)
+        self.list.itemChanged.connect(self._on_tick)
+        watch_layers(viewer, self, self.refresh)
+
+    def layers(self) -> list[ImageLayer]:
+        """Return the chosen layers."""
+        return [item.data(_LAYER) for item in self._items() if item.checkState() == Qt.CheckState.Checked]
+
+    def weights(self) -> list[float]:
+        """Return the weight of each chosen layer."""
+        return [self._weights.get(layer, 1.0) for layer in self.layers()]
+
+    def choose(self, layers: Sequence[ImageLayer]) -> None:
+        """Choose exactly these layers."""
+        self._touched = True
+        for item in self._items():
+            here = any(item.data(_LAYER) is layer for layer in layers)
+            item.setCheckState(Qt.CheckState.Checked if here else Qt.CheckState.Unchecked)
+
+    def refresh(self) -> None:
+        """List the layers anew; what was chosen stays chosen."""
+        layers = image_layers(self._viewer)
+        chosen = self.layers() if self._touched else self._likely(layers)
+        item = self.list.currentItem()
+        selected = None if item is None else item.data(_LAYER)
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for layer in layers:
+                item = QListWidgetItem(f"{layer.name}   {viewed_size(layer)}")
+                item.setToolTip(item.text())
+                item.setData(_LAYER, layer)
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                ticked = any(layer is one for one in chosen)
+                item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+                self.list.addItem(item)
+                if layer is selected:
+                    self.list.setCurrentItem(item)
+        rows = min(max(len(layers), 2), 6)
+        self.list.setFixedHeight(rows * (self.list.fontMetrics().height() + 4) + 8)
+        self._show_pixel_size()
+        self.changed.emit()
+
+    def _items(self) -> list[QListWidgetItem]:
+        return [self.list.item(i) for i in range(self.list.count())]
+
+    def _likely(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
+        """Return the layers a person most likely means: experimental ones of the finest, or the coarsest, pixels.
+
+        What was enhanced in place is a widefield image still: its original is what would be enhanced again.
+        """
+        candidates, sizes = [], {}
+        others = self._meant_otherwise()
+        for layer in layers:
+            again = not self._finest and original(layer) is not None
+            if layer.rgb or layer.ndim > 3 or (made_here(layer) and not again) or any(layer is one for one in others):
+                continue
+            candidates.append(layer)
+            sizes[id(layer)] = widefield_pixel_size(layer) if again else known_pixel_size(layer)
+        known = [size for size in sizes.values() if size]
+        if not known:
+            return candidates[:1]
+        best = min(known) if self._finest else max(known)
+        return [layer for layer in candidates if sizes[id(layer)] == best]
+
+    def _on_tick(self, item: QListWidgetItem) -> None:
+        self._touched = True
+        self._show_pixel_size()
+        self.changed.emit()
+
+    def _asked_size(self) -> ImageLayer | None:
+        """Return the layer whose pixel size is asked for: one without, or a selected one whose size was typed in."""
+        without = next((layer for layer in self.layers() if not layer.rgb and not known_pixel_size(layer)), None)
+        item = self.list.currentItem()
+        if without is not None or item is None:
+            return without
+        layer: ImageLayer = item.data(_LAYER)
+        return layer if typed_pixel_size(layer) else None
+
+    def _show_pixel_size(self) -> None:
+        layer = self._asked_size()
+        self._pixel_size_row.setVisible(layer is not None)
+        if layer is not None:
+            # Other layers grow while somebody types.
+            if layer is self._asked and self.pixel_size.lineEdit().isModified():
+                return
+            self._asked = layer
+            self._pixel_size_label.setText(f"pixel size of {layer.name}")
+            self._pixel_size_label.setToolTip(layer.name)
+            with QSignalBlocker(self.pixel_size):
+                self.pixel_size.setValue(typed_pixel_size(layer) or 0)
+
+    def _take_pixel_size(self) -> None:
+        self.pixel_size.lineEdit().setModified(False)
+        layer = self._asked_size()
+        if layer is not None and self.pixel_size.value() > 0:
+            set_pixel_size(layer, self.pixel_size.value())
+
+    def _show_weight(self, item: QListWidgetItem | None) -> None:
+        if item is not None and self._weighted:
+            layer = item.data(_LAYER)
+            self._weight_label.setText(f"weight of {layer.name}")
+            self._weight_label.setToolTip(layer.name)
+            with QSignalBlocker(self.weight):
+                self.weight.setValue(self._weights.get(layer, 1.0))
+
+    def _take_weight(self, value: float) -> None:
+        item = self.list.currentItem()
+        if item is not None:
+            self._weights[item.data(_LAYER)] = value
+
+
+def _label_of_a_layer(text: str = "") -> QLabel:
+    """Return a label for the name of a layer, which may be of any length: what does not fit is cut off."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
+
+
+class LayerBox(QComboBox):
+    """One image layer.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers are listed.
+    likely
+        Tells which layers a person most likely means; the topmost of them is chosen at first.
+    finest
+        Whether it is the topmost of those with the finest pixels.
+    optional
+        Whether there may be none, which is chosen at first where no layer is likely.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        likely: Callable[[ImageLayer], bool],
+        *,
+        finest: bool = False,
+        optional: bool = False,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._finest = finest
+        self._optional = optional
+        self._likely = likely
+        self._touched = False
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.activated.connect(self._on_activated)
+        watch_layers(viewer, self, self.refresh)
+
+    def layer(self) -> ImageLayer | None:
+        """Return the chosen layer, or None if there is none."""
+        chosen = self.currentData()
+        return next((layer for layer in image_layers(self._viewer) if layer is chosen), None)
+
+    def choose(self, layer: ImageLayer | None) -> None:
+        """Choose `layer`, or none."""
+        self._touched = True
+        self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) is layer), -1))
+
+    def refresh(self) -> None:
+        """List the layers anew; what was chosen stays chosen."""
+        before = self.currentData()
+        layers: list[ImageLayer | None] = [layer for layer in image_layers(self._viewer) if not layer.rgb]
+        if self._optional:
+            layers.insert(0, None)
+        with QSignalBlocker(self):
+            self.clear()
+            for layer in layers:
+                self.addItem("none" if layer is None else f"{layer.name}   {viewed_size(layer)}", layer)
+            kept = next((i for i, layer in enumerate(layers) if layer is before), None)
+            if kept is None or not self._touched:
+                kept = self._first_likely(layers, kept or 0)
+            self.setCurrentIndex(kept if layers else -1)
+
+    def _first_likely(self, layers: Sequence[ImageLayer | None], default: int) -> int:
+        """Return which of the layers is chosen at first."""
+
+        def pixels(one: tuple[int, ImageLayer]) -> float:
+            return known_pixel_size(one[1]) or math.inf if self._finest else 0.0
+
+        likely = [(i, layer) for i, layer in enumerate(layers) if layer is not None and self._likely(layer)]
+        return min(likely, key=pixels)[0] if likely else default
+
+    def _on_activated(self, index: int) -> None:
+        self._touched = True

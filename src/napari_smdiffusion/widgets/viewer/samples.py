@@ -1,0 +1,56 @@
+"""Sample images as layers, for the File menu."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ...images.samples import sfsrm_pair, simulated_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...images.image import Image
+
+LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
+
+
+def simulated_pair_layers() -> list[LayerData]:
+    """Return the simulated sample as napari layers."""
+    return _layers(simulated_pair(), ("super-resolution (simulated)", "widefield (simulated)"))
+
+
+def microtubule_layers() -> list[LayerData]:
+    """Return the SFSRM microtubules as napari layers."""
+    pair = sfsrm_pair("microtubule")
+    return _layers(pair, [image.name for image in pair])
+
+
+def mitochondria_layers() -> list[LayerData]:
+    """Return the SFSRM mitochondria as napari layers."""
+    pair = sfsrm_pair("mitochondria")
+    return _layers(pair, [image.name for image in pair])
+
+
+def _layers(pair: Sequence[Image], names: Sequence[str]) -> list[LayerData]:
+    return [layer_data(image, name) for image, name in zip(pair, names, strict=True)]
+
+
+def layer_data(image: Image, name: str) -> LayerData:
+    """Return an image as napari takes layers: (pixels, options, "image").
+
+    Scale and units are given, so that lengths in the viewer are nanometres where the pixel size is known; a single
+    plane becomes 2-D.
+    """
+    step, unit = (image.pixel_size, "nm") if image.pixel_size else (1.0, "pixel")
+    more = 0 if len(image) == 1 else 1
+    # napari places the middle of the first pixel, an image its corner.
+    corner = image.origin if image.pixel_size else (-0.5, -0.5)
+    options = {
+        "name": name,
+        "scale": (1.0,) * more + (step, step),
+        "translate": (0.0,) * more + tuple(c + step / 2 for c in corner),
+        "units": ("pixel",) * more + (unit, unit),
+        "colormap": "inferno",
+        "metadata": dict(image.provenance),
+    }
+    return image.pixels if more else image.pixels[0], options, "image"

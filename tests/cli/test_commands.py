@@ -1,0 +1,419 @@
+"""The command line: every command does its work, and bad input gets one sentence and exit code 2."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from scipy.ndimage import gaussian_filter, zoom
+
+from napari_smdiffusion import EnhanceConfig, Image, TrainConfig, read_image, simulate, write_image
+from napari_smdiffusion.base.events import never, run
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.cli.enhancer import _write_error_map
+from napari_smdiffusion.cli.entry import COMMANDS, main
+from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.images.reading import mapped_image
+
+TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]
+
+
+def _run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def folder(tmp_path, storm, widefield, tiny_model, tiny_enhancer):
+    """Return a folder with images and models in it."""
+    write_image(tmp_path / "storm.tif", storm)
+    write_image(tmp_path / "cell.tif", widefield)
+    tiny_model.save(tmp_path / "model")
+    tiny_enhancer.save(tmp_path / "enhancer")
+    return tmp_path
+
+
+def test_simulate_train_generate_and_pixel_sizes_through_the_chain(tmp_path):
+    assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 128, "--pixel-size", 25) == 0
+    assert _run("train", tmp_path / "s.tif", "--out", tmp_path / "m", "--channels", 16, 32, *TINY) == 0
+    assert _run("generate", tmp_path / "m", "--out", tmp_path / "g.tif", "--count", 2, "--size", 128, "--steps", 2) == 0
+    arguments = ["--out", tmp_path / "e", "--upscale", 4, "--steps", 2, "--batch", 2, "--channels", 8]
+    assert _run("train-enhancer", tmp_path / "g.tif", *arguments) == 0
+    write = {"imagej": True, "resolution": (10.0, 10.0), "metadata": {"unit": "um"}}
+    tifffile.imwrite(tmp_path / "w.tif", np.random.default_rng(0).integers(0, 900, (40, 60), np.uint16), **write)
+    assert _run("enhance", tmp_path / "e", tmp_path / "w.tif", "--out", tmp_path / "x.tif") == 0
+    sizes = {name: read_image(tmp_path / f"{name}.tif").pixel_size for name in "sgwx"}
+    assert sizes == {"s": 25, "g": 25, "w": pytest.approx(100), "x": pytest.approx(25)}
+    generated = read_image(tmp_path / "g.tif")
+    assert generated.pixels.shape == (2, 128, 128)
+    assert generated.provenance["kind"] == "synthetic"
+
+
+def test_an_enhancer_may_begin_from_another(folder):
+    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--start", folder / "enhancer"]
+    assert _run("train-enhancer", folder / "storm.tif", *arguments) == 0
+    facts = json.loads((folder / "e" / "model.json").read_text())
+    assert (facts["started_from"], facts["config"]["channels"]) == ("enhancer", 16)
+
+
+def test_resume(folder, storm):
+    config = TrainConfig(steps=5, patch=64, batch=2, channels=(16, 32), previews=0)
+    cut = itertools.count()
+    run(train_steps([read_image(folder / "storm.tif")], config, out=folder / "m", stop=lambda: next(cut) >= 2))
+    steps = json.loads((folder / "m" / "model.json").read_text())["steps"]
+    assert 0 < steps < 5
+    # What the network is like stands in the folder.
+    arguments = ["--out", folder / "m", "--patch", 64, "--batch", 2, "--resume"]
+    assert _run("train", folder / "storm.tif", *arguments) == 0
+    assert json.loads((folder / "m" / "model.json").read_text())["steps"] == 5
+
+
+def test_enhance_with_all_maps(folder):
+    arguments = ["--uncertainty", "--error-map", "--tile", 64, "--out", folder / "x.tif"]
+    assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 0
+    assert read_image(folder / "x.tif").size == (600, 524)
+    assert read_image(folder / "x.tif").origin == (1000.0, 500.0)
+    assert read_image(folder / "x_uncertainty.tif").provenance["kind"].startswith("uncertainty")
+    error = read_image(folder / "x_error.tif")
+    assert error.size == (150, 131)
+    assert len(error.provenance["rsp"]) == 1
+    # And what was written is judged, with the share that the map was made for.
+    reference = read_image(folder / "x.tif")
+    noise = np.random.default_rng(0).normal(0, 0.1 * reference.pixels.std(), reference.pixels.shape)
+    write_image(folder / "reference.tif", replace(reference, pixels=(reference.pixels + noise).astype(np.float32)))
+    arguments = ["--enhanced", folder / "x.tif", "--widefield", folder / "cell.tif", "--out", folder / "judged"]
+    arguments += ["--reference", folder / "reference.tif", "--uncertainty", folder / "x_uncertainty.tif"]
+    assert _run("compare", *arguments) == 0
+    report = json.loads((folder / "judged" / "report.json").read_text())
+    assert report["enhanced"]["uncertainty"]["stated"] == EnhanceConfig().confidence
+    assert report["enhancement"]["enhanced"]["correlation"] > 0.95
+    assert (folder / "judged" / "comparison.png").stat().st_size > 10_000
+
+
+def test_enhance_several_into_a_folder(folder, widefield):
+    write_image(folder / "many" / "a.tif", widefield)
+    write_image(folder / "many" / "b.tif", widefield.crop(slice(0, 100), slice(0, 60)))
+    assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 0
+    made = {path.name: read_image(path) for path in (folder / "results").iterdir()}
+    assert {name: image.size for name, image in made.items()} == {
+        "a_enhanced.tif": (600, 524),
+        "b_enhanced.tif": (400, 240),
+    }
+    assert made["b_enhanced.tif"].provenance["source"] == "b.tif"
+
+
+def test_an_image_that_cannot_be_enhanced_does_not_cost_the_others(folder, widefield, capsys):
+    for name, pixels in (("a", widefield.pixels), ("b", 0 * widefield.pixels), ("c", widefield.pixels)):
+        write_image(folder / "many" / f"{name}.tif", Image(pixels, 80.0))
+    assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 2
+    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "c_enhanced.tif"]
+    said = capsys.readouterr()
+    assert "b.tif could not be enhanced: All pixels of" in said.out + said.err
+    assert "1 of 3 images made trouble" in said.err
+
+
+def test_an_error_map_that_cannot_be_made_does_not_cost_the_image(folder, widefield, capsys, monkeypatch):
+    def full(*_):
+        raise MemoryError("There is no room for the error map.")
+
+    for name in "ab":
+        write_image(folder / "many" / f"{name}.tif", widefield)
+    monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", full)
+    arguments = ["--out", folder / "results", "--error-map"]
+    assert _run("enhance", folder / "enhancer", folder / "many", *arguments) == 2
+    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
+    said = capsys.readouterr()
+    assert "b.tif enhanced ×4" in said.out + said.err
+    assert "b.tif could not be compared with what was made of it: There is no room" in said.out + said.err
+
+
+def test_an_error_map_reads_a_result_larger_than_memory_plane_by_plane(tmp_path):
+    widefield = Image(np.random.default_rng(0).random((40, 24, 24), np.float32), 80.0)
+    write_image(tmp_path / "x.tif", Image(zoom(widefield.pixels, (1, 8, 8), order=1), 10.0))
+    tracemalloc.start()
+    _write_error_map(tmp_path / "x_error.tif", mapped_image(tmp_path / "x.tif"), widefield, never)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A few of its 40 planes, and the maps, which are 64 times smaller than it.
+    assert most < (tmp_path / "x.tif").stat().st_size / 4
+    assert len(read_image(tmp_path / "x_error.tif").provenance["rsp"]) == 40
+
+
+def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(folder, widefield):
+    many = folder / "many"
+    write_image(many / "a.tif", widefield)
+    maps = ["--uncertainty", "--error-map"]
+    for _ in range(2):
+        assert _run("enhance", folder / "enhancer", many, "--out", many, *maps) == 0
+        names = ["a.tif", "a_enhanced.tif", "a_enhanced_error.tif", "a_enhanced_uncertainty.tif"]
+        assert sorted(path.name for path in many.iterdir()) == names
+    # Whoever names one means it.
+    assert _run("enhance", folder / "enhancer", many / "a_enhanced_error.tif", "--out", folder / "x.tif") == 0
+    (many / "a.tif").unlink()
+    assert _run("enhance", folder / "enhancer", many, "--out", folder / "y") == 2
+
+
+def test_compare(folder):
+    for name, seed in (("training", 1), ("held_out", 2)):
+        arguments = ["--out", folder / f"{name}.tif", "--size", 256, "--seed", seed]
+        assert _run("simulate", "mitochondria", *arguments) == 0
+    copies = read_image(folder / "training.tif")
+    write_image(folder / "g.tif", copies)
+    arguments = ["--generated", folder / "g.tif", "--training", folder / "training.tif", "--out", folder / "c"]
+    assert _run("compare", folder / "held_out.tif", *arguments) == 0
+    report = json.loads((folder / "c" / "report.json").read_text())
+    assert {f"realism.{key}" for key in report["realism"]} <= set(report["meanings"])
+    assert {f"memorization.{key}" for key in report["memorization"]} <= set(report["meanings"])
+    assert report["memorization"]["verdict"].startswith("Most are copies")
+    assert report["memorization"]["generated_median"] == pytest.approx(1, abs=1e-3)
+    assert report["memorization"]["fraction_above_held_out_99"] == 1
+    # Simulated mitochondria are their own mathematical model, which leaves no scale.
+    assert report["realism"]["score"] is None
+    assert (folder / "c" / "comparison.png").stat().st_size > 10_000
+    assert _run("compare", folder / "training.tif", *arguments) == 0
+    assert "are training images" in json.loads((folder / "c" / "report.json").read_text())["memorization_left_out"]
+
+
+def test_models(folder, capsys):
+    assert _run("models") == 0
+    said = capsys.readouterr().out
+    assert "microtubules" in said
+    assert str(user_folder()) in said.splitlines()[-1]
+
+
+def test_a_model_begins_from_the_one_that_is_named(folder):
+    for start, expected in ((folder / "model", "model"), ("none", None)):
+        out = folder / f"from {expected}"
+        arguments = ["--out", out, "--start", start, *TINY]
+        assert _run("train", folder / "storm.tif", *arguments) == 0
+        assert json.loads((out / "model.json").read_text())["started_from"] == expected
+    images = ["--out", folder / "g.tif", "--size", 64, 96, "--count", 1, "--steps", 2]
+    assert _run("generate", folder / "from model", *images) == 0
+    assert read_image(folder / "g.tif").size == (64, 96)
+
+
+def test_what_was_generated_is_not_learned_from_again_but_by_enhancers(folder, storm):
+    made = replace(storm, pixels=storm.pixels[:, ::-1], provenance={"kind": "synthetic"})
+    for name, image in (("a", storm), ("made", made)):
+        write_image(folder / "images" / f"{name}.tif", image)
+    assert _run("train", folder / "images", "--out", folder / "m", "--channels", 16, 32, *TINY) == 0
+    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
+    assert _run("train-enhancer", folder / "images", *arguments, "--weights", 3, 1) == 0
+    learned = {name: json.loads((folder / name / "model.json").read_text()) for name in "me"}
+    assert [[one["name"] for one in facts["training_data"]] for facts in learned.values()] == [
+        ["a.tif"],
+        ["a.tif", "made.tif"],
+    ]
+    assert learned["e"]["weights"] == [3, 1]
+
+
+def test_an_enhancer_learns_from_pairs_in_their_order(folder, capsys):
+    """Of fields of two sizes: another order would fit nowhere."""
+    fields = [simulate("microtubules", 1, size, 20.0, seed=size).pixels for size in (256, 320)]
+    for k, fine in enumerate(fields):
+        write_image(folder / f"fine{k}.tif", Image(fine, 20.0))
+        write_image(folder / f"wide{k}.tif", Image(gaussian_filter(fine, (0, 4, 4))[:, 2::4, 2::4], 80.0))
+    names = [[folder / f"{kind}{k}.tif" for k in range(2)] for kind in ("fine", "wide")]
+    settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8, "--patch", 64]
+    assert _run("train-enhancer", *names[0], "--widefield", *names[1], "--out", folder / "e", *settings) == 0
+    facts = json.loads((folder / "e" / "model.json").read_text())
+    assert facts["trained_on"] == "registered pairs"
+    assert [one["shape"][1] for one in facts["training_data"]] == [256, 320]
+    assert "was not found" not in capsys.readouterr().err
+    assert _run("train-enhancer", *names[0], "--widefield", names[1][0], "--out", folder / "f", *settings) == 2
+    assert "--widefield names 1 images for 2 super-resolution images" in capsys.readouterr().err
+
+
+def test_a_pixel_size_that_is_given_counts(folder, widefield, storm):
+    for name, image in (("wide", widefield), ("fine", storm)):
+        write_image(folder / f"{name}.tif", Image(image.pixels))
+    where = ["--pixel-size", 40]
+    assert _run("train", folder / "fine.tif", "--out", folder / "m", "--channels", 16, 32, *TINY, *where) == 0
+    settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
+    assert _run("train-enhancer", folder / "fine.tif", "--out", folder / "e", *settings, *where) == 0
+    assert [json.loads((folder / name / "model.json").read_text())["pixel_size_nm"] for name in "me"] == [40, 40]
+    assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", *where) == 0
+    assert read_image(folder / "x.tif").pixel_size == 10
+
+
+BAD = [
+    ("train {none.tif} --out {m}", "There is no file"),
+    ("train {storm.tif} --out {m} --minutes 0", "--minutes must be more than 0"),
+    ("train {storm.tif} --out {m} --minutes -3", "--minutes must be more than 0"),
+    ("train {storm.tif} --out {m} --patch 100", "--patch must be a multiple of 16"),
+    ("train {storm.tif} --out {m} --patch 512", "smaller than a patch of 512"),
+    ("train {storm.tif} --out {notes.txt}", "notes.txt is a file"),
+    ("train {storm.tif} --out {others}", "holds other files"),
+    ("train {storm.tif} --out {m} --resume --patch 64", "no training to resume"),
+    ("train {storm.tif} --out {model} --patch 64", "There is a model in"),
+    ("train {storm.tif} --out {model} --resume --start {model}", "whatever it began from: omit --start"),
+    ("train {storm.tif} --out {m} --patch 64 --start {model} --channels 16 48", "has the channels 16 32, and 16 48"),
+    ("train-enhancer {storm.tif} --out {m} --upscale 4 --start {enhancer} --channels 24", "has 16 channels, and 24"),
+    ("train {storm.tif} --out {m} --seed -1", "--seed must be at least 0"),
+    ("train-enhancer {storm.tif} --out {enhancer}", "There is a model in"),
+    ("enhance {enhancer} {none.tif} --out {x.tif}", "There is no file"),
+    ("enhance {enhancer} {others} --out {x}", "holds no file that ends in .tif"),
+    ("train {empty.tif} --out {m}", "empty.tif cannot be read"),
+    ("train {constant.tif} --out {m} --patch 32", "All pixels have the value 7"),
+    ("train {nan.tif} --out {m} --patch 32", "nan.tif has NaN or infinite pixels"),
+    ("train {rgb.tif} --out {m} --patch 32", "rgb.tif is a color (RGB) image"),
+    ("train {flat.tif} --out {m} --patch 32", "flat.tif has 4 axes"),
+    ("train {tiny.tif} --out {m} --patch 32", "tiny.tif is 8 × 9 pixels"),
+    ("generate {nothing} --out {g.tif}", "There is no diffusion model"),
+    ("generate {enhancer} --out {g.tif}", "a diffusion model is needed here"),
+    ("generate {others} --out {g.tif}", "has no model.json"),
+    ("generate {model} --out {g.png}", "must end in .tif"),
+    ("generate {model} --out {g.tif} --count 0", "--count must be at least 1"),
+    ("generate {model} --out {g.tif} --size 100", "--size must be a multiple of 16"),
+    ("generate {model} --out {g.tif} --size 32", "--size must be at least 64 for this model"),
+    ("generate {model} --out {g.tif} --size 64 64 64", "--size takes a side"),
+    ("generate {model} --out {notes.txt/g.tif}", "cannot be written"),
+    ("simulate microtubules --out {bare.tif}", "bare.tif exists, and was not made by smdiffusion"),
+    ("enhance {enhancer} {cell.tif} --out {bare.tif}", "bare.tif exists, and was not made by smdiffusion"),
+    ("enhance {enhancer} {constant.tif} --out {x.tif}", "All pixels of"),
+    ("enhance {enhancer} {cell.tif} --out {notes.txt}", "must be a folder"),
+    ("enhance {enhancer} {cell.tif} {storm.tif} --out {x.tif}", "must be a folder for 2 images"),
+    ("enhance {enhancer} {cell.tif} {cell.tif} --out {x}", "have the same file name"),
+    ("train-enhancer {bare.tif} --out {m}", "has no pixel size"),
+    ("train-enhancer {storm.tif} --out {m} --upscale 12", "--upscale must be at most 8"),
+    ("train-enhancer {storm.tif} --out {m} --upscale 5 --start {enhancer}", "enlarges 4 times, and 5 times is asked"),
+    ("train-enhancer {storm.tif} --out {m} --fit {tiny.tif} --upscale 2", "tiny.tif is 8 × 9 pixels: give"),
+    ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
+    ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
+    ("compare {storm.tif} --out {c}", "Name experimental images and --generated ones together"),
+    ("compare --enhanced {storm.tif} --out {c}", "Name --enhanced and --widefield together"),
+    (
+        "compare --enhanced {storm.tif} --widefield {cell.tif} --uncertainty {storm.tif} --out {c}",
+        "name --reference too",
+    ),
+    ("compare --out {c}", "Name experimental images and --generated ones, or --enhanced"),
+    ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),
+    ("demo --images {bare.tif} --out {d}", "has no pixel size"),
+    ("train {storm.tif} --out {m} --pixel-size 0", "must be a positive number of nm"),
+    ("demo --images {cell.tif} --out {d}", "give one of at least 128 × 256"),
+    ("demo --seed -1 --out {d}", "--seed must be at least 0"),
+    ("demo --minutes 0 --out {d}", "--minutes must be more than 0"),
+    ("demo --widefield {cell.tif} --out {d}", "--widefield needs --images"),
+    ("demo --out {mine}", "enhanced.tif exists, and was not made by smdiffusion"),
+    ("train {slab.tif} --out {m} --patch 32", "slab.tif has pixels of 200 by 100 nm"),
+    ("train-enhancer {storm.tif} --out {others} --fit {cell.tif} --upscale 4", "holds other files"),
+    ("compare {storm.tif} --generated {storm.tif} --out {notes.txt/c}", "cannot be written"),
+]
+
+
+@pytest.mark.parametrize(("command", "message"), BAD, ids=[message for _, message in BAD])
+def test_bad_input_gets_one_sentence(folder, capsys, command, message):
+    (folder / "notes.txt").write_text("precious")
+    (folder / "others").mkdir()
+    (folder / "others" / "thesis.txt").write_text("precious")
+    (folder / "empty.tif").write_bytes(b"")
+    ramp = np.arange(200 * 300, dtype=np.float32).reshape(200, 300)
+    planes = {
+        "constant": np.full((40, 40), 7),
+        "nan": np.where(ramp > 5, np.nan, ramp),
+        "bare": ramp,
+        "tiny": ramp[:8, :9],
+    }
+    for name, plane in planes.items():
+        tifffile.imwrite(folder / f"{name}.tif", plane.astype(np.float32))
+    (folder / "mine").mkdir()
+    tifffile.imwrite(folder / "mine" / "enhanced.tif", ramp)
+    tifffile.imwrite(folder / "slab.tif", ramp, resolution=(1e5, 5e4), resolutionunit="CENTIMETER")
+    tifffile.imwrite(folder / "rgb.tif", np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(folder / "flat.tif", np.zeros((2, 3, 40, 40), np.uint8), photometric="minisblack")
+    before = sorted(folder.rglob("*"))
+    arguments = [a.replace("{", f"{folder}/").replace("}", "") for a in command.split()]
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert lines[0].startswith(f"smdiffusion {arguments[0]}: ")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_size_that_the_model_cannot_make_is_refused_before_its_network_is_loaded(folder, capsys):
+    (weights,) = (folder / "model" / "weights").glob("*.safetensors")
+    weights.write_bytes(b"damaged")
+    assert _run("generate", folder / "model", "--out", folder / "g.tif", "--size", 32, 64) == 2
+    assert "--size must be at least 64 for this model, not 32." in capsys.readouterr().err
+
+
+def test_a_defect_keeps_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_smdiffusion.structures.simulate.simulate", lambda *_: np.zeros(2) + np.zeros(3))
+    with pytest.raises(ValueError, match="broadcast"):
+        _run("simulate", "microtubules", "--out", tmp_path / "s.tif")
+
+
+def test_a_command_that_is_stopped_leaves_no_file(folder, monkeypatch, capsys):
+    counts = itertools.count()
+
+    @contextmanager
+    def soon():
+        yield lambda: next(counts) >= 2
+
+    monkeypatch.setattr("napari_smdiffusion.cli.enhancer.stop_on_interrupt", soon)
+    before = sorted(folder.rglob("*"))
+    arguments = ["--uncertainty", "--tile", 64, "--out", folder / "x.tif"]
+    assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 130
+    assert "the image is not enhanced" in capsys.readouterr().err
+    write_image(folder / "g.tif", simulate("microtubules", size=256))
+    assert _run("compare", folder / "g.tif", "--generated", folder / "g.tif", "--out", folder / "c") == 130
+    assert "no report was written" in capsys.readouterr().err
+    (folder / "g.tif").unlink()
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_what_was_made_here_can_be_made_again(tmp_path):
+    for seed in (1, 2):
+        assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 64, "--seed", seed) == 0
+    simulated = read_image(tmp_path / "s.tif")
+    assert simulated.provenance["seed"] == 2
+    # What was only saved from here is as precious as any measured image.
+    write_image(tmp_path / "s.tif", replace(simulated, provenance={"kind": "experimental"}))
+    assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 64) == 2
+
+
+def test_unknown_flags_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["train", "--nonsense"])
+    assert exit_info.value.code == 2
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, "--help"])
+    assert exit_info.value.code == 0
+    assert f"example:\n  smdiffusion {command}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
+def test_interrupt_keeps_the_model(folder):
+    import signal
+
+    command = [
+        sys.executable,
+        "-m",
+        "napari_smdiffusion.cli.entry",
+        "train",
+        folder / "storm.tif",
+        "--out",
+        folder / "m",
+    ]
+    process = subprocess.Popen(
+        [*map(str, command), "--patch", "64", "--minutes", "20"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("training:"):
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait(600) == 0  # half of what the training would take, however busy the machine is
+    process.stderr.close()
+    assert json.loads((folder / "m" / "model.json").read_text())["steps"] >= 1

@@ -1,0 +1,165 @@
+"""The U-Net against that of diffusers, and folders that either of them saved."""
+
+import json
+
+import pytest
+import torch
+from diffusers import UNet2DModel
+
+from napari_smdiffusion import DiffusionModel, ImportConfig
+from napari_smdiffusion.diffusion.imported import Layout, make_network
+from napari_smdiffusion.diffusion.network import clone_unet, make_unet
+from napari_smdiffusion.diffusion.unet import UNet, read_unet, write_unet
+from napari_smdiffusion.diffusion.unet_config import UNetConfig, UnknownNetworkError
+from napari_smdiffusion.store.folder import ModelFolderError
+
+
+def imported(channels, blocks, attention, scale_shift=True, **settings):
+    return make_network(Layout(channels, blocks, attention, scale_shift), ImportConfig(**settings)).config
+
+
+CONFIGS = {
+    "ours": make_unet((16, 48, 32)).config,
+    "imported": imported((32, 64, 64, 64), 1, (False, True, True, False), image_size=32),
+    "imported, time added": imported((32, 64, 64), 2, (False, False, True), scale_shift=False),
+    "imported, two heads": imported((32, 32, 64, 64), 1, (False, False, True, True), heads=2),
+    "one head": UNetConfig(
+        block_out_channels=(32, 64),
+        down_block_types=("AttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "AttnUpBlock2D"),
+        attention_head_dim=None,
+    ),
+}
+
+
+def theirs_of(config):
+    return UNet2DModel.from_config(config.to_json())
+
+
+@pytest.fixture(params=CONFIGS)
+def pair(request):
+    """Return our network and theirs, each made with the same seed."""
+    made = []
+    for make in (UNet, theirs_of):
+        torch.manual_seed(5)
+        made.append(make(CONFIGS[request.param]))
+    return made
+
+
+def random_input(config, count=2, deepest=4):
+    """Return images that are `deepest` pixels wide at the lowest resolution, and times."""
+    random = torch.Generator().manual_seed(1)
+    size = deepest * 2 ** (len(config.block_out_channels) - 1)
+    x = torch.randn((count, config.in_channels, size, size), generator=random)
+    return x, 1000 * torch.rand(count, generator=random)
+
+
+def test_a_seed_gives_the_same_network(pair):
+    ours, theirs = (dict(network.named_parameters()) for network in pair)
+    # Their order is that of averaged weights and of the optimizer in a saved training.
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert list(pair[0].state_dict()) == list(pair[1].state_dict())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("training", [True, False])
+def test_outputs_and_gradients_are_the_same(pair, layout, training):
+    x, time = random_input(pair[0].config)
+    found = []
+    for network in pair:
+        network.to(memory_format=layout).train(training)
+        output = network(x.contiguous(memory_format=layout), time)
+        output = output if isinstance(output, torch.Tensor) else output.sample
+        output.square().mean().backward()
+        found.append([output.detach(), *(weights.grad for weights in network.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        # They are equal, unless a processor rounds otherwise at each call.
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
+
+
+def test_many_images_and_times_of_any_shape_are_the_same(pair):
+    x, time = random_input(pair[0].config, 65, deepest=1)
+    with torch.no_grad():
+        for given in (time, time[0], time[:1].long()):
+            torch.testing.assert_close(pair[0](x, given), pair[1](x, given).sample, atol=1e-6, rtol=1e-6)
+
+
+def test_they_open_what_we_save_and_we_what_they_save(pair, tmp_path):
+    ours, theirs = pair
+    for folder in ("ours", "theirs"):
+        (tmp_path / folder).mkdir()
+    write_unet(tmp_path / "ours", ours.config, ours.state_dict(), torch.float32)
+    theirs.save_pretrained(tmp_path / "theirs")
+    names, others = ({path.name for path in (tmp_path / folder).iterdir()} for folder in ("ours", "theirs"))
+    assert names == others
+    assert_same(theirs, UNet2DModel.from_pretrained(tmp_path / "ours", low_cpu_mem_usage=False))
+    loaded = read_unet(tmp_path / "theirs")
+    assert_same(ours, loaded)
+    assert loaded.config == ours.config
+    texts = [json.loads((tmp_path / folder / "config.json").read_text()) for folder in ("ours", "theirs")]
+    for text in texts:
+        del text["_diffusers_version"]
+    assert texts[0] == texts[1]
+
+
+def assert_same(one, other):
+    ours, theirs = one.state_dict(), other.state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_half_precision_is_read_as_single(tmp_path):
+    unet = make_unet((16, 32))
+    write_unet(tmp_path, unet.config, unet.state_dict(), torch.float16)
+    theirs = UNet2DModel.from_pretrained(tmp_path, torch_dtype=torch.float16, low_cpu_mem_usage=False)
+    assert theirs.dtype == torch.float16
+    loaded = read_unet(tmp_path)
+    assert {weights.dtype for weights in loaded.parameters()} == {torch.float32}
+    assert_same(loaded, theirs.float())
+
+
+def test_a_copy_shares_no_weights():
+    unet = make_unet((16, 32))
+    copy = clone_unet(unet)
+    assert_same(unet, copy)
+    assert copy.config == unet.config
+    places, others = ({weights.data_ptr() for weights in network.parameters()} for network in (unet, copy))
+    assert not places & others
+
+
+def test_fields_that_an_older_diffusers_did_not_write_have_their_defaults():
+    known = CONFIGS["one head"].to_json()
+    del known["num_train_timesteps"], known["dropout"], known["_diffusers_version"]
+    assert UNetConfig.from_json(known) == CONFIGS["one head"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"]}, "down_block_types must be .* CrossAttnDown"),
+        ({"up_block_types": ["SkipUpBlock2D", "UpBlock2D"]}, "up_block_types must be .* SkipUpBlock2D"),
+        ({"resnet_time_scale_shift": "ada_group"}, "resnet_time_scale_shift must be default or scale_shift"),
+        ({"time_embedding_type": "fourier"}, "time_embedding_type must be 'positional' .* not 'fourier'"),
+        ({"num_class_embeds": 10}, "num_class_embeds must be None .* not 10"),
+        ({"block_out_channels": [16, 32, 64]}, "equally long"),
+        ({"_class_name": "UNet2DConditionModel"}, "must be a UNet2DModel, not a UNet2DConditionModel"),
+        ({"cross_attention_dim": 8}, "cross_attention_dim is not known"),
+    ],
+)
+def test_networks_that_are_not_computed_here_are_refused(change, message, tiny_model, tmp_path):
+    values = {**CONFIGS["one head"].to_json(), **change}
+    with pytest.raises(UnknownNetworkError, match=message):
+        UNetConfig.from_json(values)
+    tiny_model.save(tmp_path / "m")
+    (tmp_path / "m" / "weights" / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ModelFolderError, match=f"m holds a network that cannot be used here. .*{message}.* Update"):
+        DiffusionModel.load(tmp_path / "m")
+
+
+def test_weights_that_are_missing_are_noticed(tiny_model, tmp_path):
+    tiny_model.save(tmp_path / "m")
+    weights = {name: value for name, value in tiny_model.unet.state_dict().items() if name != "conv_in.bias"}
+    write_unet(tmp_path / "m" / "weights", tiny_model.unet.config, weights, torch.float32)
+    with pytest.raises(ModelFolderError, match="m is damaged"):
+        DiffusionModel.load(tmp_path / "m")

@@ -1,0 +1,87 @@
+"""Enhancers as bioimage.io packages: another program that reads the description gets what `enhance` makes."""
+
+import sys
+import zipfile
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_smdiffusion import Image, export_enhancer
+from napari_smdiffusion.cli.entry import main
+from napari_smdiffusion.images.registration import translated
+
+
+@pytest.fixture
+def folder(tiny_enhancer, tmp_path):
+    """Return the folder of an enhancer whose name no package can have."""
+    named = replace(tiny_enhancer, facts={**tiny_enhancer.facts, "name": "für mich: ×4"})
+    named.save(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def _scaled(pixels, description):
+    """Do what rdf.yaml says is to be done before."""
+    (step,) = (one for one in description.inputs[0].preprocessing if one.id == "scale_range")
+    low, high = (np.percentile(pixels, share) for share in (step.kwargs.min_percentile, step.kwargs.max_percentile))
+    return ((pixels - low) / (high - low + step.kwargs.eps)).astype(np.float32)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_another_program_gets_what_enhance_makes(folder, tiny_enhancer, tmp_path, monkeypatch):
+    from bioimageio.spec import load_description
+
+    path = export_enhancer(folder, tmp_path / "a.zip", authors=["Ada Lovelace"], license_id="CC-BY-4.0")
+    description = load_description(path)
+    assert description.validation_summary.status != "failed"
+    assert description.name == "f_r mich_ _4 (widefield enhanced x4)"
+    assert (description.authors[0].name, str(description.license)) == ("Ada Lovelace", "CC-BY-4.0")
+    (taken,), (made,) = description.inputs, description.outputs
+    assert [axis.scale for axis in taken.axes[2:]] == pytest.approx([80, 80])
+    for length in range(100, 3000, 4):  # whoever reads it cuts off what is behind the point
+        assert made.axes[2].size.get_size(made.axes[2], taken.axes[2], ref_size=length) == 4 * length
+    with zipfile.ZipFile(path) as zipped:
+        zipped.extractall(tmp_path / "there")
+    network = torch.jit.load(tmp_path / "there" / "enhancer.pt")
+    seen, expected = (np.load(tmp_path / "there" / f"{name}.npy") for name in ("widefield", "enhanced"))
+    assert expected.shape == (1, 1, *(4 * length for length in seen.shape[2:]))
+    with torch.no_grad():
+        again = network(torch.from_numpy(_scaled(seen, description))).numpy()
+    np.testing.assert_allclose(again, expected, atol=1e-4 * np.ptp(expected))
+    # Not as quick as it may be, but in float32.
+    monkeypatch.setattr("napari_smdiffusion.enhance.applying.autocast", lambda device: nullcontext())
+    for part in (seen[0, 0], seen[0, 0, :101, :110]):
+        ours = tiny_enhancer.enhance(Image(part)).pixels
+        with torch.no_grad():
+            theirs = network(torch.from_numpy(_scaled(part, description))[None, None]).numpy()[0]
+        np.testing.assert_allclose(theirs, ours, atol=1e-4 * np.ptp(ours))
+        assert np.abs(translated(theirs[0], (0, 1)) - ours[0]).max() > 1e-2 * np.ptp(ours)
+
+
+def test_the_command(folder, tmp_path, capsys, tiny_model):
+    def run(*arguments):
+        return main(["export", *map(str, arguments)]), capsys.readouterr().err
+
+    code, said = run(folder, "--out", tmp_path / "a.zip", "--author", "A", "B")
+    assert code == 0
+    assert "a.zip is a bioimage.io package" in said
+    assert (tmp_path / "a.zip").stat().st_size > 10_000
+    tiny_model.save(tmp_path / "model")
+    for arguments, message in (
+        ((folder, "--out", tmp_path / "a.zip"), "exists: name another file"),
+        ((folder, "--out", tmp_path / "a.tar"), "must end in .zip"),
+        ((tmp_path / "model", "--out", tmp_path / "b.zip"), "diffusion"),
+        ((folder, "--out", tmp_path / "b.zip", "--license", "mine"), "cannot be described for bioimage.io"),
+    ):
+        code, said = run(*arguments)
+        assert code == 2
+        assert message in said
+    assert {path.name for path in tmp_path.glob("*.zip")} == {"a.zip"}
+
+
+def test_what_is_missing_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bioimageio.spec", None)
+    with pytest.raises(ValueError, match=r"pip install bioimageio\.spec"):
+        export_enhancer(folder, tmp_path / "a.zip")

@@ -1,0 +1,160 @@
+"""Laying a widefield image and a super-resolution image of one field on each other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, simulate
+from napari_smdiffusion.base.events import Note, Progress, run
+from napari_smdiffusion.enhance import model as enhancer_training
+from napari_smdiffusion.enhance.levels import widefield_levels
+from napari_smdiffusion.enhance.model import train_enhancer_steps
+from napari_smdiffusion.enhance.pairs import _shared
+from napari_smdiffusion.images import registration
+from napari_smdiffusion.images.registration import crop_to_common_field, find_in, registration_shift, translated
+from napari_smdiffusion.microscope.camera import widefield as imaged
+
+FACTOR = 5
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Return six simulated widefield images with haze and noise, (6, 64, 64), and their fields, (6, 320, 320)."""
+    sharp = simulate("microtubules", count=6, size=320, pixel_size=20.0, seed=3).pixels
+    random = torch.Generator().manual_seed(0)
+    return imaged(torch.from_numpy(sharp)[:, None], MicroscopeConfig(), 20.0, FACTOR, random)[:, 0].numpy(), sharp
+
+
+@pytest.fixture
+def pair(pairs):
+    """Return the first of them."""
+    return pairs[0][0], pairs[1][0]
+
+
+@pytest.mark.parametrize("by", [(0.0, 0.0), (-2.7, -0.8), (3.4, 1.2), (-6.0, 5.0), (9.6, -9.6), (-10.0, 10.0)])
+def test_the_offset_of_a_stack_is_found_to_a_fraction_of_a_pixel(pairs, by):
+    found = registration_shift(pairs[0], [translated(plane, by) for plane in pairs[1]], FACTOR)
+    np.testing.assert_allclose(found, by, atol=0.3)
+
+
+def test_a_small_image_alone_is_laid_right_to_a_quarter_of_a_widefield_pixel(pair):
+    np.testing.assert_allclose(
+        registration_shift([pair[0]], [translated(pair[1], (-4, 3))], FACTOR), (-4, 3), atol=FACTOR / 4
+    )
+
+
+def test_images_that_share_nothing_are_left_where_they_are(pairs):
+    camera, sharp = pairs
+    flat = np.full((64, 64), 7.0, np.float32)
+    assert registration_shift([flat], [sharp[0]], FACTOR) is None
+    # The haze of each is in part that of the field before it.
+    for k in range(6):
+        assert registration_shift([camera[k]], [sharp[(k + 3) % 6]], FACTOR) is None
+
+
+@pytest.mark.parametrize("side", [40, 41])
+def test_the_middle_of_large_images_is_the_same_place(pairs, side, monkeypatch):
+    fine = pairs[1]
+    coarse = gaussian_filter(fine, (0, 4, 4)).reshape(len(fine), 64, FACTOR, 64, FACTOR).mean((2, 4))
+    monkeypatch.setattr(registration, "_LARGEST", side * FACTOR)
+    assert registration_shift(list(coarse), list(fine), FACTOR) == pytest.approx((0, 0), abs=0.5)
+
+
+def test_planes_are_translated_by_whole_pixels(pair):
+    np.testing.assert_allclose(translated(pair[1], (3, -2))[3:, :-2], pair[1][:-3, 2:], atol=1e-4)
+
+
+def test_the_place_of_a_smaller_field(pair):
+    camera, sharp = pair
+    assert find_in(sharp[50:250, 100:300], camera, FACTOR) == (10, 20)
+    other = simulate("microtubules", size=320, pixel_size=20.0, seed=9).pixels[0]
+    assert find_in(other[50:250, 100:300], camera, FACTOR) is None
+    assert find_in(np.zeros((400, 400), np.float32), camera, FACTOR) is None
+
+
+def test_both_are_cut_to_the_field_that_they_share(pair):
+    camera, sharp = (Image(plane, size, name=n) for plane, size, n in zip(pair, (100, 20), ("w", "s"), strict=True))
+    fine, coarse, corner = crop_to_common_field(sharp.crop(slice(50, 253), slice(100, 304)), camera, FACTOR)
+    assert corner == (10, 20)
+    np.testing.assert_array_equal(fine.pixels, sharp.pixels[:, 50:250, 100:300])
+    np.testing.assert_array_equal(coarse.pixels, camera.pixels[:, 10:50, 20:60])
+    assert coarse.origin == fine.origin == (1000, 2000)
+    assert crop_to_common_field(sharp, camera, FACTOR) == (sharp, camera, (0, 0))
+    with pytest.raises(ValueError, match="s has pixels of 20 nm and w of 100 nm, which is no factor of 4"):
+        crop_to_common_field(sharp, camera, 4)
+    with pytest.raises(ValueError, match="s of 320 × 320 pixels was not found in w, whose field has 256 × 256 of them"):
+        crop_to_common_field(replace(sharp, pixel_size=None), camera, 4)
+
+
+def test_planes_of_a_stack_must_lie_at_one_place(pairs):
+    wide = Image(pairs[0][:2], 100.0, name="w")
+    here, there = pairs[1][:2, 50:250, 100:300], pairs[1][:2, 60:260, 50:250]
+    assert crop_to_common_field(Image(here, 20.0), wide, FACTOR)[2] == (10, 20)
+    with pytest.raises(ValueError, match="Planes of s lie at different places of w"):
+        crop_to_common_field(Image(np.stack([here[0], there[1]]), 20.0, name="s"), wide, FACTOR)
+    # A plane with nothing in it tells no place.
+    assert crop_to_common_field(Image(np.stack([0 * here[0], there[1]]), 20.0), wide, FACTOR)[2] == (12, 10)
+
+
+def test_training_on_pairs_finds_the_part_that_the_super_resolution_image_shows(pair):
+    camera, sharp = Image(pair[0], 100.0, name="camera"), Image(pair[1][50:250, 100:300], 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
+    events = []
+    enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(camera, sharp)]), events.append)
+    assert "storm lies in rows 10 to 49 and columns 20 to 59 of camera." in [
+        event.message for event in events if isinstance(event, Note)
+    ]
+    assert [one["shape"] for one in enhancer.facts["training_data"]] == [[1, 200, 200]]
+
+
+def test_training_on_a_part_sees_it_at_the_levels_of_the_whole_widefield_image(pair, monkeypatch):
+    """As it will be enhanced: by its own levels, a dim part of it would be brighter."""
+    camera, sharp = Image(pair[0], 100.0, name="camera"), Image(pair[1][50:250, 100:300], 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
+    made, make = [], enhancer_training.pairs_task
+
+    def kept(*arguments):
+        made.append(make(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(enhancer_training, "pairs_task", kept)
+    run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(camera, sharp)]))
+    whole = widefield_levels(camera).scale(pair[0])
+    # The part is rows 10 to 49 and columns 20 to 59, of which a pixel at each border is cut off.
+    np.testing.assert_allclose(made[0].coarse[0], whole[11:49, 21:59], rtol=1e-5)
+
+
+def test_pairs_of_different_pixel_sizes_are_refused_before_the_training(pair):
+    pairs = [(Image(pair[0], 5 * step, name="camera"), Image(pair[1], step, name="storm")) for step in (20.0, 25.0)]
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
+    events = []
+    with pytest.raises(ValueError, match="give images of one pixel size"):
+        run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=pairs), events.append)
+    assert not any(isinstance(event, Progress) for event in events)
+
+
+def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):
+    camera, sharp = pair
+    off = np.roll(sharp, (-4, 2), (0, 1))
+    images = Image(camera, 100.0, name="camera"), Image(off, 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=2, patch=160, batch=1, channels=8, previews=0)
+    events = []
+    enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[images]), events.append)
+    (note,) = [event for event in events if isinstance(event, Note) and "shifted" in event.message]
+    assert "storm is shifted by (-" in note.message
+    assert enhancer.facts["training_data"][0]["sha256"] == images[1].digest
+    coarse, fine = _shared(*images, (-4, 2), FACTOR)
+    np.testing.assert_array_equal(coarse.pixels[0], camera[1:-1, 1:-1])
+    np.testing.assert_array_equal(fine.pixels[0], sharp[5:-5, 5:-5])
+
+
+def test_training_on_pairs_that_do_not_fit_says_so(pairs):
+    images = Image(pairs[0][0], 100.0, name="camera"), Image(pairs[1][3], 20.0, name="storm")
+    config = EnhancerConfig(upscale=FACTOR, steps=1, patch=160, batch=1, channels=8, previews=0)
+    events = []
+    run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[images]), events.append)
+    (note,) = [event.message for event in events if isinstance(event, Note) and "storm" in event.message]
+    assert "storm was not found in camera within two widefield pixels" in note

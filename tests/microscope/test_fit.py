@@ -1,0 +1,74 @@
+"""The microscope is found again in the widefield images that it made."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_smdiffusion import Image, MicroscopeConfig, simulate
+from napari_smdiffusion.images.patches import grid_patches
+from napari_smdiffusion.microscope.camera import widefield
+from napari_smdiffusion.microscope.fit import fit_microscope
+
+FACTOR = 5
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Return what is imaged, and other fields of the same structure."""
+    return simulate("microtubules", 2, 960, 20.0, seed=1), simulate("microtubules", 2, 640, 20.0, seed=50)
+
+
+@pytest.mark.parametrize(("width", "haze", "haze_width", "photons"), [(1.2, 0.7, 300, 300), (1.0, 0.5, 450, 1000)])
+def test_the_microscope_is_found_again(fields, width, haze, haze_width, photons):
+    made = MicroscopeConfig(
+        width_range=(width, width),
+        haze_range=(haze, haze),
+        haze_width_range=(haze_width, haze_width),
+        photons_range=(photons, photons),
+        background_range=(0.1, 0.1),
+    )
+    random = torch.Generator().manual_seed(0)
+    counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], made, 20.0, FACTOR, random)[:, 0].numpy()
+    found = fit_microscope(Image(counts, 20.0 * FACTOR), [fields[1]], MicroscopeConfig(), FACTOR)
+    assert found.width == pytest.approx(width, rel=0.08)
+    assert found.haze == pytest.approx(haze, abs=0.15)
+    assert photons / 2 < found.photons < photons * 2
+    assert found.residual < 0.15
+    config = found.config(MicroscopeConfig(na=1.3))
+    assert config.na == 1.3
+    assert config.width_range[0] < found.width < config.width_range[1]
+    # Small patches tell less of the haze, and still about the right thing.
+    patches = Image(grid_patches(list(fields[1].pixels), 128), 20.0)
+    coarse = fit_microscope(Image(counts, 20.0 * FACTOR), [patches], MicroscopeConfig(), FACTOR)
+    assert coarse.width == pytest.approx(width, rel=0.15)
+    assert coarse.haze == pytest.approx(haze, abs=0.25)
+
+
+def test_sources_in_other_units_count_alike(fields):
+    random = torch.Generator().manual_seed(0)
+    counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], MicroscopeConfig(), 20.0, FACTOR, random)
+    camera = Image(counts[:, 0].numpy(), 20.0 * FACTOR)
+    other = simulate("mitochondria", 1, 640, 20.0, seed=3)
+    as_counts = Image(255 * other.pixels + 100, 20.0)
+    one, same = (fit_microscope(camera, [fields[1], image], MicroscopeConfig(), FACTOR) for image in (other, as_counts))
+    assert same.width == pytest.approx(one.width, rel=0.02)
+    assert same.haze == pytest.approx(one.haze, abs=0.02)
+
+
+def test_a_pixel_size_that_contradicts_the_factor_is_told(fields):
+    camera, other = (Image(fields[0].pixels[:, ::5, ::5], size, name="cell") for size in (100.0, 80.0))
+    one, same = (fit_microscope(image, [fields[1]], MicroscopeConfig(), FACTOR) for image in (camera, other))
+    assert "cell says 80 nm" in same.sentence
+    assert "says" not in one.sentence
+    assert same.width == one.width
+
+
+def test_what_cannot_be_fitted_is_said(fields):
+    small = Image(np.random.default_rng(0).random((1, 40, 70)).astype(np.float32), 20.0, name="small.tif")
+    with pytest.raises(ValueError, match=r"small\.tif is 40 × 70 pixels.*at least 80"):
+        fit_microscope(fields[0], [small], MicroscopeConfig(), FACTOR)
+    flat = Image(np.ones((1, 90, 90), np.float32), 100.0, name="flat.tif")
+    with pytest.raises(ValueError, match=r"flat\.tif"):
+        fit_microscope(flat, [fields[1]], MicroscopeConfig(), FACTOR)
+    with pytest.raises(ValueError, match="no pixel size"):
+        fit_microscope(small, [Image(fields[1].pixels)], MicroscopeConfig(), FACTOR)

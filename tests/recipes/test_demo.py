@@ -1,0 +1,104 @@
+"""The whole work, as short as it can be."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_smdiffusion import Image, Stopped, load_diffusion_model, read_image, simulate
+from napari_smdiffusion.base.events import Event, Note, run
+from napari_smdiffusion.recipes.demo import DemoInput, demo_steps
+
+RESULTS = ("generated.tif", "enhanced.tif", "overview.png", "report.json")
+
+
+def _check(folder, report):
+    assert all((folder / name).stat().st_size > 1000 for name in RESULTS)
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert set(report) >= {"realism", "seconds", "provenance"}
+    # There is nothing to look for copies with where hardly a patch is held out, and it is said.
+    assert ("memorization" in report) != ("memorization_left_out" in report)
+    assert set(report["seconds"]) == {"train", "generate", "train_enhancer", "enhance", "judge"}
+
+
+@pytest.mark.slow
+def test_demo_with_the_bundled_sample(tmp_path):
+    from napari_smdiffusion.cli.entry import main
+
+    assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    _check(tmp_path, report)
+    assert set(report["enhancement"]) == {"enhanced", "interpolated", "registered", "columns"}
+    assert read_image(tmp_path / "generated.tif").pixels.shape == (8, 512, 512)
+
+
+def test_a_stopped_demo_says_so_and_keeps_what_it_has(tmp_path):
+    """Stopped at the first image of generation: the model is there, and the message says where."""
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    trained = tmp_path / "diffusion_model"
+    steps = demo_steps(DemoInput([sharp], None, 4), tmp_path, 0.01, stop=trained.exists)
+    with pytest.raises(Stopped, match=re.escape(f"results so far are kept in {tmp_path}")):
+        run(steps)
+    assert [path.name for path in tmp_path.iterdir()] == ["diffusion_model"]
+    assert load_diffusion_model(trained).facts["steps"] > 0
+
+
+def test_a_demo_stopped_at_once_leaves_nothing(tmp_path):
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    (tmp_path / "notes.txt").touch()  # what lies there is not a result
+    with pytest.raises(Stopped, match=r"nothing was trained\.$"):
+        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1, stop=lambda: True))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["diffusion_model", "enhancer"])
+def test_a_model_that_no_demo_made_is_kept(tmp_path, tiny_model, name):
+    tiny_model.save(tmp_path / name)
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    with pytest.raises(FileExistsError, match=rf"{name} holds the model .*, which no demo made"):
+        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
+    (tmp_path / name / "model.json").write_text("{damaged")
+    with pytest.raises(FileExistsError, match=rf"{name} holds the model without a name, which no demo made"):
+        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
+
+
+def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path):
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    widefield = Image(np.ones((64, 64)), 106.0)
+    with pytest.raises(ValueError, match="mend a pixel size"):
+        run(demo_steps(DemoInput([sharp], widefield, 4, reference=sharp), tmp_path, minutes=1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stack_and_an_empty_part_are_taken_and_the_demo_begins_from_what_ships(tmp_path, tiny_enhancer, monkeypatch):
+    """Only the first plane is enhanced, and compared if it shows anything; another model is called as the start."""
+    tiny_enhancer.save(tmp_path / "microtubules")
+    monkeypatch.chdir(tmp_path)
+    stack = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=2)
+    pixels = stack.pixels.copy()
+    pixels[0, :, 128:] = 0
+    stack = replace(stack, pixels=pixels)
+    report = run(demo_steps(DemoInput([stack], None, 4), tmp_path / "out", minutes=0.01))
+    assert report["provenance"]["started_from"] == "microtubules"
+    assert read_image(tmp_path / "out" / "enhanced.tif").pixels.shape == (1, 256, 128)
+    assert "nothing to compare" in report["enhancement_left_out"]
+    assert (tmp_path / "out" / "overview.png").exists()
+
+
+def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):
+    """A widefield image of a larger field: the part that lies under the super-resolution image is found and judged."""
+    from scipy.ndimage import gaussian_filter
+
+    whole = simulate("microtubules", size=640, pixel_size=20.0, seed=2)
+    blurred = gaussian_filter(whole.pixels[0], 6).reshape(160, 4, 160, 4).mean((1, 3)) * 100
+    widefield = Image(blurred + np.random.default_rng(0).normal(0, 0.5, blurred.shape), 80.0)
+    sharp = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
+    events: list[Event] = []
+    report = run(demo_steps(DemoInput([sharp], widefield, 4), tmp_path, minutes=0.03), events.append)
+    assert any("too few to learn" in event.message for event in events if isinstance(event, Note))
+    _check(tmp_path, report)
+    assert report["enhancement"]["columns"] == [420, 560]
+    assert report["enhancement"]["interpolated"]["correlation_blurred"] > 0.4
+    assert read_image(tmp_path / "enhanced.tif").size == (512, 560)

@@ -1,0 +1,240 @@
+"""Model folders: whole or not at all, and a sentence for everything that is none."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.store import catalogue as models
+from napari_smdiffusion.store.catalogue import find_model, list_models
+from napari_smdiffusion.store.folder import (
+    ModelFolderError,
+    check_place,
+    read_facts,
+    recover_interrupted_save,
+    save_folder,
+    save_or_save_beside,
+    training_lock,
+    write_errors,
+)
+
+
+def _write_weights(path):
+    (path / "a.safetensors").write_bytes(b"1")
+
+
+def _save(folder, **facts):
+    save_folder(folder, {"kind": "diffusion", **facts}, _write_weights)
+
+
+def test_what_was_saved_is_read(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    _save(tmp_path / "m", seed=4)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_failed_save_leaves_the_former_model(tmp_path):
+    _save(tmp_path / "m", seed=3)
+
+    def fail(path, facts):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        save_folder(tmp_path / "m", {"kind": "diffusion", "seed": 4}, _write_weights, fail)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_run_killed_between_two_renames_is_mended(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    assert find_model(tmp_path / "m", "diffusion") == tmp_path / "m"
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    with pytest.raises(OSError, match="There is a model in"):
+        check_place(tmp_path / "m")
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    folder = tmp_path / "m"
+    with pytest.raises(ModelFolderError, match="There is no model folder"):
+        read_facts(folder, "diffusion")
+    folder.mkdir()
+    with pytest.raises(ModelFolderError, match=r"has no model\.json"):
+        read_facts(folder, "diffusion")
+    for content in ("{", "[]", '{"kind": "diffusion"}', "\x00"):
+        (folder / "model.json").write_text(content)
+        with pytest.raises(ModelFolderError, match="is damaged"):
+            read_facts(folder, "diffusion")
+    (folder / "model.json").write_text(json.dumps({"format_version": 99, "kind": "diffusion"}))
+    with pytest.raises(ModelFolderError, match="newer napari-smdiffusion"):
+        read_facts(folder, "diffusion")
+    (folder / "model.json").write_text(json.dumps({"format_version": 1, "kind": "enhancer"}))
+    with pytest.raises(ModelFolderError, match="a diffusion model is needed"):
+        read_facts(folder, "diffusion")
+    with pytest.raises(ModelFolderError, match="has no weights"):
+        read_facts(folder, "enhancer")
+
+
+def test_nothing_of_others_is_overwritten(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
+    with pytest.raises(OSError, match="holds other files"):
+        _save(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="is a file"):
+        check_place(tmp_path / "file")
+
+
+def test_a_file_put_into_a_model_folder_is_kept(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    (tmp_path / "m" / "generated.tif").write_text("precious")
+    with pytest.raises(OSError, match=r"holds other files \(generated\.tif\)"):
+        _save(tmp_path / "m", seed=4)
+    assert (tmp_path / "m" / "generated.tif").read_text() == "precious"
+
+
+def test_a_finished_model_is_no_place_for_a_new_one(tmp_path):
+    _save(tmp_path / "m")
+    with pytest.raises(OSError, match="There is a model in"):
+        check_place(tmp_path / "m")
+
+
+def test_a_model_goes_on_in_its_own_folder_but_not_among_other_files(tmp_path, monkeypatch):
+    _save(tmp_path / "m")
+    check_place(tmp_path / "m", replace=True)
+    monkeypatch.chdir(tmp_path / "m")
+    with pytest.raises(OSError, match="go to another folder first"):
+        check_place(Path(), replace=True)
+    (tmp_path / "m" / "generated.tif").touch()
+    with pytest.raises(OSError, match="holds other files"):
+        check_place(tmp_path / "m", replace=True)
+
+
+def test_a_place_is_kept_for_a_model_that_is_being_made(tmp_path):
+    folder = tmp_path / "new" / "m"
+    with training_lock(folder):
+        for other in (lambda: check_place(folder), training_lock(folder).__enter__):
+            with pytest.raises(OSError, match=r"Another training is saving its model in .*m: choose another name"):
+                other()
+        _save(folder, seed=3)
+        with pytest.raises(OSError, match="Another training"):
+            check_place(folder, replace=True)
+    check_place(folder, replace=True)
+    with pytest.raises(RuntimeError), training_lock(tmp_path / "other" / "m"):
+        raise RuntimeError
+    with training_lock(None):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == ["m"]
+
+
+def test_what_took_long_is_saved_beside_a_place_that_is_taken(tmp_path):
+    for name in ("m", "m 2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").touch()
+    kept = save_or_save_beside(_save, tmp_path / "m")
+    assert kept.folder == tmp_path / "m 3"
+    assert read_facts(kept.folder, "diffusion")["kind"] == "diffusion"
+    with pytest.raises(OSError, match=r"holds other files.* What was trained is in .*m 3"):
+        kept.raise_if_elsewhere()
+    save_or_save_beside(_save, tmp_path / "n").raise_if_elsewhere()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m 2", "m 3", "n"]
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path):
+    with pytest.raises(OSError, match="free some space"), write_errors(tmp_path / "m"):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0")
+
+
+def test_other_errors_while_saving_are_what_they_are(tmp_path):
+    def fail(path, facts):
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        save_folder(tmp_path / "m", {"kind": "diffusion"}, _write_weights, fail)
+
+
+def test_what_file_browsers_leave_behind_is_no_obstacle(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    for name in (".DS_Store", "Thumbs.db", "._model.json"):
+        (tmp_path / "m" / name).write_bytes(b"")
+    _save(tmp_path / "m", seed=4)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+
+
+def test_a_folder_that_is_mended_meanwhile_is_still_replaced(tmp_path, monkeypatch):
+    _save(tmp_path / "m", seed=3)
+    rename, interfered = Path.rename, []
+
+    def with_a_reader_between(self, target):
+        result = rename(self, target)
+        if target.name == ".m.former" and not interfered:
+            interfered.append(recover_interrupted_save(tmp_path / "m"))
+        return result
+
+    monkeypatch.setattr(Path, "rename", with_a_reader_between)
+    _save(tmp_path / "m", seed=4)
+    assert interfered
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_folder_that_is_ready_when_it_is_mended_stays(tmp_path, monkeypatch):
+    _save(tmp_path / "m", seed=3)
+    _save(tmp_path / "fresh", seed=4)
+    (tmp_path / "m").rename(tmp_path / ".m.former")
+    rename = Path.rename
+
+    def with_a_writer_before(self, target):
+        if (tmp_path / "fresh").exists():
+            rename(tmp_path / "fresh", tmp_path / "m")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", with_a_writer_before)
+    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+
+
+def test_a_model_that_is_being_replaced_can_be_read_and_is_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "bundled_folder", lambda: tmp_path / "none")
+    folder = user_folder() / "diffusion" / "m"
+    _save(folder)
+    done = Event()
+
+    def write():
+        for seed in range(300):
+            _save(folder, seed=seed)
+        done.set()
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(write)
+        while not done.is_set() and not writing.done():
+            assert [entry.name for entry in list_models("diffusion")] == ["m"]
+            read_facts(folder, "diffusion")
+        writing.result()
+    assert read_facts(folder, "diffusion")["seed"] == 299
+
+
+def test_a_model_whose_program_was_killed_is_listed():
+    folder = user_folder() / "diffusion" / "m"
+    _save(folder)
+    folder.rename(folder.with_name(".m.former"))
+    assert "m" in {entry.name for entry in list_models("diffusion")}
+
+
+def test_what_has_no_name_is_called_by_its_folder(tmp_path):
+    _save(tmp_path / "mine", name="unnamed")
+    assert read_facts(tmp_path / "mine", "diffusion")["name"] == "mine"
+    given, told = {"kind": "diffusion", "name": "unnamed"}, []
+    save_folder(tmp_path / "mine", given, _write_weights, lambda _, facts: told.append(facts["name"]))
+    assert told == ["mine"]
+    assert given["name"] == "unnamed"
+    _save(tmp_path / "other", name="given")
+    assert read_facts(tmp_path / "other", "diffusion")["name"] == "given"
