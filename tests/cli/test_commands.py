@@ -21,6 +21,7 @@ from napari_smdiffusion.cli.enhancer import _write_error_map
 from napari_smdiffusion.cli.entry import COMMANDS, main
 from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.images.reading import mapped_image
+from napari_smdiffusion.structures.registry import STRUCTURES
 
 TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]
 
@@ -417,3 +418,15 @@ def test_interrupt_keeps_the_model(folder):
     assert process.wait(600) == 0  # half of what the training would take, however busy the machine is
     process.stderr.close()
     assert json.loads((folder / "m" / "model.json").read_text())["steps"] >= 1
+
+
+def test_the_help_names_the_structures_without_loading_numpy():
+    code = (
+        "import sys; from napari_smdiffusion.cli import main\n"
+        "try: main(['simulate', '--help'])\n"
+        "except SystemExit: print({'numpy', 'scipy', 'torch'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert f"{{{','.join(STRUCTURES)}}}" in shown
+    assert {"microtubules", "mitochondria"} <= set(STRUCTURES)
+    assert shown.endswith("set()\n")

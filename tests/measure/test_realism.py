@@ -13,7 +13,7 @@ from napari_smdiffusion.measure.filaments import compare_filaments
 from napari_smdiffusion.measure.realism import frechet_difference, realism
 from napari_smdiffusion.measure.spectrum import histograms, spectra
 from napari_smdiffusion.report.meanings import MEANINGS, meanings_of
-from napari_smdiffusion.structures.simulate import STRUCTURES
+from napari_smdiffusion.structures.registry import STRUCTURES, structure_model
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +58,19 @@ def test_realism_has_no_scale_where_the_mathematical_model_is_the_experiment():
     assert realism(patches[::2], patches[1::2])["score"] is None
 
 
-def test_a_structure_that_is_added_is_a_unit_of_the_realism_score(monkeypatch):
+def test_a_structure_that_is_added_is_a_unit_of_the_realism_score():
+    @STRUCTURES.register("spots")
+    @structure_model("round spots of 30 nm", "a test")
     def spots(field, labelling, rng):
         middles = rng.uniform(0, field, (round(field**2 / 4e5), 2))
         return (middles[:, None] + rng.normal(0, 30, (len(middles), round(60 * labelling), 2))).reshape(-1, 2)
 
-    with monkeypatch.context() as patch:
-        patch.setitem(STRUCTURES, "spots", spots)
+    assert STRUCTURES["spots"] is spots
+    try:
         patches = grid_patches(list(simulate("spots", count=8, size=256, seed=0).pixels), 64)
         known = realism(patches[::2], patches[1::2])
+    finally:
+        STRUCTURES.remove("spots")
     unknown = realism(patches[::2], patches[1::2])
     # A model of the experiment's own structure leaves no scale.
     assert known["score"] is None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -56,7 +56,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def register(self, name: str) -> Callable[[Entry], Entry]:
         """Return a decorator that registers an entry and leaves it as it is.
 
-        In a module of the package, write the name as a literal string: it is read from the source.
+        In a module of the package, write the decorator at the left margin and the name as a literal string: it is read
+        from the source.
 
         Raises
         ------
@@ -138,14 +139,4 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             before = set(self._entries)
             importlib.import_module(module)
             return sorted(set(self._entries) - before)
-        if f"{self._variable}.register(" not in source:
-            return []
-        return [
-            call.args[0].value
-            for call in ast.walk(ast.parse(source))
-            if isinstance(call, ast.Call)
-            and ast.unparse(call.func) == f"{self._variable}.register"
-            and call.args
-            and isinstance(call.args[0], ast.Constant)
-            and isinstance(call.args[0].value, str)
-        ]
+        return re.findall(rf"""^@?{self._variable}\.register\(\s*["']([^"']+)["']""", source, re.MULTILINE)

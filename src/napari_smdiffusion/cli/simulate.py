@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..structures.registry import STRUCTURES
 from .flags import add_command, say
 from .outputs import check_output_file
 
@@ -19,7 +20,7 @@ def add_simulate(commands: Any) -> None:
         "simulate super-resolution images of a structure",
         "smdiffusion simulate microtubules --out simulated.tif --count 4 --size 1024 --pixel-size 20",
     )
-    parser.add_argument("structure", choices=("microtubules", "mitochondria"), help="what to simulate")
+    parser.add_argument("structure", choices=tuple(STRUCTURES), help="what to simulate")
     parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="number of images (default 1)")
     parser.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default 512 px)")

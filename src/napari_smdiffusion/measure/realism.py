@@ -17,7 +17,8 @@ from scipy.spatial.distance import cdist
 
 from ..base.errors import InputError
 from ..images.patches import grid_patches
-from ..structures.simulate import STRUCTURES, simulate
+from ..structures.registry import STRUCTURES
+from ..structures.simulate import simulate
 from .spectrum import radial_spectrum
 
 if TYPE_CHECKING:

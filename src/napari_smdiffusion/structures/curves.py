@@ -11,12 +11,11 @@ from scipy.ndimage import gaussian_filter1d
 if TYPE_CHECKING:
     from ..base.arrays import Values
 
-_STEP = 8.0  # nm between two sites along a curve: one tubulin dimer
-_PRECISION = 9.0  # nm, localization precision (standard deviation) of a dSTORM measurement
-_MARGIN = 2000.0  # nm around the field in which curves may begin, so that its border looks like its middle
+STEP = 8.0  # nm between two sites along a curve: one tubulin dimer
+MARGIN = 2000.0  # nm around the field in which curves may begin, so that its border looks like its middle
 
 
-def _curves(
+def random_curves(
     number: int, length: float, bend: float, field: float, rng: np.random.Generator
 ) -> tuple[Values, npt.NDArray[np.float64]]:
     """Draw smooth curves whose curvature changes slowly along them.
@@ -34,25 +33,26 @@ def _curves(
     -------
     points (number, sites, 2) as (y, x) in nm, and the direction of the curve there (number, sites) in radians.
     """
-    sites = int(length / _STEP)
-    middle = rng.uniform(-_MARGIN, field + _MARGIN, (number, 1, 2))
+    sites = int(length / STEP)
+    middle = rng.uniform(-MARGIN, field + MARGIN, (number, 1, 2))
     # Curvature: white noise smoothed over a micrometre, so that no curve has a kink.
-    curvature = gaussian_filter1d(rng.normal(0, 1, (number, sites)), 1000 / _STEP, axis=1, mode="wrap")
+    curvature = gaussian_filter1d(rng.normal(0, 1, (number, sites)), 1000 / STEP, axis=1, mode="wrap")
     curvature *= bend / curvature.std()
-    angle = rng.uniform(0, 2 * np.pi, (number, 1)) + np.cumsum(curvature * _STEP, axis=1)
-    points = np.cumsum(np.stack([np.sin(angle), np.cos(angle)], axis=-1) * _STEP, axis=1)
+    angle = rng.uniform(0, 2 * np.pi, (number, 1)) + np.cumsum(curvature * STEP, axis=1)
+    points = np.cumsum(np.stack([np.sin(angle), np.cos(angle)], axis=-1) * STEP, axis=1)
     return points - points[:, sites // 2 : sites // 2 + 1] + middle, angle
 
 
-def _labelled(number: int, sites: int, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def labelled_sites(number: int, sites: int, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Which sites carry a fluorophore: independent draws whose chance varies over 60 nm, which leaves gaps."""
-    waves = gaussian_filter1d(rng.normal(0, 1, (number, sites)), 60 / _STEP, axis=1, mode="wrap")
+    waves = gaussian_filter1d(rng.normal(0, 1, (number, sites)), 60 / STEP, axis=1, mode="wrap")
     waves /= waves.std()
     brightness = rng.lognormal(0, 0.5, (number, 1))
     chance: npt.NDArray[np.bool_] = rng.random((number, sites)) < fraction * brightness * np.exp(0.7 * waves - 0.25)
     return chance
 
 
-def _moved_sideways(points: Values, angle: npt.NDArray[np.float64], across: npt.NDArray[np.float64]) -> Values:
+def moved_sideways(points: Values, angle: npt.NDArray[np.float64], across: npt.NDArray[np.float64]) -> Values:
+    """Return points (..., 2) moved by `across` nm at a right angle to their curve, whose direction is `angle`."""
     moved: Values = points + np.stack([np.cos(angle), -np.sin(angle)], axis=-1) * across[..., np.newaxis]
     return moved

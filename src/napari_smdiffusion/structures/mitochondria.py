@@ -6,26 +6,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .curves import _MARGIN, _STEP, _curves, _labelled, _moved_sideways
+from .curves import MARGIN, STEP, labelled_sites, moved_sideways, random_curves
+from .registry import STRUCTURES, structure_model
 
 if TYPE_CHECKING:
     from ..base.arrays import Values
 
 
-def _mitochondria(field: float, labelling: float, rng: np.random.Generator) -> Values:
+@STRUCTURES.register("mitochondria")
+@structure_model(
+    "short thick tubes whose outer membrane is labelled",
+    "a model of this package; compare Huang et al., Nature Methods 5, 1047 (2008), who imaged the outer membrane",
+)
+def mitochondria(field: float, labelling: float, rng: np.random.Generator) -> Values:
     """Tubes of about 400 nm with a labelled outer membrane, one to six micrometres long, closed at both ends."""
-    number = max(rng.poisson(0.16 * ((field + 2 * _MARGIN) / 1000) ** 2), 2)
-    points, angle = _curves(number, 6000, 5e-4, field, rng)
+    number = max(rng.poisson(0.16 * ((field + 2 * MARGIN) / 1000) ** 2), 2)
+    points, angle = random_curves(number, 6000, 5e-4, field, rng)
     sites = angle.shape[1]
     length = rng.uniform(0.15, 1, (number, 1)) * sites
     radius = rng.normal(200, 30, (number, 1)).clip(120, 300)
     from_end = np.minimum(place := np.arange(sites) - (sites - length) / 2, length - place)
-    cap = np.clip(from_end * _STEP / radius, 0, 1)
+    cap = np.clip(from_end * STEP / radius, 0, 1)
     width = radius * np.sqrt(cap * (2 - cap))  # half a sphere at each end
     # The membrane is dense: several labels around the tube at each site, in clusters along it.
     rings = []
     for _ in range(10):
-        keep = _labelled(number, sites, 0.7 * labelling, rng) & (from_end > 0)
+        keep = labelled_sites(number, sites, 0.7 * labelling, rng) & (from_end > 0)
         across = width * np.sin(rng.uniform(0, 2 * np.pi, angle.shape))
-        rings.append(_moved_sideways(points, angle, across)[keep])
+        rings.append(moved_sideways(points, angle, across)[keep])
     return np.concatenate(rings)

@@ -6,24 +6,25 @@ fluorophores sit along them, each is localized a few times with a limited precis
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from ..base.arrays import Values
 from ..base.errors import InputError
 from ..images.image import Image, common_pixel_size, read_only
 from ..images.provenance import SIMULATED
-from .curves import _PRECISION
-from .microtubules import _microtubules
-from .mitochondria import _mitochondria
+from .registry import STRUCTURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..base.arrays import Values
+    from .registry import StructureModel
+
 Structure: TypeAlias = str  # a key of STRUCTURES
+_PRECISION = 9.0  # nm, localization precision (standard deviation) of a dSTORM measurement
 
 
 def simulate(
@@ -32,15 +33,14 @@ def simulate(
     size: int = 512,
     pixel_size: float = 20.0,
     seed: int = 0,
-    labelling: float = 0.5,
+    labelling: float | None = None,
 ) -> Image:
     """Simulate super-resolution images of a structure.
 
     Parameters
     ----------
     structure
-        "microtubules": long smooth filaments with crossings, labelled with gaps. "mitochondria": short thick tubes
-        whose outer membrane is labelled.
+        Name of one of `STRUCTURES`, such as "microtubules" or "mitochondria".
     count, size
         Number of images, and their side in pixels.
     pixel_size
@@ -49,20 +49,25 @@ def simulate(
         Image k depends on (seed, k) alone.
     labelling
         Share of the sites that carry a label, on average; it varies along a structure and between structures, so that
-        there are gaps. From 3 on hardly any are left.
+        there are gaps. From 3 on hardly any are left. By default it is that of the structure.
 
     Returns
     -------
     Image of (count, size, size): localizations per pixel, rendered with the localization precision.
+
+    Raises
+    ------
+    InputError
+        If there is no such structure, or a number is out of its range.
     """
-    if structure not in STRUCTURES:
-        raise InputError(f"There is no model of {structure!r}: choose one of {', '.join(STRUCTURES)}.")
+    model = STRUCTURES[structure]
+    labelling = model.labelling if labelling is None else labelling
     if count < 1 or size < 16 or seed < 0 or not pixel_size > 0 or not labelling > 0:
         raise InputError(
             f"count ({count}) must be at least 1, size ({size}) at least 16, the seed ({seed}) at least 0, and the "
             f"pixel size ({pixel_size}) and the labelling ({labelling}) positive."
         )
-    planes = [_one(structure, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
+    planes = [_one(model, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
     provenance = {"kind": SIMULATED, "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
     return Image(read_only(np.stack(planes)), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
@@ -79,10 +84,10 @@ def simulated_like(structure: Structure, images: Sequence[Image], seed: int = 0)
 
 
 def _one(
-    structure: Structure, size: int, pixel_size: float, labelling: float, rng: np.random.Generator
+    model: StructureModel, size: int, pixel_size: float, labelling: float, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     field = size * pixel_size
-    sites = STRUCTURES[structure](field, labelling, rng)
+    sites = model.draw_sites(field, labelling, rng)
     # Each labelled site blinks a geometric number of times; each blink is one localization.
     blinks = np.repeat(sites, rng.geometric(0.3, len(sites)), axis=0)
     localized = blinks + rng.normal(0, _PRECISION, blinks.shape)
@@ -106,14 +111,3 @@ def _background(field: float, rng: np.random.Generator) -> Values:
     spots = rng.uniform(0, field, (rng.poisson(1.5 * area), 2))
     clusters = np.repeat(spots, rng.geometric(0.12, len(spots)), axis=0)
     return np.concatenate([single, clusters + rng.normal(0, 12, clusters.shape)])
-
-
-# A model of a structure: from the side of a field in nm, the labelling and random draws to the places (N, 2) of its
-# labelled sites, (y, x) in nm.
-Model: TypeAlias = Callable[[float, float, np.random.Generator], Values]
-
-# By name. The nearest of these models is the unit of the realism score.
-STRUCTURES: dict[str, Model] = {
-    "microtubules": _microtubules,
-    "mitochondria": _mitochondria,
-}

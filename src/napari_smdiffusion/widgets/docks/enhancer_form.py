@@ -14,6 +14,7 @@ from ...enhance.settings import EnhancerConfig
 from ...microscope.settings import MicroscopeConfig
 from ...store.catalogue import checked_name, free_name
 from ...store.folder import check_place
+from ...structures.registry import STRUCTURES
 from ..frame.dock import Folded, heading
 from ..frame.scripts import images_code, settings_code, widefield_code
 from ..parts.forms import ConfigForm, TimeChoice
@@ -44,7 +45,7 @@ class TrainingForm(QWidget):
         self.sources = LayerList(viewer, finest=True, weighted=True)
         self.sources.setToolTip("super-resolution images, experimental or generated, to learn from")
         self.simulated = QComboBox()
-        self.simulated.addItems(["none", "microtubules", "mitochondria"])
+        self.simulated.addItems(["none", *STRUCTURES])
         self.simulated.setToolTip("mathematical models of structures to learn from as well")
         self.simulated_weight = QDoubleSpinBox()
         self.simulated_weight.setRange(0.01, 1000)
