@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -9,6 +10,7 @@ import platform
 import subprocess
 import sys
 import venv
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +24,7 @@ from napari_smdiffusion.diffusion.denoiser import denoised, start_noise, to_nump
 from napari_smdiffusion.diffusion.intensities import to_intensities
 from napari_smdiffusion.diffusion.solver import run_multistep
 from napari_smdiffusion.images.patches import draw_patches
+from napari_smdiffusion.images.samples import sfsrm_pair
 from napari_smdiffusion.measure.classifier import FOLDS
 
 if TYPE_CHECKING:
@@ -35,8 +38,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURES = ROOT / "docs" / "images"
-# Clone https://github.com/crrayna/SFSRM and set SMDIFFUSION_DATA to the folder that holds its images in `sfsrm/`.
-DATA = Path(os.environ.get("SMDIFFUSION_DATA", ROOT.parent / "shared" / "data"))
 TRAIN_COLUMNS = 960  # of the 1280 of the microtubule image; the rest is for testing
 TRAIN_ROWS = 1920  # of the 2560 of the mitochondria image
 FACTOR = 5
@@ -54,17 +55,49 @@ def megabytes():
 FACTORS = {"microtubules": FACTOR, "mitochondria": 4}
 
 
+def sfsrm(structure: str) -> tuple[Image, Image]:
+    """Return the whole STORM and the whole widefield image of SFSRM, of "microtubule" or "mitochondria".
+
+    They are read from `sfsrm/` in the folder that $SMDIFFUSION_DATA names. Without it they are fetched once and kept.
+
+    Raises
+    ------
+    SystemExit
+        With a sentence, if they are in neither place.
+    """
+    names = [f"{structure}_{kind}.tif" for kind in ("STORM", "widefield")]
+    if folder := os.environ.get("SMDIFFUSION_DATA"):
+        paths = [Path(folder) / "sfsrm" / name for name in names]
+        if missing := [path for path in paths if not path.exists()]:
+            raise SystemExit(
+                f"There is no image {missing[0]}: put the TIFF files of https://github.com/crrayna/SFSRM there, or "
+                "unset SMDIFFUSION_DATA to have them fetched."
+            )
+        storm = read_image(paths[0], None if structure == "microtubule" else 20.0)
+        factor = FACTORS["microtubules" if structure == "microtubule" else structure]
+        return storm, read_image(paths[1], (storm.pixel_size or 0) * factor)
+    try:
+        pair = sfsrm_pair(structure)
+    except OSError as error:
+        raise SystemExit(
+            f"The SFSRM images cannot be fetched: set SMDIFFUSION_DATA to a folder that holds them in sfsrm/. ({error})"
+        ) from error
+    # Named as their files are, and each in its own coordinates.
+    storm, widefield = (
+        replace(image, name=name, origin=(0.0, 0.0), provenance={}) for image, name in zip(pair, names, strict=True)
+    )
+    return storm, widefield
+
+
 def microtubules() -> tuple[Image, Image, Image]:
     """Return the microtubule STORM image, its training columns, and the widefield image that lies exactly over it."""
-    storm = read_image(DATA / "sfsrm" / "microtubule_STORM.tif")
-    widefield = read_image(DATA / "sfsrm" / "microtubule_widefield.tif", (storm.pixel_size or 0) * FACTOR)
+    storm, widefield = sfsrm("microtubule")
     return storm, storm.crop(slice(None), slice(0, TRAIN_COLUMNS)), widefield.crop(slice(50, 306), slice(48, 304))
 
 
 def mitochondria() -> tuple[Image, Image, Image]:
     """Return the mitochondria STORM image, its training rows, and the widefield image of the same field."""
-    storm = read_image(DATA / "sfsrm" / "mitochondria_STORM.tif", 20.0)
-    widefield = read_image(DATA / "sfsrm" / "mitochondria_widefield.tif", 20.0 * FACTORS["mitochondria"])
+    storm, widefield = sfsrm("mitochondria")
     return storm, storm.crop(slice(0, TRAIN_ROWS), slice(None)), widefield
 
 
@@ -86,6 +119,11 @@ def drawn(model: DiffusionModel, plan: Plan, count: int, size: int, seed: int) -
         *_, last = run_multistep(partial(denoised, model.unet.eval()), noise, plan)
         made.append(to_intensities(to_numpy(last), model.scaling))
     return np.concatenate(made)
+
+
+def no_options(doc: str | None) -> None:
+    """Read the command line of a script that takes no options but --help."""
+    argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
 
 
 def machine() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Write docs/benchmarks.md and its figures from the JSON in benchmarks/results.
 
-python benchmarks/draw_benchmarks.py
+python -m benchmarks.draw_benchmarks
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common import PICTURES, ROOT, entries, loaded, where
-from draw_claims import interval, table
-from draw_limits import limits
+from benchmarks.claims.draw_claims import interval, table
+from benchmarks.common import PICTURES, ROOT, entries, loaded, no_options, where
+from benchmarks.realism.solver_steps import curve_of, order
+from benchmarks.speed.draw_limits import limits
 from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS
 from napari_smdiffusion.diffusion.sampler import STEPS
 from napari_smdiffusion.report.pictures import new_figure, save_figure
-from solver_steps import curve_of, order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ def reference() -> str:
     together = 10 if "all" in reference else 4
     parts = [
         "## Against the paper's own code\n",
-        "    python benchmarks/against_reference.py\n",
+        "    python -m benchmarks.speed.against_reference\n",
         where(result)
         + " improved_diffusion_for_SMLM 0.3.0 with its own defaults: 1000 evaluations of its network for an image "
         f"(4 for each of {together} images drawn at once were timed), batch of 10 in training; ours "
@@ -133,8 +133,8 @@ def _enhancing_again(care: dict[str, float]) -> tuple[list[float], str]:
     ratios = [care["care"] / took for took in seconds]
     return ratios, (
         f"\n\nEnhancing took {care['ours']:.3f} s where it was compared with CARE, the best of three. Two other "
-        f"scripts measured {seconds[0]:.3f} s (`limits.py`, a median of eight) and {seconds[1]:.3f} s (`speed.py`, "
-        f"once), by which it is {ratios[0]:.1f} and {ratios[1]:.1f} times quicker than CARE.\n"
+        f"scripts measured {seconds[0]:.3f} s (`speed/limits.py`, a median of eight) and {seconds[1]:.3f} s "
+        f"(`speed/stages.py`, once), by which it is {ratios[0]:.1f} and {ratios[1]:.1f} times quicker than CARE.\n"
     )
 
 
@@ -245,7 +245,7 @@ def _imported_exactly() -> list[str]:
     drawn = sorted({one["size"] for one in found if "images" in one})
     return [
         "\nWhether imported checkpoints compute the same:\n",
-        "    python benchmarks/reference_checkpoints.py\n",
+        "    python -m benchmarks.models.reference_checkpoints\n",
         f"{where(result)} Networks of the versions {' and '.join(result['compared'])} of improved_diffusion_for_SMLM, "
         f"for images of {_listed(sizes)} px, {_listed(widths)} channels wide, one of two blocks and one with a learned "
         "variance each, of random weights and saved by that code: the noise that they predict differs by at most "
@@ -299,7 +299,7 @@ def care() -> str:
     axes.legend(frameon=False)
     save_figure(figure, PICTURES / "against_care.png")
     marks = {who: " ".join(mark for mark in result[who]["curve"] if "mse" not in mark) for who in ("care", "ours")}
-    command = f"    python benchmarks/against_care.py --minutes {marks['care']} --our-minutes {marks['ours']}\n"
+    command = f"    python -m benchmarks.speed.against_care --minutes {marks['care']} --our-minutes {marks['ours']}\n"
     header = ("", "updates", "PSNR", "correlation", "blurred", "real, blurred", "real, registered")
     return "\n".join(
         [
@@ -400,7 +400,7 @@ def start_up() -> str:
     rows += [("from a cold command line", "", f"{one['value']:.1f} s") for one in cold.values()]
     parts = [
         "## The first image",
-        "    python benchmarks/start_up.py && python benchmarks/speed.py cold",
+        "    python -m benchmarks.speed.start_up && python -m benchmarks.speed.stages cold",
         f"{where(result, *cold.values())} Seconds until an image is shown, still being denoised, and until it is "
         "finished: 512 pixels in the dock, medians of three, and 128 on the command line, once.",
         table(("", "shown", "finished"), rows),
@@ -427,7 +427,7 @@ def solver_steps() -> str:
     of_64 = " AUC of two classifiers against patches of 64 steps and other noise, where 0.5 ± 0.04 is chance;"
     parts = [
         "## How many steps an image needs",
-        f"    python benchmarks/solver_steps.py {' '.join(result)}",
+        f"    python -m benchmarks.realism.solver_steps {' '.join(result)}",
         f"{where(*result.values())} 400 patches from the same noise with each number of steps: realism score with its "
         f"90 % interval; AUC of the classifier, against experimental ones;{of_64 if told else ''} and how far they are "
         "from those of 64 steps and the same noise, relative to their standard deviation."
@@ -451,7 +451,7 @@ def _repeated_steps() -> list[str]:
         for steps, one in sorted(measured["curve"].items(), key=lambda item: order(item[0]))
     ]
     return [
-        f"    python benchmarks/solver_steps.py --repeat {' '.join(result)}",
+        f"    python -m benchmarks.realism.solver_steps --repeat {' '.join(result)}",
         f"{where(*result.values())} Those among which the choice is, once more, from other noise: AUC of three "
         "classifiers, each against experimental windows that are drawn anew, and of three against patches of 64 steps "
         "and other noise, with 95 % intervals of their means. By how much more than 64 steps themselves they are told "
@@ -498,7 +498,7 @@ def _fitted_solver() -> list[str]:
         for name, of in told.items()
     ]
     return [
-        "    python benchmarks/fitted_solver.py --steps 7 --others FOLDERS-OF-MODELS",
+        "    python -m benchmarks.realism.fitted_solver --steps 7 --others FOLDERS-OF-MODELS",
         f"{where(*result.values())} A solver of few steps whose noise levels and weights were fitted to the three "
         "models that ship, against DPM-Solver++(2M), from other noise: the distance to images of 64 steps as above, "
         "as the median over 12 images, and the weakest band of spatial frequencies, relative to theirs. Nothing was "
@@ -546,7 +546,7 @@ def large_field() -> str:
     searched = "all of it" if "fields" in result else "a quarter of it"
     parts = [
         "## Large fields",
-        "    python benchmarks/large_field.py",
+        "    python -m benchmarks.realism.large_field",
         f"{where(result)} Memory is the highest of the process, which only the first of the fields tells: the networks "
         "are of one size, and so are the fields. Repetition is looked for by the best match that a patch has anywhere "
         f"else in its field. A field of {result['size']}² has more places to match by chance than the experimental "
@@ -591,7 +591,7 @@ def fine_tuning() -> str:
     ]  # fmt: skip
     parts = [
         "## Beginning from a model that ships",
-        "    python benchmarks/fine_tuning.py",
+        "    python -m benchmarks.models.fine_tuning",
         f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have; loss on the held-out part "
         f"at three levels of noise, and realism score of {found[0]['patches']} patches; means over seeds, from three "
         f"on with intervals of 95 %. {_how_often_better(groups)} One structure and one time: nothing is known of "
@@ -629,6 +629,7 @@ def _fine_tuned_enhancers() -> list[str]:
 PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, limits)
 
 if __name__ == "__main__":
+    no_options(__doc__)
     on_gpu = loaded("limits_cuda") is not None
     gpu = "Nothing but the limits was measured on a GPU." if on_gpu else "Nothing was measured on a GPU."
     PAGE.write_text(

@@ -46,7 +46,7 @@ def _laid_out(unet: UNet, layout: torch.memory_format) -> UNet:
 def training_format(device: torch.device) -> torch.memory_format:
     """Return the memory format of training: channels first on a processor, by which a step takes 0.9 of the time.
 
-    Drawing is quicker with channels last (`benchmarks/limits.py --only formats`).
+    Drawing is quicker with channels last (`benchmarks/speed/limits.py --only formats`).
     """
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 

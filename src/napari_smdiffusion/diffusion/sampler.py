@@ -52,7 +52,7 @@ def plan(steps: int) -> Plan:
     return dpmpp_2m(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
 
 
-STEPS = 10  # with 9 microtubules are told a little better from those of 64 (benchmarks/solver_steps.py)
+STEPS = 10  # with 9 microtubules are told a little better from those of 64 (benchmarks/realism/solver_steps.py)
 
 Solver = Callable[[torch.nn.Module, torch.Tensor, int], Iterator[torch.Tensor]]
 

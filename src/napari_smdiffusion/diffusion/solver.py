@@ -3,7 +3,7 @@
 The noisy image is x = y + σ·noise. Between two noise levels it moves along a straight line towards the image that the
 network sees in it, or towards where that image is heading to: the guess now, and its differences to the guesses before,
 weighted. The weights are those of DPM-Solver++(2M) (Lu et al. 2022), by formula; others, and the noise levels, can be
-fitted (benchmarks/fitted_solver.py).
+fitted (benchmarks/realism/fitted_solver.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The paper's three claims, measured on real data, piece by piece.
 
-    python benchmarks/paper_claims.py [--claims A B C] [--seeds 3] [--longer] [--hours 1] [--share 1/2]
+    python -m benchmarks.claims.paper_claims [--claims A B C] [--seeds 3] [--longer] [--hours 1] [--share 1/2]
 
 A. Generated images resemble experimental ones. B. They are not copies. C. An enhancer trained on generated images is
 better than one trained on the few experimental images, or on the mathematical model.
@@ -8,12 +8,12 @@ better than one trained on the few experimental images, or on the mathematical m
 Each piece (the trainings of one seed at one size) is written to `results/paper_claims/` when it is done, with the
 commit and the settings it was made with, and is not done again: the study goes on where it stopped, or where `--hours`
 ended it. Trainings are counted in steps, as many as two cores alone do in the minutes that are named (`STEPS_A_MINUTE`,
-measured by `bundled_models.py`), so that nothing beside them changes the result. All of it takes about eight hours, the
-first three seeds five, on two cores, in two processes with one thread each (OMP_NUM_THREADS=1, `--share 1/2` and
-`--share 2/2`), which are a sixth quicker than one with two. `--longer` takes two and a quarter more: it trains ten
+measured by `models/bundled_models.py`), so that nothing beside them changes the result. All of it takes about eight
+hours, the first three seeds five, on two cores, in two processes with one thread each (OMP_NUM_THREADS=1, `--share 1/2`
+and `--share 2/2`), which are a sixth quicker than one with two. `--longer` takes two and a quarter more: it trains ten
 minutes on few patches as well, which shows where copying begins, and enhancers through other microscopes, which shows
-what keeps those of claim C from being better. Draw it with `draw_claims.py`. Real data: see `common.py`; microtubules
-are trained on columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
+what keeps those of claim C from being better. Draw it with `claims/draw_claims.py`. Real data: see `common.py`;
+microtubules are trained on columns 0 to 959 of 1280 and tested on the rest, mitochondria on rows 0 to 1919 of 2560.
 
 All enhancers of claim C have the same network, number of updates, patches and symmetries. They learn from
 
@@ -21,7 +21,8 @@ All enhancers of claim C have the same network, number of updates, patches and s
 - `generated`: fields that a diffusion model generates which was trained on the same fields alone;
 - `both`: half of one and half of the other;
 - `mathematical`: the mathematical model as it is, the baseline of the paper;
-- `continuous`: the mathematical model as `simulated_filaments.py` uses it, without gaps; a better one for this cell;
+- `continuous`: the mathematical model as `models/simulated_filaments.py` uses it, without gaps; a better one for this
+  cell;
 - `experimental and continuous`: half and half, which tells whether a diffusion model does more than such a mixture;
 - `pretrained`: what that script's model generates, from which all diffusion models here begin.
 
@@ -48,37 +49,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import DATA, FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, apart, commit, drawn, machine, microtubules
+from benchmarks.common import FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, apart, commit, drawn, machine, microtubules, sfsrm
+from benchmarks.models.simulated_filaments import continuous_fields
 from napari_smdiffusion import (
     DiffusionModel,
+    EnhancedField,
     Enhancer,
     EnhancerConfig,
     Image,
     MicroscopeConfig,
     TrainConfig,
+    fourier_ring_correlation,
     load_diffusion_model,
     read_image,
+    run,
     simulate,
+    train_enhancer_steps,
+    train_steps,
     write_image,
 )
-from napari_smdiffusion.base.events import run
 from napari_smdiffusion.base.whole_files import atomic_file
-from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.diffusion.solver import dpmpp_2m, karras_levels
-from napari_smdiffusion.enhance.model import train_enhancer_steps
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.images.registration import translated
 from napari_smdiffusion.measure.classifier import two_sample_test
 from napari_smdiffusion.measure.copies import copy_report
 from napari_smdiffusion.measure.filaments import compare_filaments
 from napari_smdiffusion.measure.realism import realism
-from napari_smdiffusion.measure.resolution import fourier_ring_correlation
 from napari_smdiffusion.measure.restoration import linear_fit
 from napari_smdiffusion.microscope.camera import widefield as simulated_widefield
 from napari_smdiffusion.microscope.fit import fit_microscope
-from napari_smdiffusion.report.enhanced import EnhancedField, compare_with_reference
+from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.store.folder import read_facts
-from simulated_filaments import continuous_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -178,7 +180,7 @@ def cell(structure: str) -> tuple[Image, Image, Image]:
     if structure == "microtubules":
         storm, train, _ = microtubules()
         return storm, train, storm.crop(slice(None), TEST_COLUMNS)
-    storm = read_image(DATA / "sfsrm" / "mitochondria_STORM.tif", 20.0)
+    storm, _ = sfsrm("mitochondria")
     return storm, storm.crop(slice(0, 1920), slice(None)), storm.crop(slice(1920, None), slice(None))
 
 

@@ -1,6 +1,6 @@
 """Training from a model that ships against training from nothing, on few images and for the same number of steps.
 
-    python benchmarks/fine_tuning.py [--only models|enhancers] [--seeds 3]
+    python -m benchmarks.models.fine_tuning [--only models|enhancers] [--seeds 3]
 
 A user's few images: one or four windows of 512² of the mitochondria STORM image, of its upper three quarters. All
 models are trained for the steps that two cores do in two minutes, from nothing, from `simulated-filaments` (the
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import FACTORS, TESTED, entries, mitochondria, save_entry
+from benchmarks.common import FACTORS, TESTED, entries, mitochondria, save_entry
 from napari_smdiffusion import (
     DiffusionModel,
     EnhancedField,
@@ -34,13 +34,13 @@ from napari_smdiffusion import (
     TrainConfig,
     load_diffusion_model,
     load_enhancer,
+    run,
+    train_enhancer_steps,
+    train_steps,
 )
 from napari_smdiffusion.base.devices import generator
-from napari_smdiffusion.base.events import run
 from napari_smdiffusion.diffusion.denoiser import denoising_loss
-from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.diffusion.network import make_unet
-from napari_smdiffusion.enhance.model import train_enhancer_steps
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.measure.realism import realism
 from napari_smdiffusion.measure.restoration import image_similarity

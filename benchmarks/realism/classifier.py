@@ -1,12 +1,12 @@
 """A classifier that is told to tell generated patches from experimental ones: AUC 0.5 is ideal, 1 is easy.
 
-    python benchmarks/classifier.py MODEL [--epochs 12] [--sizes 128 256]
+    python -m benchmarks.realism.classifier MODEL [--epochs 12] [--sizes 128 256]
 
 Three folds of 384 + 384 patches in all, rounded to the 8-bit grid of the source, at 128 pixels and at 256 pixels
-averaged 2 × 2. The floor is what two halves (upper and lower rows) of the experimental image give. Experimental
-patches are random windows of the training columns, and overlap, also between folds: the classifier may know a place
-again, so that it tells them better than it would from windows it never saw a part of, which `paper_claims.py` tries
-too. For the two halves both kinds of patches can be known again.
+averaged 2 × 2. The floor is what two halves (upper and lower rows) of the experimental image give. Experimental patches
+are random windows of the training columns, and overlap, also between folds: the classifier may know a place again, so
+that it tells them better than it would from windows it never saw a part of, which `claims/paper_claims.py` tries too.
+For the two halves both kinds of patches can be known again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common import TRAIN_COLUMNS, microtubules, save
+from benchmarks.common import TRAIN_COLUMNS, microtubules, save
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.measure.classifier import EPOCHS, two_sample_test
 

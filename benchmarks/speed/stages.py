@@ -1,6 +1,6 @@
 """Speed and memory of every stage, each in a process of its own.
 
-    python benchmarks/speed.py [STAGE ...]
+    python -m benchmarks.speed.stages [STAGE ...]
 
 Stages that are not named keep what was measured before, each with its own machine, date and commit, and for how many
 steps the bundled model that it uses was trained. Nothing else should run.
@@ -9,6 +9,7 @@ Memory is the highest resident set of the process, torch included.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -16,14 +17,14 @@ import tempfile
 import time
 from typing import Any
 
-from common import MEGABYTES, save_entry
+from benchmarks.common import MEGABYTES, save_entry
 from napari_smdiffusion import load_diffusion_model, load_enhancer
 
 STAGES = {
     "import the package": "import napari_smdiffusion",
     "training, patches of 128² per second": """
 from napari_smdiffusion import simulate, TrainConfig
-from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion import train_steps
 image = simulate("microtubules", size=1280, seed=0)
 marks = []
 for event in train_steps([image], TrainConfig(steps=120, previews=0)):
@@ -44,7 +45,7 @@ began = time.monotonic(); model.generate(1, size=1024); value = time.monotonic()
 """,
     "enhancer training, patches of 128² per second": """
 from napari_smdiffusion import simulate, EnhancerConfig, MicroscopeConfig
-from napari_smdiffusion.enhancer_training import train_enhancer_steps
+from napari_smdiffusion import train_enhancer_steps
 image = simulate("microtubules", size=1280, seed=0)
 marks = []
 steps = train_enhancer_steps([image], EnhancerConfig(upscale=5, steps=120, previews=0), MicroscopeConfig())
@@ -121,7 +122,9 @@ def model_used(code: str) -> dict[str, int]:
 
 def main() -> None:
     """Measure the stages named on the command line, or all."""
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"a word of {', '.join(STAGES)}")
+    wanted = parser.parse_args().stages
     for name, code in STAGES.items():
         if not wanted or any(word in name for word in wanted):
             save_entry("speed", name, measure(code))

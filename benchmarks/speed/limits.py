@@ -1,6 +1,6 @@
 """How near to what the machine can do, where the time goes, and how the cost grows.
 
-    python benchmarks/limits.py [--only limits|tried|formats] [--device cuda]
+    python -m benchmarks.speed.limits [--only limits|tried|formats] [--device cuda]
 
 The peak is the best of ten products of two large matrices, in float32 and in bfloat16, each also written as a
 convolution of 1×1: torch leaves the two to different libraries, of which the quicker counts. The arithmetic of a
@@ -27,7 +27,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from common import save
+from benchmarks.common import save
 from napari_smdiffusion import TrainConfig, load_enhancer
 from napari_smdiffusion.base.devices import autocast, is_out_of_memory, pick_device, release_memory
 from napari_smdiffusion.diffusion.denoiser import denoising_loss, sample_sigmas

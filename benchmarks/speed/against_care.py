@@ -1,6 +1,6 @@
 """Train CARE (csbdeep) and our enhancer on the same pairs for the same time, and test both on the same images.
 
-    python benchmarks/against_care.py [--minutes 1 2 4 8] [--our-minutes 0.05 0.1 0.2 0.5 1 2] [--only KIND ...]
+    python -m benchmarks.speed.against_care [--minutes 1 2 4 8] [--our-minutes 0.05 0.1 0.2 0.5 1 2] [--only KIND ...]
 
 Makes `build/care` with csbdeep and tensorflow-cpu from PyPI the first time. The pairs are 400 patches of 240² from
 fields that the bundled model generates, and their simulated widefield images; CARE gets these interpolated to the fine
@@ -32,16 +32,23 @@ import numpy as np
 import torch
 from scipy.ndimage import zoom
 
-from common import FACTOR, TRAIN_COLUMNS, environment, microtubules, save
-from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, load_diffusion_model, load_enhancer
-from napari_smdiffusion.base.events import run
+from benchmarks.common import FACTOR, TRAIN_COLUMNS, environment, microtubules, save
+from napari_smdiffusion import (
+    EnhancedField,
+    EnhancerConfig,
+    Image,
+    MicroscopeConfig,
+    load_diffusion_model,
+    load_enhancer,
+    run,
+    train_enhancer_steps,
+)
 from napari_smdiffusion.enhance.examples import simulation_task
 from napari_smdiffusion.enhance.held_out import draw_weights, split_held_out
 from napari_smdiffusion.enhance.levels import widefield_levels
-from napari_smdiffusion.enhance.model import train_enhancer_steps
 from napari_smdiffusion.microscope.camera import widefield as simulated_widefield
 from napari_smdiffusion.microscope.optics import psf_sigma
-from napari_smdiffusion.report.enhanced import EnhancedField, compare_with_reference
+from napari_smdiffusion.report.enhanced import compare_with_reference
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -1,6 +1,6 @@
 """A field of 4096² of each structure: time, memory, whether there are seams, and whether anything repeats.
 
-    python benchmarks/large_field.py [--size 4096]
+    python -m benchmarks.realism.large_field [--size 4096]
 
 Fields above 1024 pixels are denoised in overlapping windows. Seams may show in two ways. Lines: the mean difference of
 neighbouring pixels across each line where a window ends or begins, relative to the lines around it; 1 where there is no
@@ -25,11 +25,9 @@ from unittest import mock
 import numpy as np
 import torch
 
-from common import CELLS, save
-from napari_smdiffusion import GenerateConfig, Image, load_diffusion_model, write_image
-from napari_smdiffusion.base.events import run
+from benchmarks.common import CELLS, save
+from napari_smdiffusion import GenerateConfig, Image, generate_steps, load_diffusion_model, run, write_image
 from napari_smdiffusion.base.terminal import Reporter
-from napari_smdiffusion.diffusion.generating import generate_steps
 from napari_smdiffusion.diffusion.windows import WINDOW, window_starts, windowed_output
 from napari_smdiffusion.images.patches import SYMMETRIES, averaged, symmetry
 from napari_smdiffusion.measure.nearest import nearest_matches

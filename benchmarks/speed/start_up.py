@@ -1,6 +1,6 @@
 """How soon a person who opens napari has the first generated image.
 
-    python benchmarks/start_up.py                      # needs a screen: on a server, xvfb-run -a before it
+    python -m benchmarks.speed.start_up                      # needs a screen: on a server, xvfb-run -a before it
 
 In a fresh process each time, a viewer is opened, then the Generate dock, and Run is clicked: at once, and after five
 seconds, in which a person would choose a model (the dock loads torch meanwhile). Told are the seconds from the click
@@ -10,23 +10,26 @@ dock proposes. Nothing else should run.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+ROOT = Path(__file__).parents[2]
 WAITS = (0.0, 5.0)  # seconds between opening the dock and Run
 TIMES = 3
 
 
 def main() -> None:
     """Measure, and write the result beside the script."""
-    from common import save
+    from benchmarks.common import save
 
     result = {f"run_after_{wait:g}_s": _several(wait) for wait in WAITS}
     save("start_up", result)
@@ -37,9 +40,11 @@ def _several(wait: float) -> dict[str, Any]:
     found = []
     for _ in range(TIMES):
         with tempfile.TemporaryDirectory() as home:
-            command = [sys.executable, "-W", "ignore", __file__, "--wait", str(wait)]
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.speed.start_up", "--wait", str(wait)]
             environment = {**os.environ, "SMDIFFUSION_HOME": home}
-            said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+            said = subprocess.run(
+                command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+            ).stdout
         found.append(json.loads(said.splitlines()[-1]))
     return {key: {"median": float(np.median([one[key] for one in found])), "all": [one[key] for one in found]}
             for key in found[0]}  # fmt: skip
@@ -77,7 +82,11 @@ def once(wait: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    if "--wait" in sys.argv:
-        print(json.dumps(once(float(sys.argv[-1]))))
-    else:
+    # Not those of `common`: that loads torch, which is part of what is measured.
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wait", type=float, metavar="SECONDS", help="measure once in this process, and print it")
+    options = parser.parse_args()
+    if options.wait is None:
         main()
+    else:
+        print(json.dumps(once(options.wait)))

@@ -1,6 +1,6 @@
 """Fit a solver of few steps: its noise levels, and how it looks ahead.
 
-    python benchmarks/fitted_solver.py [--steps 6 7 8] [--others FOLDER ...]
+    python -m benchmarks.realism.fitted_solver [--steps 6 7 8] [--others FOLDER ...]
 
 DPM-Solver++(2M) takes from the guess before, by a formula, where the denoised image is heading to. Here the weights of
 the guesses before are fitted by least squares, so that the solver follows the way of 64 steps from the same noise, each
@@ -13,7 +13,7 @@ All models that ship are fitted to together. Told is how far images from other n
 relative to their standard deviation, as the median over images, for these models and for others (model folders) that
 nothing was fitted to; the smallest and the largest amplitude of a band of spatial frequencies, relative to that of 64
 steps; and the same of DPM-Solver++(2M). Whether such images can be told from those of 64 steps is asked by
-`solver_steps.py`. The JSON holds the plans; the package draws by the formula.
+`realism/solver_steps.py`. The JSON holds the plans; the package draws by the formula.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common import save_entry
+from benchmarks.common import save_entry
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.diffusion.denoiser import denoised, start_noise, to_numpy
 from napari_smdiffusion.diffusion.sampler import RHO, SIGMA_MAX, SIGMA_MIN

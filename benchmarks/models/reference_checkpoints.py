@@ -1,24 +1,24 @@
 """Whether imported checkpoints compute what the paper's own code computes with them, in its first and last version.
 
-    python benchmarks/reference_checkpoints.py
+    python -m benchmarks.models.reference_checkpoints
 
-Takes the environment of `against_reference.py`, made the first time, and both versions of improved_diffusion_for_SMLM
-from PyPI. Each makes networks for all its image sizes, with random weights (its own beginning, and noise on every
-parameter, for it begins with zeros that would hide a mistake), saves them as it saves a training, predicts noise and
-draws images by DDIM in 25 evaluations; the files are imported and the same is computed here. A minute on two cores.
+Takes the environment of `speed/against_reference.py`, made the first time, and both versions of
+improved_diffusion_for_SMLM from PyPI. Each makes networks for all its image sizes, with random weights (its own
+beginning, and noise on every parameter, for it begins with zeros that would hide a mistake), saves them as it saves a
+training, predicts noise and draws images by DDIM in 25 evaluations; the files are imported and the same is computed
+here. A minute on two cores.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import torch
 
-from against_reference import reference_python
-from common import ROOT, save
+from benchmarks.common import ROOT, no_options, save
+from benchmarks.speed.against_reference import reference_python
 from napari_smdiffusion import import_checkpoint
 from napari_smdiffusion.diffusion.noise_prediction import NoiseSchedule
 
@@ -98,8 +98,7 @@ def _compared(version: str, network: tuple[int, ...]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        raise SystemExit(__doc__)
+    no_options(__doc__)
     WORK.mkdir(parents=True, exist_ok=True)
     result = {version: [_compared(version, network) for network in NETWORKS] for version in VERSIONS}
     save("reference_checkpoints", {"evaluations": EVALUATIONS, "compared": result})

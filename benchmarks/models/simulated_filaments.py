@@ -1,6 +1,6 @@
 """Train the model of simulated filaments that ships with the package, to start other trainings from.
 
-    python benchmarks/simulated_filaments.py --out build/simulated-filaments
+    python -m benchmarks.models.simulated_filaments --out build/simulated-filaments
 
 First on crowded fields, then on sparse ones, in which the course of each filament is plain, with more of the noise that
 hides it; and last on fields of filaments without the gaps that the mathematical model has and STORM images have not. It
@@ -21,12 +21,10 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from common import save
-from napari_smdiffusion import DiffusionModel, Image, TrainConfig, simulate
-from napari_smdiffusion.base.events import run
+from benchmarks.common import save
+from napari_smdiffusion import DiffusionModel, Image, TrainConfig, run, simulate, train_steps
 from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.terminal import Reporter, stop_on_interrupt
-from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.store.folder import STATE
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
@@ -34,9 +32,9 @@ TIMES = "seconds.json"
 CROWDED_STEPS, SPARSE_STEPS, CONTINUOUS_STEPS = 12_000, 10_000, 7_000
 ATTRIBUTION = """
 Simulated microtubules alone, one or two of `smdiffusion simulate microtubules` in a field, but labelled without gaps,
-blurred, and with what is dim cut off (`benchmarks/simulated_filaments.py`): no experimental image was ever trained on.
-It is meant to start other trainings from (`smdiffusion train --start simulated-filaments`), not to generate images
-with.
+blurred, and with what is dim cut off (`benchmarks/models/simulated_filaments.py`): no experimental image was ever
+trained on. It is meant to start other trainings from (`smdiffusion train --start simulated-filaments`), not to
+generate images with.
 It was trained in three stages of 12 000, 10 000 and 7 000 steps, each from the one before: 105 minutes at 276 steps a
 minute, which two cores do. Settings and curve are of the last.
 """

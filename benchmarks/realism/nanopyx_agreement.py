@@ -1,9 +1,9 @@
 """Compare our resolution estimates with those of nanopyx, which runs in an environment of its own.
 
-    python benchmarks/nanopyx_agreement.py
+    python -m benchmarks.realism.nanopyx_agreement
 
 Makes `build/nanopyx` with nanopyx from PyPI the first time. Images are simulated microtubules and points blurred to
-known resolutions, and the STORM images where they are at hand. Both programs see the same arrays.
+known resolutions, and the STORM images of SFSRM. Both programs see the same arrays.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from common import DATA, environment, save
-from napari_smdiffusion import read_image, simulate
-from napari_smdiffusion.measure.resolution import decorrelation_analysis, fourier_ring_correlation
+from benchmarks.common import environment, no_options, save, sfsrm
+from napari_smdiffusion import decorrelation_analysis, fourier_ring_correlation, simulate
 
 PIXEL = 20.0  # nm
 THEIRS = """
@@ -57,16 +56,20 @@ def images() -> dict[str, np.ndarray]:
         points = (rng.random((512, 512)) < 2e-3).astype(float)
         blurred = gaussian_filter(points, sigma)
         found[f"points, sigma {sigma * PIXEL:g} nm"] = blurred + rng.normal(0, 0.02 * blurred.max(), blurred.shape)
-    for name in ("microtubule_STORM", "microtubule_widefield", "mitochondria_STORM"):
-        path = DATA / "sfsrm" / f"{name}.tif"
-        if path.exists():
-            # In pixels of the same size as the others: what is compared is the agreement.
-            found[name] = read_image(path, PIXEL).pixels[0][:1024, :1024]
+    storm, widefield = sfsrm("microtubule")
+    real = {
+        "microtubule_STORM": storm,
+        "microtubule_widefield": widefield,
+        "mitochondria_STORM": sfsrm("mitochondria")[0],
+    }
+    # In pixels of the same size as the others: what is compared is the agreement.
+    found |= {name: image.pixels[0][:1024, :1024] for name, image in real.items()}
     return {name: np.ascontiguousarray(image, np.float32) for name, image in found.items()}
 
 
 def main() -> None:
     """Run both, and save the estimates side by side."""
+    no_options(__doc__)
     python = environment("nanopyx", ("nanopyx",))
     arrays: dict[str, Any] = images()
     with tempfile.TemporaryDirectory() as folder:

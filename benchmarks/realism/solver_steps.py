@@ -1,6 +1,6 @@
 """How many steps of the solver an image needs: realism against the number of steps.
 
-    python benchmarks/solver_steps.py [--repeat] [MODEL ...]
+    python -m benchmarks.realism.solver_steps [--repeat] [MODEL ...]
 
 400 patches are drawn with 4 to 64 steps, from the same noise. Told are
 
@@ -16,8 +16,8 @@ With `--repeat` the few numbers of steps among which the choice is are judged on
 three classifiers against windows of the experimental image that are drawn anew for each, and three against patches of
 64 steps.
 
-The same of the steps that `fitted_solver.py` fitted, where it was run. Models that were measured before are kept, each
-with its machine, date and commit, and its steps of training.
+The same of the steps that `realism/fitted_solver.py` fitted, where it was run. Models that were measured before are
+kept, each with its machine, date and commit, and its steps of training.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from common import CELLS, PICTURES, apart, drawn, entries, microtubules, save_entry
+from benchmarks.common import CELLS, PICTURES, apart, drawn, entries, microtubules, save_entry
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.diffusion.sampler import plan
 from napari_smdiffusion.diffusion.solver import Plan

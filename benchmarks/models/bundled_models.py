@@ -1,6 +1,6 @@
 """Train and judge the models that ship with the package, on one STORM image of each structure alone.
 
-    python benchmarks/bundled_models.py {microtubules,mitochondria} [--only STAGE]
+    python -m benchmarks.models.bundled_models {microtubules,mitochondria} [--only STAGE]
 
 A diffusion model from that of simulated filaments on, what it makes judged, for its card; enhancers x5 and x4 that
 learn from what it generates, for 2 minutes each, and the one of the real pair's factor on that pair; then the
@@ -22,37 +22,40 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from classifier import judge
-from common import CELLS, FACTORS, PICTURES, RESULTS, TESTED, save, save_entry
+from benchmarks.common import CELLS, FACTORS, PICTURES, RESULTS, TESTED, save, save_entry
+from benchmarks.realism.classifier import judge
 from napari_smdiffusion import (
     DiffusionModel,
+    EnhancedField,
     Enhancer,
     EnhancerConfig,
     GenerateConfig,
     Image,
     MicroscopeConfig,
     TrainConfig,
+    fourier_ring_correlation,
+    generate_steps,
     load_diffusion_model,
     read_image,
+    run,
+    train_enhancer_steps,
+    train_steps,
     write_image,
 )
-from napari_smdiffusion.base.events import run
 from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.terminal import Reporter
-from napari_smdiffusion.diffusion.generating import generate_steps
-from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.diffusion.network import BLOCK
-from napari_smdiffusion.enhance.model import calibrated, train_enhancer_steps
+from napari_smdiffusion.enhance.model import calibrated
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.images.registration import translated
 from napari_smdiffusion.measure.classifier import two_sample_test
 from napari_smdiffusion.measure.copies import copy_report
 from napari_smdiffusion.measure.filaments import compare_filaments
 from napari_smdiffusion.measure.realism import realism
-from napari_smdiffusion.measure.resolution import HALF, ONE_SEVENTH, fourier_ring_correlation
+from napari_smdiffusion.measure.resolution import HALF, ONE_SEVENTH
 from napari_smdiffusion.microscope.camera import widefield as widefield_of
 from napari_smdiffusion.microscope.fit import fit_microscope
-from napari_smdiffusion.report.enhanced import EnhancedField, compare_with_reference
+from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figure, save_figure, show
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """How free napari's event loop stays while a model is trained on the CPU, and how soon Stop takes effect.
 
-    python benchmarks/event_loop.py                    # needs a screen: on a server, xvfb-run -a before it
+    python -m benchmarks.speed.event_loop                    # needs a screen: on a server, xvfb-run -a before it
 
 A timer of 5 ms runs in a shown viewer, first idle and then during a minute of training that was started by clicking
 Run; printed are the median, the 99th percentile and the longest of the gaps between two of its ticks. The first second
@@ -28,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["SMDIFFUSION_HOME"] = home
         result = measure(options.seconds)
-    from common import save
+    from benchmarks.common import save
 
     save("event_loop", result)
 

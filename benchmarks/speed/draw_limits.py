@@ -1,11 +1,11 @@
-"""The part of docs/benchmarks.md on what `limits.py` measured, and its figure; drawn by `draw_benchmarks.py`."""
+"""The part of docs/benchmarks.md on what `speed/limits.py` measured, and its figure; drawn by `draw_benchmarks.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from common import PICTURES, entries, loaded, where
-from draw_claims import table
+from benchmarks.claims.draw_claims import table
+from benchmarks.common import PICTURES, entries, loaded, where
 from napari_smdiffusion import TrainConfig
 from napari_smdiffusion.report.pictures import new_figure, save_figure
 
@@ -13,7 +13,7 @@ from napari_smdiffusion.report.pictures import new_figure, save_figure
 def limits() -> str:
     """Tabulate which part of the peak is reached, where the time goes, and how cost grows."""
     parts = [_limits(name, result) for name in ("limits", "limits_cuda") if (result := loaded(name)) is not None]
-    return "\n\n".join(["## How near to the limit", "    python benchmarks/limits.py", *parts]) if parts else ""
+    return "\n\n".join(["## How near to the limit", "    python -m benchmarks.speed.limits", *parts]) if parts else ""
 
 
 def _limits(name: str, result: dict[str, Any]) -> str:
@@ -150,7 +150,7 @@ def _tried(result: dict[str, Any] | None) -> list[str]:
         "`torch.compile` is not used: it needs a C++ compiler, which few machines have that napari runs on, and it "
         f"compiles each shape by itself.{_training_pays(result['compile'])}"
     )
-    return [f"Tried (`python benchmarks/limits.py --only tried`). {why}", "\n".join(f"- {line}" for line in said)]
+    return [f"Tried (`python -m benchmarks.speed.limits --only tried`). {why}", "\n".join(f"- {line}" for line in said)]
 
 
 def _training_pays(compiled: dict[str, dict[str, float]]) -> str:

@@ -1,6 +1,6 @@
 """Our diffusion model against the paper's own code: speed, memory, and realism after the same time.
 
-    python benchmarks/against_reference.py [--only speed|theirs|steps|ours|picture] [--sizes 64 128 256]
+    python -m benchmarks.speed.against_reference [--only speed|theirs|steps|ours|picture] [--sizes 64 128 256]
         [--minutes 10 30]
 
 Makes `build/reference` with improved_diffusion_for_SMLM 0.3.0 and an MPI from PyPI the first time; its network,
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from common import (
+from benchmarks.common import (
     MEGABYTES,
     PICTURES,
     RESULTS,
@@ -45,9 +45,15 @@ from common import (
     save,
     save_entry,
 )
-from napari_smdiffusion import DiffusionModel, ImportConfig, TrainConfig, import_checkpoint, load_diffusion_model
-from napari_smdiffusion.base.events import run
-from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion import (
+    DiffusionModel,
+    ImportConfig,
+    TrainConfig,
+    import_checkpoint,
+    load_diffusion_model,
+    run,
+    train_steps,
+)
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.classifier import two_sample_test
 from napari_smdiffusion.measure.realism import realism
@@ -137,7 +143,7 @@ OURS = (
 import json, sys, time
 import torch
 from napari_smdiffusion import TrainConfig, load_diffusion_model, simulate
-from napari_smdiffusion.diffusion_training import train_steps
+from napari_smdiffusion import train_steps
 
 size, what = int(sys.argv[1]), sys.argv[2]
 seconds = []

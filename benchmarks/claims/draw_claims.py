@@ -1,6 +1,6 @@
-"""Draw and tabulate what `paper_claims.py` measured so far.
+"""Draw and tabulate what `claims/paper_claims.py` measured so far.
 
-    python benchmarks/draw_claims.py
+    python -m benchmarks.claims.draw_claims
 
 Figures go to docs/images, and the tables into docs/results.md, between the marks that name them. Intervals are of 95 %
 by Student's t over the seeds, from three on.
@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
-from common import PICTURES, RESULTS, ROOT
+from benchmarks.common import PICTURES, RESULTS, ROOT, no_options
 from napari_smdiffusion.report.pictures import new_figure, save_figure
 
 if TYPE_CHECKING:
@@ -396,6 +396,7 @@ def _errorbar(axes: Any, drawn: Sequence[tuple[float, Sequence[float]]], label: 
 
 def main() -> None:
     """Draw everything, and put the tables into the page."""
+    no_options(__doc__)
     pieces, page = measured(), PAGE.read_text(encoding="utf-8")
     for name, part in (("A", resemblance), ("B", copies), ("C", enhancers)):
         begin, end = f"<!-- claim {name}: written by draw_claims.py -->", f"<!-- end of claim {name} -->"

@@ -1,6 +1,6 @@
 """Make the sample that ships with the package: simulated microtubules and a widefield image of another field.
 
-python benchmarks/make_sample.py
+python -m benchmarks.models.make_sample
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 import torch
 
+from benchmarks.common import no_options
 from napari_smdiffusion import MicroscopeConfig, simulate
 from napari_smdiffusion.base.devices import generator
 from napari_smdiffusion.base.folders import bundled_folder
@@ -41,6 +42,7 @@ def save(name: str, plane: np.ndarray, pixel_size: float) -> Path:
 
 def main() -> None:
     """Write the three files."""
+    no_options(__doc__)
     sharp, other = (eight_bit(simulate("microtubules", 1, 1280, PIXEL_SIZE, seed).pixels[0]) for seed in (11, 12))
     plane = torch.from_numpy(other.astype(np.float32))[None, None]
     camera = widefield(plane, MICROSCOPE, PIXEL_SIZE, FACTOR, generator(12))[0, 0].numpy()

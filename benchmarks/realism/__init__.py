@@ -1,0 +1,1 @@
+"""How like experimental images generated ones are, and what they are measured with."""
