@@ -1,15 +1,25 @@
 """The sampler of the reference implementation, by which its images are compared with those of an imported network."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import torch
 
 from napari_smdiffusion.diffusion.noise_prediction import predicted_noise
 from napari_smdiffusion.diffusion.windows import windowed_output
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_smdiffusion.diffusion.noise_prediction import NoiseSchedule
+
 
 @torch.no_grad()
-def ddim(unet, noise, steps, schedule, window):
+def ddim(
+    unet: torch.nn.Module, noise: torch.Tensor, steps: int, schedule: NoiseSchedule, window: int
+) -> Iterator[torch.Tensor]:
     """Turn noise into images by DDIM without new noise (η = 0), as the reference's code does with "ddim25".
 
     After Song et al., "Denoising Diffusion Implicit Models", ICLR 2021. The steps lie evenly over the schedule, from

@@ -21,9 +21,7 @@ from benchmarks.common import ROOT, no_options, save
 from benchmarks.speed.against_reference import reference_python
 from napari_smdiffusion import import_checkpoint
 from napari_smdiffusion.diffusion.noise_prediction import NoiseSchedule
-
-sys.path.insert(0, str(ROOT / "tests"))
-from ddim import ddim
+from tests.ddim import ddim
 
 WORK = ROOT / "build" / "reference_checkpoints"
 VERSIONS = ("0.3.0", "0.4.8")
