@@ -1,5 +1,6 @@
 """Images: reading, writing, pixel sizes, scaling, and everything that is no image."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from napari_smdiffusion.base.whole_files import check_space
 from napari_smdiffusion.diffusion.intensities import Scaling
 from napari_smdiffusion.images import tiff as files
 from napari_smdiffusion.images.image import common_pixel_size, read_only
-from napari_smdiffusion.images.provenance import RESULT_KINDS
+from napari_smdiffusion.images.provenance import PROVENANCE_VERSION, RESULT_KINDS, TrainingImage
 from napari_smdiffusion.images.reading import mapped_image
 from napari_smdiffusion.images.tiff import new_tiff
 
@@ -437,3 +438,43 @@ def test_pixels_are_copied_only_where_somebody_could_change_them(tmp_path):
     mapped = np.memmap(tmp_path / "a", np.float32, "w+", shape=(2, 20, 24))
     assert np.shares_memory(Image(mapped).pixels, mapped)
     assert np.shares_memory(Image(np.asarray(mapped)[:1]).pixels, mapped)
+
+
+def test_provenance_has_fields_and_is_a_mapping_of_what_is_stated(tmp_path):
+    seen = {"name": "a.tif", "shape": [1, 16, 16], "sha256": "ab", "kind": "experimental"}
+    stated = {"kind": "synthetic", "model": "m", "training_data": [seen], "settings": {"seed": 3}}
+    image = Image(PLANE, provenance=stated)
+    made = image.provenance
+    assert (made.kind, made.model, made.training_data, made.source) == (
+        "synthetic",
+        "m",
+        (TrainingImage("a.tif", (1, 16, 16), "ab", "experimental"),),
+        None,
+    )
+    assert made == stated
+    assert made["kind"] == "synthetic"
+    assert made.seen == {"ab": "a.tif"}
+    assert made.to_json() == {**stated, "provenance_version": PROVENANCE_VERSION}
+    assert Image(PLANE).provenance.kind == "experimental"
+    assert Image(PLANE).provenance.to_json() == {}
+    write_image(tmp_path / "a.tif", image)
+    assert read_image(tmp_path / "a.tif").provenance == made
+
+
+def test_provenance_keeps_what_this_version_does_not_know(tmp_path):
+    # What a later version or another reader states: unknown names, and known ones with values of another type.
+    stated = {"kind": "movie", "seed": "none", "source": {"file": "x"}, "rsp": [1, "a"], "dose": 3.5}
+    made = Image(PLANE, provenance=stated).provenance
+    assert (made.kind, made.seed, made.source, made.rsp) == ("movie", None, None, None)
+    assert made == stated
+    write_image(tmp_path / "a.tif", Image(PLANE, provenance=stated))
+    assert read_image(tmp_path / "a.tif").provenance == stated
+
+
+@pytest.mark.parametrize("damaged", [[1], None, "text", {"kind": 5, "training_data": [{"name": 1}], "settings": []}])
+def test_a_file_whose_provenance_is_damaged_is_an_experimental_image(tmp_path, damaged):
+    tifffile.imwrite(
+        tmp_path / "a.tif", PLANE.astype(np.float32), description=json.dumps({"provenance": damaged}), metadata=None
+    )
+    made = read_image(tmp_path / "a.tif").provenance
+    assert (made.kind, made.training_data, made.settings) == ("experimental", None, {})

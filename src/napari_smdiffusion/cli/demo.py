@@ -58,7 +58,7 @@ def demo(options: Namespace) -> None:
 
 
 def _demo_input(options: Namespace) -> Any:
-    from ..images.provenance import SIMULATED
+    from ..images.provenance import SIMULATED, Provenance
     from ..images.reading import read_image, read_images
     from ..images.samples import simulated_pair, simulated_reference
     from ..recipes.demo import DemoInput
@@ -70,7 +70,7 @@ def _demo_input(options: Namespace) -> Any:
         factor = round((widefield.pixel_size or 0) / (images.pixel_size or 1))
         if options.upscale not in (None, factor):
             raise InputError(f"--upscale must be {factor} for the bundled sample: leave it out, or give --images.")
-        simulated = dataclasses.replace(images, provenance={"kind": SIMULATED})
+        simulated = dataclasses.replace(images, provenance=Provenance(SIMULATED))
         return DemoInput([simulated], widefield, factor, simulated_reference())
     images_read = read_images(options.images, options.pixel_size, RESULTS_LEFT_OUT)
     widefield_read = read_image(options.widefield) if options.widefield else None

@@ -150,7 +150,7 @@ def enhance(options: Namespace) -> None:
     for target in targets:
         for word in words:
             check_output_file(beside(target, word))
-    from ..enhance.applying import uncertainty_facts
+    from ..enhance.applying import uncertainty_provenance
     from ..enhance.model import load_enhancer
 
     enhancer = load_enhancer(options.model)
@@ -163,7 +163,7 @@ def enhance(options: Namespace) -> None:
                 _enhance_one(enhancer, image, config, target, stop)
                 say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
                 if config.uncertainty:
-                    meaning = uncertainty_facts(enhancer, image, config)["meaning"]
+                    meaning = uncertainty_provenance(enhancer, image, config).meaning
                     say(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
                 # Now that the enhanced image is safe.
                 if options.error_map:
@@ -196,21 +196,21 @@ def _targets(out: Path, images: list[Path]) -> list[Path]:
 def _enhance_one(enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, stop: Stop) -> None:
     """Enhance straight into the files, so that the result may be larger than memory."""
     from ..base.whole_files import check_space
-    from ..enhance.applying import enhance_steps, enhanced_facts, enhanced_pixel_size, uncertainty_facts
+    from ..enhance.applying import enhance_steps, enhanced_pixel_size, enhanced_provenance, uncertainty_provenance
     from ..images.tiff import new_tiff
 
     pixel_size = enhanced_pixel_size(enhancer, image)
     factor = enhancer.config.upscale
     check_space(target, (len(image), image.size[0] * factor, image.size[1] * factor), 1 + config.uncertainty)
     places = {
-        "enhanced": (target, enhanced_facts(enhancer, image, config)),
-        "uncertainty": (beside(target, "uncertainty"), uncertainty_facts(enhancer, image, config)),
+        "enhanced": (target, enhanced_provenance(enhancer, image, config)),
+        "uncertainty": (beside(target, "uncertainty"), uncertainty_provenance(enhancer, image, config)),
     }
     with ExitStack() as files:
 
         def new_array(kind: ResultKind, shape: tuple[int, int, int]) -> Pixels:
-            path, facts = places[kind]
-            return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, facts))
+            path, made = places[kind]
+            return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, made))
 
         with closing(Reporter()) as report:
             run(enhance_steps(enhancer, image, config, new_array=new_array, stop=stop), report)
@@ -228,7 +228,7 @@ def _write_error_map(path: Path, enhanced: Image, widefield: Image, stop: Stop) 
     with closing(Reporter()) as report:
         error = run(mapped_error_steps(EnhancedField(enhanced, widefield), stop), report)
     write_image(path, error)
-    rsp = error.provenance["rsp"]
+    rsp = error.provenance.rsp or ()
     agreement = f"{sum(rsp) / len(rsp):.3f}; haze lowers it"
     say(f"{path} maps the disagreement; correlation with the widefield image (RSP) {agreement}.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..base.events import Countdown, Generated, Note, Preview, Progress, Steps, 
 from ..base.settings import to_dict
 from ..base.version import __version__
 from ..images.image import Image, empty_images, read_only
-from ..images.provenance import SYNTHETIC
+from ..images.provenance import SYNTHETIC, Provenance
 from .denoiser import start_noise, to_numpy
 from .intensities import to_intensities
 
@@ -116,12 +116,12 @@ def _generate_batch(
     return to_intensities(to_numpy(guess), model.scaling)
 
 
-def provenance(model: DiffusionModel, config: GenerateConfig) -> dict[str, Any]:
+def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
     """Return what generated images say of themselves."""
-    return {
-        "kind": SYNTHETIC,
-        "made_by": f"napari-smdiffusion {__version__}",
-        "model": model.name,
-        "training_data": model.facts.get("training_data", []),
-        "settings": {**to_dict(config), "steps": model.sampler.steps(config)},
-    }
+    return Provenance(
+        SYNTHETIC,
+        f"napari-smdiffusion {__version__}",
+        model.name,
+        Provenance.from_json({"training_data": model.facts.get("training_data", [])}).training_data,
+        settings={**to_dict(config), "steps": model.sampler.steps(config)},
+    )

@@ -114,7 +114,7 @@ def import_checkpoint(
         unet.load_state_dict(converted(weights, layout, config.heads))
     middle = (low + high) / 2
     # From [-1, 1] to the range of intensities.
-    scaling = Scaling(middle, spread=1.0, std=high - middle, low=low, high=high)
+    scaling = Scaling(middle, sigma_data=1.0, std=high - middle, low=low, high=high)
     facts = _facts(path, config, layout, name or path.stem)
     known = TrainConfig(patch=config.image_size or 0, channels=layout.channels)
     unet = for_sampling(unet)

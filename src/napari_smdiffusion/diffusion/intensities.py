@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.errors import InputError
+from ..base.linear_scale import LinearScale
 from .specks import smallest_structure, without_specks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
-    from ..base.arrays import Pixels
     from ..images.image import Image
 
 
@@ -35,9 +35,13 @@ def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDA
     return whole if scaling.smallest is None else without_specks(whole, scaling.low, scaling.smallest)
 
 
+_KEYS = {"sigma_data": "spread"}  # of fields that model.json has under another name
+_FIELDS = {key: field for field, key in _KEYS.items()}
+
+
 @dataclass(frozen=True)
-class Scaling:
-    """An invertible map from intensities to what a network sees: (I - mean) / std * spread.
+class Scaling(LinearScale):
+    """An invertible map from intensities to what a network sees: (I - mean) / std * sigma_data.
 
     It is fitted once on a whole data set, never on a patch, so that bright stays brighter than dim. `low` and `high`
     are the least and the greatest intensity; where all are whole numbers (`integer`), `dimmest` is the least but `low`:
@@ -49,7 +53,7 @@ class Scaling:
     std: float
     low: float
     high: float
-    spread: float = 0.5
+    sigma_data: float = 0.5
     integer: bool = False
     dimmest: float | None = None
     smallest: int | None = None
@@ -75,10 +79,21 @@ class Scaling:
         smallest = smallest_structure(planes, low) if integer else None
         return cls(mean, float(np.sqrt(variance)), low, high, integer=integer, dimmest=dimmest, smallest=smallest)
 
-    def scale(self, pixels: Pixels) -> Pixels:
-        """Intensities → network units."""
-        return ((pixels - self.mean) * (self.spread / self.std)).astype(np.float32)
+    @property
+    def zero(self) -> float:
+        """The mean intensity."""
+        return self.mean
 
-    def unscale(self, values: Pixels) -> Pixels:
-        """Network units → intensities."""
-        return (values * (self.std / self.spread) + self.mean).astype(np.float32)
+    @property
+    def unit(self) -> float:
+        """The intensities of one network unit."""
+        return self.std / self.sigma_data
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Scaling:
+        """Return the scaling in model.json, where `sigma_data` is called `spread`."""
+        return cls(**{_FIELDS.get(key, key): value for key, value in values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what model.json says of it."""
+        return {_KEYS.get(field, field): value for field, value in vars(self).items()}

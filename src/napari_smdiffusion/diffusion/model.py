@@ -175,7 +175,7 @@ def read_model(folder: Path, facts: dict[str, Any]) -> DiffusionModel:
     with model_errors(folder):
         unet = for_sampling(_read_unet(folder))
         config = from_dict(TrainConfig, facts["config"])
-        model = DiffusionModel(unet, Scaling(**facts["scaling"]), facts["pixel_size_nm"], config, facts)
+        model = DiffusionModel(unet, Scaling.from_json(facts["scaling"]), facts["pixel_size_nm"], config, facts)
         _ = model.sampler  # raises an error here, and not after an image was asked for
         return model
 
@@ -223,7 +223,7 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
         "kind": KIND,
         "config": to_dict(model.config),
         "pixel_size_nm": model.pixel_size,
-        "scaling": vars(model.scaling),
+        "scaling": model.scaling.to_json(),
     }
     save_folder(folder, facts, write_weights, write_state, write_diffusion_card)
 

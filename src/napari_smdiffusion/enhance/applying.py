@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from ..base.settings import to_dict
 from ..base.version import __version__
 from ..images.image import Image, with_own_pixels
 from ..images.patches import SYMMETRIES, inverse_symmetry, symmetry
-from ..images.provenance import ENHANCED, UNCERTAINTY
+from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import Tile, tiles
 from .levels import Levels, widefield_levels
 from .network import ALIGN, REACH
@@ -105,38 +105,38 @@ def enhance_steps(
     with on_device(enhancer.network, device) as network:
         work = _Tiles(network, device, enhancer, levels)
         yield from _enhance_planes(work, image, config, sharp, spread, stop)
-    facts = enhanced_facts(enhancer, image, config)
+    made = enhanced_provenance(enhancer, image, config)
     pixel_size = enhanced_pixel_size(enhancer, image)
     # The results may be larger than memory, and each tile was checked: they are not read again.
     name = f"{image.name} (enhanced)"
-    result = with_own_pixels(image, sharp, pixel_size=pixel_size, name=name, provenance=facts)
+    result = with_own_pixels(image, sharp, pixel_size=pixel_size, name=name, provenance=made)
     if spread is None:
         return Enhancement(result)
-    facts = uncertainty_facts(enhancer, image, config)
+    made = uncertainty_provenance(enhancer, image, config)
     name = f"{image.name} (uncertainty)"
-    return Enhancement(result, with_own_pixels(result, spread, name=name, provenance=facts))
+    return Enhancement(result, with_own_pixels(result, spread, name=name, provenance=made))
 
 
-def enhanced_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
+def enhanced_provenance(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> Provenance:
     """Return the provenance of what `enhancer` makes of `image`."""
-    return {
-        "kind": ENHANCED,
-        "made_by": f"napari-smdiffusion {__version__}",
-        "model": enhancer.name,
-        "source": Path(image.name).name,
-        "pixel_size_assumed": image.pixel_size is None and enhancer.pixel_size is not None,
-        "settings": to_dict(config),
-    }
+    return Provenance(
+        ENHANCED,
+        f"napari-smdiffusion {__version__}",
+        enhancer.name,
+        source=Path(image.name).name,
+        pixel_size_assumed=image.pixel_size is None and enhancer.pixel_size is not None,
+        settings=to_dict(config),
+    )
 
 
-def uncertainty_facts(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> dict[str, Any]:
+def uncertainty_provenance(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> Provenance:
     """Return the provenance of the uncertainty map of what `enhancer` makes of `image`."""
-    facts = enhanced_facts(enhancer, image, config)
+    made = enhanced_provenance(enhancer, image, config)
     meaning = f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
     if enhancer.calibration is None:
-        facts["settings"]["confidence"] = None  # nobody knows how often it holds
+        made = replace(made, settings={**made.settings, "confidence": None})  # nobody knows how often it holds
         meaning = "standard deviation over the 8 symmetries of the input"
-    return {**facts, "kind": UNCERTAINTY, "meaning": meaning}
+    return replace(made, kind=UNCERTAINTY, meaning=meaning)
 
 
 def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:
@@ -196,7 +196,7 @@ class _Tiles:
         calibration, levels = self.enhancer.calibration, self.enhancer.levels
         if calibration is None:
             return spread
-        unit = levels.bright - levels.dark
+        unit = levels.unit
         return unit * calibration.half_width(levels.scale(views[0]), spread / np.float32(unit), confidence)
 
 

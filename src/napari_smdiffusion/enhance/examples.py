@@ -163,7 +163,7 @@ class SimulatedPairs(TrainingPairs):
         # The light level and the background are known here; in a real image its own levels stand for them.
         photons = (counts - self.microscope.offset) / self.microscope.gain / optics.photons[:, None, None, None]
         light = (photons - optics.background[:, None, None, None]) * levels.bright
-        return sharp, (light - levels.dark) / (levels.bright - levels.dark)
+        return sharp, (light - levels.zero) / levels.unit
 
     def draw(self, step: int) -> Batch:
         """Return patches of both images of a step."""

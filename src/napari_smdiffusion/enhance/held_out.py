@@ -51,7 +51,7 @@ def split_held_out(
     first = 0
     for image in images:
         count = len(image)
-        unrelated = image.provenance.get("kind") in (SYNTHETIC, SIMULATED)
+        unrelated = image.provenance.kind in (SYNTHETIC, SIMULATED)
         whole = slice(0, image.size[0]), slice(0, image.size[1])
         many = unrelated and count >= _MANY
         rest, band = (whole, None) if many else edge_strip(image.size, config)

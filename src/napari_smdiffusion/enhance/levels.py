@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.errors import InputError
+from ..base.linear_scale import LinearScale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,19 +21,21 @@ DARK, BRIGHT = 1.0, 99.5
 
 
 @dataclass(frozen=True)
-class Levels:
+class Levels(LinearScale):
     """A linear map of intensities onto 0 (dark) to 1 (bright)."""
 
     dark: float
     bright: float
 
-    def scale(self, pixels: Pixels) -> Pixels:
-        """Intensities → network units."""
-        return ((pixels - self.dark) / (self.bright - self.dark)).astype(np.float32)
+    @property
+    def zero(self) -> float:
+        """The dark level."""
+        return self.dark
 
-    def unscale(self, values: Pixels) -> Pixels:
-        """Network units → intensities."""
-        return (values * (self.bright - self.dark) + self.dark).astype(np.float32)
+    @property
+    def unit(self) -> float:
+        """How far the bright level lies above the dark one."""
+        return self.bright - self.dark
 
 
 def widefield_levels(image: Image) -> Levels:

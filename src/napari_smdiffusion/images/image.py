@@ -9,20 +9,38 @@ from __future__ import annotations
 import copy
 import hashlib
 import mmap
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ..base.errors import InputError
+from .provenance import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..base.arrays import Pixels
 _SMALLEST = 16  # px; below this there is nothing to learn from and nothing to enhance
+
+
+class _ProvenanceField:
+    """The field `provenance` of `Image`: any mapping may be given, and a `Provenance` is kept."""
+
+    @overload
+    def __get__(self, image: None, owner: type) -> None: ...
+    @overload
+    def __get__(self, image: Image, owner: type) -> Provenance: ...
+    def __get__(self, image: Image | None, owner: type) -> Provenance | None:
+        """Return the provenance of an image; of the class, the default of the field."""
+        return None if image is None else image.__dict__["provenance"]
+
+    def __set__(self, image: Image, value: Provenance | Mapping[str, Any] | None) -> None:
+        """Keep `value` as a `Provenance`; raises InputError for what JSON cannot hold."""
+        if not isinstance(value, Provenance):
+            value = Provenance.from_json(value or {}, f"{image.name}: provenance")
+        image.__dict__["provenance"] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +61,9 @@ class Image:
     name
         What a person calls it.
     provenance
-        Where it came from: for generated and enhanced images the model, seed, settings and version. Numbers and arrays
-        of NumPy become plain numbers and lists, and tuples become lists, as JSON has them.
+        Where it came from: for generated and enhanced images the model, seed, settings and version. A dictionary, or
+        another mapping, becomes a `Provenance`: numbers and arrays of NumPy become plain numbers and lists, and tuples
+        become lists, as JSON has them.
 
     Raises
     ------
@@ -57,7 +76,7 @@ class Image:
     pixel_size: float | None = None
     origin: tuple[float, float] = (0.0, 0.0)
     name: str = "image"
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: _ProvenanceField = _ProvenanceField()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixels", _planes(self.pixels, self.name))
@@ -66,7 +85,6 @@ class Image:
         # NumPy's numbers cannot be written as JSON.
         object.__setattr__(self, "pixel_size", None if self.pixel_size is None else float(self.pixel_size))
         object.__setattr__(self, "origin", (float(self.origin[0]), float(self.origin[1])))
-        object.__setattr__(self, "provenance", _plain(self.provenance, f"{self.name}: provenance"))
 
     def __len__(self) -> int:
         """Return the number of planes."""
@@ -168,23 +186,6 @@ def _is_mapped(pixels: Any) -> bool:
             return True
         pixels = getattr(pixels, "base", None)
     return False
-
-
-def _plain(value: Any, place: str) -> Any:
-    """Return `value` as JSON gives it back; `place` names it in the InputError for what JSON cannot hold."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one, f"{place}[{key!r}]") for key, one in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist(), place)
-    if isinstance(value, (list, tuple)):
-        return [_plain(one, place) for one in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item(), place)
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    raise InputError(
-        f"{place} is of type {type(value).__name__}, which no file can keep: give text, numbers, lists or dictionaries."
-    )
 
 
 def empty_images(count: int, height: int, width: int) -> Pixels:

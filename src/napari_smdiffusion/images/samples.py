@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..base.folders import user_folder
 from .image import Image
+from .provenance import Provenance
 from .reading import read_image
 
 # Chen et al., "Single-frame deep-learning super-resolution microscopy for intracellular dynamics imaging", Nature
@@ -65,7 +66,7 @@ def sfsrm_pair(structure: str) -> tuple[Image, Image]:
     widefield = read_image(_fetched(f"{structure}/widefield/{structure}_widefield.tif"), coarse)
     y, x = _CORNER[structure]
     place = (-y * coarse, -x * coarse)
-    note = {"source": "SFSRM, Chen et al. 2023 (BSD-3-Clause)"}
+    note = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)")
     return (
         Image(storm.pixels, step, name=f"{structure}, STORM", provenance=note),
         Image(widefield.pixels, coarse, place, f"{structure}, widefield", note),

@@ -16,9 +16,10 @@ import numpy as np
 from ..base.errors import InputError
 from ..base.whole_files import _allocate, atomic_file, check_space
 from .image import Image, read_only
+from .provenance import EXPERIMENTAL, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -29,6 +30,7 @@ _METADATA_KEY = "napari_smdiffusion"  # key of our own metadata in a TIFF file
 _IMAGEJ_MOST = 3.9e9  # bytes: ImageJ's own form ends at 4 GB
 _LARGEST_PIXEL = 2e4  # nm; no objective has larger ones: what says so is the resolution of a print
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
+_NO_PROVENANCE = Provenance()
 
 
 class _UnsuitableError(InputError):
@@ -65,7 +67,7 @@ def _read_tiff(path: Path, pixel_size: float | None) -> Image:
     singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
     pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
     origin = facts.get("origin_nm", (0.0, 0.0))
-    return Image(read_only(pixels), size, (origin[0], origin[1]), str(path), facts.get("provenance", {}))
+    return Image(read_only(pixels), size, (origin[0], origin[1]), str(path), _provenance(facts))
 
 
 def _own_metadata(tiff: Any) -> dict[str, Any]:
@@ -77,6 +79,11 @@ def _own_metadata(tiff: Any) -> dict[str, Any]:
     return {}
 
 
+def _provenance(facts: dict[str, Any]) -> Provenance:
+    found = facts.get("provenance")
+    return Provenance.from_json(found) if isinstance(found, dict) else Provenance()
+
+
 @dataclass(frozen=True)
 class FileMetadata:
     """What stands in a TIFF file beside its pixels: nothing in any other file.
@@ -84,7 +91,7 @@ class FileMetadata:
     `pixel_size` is in nm; where it is not told because the pixels are not square, `problem` says so.
     """
 
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     pixel_size: float | None = None
     problem: str = ""
 
@@ -98,7 +105,7 @@ def read_metadata(path: Path) -> FileMetadata:
     try:
         with tifffile.TiffFile(path) as tiff:
             facts = _own_metadata(tiff)
-            provenance, size = dict(facts.get("provenance", {})), facts.get("pixel_size_nm")
+            provenance, size = _provenance(facts), facts.get("pixel_size_nm")
             try:
                 return FileMetadata(provenance, size or _tiff_pixel_size(tiff, path))
             except _UnsuitableError as error:
@@ -110,12 +117,12 @@ def read_metadata(path: Path) -> FileMetadata:
 
 def kind_of_file(path: Path) -> str:
     """Return what kind of image is in a file: "experimental", unless this package made it."""
-    return str(read_metadata(path).provenance.get("kind", "experimental"))
+    return read_metadata(path).provenance.kind
 
 
 def made_by_us(path: Path) -> bool:
     """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
-    return kind_of_file(path) != "experimental"
+    return kind_of_file(path) != EXPERIMENTAL
 
 
 def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
@@ -165,7 +172,7 @@ def new_tiff(
     shape: tuple[int, int, int],
     pixel_size: float | None = None,
     origin: tuple[float, float] = (0.0, 0.0),
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Provenance = _NO_PROVENANCE,
     dtype: npt.DTypeLike = np.float32,
 ) -> Iterator[npt.NDArray[Any]]:
     """Open an array (N, Y, X) that is a TIFF file, for images larger than memory.
@@ -199,7 +206,7 @@ def _tiff_options(
     itemsize: int,
     pixel_size: float | None,
     origin: tuple[float, float],
-    provenance: Mapping[str, Any] | None,
+    provenance: Provenance,
 ) -> dict[str, Any]:
     """Return how tifffile writes (N, Y, X) pixels with their pixel size, place and provenance.
 
@@ -207,7 +214,7 @@ def _tiff_options(
     is time, depth or color, and nobody knows that of N images. A description with the number of images alone opens as
     a stack in ImageJ, and has the axes IYX in tifffile.
     """
-    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": dict(provenance or {})}
+    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": provenance.to_json()}
     # Older tifffile reads no line of ImageJ's description that has a second "=", and takes any description in which it
     # finds "shape": for its own.
     text = json.dumps(facts).replace("=", "\\u003d").replace('"shape":', '"\\u0073hape":')

@@ -18,7 +18,7 @@ from ..base.version import __version__
 from ..base.whole_files import atomic_file
 from ..images.image import Image, common_pixel_size
 from ..images.patches import grid_patches
-from ..images.provenance import listed, training_images
+from ..images.provenance import listed
 from ..measure.copies import CopySearch, look_for_copies
 from ..measure.filaments import compare_filaments
 from ..measure.realism import realism, spread
@@ -177,7 +177,7 @@ def _compare_generated(
 
 def _seen(experimental: Sequence[Image], generated: Image, training: Sequence[Image]) -> list[str]:
     """Return the names of the experimental images that the model was trained on, as far as it is known."""
-    known = {image.digest for image in training} | set(training_images(generated.provenance))
+    known = {image.digest for image in training} | set(generated.provenance.seen)
     return [Path(image.name).name for image in experimental if image.digest in known]
 
 
@@ -204,7 +204,7 @@ def _copies(
 
 def _of_other_images(generated: Image, training: Sequence[Image]) -> str:
     """Return a sentence where the generated images name what their model saw, and none of the images given is that."""
-    seen = training_images(generated.provenance)
+    seen = generated.provenance.seen
     if not seen or {image.digest for image in training} & set(seen):
         return ""
     return (

@@ -11,7 +11,7 @@ from scipy.ndimage import zoom
 
 from ..base.errors import InputError, Stopped
 from ..base.events import Countdown, Progress, Steps, Stop, never, run
-from ..images.provenance import ERROR_MAP
+from ..images.provenance import ERROR_MAP, Provenance
 from ..images.registration import check_pixel_sizes, crop_to_common_field, registration_shift, translated
 from ..measure.error_map import ErrorMap, error_map
 from ..measure.resolution import (
@@ -118,8 +118,8 @@ def mapped_error_steps(field: EnhancedField, stop: Stop = never) -> Steps[Image]
     Yields Progress at every plane, and raises Stopped where `stop` says so.
     """
     maps = yield from error_map_steps(field, stop)
-    facts = {"kind": ERROR_MAP, "rse": [m.rse for m in maps], "rsp": [m.rsp for m in maps]}
-    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=facts)
+    made = Provenance(ERROR_MAP, rse=tuple(m.rse for m in maps), rsp=tuple(m.rsp for m in maps))
+    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=made)
 
 
 def mapped_error(field: EnhancedField) -> Image:
@@ -219,10 +219,9 @@ def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
         row = np.abs(fitted - truth), scale * half, laid > laid.mean(), truth > truth.mean()
         rows.append([one.ravel() for one in row])
     error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
-    settings = field.uncertainty.provenance.get("settings", {})
     inside = error <= width
     return {
-        "stated": settings.get("confidence"),
+        "stated": field.uncertainty.provenance.settings.get("confidence"),
         "coverage": float(np.mean(inside)),
         "coverage_bright": float(np.mean(inside[bright])) if bright.any() else None,
         "coverage_structure": float(np.mean(inside[structure])) if structure.any() else None,

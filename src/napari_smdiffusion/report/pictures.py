@@ -119,7 +119,7 @@ def draw_overview(
     columns = 3 if reference is not None else 2
     fields = [_middle(experimental.pixels[0], side), *generated.pixels[: columns - 1, :side, :side]]
     # The sample that ships with the package is simulated.
-    seen = str(experimental.provenance.get("kind", "experimental")).capitalize()
+    seen = experimental.provenance.kind.capitalize()
     titles = [f"{seen}, seen in training", *["Generated: no microscope saw this"] * (columns - 1)]
     limits = contrast(fields)
     figure = new_figure(4.6 * columns, 9.9)

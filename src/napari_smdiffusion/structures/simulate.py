@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..base.errors import InputError
 from ..images.image import Image, common_pixel_size, read_only
-from ..images.provenance import SIMULATED
+from ..images.provenance import SIMULATED, Provenance
 from .registry import STRUCTURES
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def simulate(
             f"pixel size ({pixel_size}) and the labelling ({labelling}) positive."
         )
     planes = [_one(model, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
-    provenance = {"kind": SIMULATED, "structure": structure, "seed": seed, "pixel_size_nm": pixel_size}
+    provenance = Provenance(SIMULATED, structure=structure, seed=int(seed), pixel_size_nm=float(pixel_size))
     return Image(read_only(np.stack(planes)), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
 

@@ -296,4 +296,4 @@ def _enhance_layer(
     except Exception as problem:
         yield Note(error_message(problem, f"mapping the errors of {image.name}"))
         return _Made(enhancer.config.upscale, enhancement, None, None)
-    return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance["rsp"])))
+    return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance.rsp or ())))

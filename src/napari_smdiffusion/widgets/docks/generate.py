@@ -16,12 +16,12 @@ from ...diffusion.model import facts_to_generate
 from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
 from ...images.patches import averaged, inverse_symmetry, symmetry
-from ...images.provenance import SIMULATED, SYNTHETIC, listed, training_images
+from ...images.provenance import EXPERIMENTAL, SIMULATED, SYNTHETIC, Provenance, listed
 from ..frame.dock import Dock, Folded, Task, heading
 from ..frame.scripts import settings_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
-from ..viewer.layers import METADATA, LayerSource, free_place, image_layers, kind, layer_source
+from ..viewer.layers import METADATA, LayerSource, free_place, image_layers, kind, layer_provenance, layer_source
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class GenerateDock(Dock):
         self._layer: ImageLayer | None = None
         self._pixels: npt.NDArray[np.float32] | None = None
         self._facts: dict[str, Any] = {}
-        self._provenance: dict[str, Any] = {}
+        self._provenance: list[Provenance] = []  # of the images of this run, once its model is loaded
         self._done = self._last = 0
         self._config = GenerateConfig()
         self.form.addWidget(heading("Model"))
@@ -80,7 +80,7 @@ class GenerateDock(Dock):
         model = self.model.chosen()
         self._config = config = self._read_config()
         self._facts = facts_to_generate(model, config)
-        self._provenance = said = {}
+        self._provenance = made = []
         self._pixels = pixels = empty_images(config.count, config.height, config.width)
 
         def steps(stop: Stop) -> Steps[Image]:
@@ -88,7 +88,7 @@ class GenerateDock(Dock):
             from ...diffusion.model import load_diffusion_model
 
             loaded = load_diffusion_model(model)
-            said.update(provenance(loaded, config))  # before the first event, which makes the layer
+            made.append(provenance(loaded, config))  # before the first event, which makes the layer
             return (yield from generate_steps(loaded, config, pixels=pixels, stop=stop))
 
         return Task(f"generating {config.count} images", steps)
@@ -188,12 +188,13 @@ class GenerateDock(Dock):
         if self._layer is None:
             name, size = self._facts.get("name", "diffusion model"), self._facts.get("pixel_size_nm")
             known = {"pixel_size_nm": size} if size else {}
+            made = self._provenance[0] if self._provenance else Provenance()
             self._layer = self.viewer.add_image(
                 pixels[:count],
                 name=f"{name}, seed {self._config.seed} (synthetic)",
                 colormap="inferno",
                 contrast_limits=_limits(self._facts["scaling"]),
-                metadata={**self._provenance, "seed": self._config.seed, METADATA: known},
+                metadata={**made, "seed": self._config.seed, METADATA: known},
                 **free_place(self.viewer, size, 3),
             )
             bring_into_view(self.viewer, self._layer)
@@ -227,12 +228,12 @@ class GenerateDock(Dock):
         pixels = np.asarray(shown, np.float32)
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
-        known = training_images(layer.metadata)
+        known = layer_provenance(layer).seen
         sources = []
         for one in layers:
             # What is no image of the kind that can be trained on need not be asked about here.
             with suppress(ValueError, MemoryError):
-                if kind(one) in ("experimental", SIMULATED) and min(one.data.shape[-2:]) >= max(patch.shape):
+                if kind(one) in (EXPERIMENTAL, SIMULATED) and min(one.data.shape[-2:]) >= max(patch.shape):
                     sources.append(layer_source(one))
         if not sources:
             raise InputError("There is no training image among the layers: open the images the model was trained on.")

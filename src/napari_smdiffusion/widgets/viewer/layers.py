@@ -12,11 +12,11 @@ import numpy as np
 from ...base.errors import InputError, Stopped
 from ...base.events import Stop, never
 from ...images.image import Image, read_only
-from ...images.provenance import ENHANCED, SYNTHETIC
+from ...images.provenance import ENHANCED, EXPERIMENTAL, SYNTHETIC, Provenance
 from ...images.tiff import read_metadata, write_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
@@ -36,7 +36,7 @@ class LayerSource:
     pixels: Any
     pixel_size: float | None
     origin: tuple[float, float]
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def copied(self) -> LayerSource:
         """Return the same with pixels of its own, where they are in memory."""
@@ -72,7 +72,7 @@ def made_here(layer: ImageLayer) -> bool:
 
 def kind(layer: ImageLayer) -> str:
     """Return what the layer says of itself: "experimental" where it says nothing."""
-    return str(layer.metadata.get("kind", "experimental"))
+    return str(layer.metadata.get("kind", EXPERIMENTAL))
 
 
 def layer_pixel_size(layer: ImageLayer) -> float | None:
@@ -216,8 +216,14 @@ def live_source(layer: ImageLayer) -> LayerSource:
         data = data[:finished]
     size = layer_pixel_size(layer)
     corner = _corner(layer, size)
-    facts = {key: value for key, value in layer.metadata.items() if key != METADATA and _is_plain(value)}
-    return LayerSource(layer.name, data, size, corner, facts)
+    return LayerSource(layer.name, data, size, corner, layer_provenance(layer))
+
+
+def layer_provenance(layer: ImageLayer) -> Provenance:
+    """Return what a layer says of where its image came from; what JSON cannot hold of its metadata is left out."""
+    return Provenance.from_json(
+        {key: value for key, value in layer.metadata.items() if key != METADATA and _is_plain(value)}
+    )
 
 
 def _is_plain(value: Any) -> bool:
