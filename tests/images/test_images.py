@@ -387,7 +387,7 @@ def test_an_array_of_a_file_can_be_used_after_its_block(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from napari_smdiffusion.files import new_tiff
+from napari_smdiffusion.images.tiff import new_tiff
 with new_tiff(Path(sys.argv[1]), (2, 64, 64)) as pixels:
     pixels[:] = 1
 print(pixels.sum(), pixels[1, 3, 4])
