@@ -9,6 +9,7 @@ from .base.events import Preview as Preview
 from .base.events import Progress as Progress
 from .base.events import TileDone as TileDone
 from .base.events import run as run
+from .base.folders import user_folder as user_folder
 from .base.version import __version__ as __version__
 from .diffusion.generating import generate_steps as generate_steps
 from .diffusion.imported import CheckpointError as CheckpointError
@@ -34,14 +35,20 @@ from .images.tiff import write_image as write_image
 from .measure.resolution import decorrelation_analysis as decorrelation_analysis
 from .measure.resolution import fourier_ring_correlation as fourier_ring_correlation
 from .measure.resolution import single_image_frc as single_image_frc
+from .microscope.fit import fit_microscope as fit_microscope
 from .microscope.settings import MicroscopeConfig as MicroscopeConfig
 from .recipes.demo import demo_steps as demo_steps
+from .recipes.generate import GenerateJob as GenerateJob
+from .recipes.job import run_job as run_job
+from .recipes.train_diffusion import TrainJob as TrainJob
 from .report.compare import compare_images as compare_images
 from .report.compare import compare_steps as compare_steps
 from .report.enhanced import EnhancedField as EnhancedField
+from .report.enhanced import mapped_error as mapped_error
 from .store.catalogue import list_models as list_models
 from .store.folder import ModelFolderError as ModelFolderError
 from .structures.simulate import simulate as simulate
+from .structures.simulate import simulated_like as simulated_like
 from .training.loop import TrainingDivergedError as TrainingDivergedError
 
 __all__ = [
@@ -53,6 +60,7 @@ __all__ = [
     "Enhancer",
     "EnhancerConfig",
     "GenerateConfig",
+    "GenerateJob",
     "Generated",
     "Image",
     "ImportConfig",
@@ -65,6 +73,7 @@ __all__ = [
     "Stopped",
     "TileDone",
     "TrainConfig",
+    "TrainJob",
     "TrainingDivergedError",
     "UserError",
     "__version__",
@@ -74,18 +83,23 @@ __all__ = [
     "demo_steps",
     "enhance_steps",
     "export_enhancer",
+    "fit_microscope",
     "fourier_ring_correlation",
     "generate_steps",
     "import_checkpoint",
     "list_models",
     "load_diffusion_model",
     "load_enhancer",
+    "mapped_error",
     "read_image",
     "read_images",
     "run",
+    "run_job",
     "simulate",
+    "simulated_like",
     "single_image_frc",
     "train_enhancer_steps",
     "train_steps",
+    "user_folder",
     "write_image",
 ]

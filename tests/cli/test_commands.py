@@ -253,7 +253,10 @@ BAD = [
     ("train {storm.tif} --out {others}", "holds other files"),
     ("train {storm.tif} --out {m} --resume --patch 64", "no training to resume"),
     ("train {storm.tif} --out {model} --patch 64", "There is a model in"),
-    ("train {storm.tif} --out {model} --resume --start {model}", "whatever it began from: omit --start"),
+    (
+        "train {storm.tif} --out {model} --resume --start {model}",
+        "--start must be left out where a training is resumed",
+    ),
     ("train {storm.tif} --out {m} --patch 64 --start {model} --channels 16 48", "has the channels 16 32, and 16 48"),
     ("train-enhancer {storm.tif} --out {m} --upscale 4 --start {enhancer} --channels 24", "has 16 channels, and 24"),
     ("train {storm.tif} --out {m} --seed -1", "--seed must be at least 0"),

@@ -19,8 +19,9 @@ from napari_smdiffusion import (
     simulate,
 )
 from napari_smdiffusion.base.folders import bundled_folder, user_folder
-from napari_smdiffusion.diffusion.model import default_start, facts_to_generate
 from napari_smdiffusion.diffusion.settings import DEFAULT_START, NOISE, GenerateConfig
+from napari_smdiffusion.recipes.generate import facts_to_generate
+from napari_smdiffusion.recipes.train_diffusion import default_start
 from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.store.catalogue import find_model, free_name
 from napari_smdiffusion.store.folder import ModelFolderError

@@ -8,7 +8,19 @@ class UserError(Exception):
 
 
 class InputError(UserError, ValueError):
-    """An image, a file, a setting or a command does not fit the work that was asked for."""
+    """An image, a file, a setting or a command does not fit the work that was asked for.
+
+    Parameters
+    ----------
+    message
+        One sentence that says what to do.
+    setting
+        Name of the setting that does not fit, if the message begins with it: the command line names its flag instead.
+    """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class Stopped(Exception):

@@ -41,8 +41,8 @@ class Checked:
 
     def __post_init__(self) -> None:
         values = {field.name: _python_value(getattr(self, field.name)) for field in setting_fields(type(self))}
-        if complaint := _complaint(type(self), values):
-            raise InputError(complaint)
+        if (error := _first_error(type(self), values)) is not None:
+            raise error
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -172,25 +172,31 @@ _RULES = {
 _KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 
-def _complaint(config: type, values: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the first field that does not fit, as one sentence, or None."""
+def _first_error(config: type, values: Mapping[str, Any]) -> InputError | None:
+    """Return the error for the first field that does not fit, or None."""
     from pydantic import ValidationError
 
     try:
         _model(config).model_validate(values)
     except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
+        wrong: Mapping[str, Any] = error.errors(include_url=False)[0]
     else:
         return None
-    name, given = str(wrong["loc"][0]), wrong["input"]
+    name = str(wrong["loc"][0])
     field = next(field for field in setting_fields(config) if field.name == name)
+    return InputError(_complaint(field, wrong, values[name]), name)
+
+
+def _complaint(field: SettingField, wrong: Mapping[str, Any], value: Any) -> str:
+    """Return what is wrong with the value of a field as one sentence, which begins with the field's name."""
+    name, given = field.name, wrong["input"]
     if wrong["type"] in _RULES:
         return f"{name} must be {_RULES[wrong['type']].format(**wrong.get('ctx', {}))}, not {given}."
     if wrong["type"] == "predicate_failed":
         return f"{name} must go from the smaller to the larger value, not {given}."
     if wrong["type"] == "literal_error" and isinstance(given, str):
         return f"{name} must be one of {', '.join(field.choices)}, not {given}."
-    return f"{name} must be {_named(field)}, not {values[name]!r}."
+    return f"{name} must be {_named(field)}, not {value!r}."
 
 
 def _named(field: SettingField) -> str:

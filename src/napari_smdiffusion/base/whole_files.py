@@ -38,10 +38,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _rename_into_place(temporary, path)
+    rename_into_place(temporary, path)
 
 
-def _rename_into_place(temporary: Path, path: Path) -> None:
+def rename_into_place(temporary: Path, path: Path) -> None:
     """Give a whole file its name; where that is not to be had (Windows, while a program has it open) another one."""
     try:
         temporary.replace(path)

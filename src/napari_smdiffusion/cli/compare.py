@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
+from ..recipes.outputs import check_output_folder
 from .flags import IMAGES, RESULTS_LEFT_OUT, add_command, run_to_end, say
-from .outputs import check_output_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace

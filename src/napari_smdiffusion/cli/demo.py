@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
 from ..enhance.settings import EnhancerConfig
+from ..recipes.outputs import check_output_file, check_output_folder
 from .flags import RESULTS_LEFT_OUT, add_command, say
-from .outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -10,18 +10,18 @@ from ..diffusion.settings import DEFAULT_START, GenerateConfig, ImportConfig, Tr
 from .flags import (
     IMAGES,
     MODEL,
-    RESULTS_LEFT_OUT,
     add_command,
     add_pixel_size,
     add_settings,
     config_from_flags,
-    run_to_end,
     say,
 )
-from .outputs import check_output_file
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from ..recipes.generate import GenerateJob
+    from ..recipes.train_diffusion import TrainJob
 
 
 def add_train(commands: Any) -> None:
@@ -34,7 +34,8 @@ def add_train(commands: Any) -> None:
     )
     parser.add_argument("images", nargs="+", metavar="IMAGES", help=IMAGES)
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
-    parser.add_argument("--resume", action="store_true", help="continue the run that was cut in --out")
+    parser.add_argument("--name", metavar="NAME", help="what to call the model (default: the name of its folder)")
+    parser.add_argument("--resume", action="store_true", help="continue the training that was interrupted in --out")
     parser.add_argument(
         "--start",
         metavar="MODEL",
@@ -78,47 +79,48 @@ def add_import(commands: Any) -> None:
     add_settings(parser, ImportConfig)
 
 
+def train_job(options: Namespace) -> TrainJob:
+    """Return the training that the flags ask for."""
+    from ..recipes.train_diffusion import TrainJob
+
+    return TrainJob(
+        images=options.images,
+        settings=config_from_flags(TrainConfig, options, previews=0),
+        start=None if options.start == "none" else options.start or "default",
+        out=options.out,
+        name=options.name,
+        resume=options.resume,
+        pixel_size=options.pixel_size,
+    )
+
+
 def train(options: Namespace) -> None:
     """Train a diffusion model."""
-    from ..images.reading import read_images
+    from ..recipes.job import run_job
 
-    config = config_from_flags(TrainConfig, options, previews=0)
-    images = read_images(options.images, options.pixel_size, RESULTS_LEFT_OUT)
-    from ..diffusion.model import starting_model, train_steps
-
-    if options.resume and options.start is not None:
-        raise InputError(f"--resume goes on with the training in {options.out}, whatever it began from: omit --start.")
-    named = None if options.resume or options.start == "none" else options.start or "default"
-    start, note = starting_model(named, config.channels)
-    if note is not None:
-        say(note.message)
+    run_job(train_job(options))
     out = Path(options.out)
-    if not options.resume and (out / "model.json").exists():
-        raise FileExistsError(f"There is a model in {out} already: name a new folder, or go on with --resume.")
-    run_to_end(lambda stop: train_steps(images, config, start=start, out=out, resume=options.resume, stop=stop))
     say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
 
 
-def generate(options: Namespace) -> None:
-    """Generate images."""
-    from ..base.whole_files import check_space
-    from ..images.tiff import write_image
+def generate_job(options: Namespace) -> GenerateJob:
+    """Return the generation that the flags ask for."""
+    from ..recipes.generate import GenerateJob
 
     if len(options.size) > 2:
         raise InputError(f"--size takes a side, or a height and a width, not {len(options.size)} numbers.")
     height, width = options.size[0], options.size[-1]
-    config = config_from_flags(GenerateConfig, options, height=height, width=width)
-    out = check_output_file(options.out)
-    check_space(out, (config.count, height, width))
-    from ..diffusion.model import facts_to_generate, load_diffusion_model
+    settings = config_from_flags(GenerateConfig, options, height=height, width=width)
+    return GenerateJob(options.model, settings, options.out)
 
-    facts_to_generate(options.model, config)  # before torch and the network are loaded
-    from ..diffusion.generating import generate_steps
 
-    model = load_diffusion_model(options.model)
-    images = run_to_end(lambda stop: generate_steps(model, config, stop=stop))
-    write_image(out, images)
-    say(f"{len(images)} synthetic images of {height} × {width} pixels are in {out}.")
+def generate(options: Namespace) -> None:
+    """Generate images."""
+    from ..recipes.job import run_job
+
+    images = run_job(generate_job(options))
+    height, width = images.size
+    say(f"{len(images)} synthetic images of {height} × {width} pixels are in {options.out}.")
 
 
 def import_(options: Namespace) -> None:

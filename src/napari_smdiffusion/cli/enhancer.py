@@ -11,8 +11,8 @@ from ..base.events import run
 from ..base.terminal import Reporter, stop_on_interrupt
 from ..enhance.settings import EnhanceConfig, EnhancerConfig
 from ..microscope.settings import MicroscopeConfig
+from ..recipes.outputs import check_output_file, check_writable
 from .flags import MODEL, add_command, add_pixel_size, add_settings, config_from_flags, run_to_end, say
-from .outputs import check_output_file, check_writable
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -11,12 +11,8 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import InputWarning, Stopped, is_for_people
-from ..base.settings import setting_fields
+from ..base.errors import InputError, InputWarning, Stopped, is_for_people
 from ..base.version import __version__
-from ..diffusion.settings import GenerateConfig, ImportConfig, TrainConfig
-from ..enhance.settings import EnhanceConfig, EnhancerConfig
-from ..microscope.settings import MicroscopeConfig
 from .compare import add_compare, compare
 from .demo import add_demo, demo
 from .diffusion import add_generate, add_import, add_train, generate, import_, train
@@ -44,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not is_for_people(error):
             raise
-        print(f"smdiffusion {options.command}: {_sentence(error)}", file=sys.stderr)
+        print(f"smdiffusion {options.command}: {_sentence(error, options)}", file=sys.stderr)
         return 2
     return 0
 
@@ -66,23 +62,14 @@ def _warnings_in_lines(command: str) -> Iterator[None]:
         yield
 
 
-def _sentence(error: BaseException) -> str:
-    """Return an error as one line, with a setting's name as the flag that it is on the command line."""
+def _sentence(error: BaseException, options: Namespace) -> str:
+    """Return an error as one line, with the flag of the setting that it begins with, if it does."""
     text = " ".join(str(error).split()) or type(error).__name__
-    first, _, rest = text.partition(" ")
-    settings = {field.name for config in _CONFIGS for field in setting_fields(config)}
-    flag = "size" if first in ("height", "width") else first.replace("_", "-")
-    return f"--{flag} {rest}" if first in settings and rest.startswith("must") else text
-
-
-_CONFIGS: tuple[Any, ...] = (
-    TrainConfig,
-    GenerateConfig,
-    ImportConfig,
-    EnhancerConfig,
-    EnhanceConfig,
-    MicroscopeConfig,
-)
+    setting = error.setting if isinstance(error, InputError) else ""
+    flag = "size" if setting in ("height", "width") else setting
+    if setting and hasattr(options, flag) and text.startswith(setting):
+        return f"--{flag.replace('_', '-')}{text[len(setting) :]}"
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..base.events import Steps, run
 from ..base.settings import from_dict, setting_fields
 from ..base.terminal import Reporter, stop_on_interrupt
-from ..images.provenance import RESULT_KINDS, SYNTHETIC
+from ..images.provenance import MADE_BY_MODELS
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,8 +65,7 @@ def add_pixel_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
-# What is left out of folders of images to be like: it was made of such.
-RESULTS_LEFT_OUT = (SYNTHETIC, *RESULT_KINDS)
+RESULTS_LEFT_OUT = MADE_BY_MODELS
 _Config = TypeVar("_Config")
 _Result = TypeVar("_Result")
 

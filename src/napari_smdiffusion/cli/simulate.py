@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..recipes.outputs import check_output_file
 from ..structures.registry import STRUCTURES
 from .flags import add_command, say
-from .outputs import check_output_file
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -183,7 +183,7 @@ def _image_size(layout: Layout, given: int | None, path: Path) -> int:
         raise CheckpointError(f"{path} holds the weights of another network: {_NAME_ONE}.")
     sizes = " or ".join(map(str, fitting))
     if given is not None and given not in fitting:
-        raise InputError(f"image_size must be {sizes} for the network in {path.name}, not {given}.")
+        raise InputError(f"image_size must be {sizes} for the network in {path.name}, not {given}.", "image_size")
     if given is not None:
         return given
     # 32 and 64 have networks of the same shape, which attend to different places of it.
@@ -191,7 +191,7 @@ def _image_size(layout: Layout, given: int | None, path: Path) -> int:
     usual = [size for size in fitting if {size // side for side in _ATTENDED} == scales]
     if len(usual or fitting) == 1:
         return (usual or fitting)[0]
-    raise InputError(f"image_size must be given for the network in {path.name}: it is {sizes}.")
+    raise InputError(f"image_size must be given for the network in {path.name}: it is {sizes}.", "image_size")
 
 
 def make_network(layout: Layout, config: ImportConfig) -> UNet:

@@ -144,7 +144,8 @@ def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[
     if config.patch % multiple:
         raise InputError(
             f"patch must be a multiple of {multiple} for a network of {len(config.channels)} resolutions, "
-            f"not {config.patch}."
+            f"not {config.patch}.",
+            "patch",
         )
     return config, unet
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +11,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import torch
 
 from ..base.devices import pick_device
-from ..base.events import Note, Steps, Stop, never, run
-from ..base.folders import bundled_folder
+from ..base.events import Note, Steps, Stop, never
 from ..base.settings import from_dict, to_dict
-from ..base.terminal import Reporter, stop_on_interrupt
 from ..images.image import Image, as_images, common_pixel_size
 from ..images.patches import check_patch
 from ..store.catalogue import find_model
@@ -37,16 +33,16 @@ from ..store.folder import (
 )
 from ..training.loop import Budget, optimize_steps
 from ..training.state import TrainingState, released_when_done
-from .generating import generate_steps
 from .intensities import Scaling
 from .learning import DenoisingTask, initial_network, interrupted_run, resume_run, with_copy_warning
 from .network import for_sampling, for_training
 from .sampler import Sampler, pick_sampler
-from .settings import DEFAULT_START, GenerateConfig, TrainConfig, check_generation, generation_limits
+from .settings import GenerateConfig, TrainConfig
 from .unet import UNet, read_unet, write_unet
 from .unet_config import UnknownNetworkError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import numpy.typing as npt
@@ -94,6 +90,9 @@ class DiffusionModel:
         images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
         *,
         start: DiffusionModel | str | os.PathLike[str] | None = "default",
+        out: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        resume: bool = False,
         pixel_size: float | None = None,
         **settings: Any,
     ) -> DiffusionModel:
@@ -106,6 +105,12 @@ class DiffusionModel:
         start
             A model to begin from, its name or its folder; None to begin from nothing. "default" is the bundled
             `simulated-filaments`, or nothing where `channels` are not those of its network.
+        out
+            Folder for the model, which is saved while it is trained too; None: only in memory.
+        name
+            What to call the model; by default the name of the folder.
+        resume
+            Continue the training that was interrupted in `out`, with the same images and settings.
         pixel_size
             In nm; replaces that of the images.
         **settings
@@ -115,22 +120,31 @@ class DiffusionModel:
         ------
         InputError
             For images that cannot be trained on, or a setting that cannot be.
+        OSError
+            If no model can be written at `out`.
         MemoryError, TrainingDivergedError
             If not even one patch can be computed, or the loss is no number any more.
         Stopped
             If it was stopped before the first step.
         """
-        config = TrainConfig(**settings)
-        begin, note = starting_model(start, config.channels)
-        with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            if note is not None:
-                report(note)
-            return run(train_steps(as_images(images, pixel_size), config, start=begin, stop=stop), report)
+        from ..recipes.job import run_job
+        from ..recipes.train_diffusion import TrainJob
 
-    def generate(self, count: int = 16, *, size: SupportsIndex | tuple[int, int] = 128, **settings: Any) -> Image:
+        sources = as_images(images)
+        return run_job(TrainJob(sources, TrainConfig(**settings), start, out, name, resume, pixel_size))
+
+    def generate(
+        self,
+        count: int = 16,
+        *,
+        size: SupportsIndex | tuple[int, int] = 128,
+        out: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Image:
         """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.
 
-        Other `settings` are the fields of `GenerateConfig`.
+        With `out`, a TIFF file, they are written as they are finished. Other `settings` are the fields of
+        `GenerateConfig`.
 
         Returns
         -------
@@ -141,15 +155,18 @@ class DiffusionModel:
         ------
         InputError
             If a setting cannot be, or the size does not suit the network.
+        OSError
+            If `out` cannot be written.
         MemoryError
             If there is no room for so many images, or not even one can be computed.
         Stopped
             If it was stopped before the first image was finished.
         """
+        from ..recipes.generate import GenerateJob
+        from ..recipes.job import run_job
+
         height, width = _sides(size)
-        config = GenerateConfig(count=count, height=height, width=width, **settings)
-        with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(generate_steps(self, config, stop=stop), report)
+        return run_job(GenerateJob(self, GenerateConfig(count=count, height=height, width=width, **settings), out))
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits.
@@ -164,8 +181,6 @@ class DiffusionModel:
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> DiffusionModel:
         """Load a model by its folder or its name; raises ModelFolderError if there is none, or it is damaged."""
-        from ..store.catalogue import find_model
-
         folder = find_model(model, KIND)
         return read_model(folder, read_facts(folder, KIND))
 
@@ -334,62 +349,3 @@ def train_steps(
 def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
     """Do what `DiffusionModel.load` does."""
     return DiffusionModel.load(model)
-
-
-def facts_to_generate(model: str | os.PathLike[str], config: GenerateConfig) -> dict[str, Any]:
-    """Return model.json of a diffusion model by its folder or name. Its network is not loaded.
-
-    Raises
-    ------
-    ModelFolderError
-        If there is no such model, or it is damaged.
-    InputError
-        If the model cannot generate images of the size, or by the number of steps, that `config` asks for.
-    """
-    folder = find_model(model, "diffusion")
-    facts = read_facts(folder, "diffusion")
-    with model_errors(folder):
-        limits = generation_limits(facts)
-    check_generation(config, *limits)
-    return facts
-
-
-def default_start(channels: Sequence[int]) -> DiffusionModel | None:
-    """Return what trainings begin from unless something else is named; None for a network of other widths than its own.
-
-    It saw simulated filaments alone. It brings a network that can denoise, and for filaments their course, which takes
-    far longer to learn than their texture.
-    """
-    folder = bundled_folder() / "diffusion" / DEFAULT_START
-    facts = read_facts(folder, "diffusion")
-    return read_model(folder, facts) if list(channels) == facts["config"]["channels"] else None
-
-
-def starting_model(
-    start: DiffusionModel | str | os.PathLike[str] | None, channels: Sequence[int]
-) -> tuple[DiffusionModel | None, Note | None]:
-    """Return the model that a training begins from, None for none, and a note where the default cannot serve.
-
-    Parameters
-    ----------
-    start
-        A model, its name or its folder; "default" is what `default_start` returns; None is from nothing.
-    channels
-        Widths of the network that is to be trained.
-
-    Raises
-    ------
-    ModelFolderError
-        If there is no such model, or it is damaged.
-    """
-    if start == "default":
-        model = default_start(channels)
-        if model is not None:
-            return model, None
-        widths = " ".join(map(str, channels))
-        return None, Note(
-            f"The training begins from scratch: the default start, {DEFAULT_START}, has other channels than {widths}."
-        )
-    if isinstance(start, (str, os.PathLike)):
-        return load_diffusion_model(start), None
-    return start, None

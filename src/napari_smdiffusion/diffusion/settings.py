@@ -88,6 +88,6 @@ def check_generation(config: GenerateConfig, smallest: int, most_steps: int) -> 
     """Raise an InputError if a model with these limits (`generation_limits`) cannot generate what is asked for."""
     for side, length in (("height", config.height), ("width", config.width)):
         if length < smallest:
-            raise InputError(f"{side} must be at least {smallest} for this model, not {length}.")
+            raise InputError(f"{side} must be at least {smallest} for this model, not {length}.", side)
     if config.steps is not None and config.steps > most_steps:
-        raise InputError(f"steps must be at most {most_steps} for this model, not {config.steps}.")
+        raise InputError(f"steps must be at most {most_steps} for this model, not {config.steps}.", "steps")

@@ -32,7 +32,10 @@ def draw_weights(images: Sequence[Image], weights: Sequence[float] | None) -> li
     if weights is None:
         return [float(plane.size) for image in images for plane in image.pixels]
     if len(weights) != len(images) or min(weights) < 0:
-        raise InputError(f"weights {list(weights)} must be one number of at least 0 for each of {len(images)} images.")
+        raise InputError(
+            f"weights must be one number of at least 0 for each of {len(images)} images, not {list(weights)}.",
+            "weights",
+        )
     if not sum(weights) > 0:
         raise InputError("All images have the weight 0: give at least one of them more.")
     return [w / len(image) for image, w in zip(images, weights, strict=True) for _ in range(len(image))]

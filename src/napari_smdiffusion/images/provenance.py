@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # of what is made of a widefield image.
 EXPERIMENTAL, SYNTHETIC, SIMULATED = "experimental", "synthetic", "simulated"
 ENHANCED, UNCERTAINTY, ERROR_MAP = RESULT_KINDS = ("enhanced", "uncertainty of an enhanced image", "error map")
+# Of what a model made of other images. Models are not trained on such files, where they lie in a folder with others.
+MADE_BY_MODELS = (SYNTHETIC, *RESULT_KINDS)
 
 PROVENANCE_VERSION = 1
 _VERSION_KEY = "provenance_version"

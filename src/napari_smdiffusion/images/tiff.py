@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import os
+import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.errors import InputError
-from ..base.whole_files import _allocate, atomic_file, check_space
+from ..base.whole_files import _allocate, atomic_file, check_space, rename_into_place
 from .image import Image, read_only
 from .provenance import EXPERIMENTAL, Provenance
 
@@ -199,6 +200,64 @@ def new_tiff(
             del pixels
             if os.name == "nt":
                 gc.collect()
+
+
+@dataclass
+class GrowingTiff:
+    """An array (N, Y, X) in a file, of which the first `finished` planes are kept."""
+
+    pixels: npt.NDArray[Any]
+    finished: int = 0
+
+
+@contextmanager
+def growing_tiff(
+    path: Path,
+    shape: tuple[int, int, int],
+    pixel_size: float | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
+    provenance: Provenance = _NO_PROVENANCE,
+) -> Iterator[GrowingTiff]:
+    """Do the same as `new_tiff` for work that may be stopped: only the planes that are finished become the file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written. Where the finished planes alone cannot, the message names the file that holds them.
+    """
+    whole = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.whole.tif")
+    with new_tiff(whole, shape, pixel_size, origin, provenance) as pixels:
+        growing = GrowingTiff(pixels)
+        del pixels
+        yield growing
+        del growing.pixels
+    if growing.finished == shape[0]:
+        rename_into_place(whole, path)
+        return
+    try:
+        _copy_planes(whole, path, growing.finished, pixel_size, origin, provenance)
+    except OSError as error:
+        raise OSError(f"{error} What is finished, {growing.finished} planes, begins the file {whole}.") from error
+    whole.unlink()
+
+
+def _copy_planes(
+    whole: Path,
+    path: Path,
+    count: int,
+    pixel_size: float | None,
+    origin: tuple[float, float],
+    provenance: Provenance,
+) -> None:
+    """Write the first `count` planes of a file that `new_tiff` wrote as another one."""
+    import tifffile
+
+    source: Any = tifffile.memmap(whole, mode="r")
+    source = source.reshape(-1, *source.shape[-2:])
+    with new_tiff(path, (count, *source.shape[1:]), pixel_size, origin, provenance) as pixels:
+        for k in range(count):
+            pixels[k] = source[k]
+        del pixels
 
 
 def _tiff_options(

@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QPushButton
 
 from ...base.errors import InputError, Stopped
 from ...base.events import Event, Generated, Preview, Progress, Steps, Stop
-from ...diffusion.model import facts_to_generate
 from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
 from ...images.patches import averaged, inverse_symmetry, symmetry
 from ...images.provenance import EXPERIMENTAL, SIMULATED, SYNTHETIC, Provenance, listed
+from ...recipes.generate import facts_to_generate
 from ..frame.dock import Dock, Folded, Task, heading
 from ..frame.scripts import settings_code
 from ..parts.forms import ConfigForm

@@ -1,4 +1,4 @@
-"""Checks of the files and folders that a command will write, before any work is done."""
+"""Checks of the files and folders that a job will write, before any work is done."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from ..base.errors import InputError
 
 
-def check_output_file(path: str | Path) -> Path:
+def check_output_file(path: str | os.PathLike[str]) -> Path:
     """Return where a TIFF file will be written, or raise before any work is done."""
     from ..images.tiff import TIFF_SUFFIXES, made_by_us
 
     path = Path(path)
     if path.suffix.lower() not in TIFF_SUFFIXES:
-        raise InputError(f"--out {path} must end in .tif.")
+        raise InputError(f"out must end in .tif, not {path}.", "out")
     # What was generated can be generated again; a measured image cannot be measured again.
     if path.is_file() and not made_by_us(path):
         raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file, so that it is kept.")
@@ -22,11 +22,11 @@ def check_output_file(path: str | Path) -> Path:
     return path
 
 
-def check_output_folder(path: str | Path) -> Path:
+def check_output_folder(path: str | os.PathLike[str]) -> Path:
     """Return the folder that results will be written into, or raise before any work is done."""
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise InputError(f"--out {path} is a file: name a folder.")
+        raise InputError(f"out must be a folder, and {path} is a file.", "out")
     check_writable(path / "report.json")
     return path
 

@@ -1,0 +1,122 @@
+"""The job that generates images with a diffusion model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import InputError
+from ..base.events import Steps, Stop, never
+from ..base.whole_files import check_space
+from ..diffusion.settings import GenerateConfig, check_generation, generation_limits
+from ..images.reading import mapped_image
+from ..images.tiff import TIFF_SUFFIXES, growing_tiff
+from ..store.catalogue import find_model
+from ..store.folder import model_errors, read_facts
+from .outputs import check_output_file
+
+if TYPE_CHECKING:
+    from ..base.arrays import Pixels
+    from ..diffusion.model import DiffusionModel
+    from ..images.image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class GenerateJob:
+    """Generate images with a diffusion model.
+
+    Parameters
+    ----------
+    model
+        The model, its name or its folder.
+    settings
+        How many images, of what size, and how.
+    out
+        TIFF file that the images are written into as they are finished, so that they may be more than fit into memory.
+        None: only in memory. A file of this program is replaced, any other one is kept.
+
+    Raises
+    ------
+    InputError
+        If `out` does not end in .tif.
+    """
+
+    model: DiffusionModel | str | os.PathLike[str]
+    settings: GenerateConfig = field(default_factory=GenerateConfig)
+    out: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.out is not None and Path(self.out).suffix.lower() not in TIFF_SUFFIXES:
+            raise InputError(f"out must end in .tif, not {os.fspath(self.out)}.", "out")
+
+    @property
+    def title(self) -> str:
+        """What the job does."""
+        return f"generating {self.settings.count} images"
+
+    def steps(self, stop: Stop = never, *, pixels: Pixels | None = None) -> Steps[Image]:
+        """Generate.
+
+        Parameters
+        ----------
+        stop
+            Asked at every step of the solver.
+        pixels
+            Array to generate into, (count, height, width) float32, where there is no `out`.
+
+        Yields
+        ------
+        Progress after every step of the solver, Preview of the denoising, and Generated as each image is ready.
+
+        Returns
+        -------
+        The images that were finished, (N, height, width); with `out`, each is read from the file when it is used.
+
+        Raises
+        ------
+        InputError
+            If there is no such model, or the size or the number of steps does not suit it.
+        OSError
+            If `out` cannot be written.
+        MemoryError
+            If there is no room for so many images, or not even one can be computed.
+        Stopped
+            If it was stopped before the first image was finished.
+        """
+        if isinstance(self.model, (str, os.PathLike)):
+            facts_to_generate(self.model, self.settings)  # before torch and the network are loaded
+        shape = self.settings.count, self.settings.height, self.settings.width
+        out = None if self.out is None else check_output_file(self.out)
+        if out is not None:
+            check_space(out, shape)
+        from ..diffusion.generating import generate_steps, provenance
+        from ..diffusion.model import load_diffusion_model
+
+        model = load_diffusion_model(self.model) if isinstance(self.model, (str, os.PathLike)) else self.model
+        if out is None:
+            return (yield from generate_steps(model, self.settings, pixels=pixels, stop=stop))
+        with growing_tiff(out, shape, model.pixel_size, provenance=provenance(model, self.settings)) as file:
+            images = yield from generate_steps(model, self.settings, pixels=file.pixels, stop=stop)
+            file.finished = len(images)
+            del images  # Windows renames no mapped file
+        return mapped_image(out)
+
+
+def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -> dict[str, Any]:
+    """Return model.json of a diffusion model by its folder or name. Its network is not loaded.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is no such model, or it is damaged.
+    InputError
+        If the model cannot generate images of the size, or by the number of steps, that `settings` asks for.
+    """
+    folder = find_model(model, "diffusion")
+    facts = read_facts(folder, "diffusion")
+    with model_errors(folder):
+        limits = generation_limits(facts)
+    check_generation(settings, *limits)
+    return facts

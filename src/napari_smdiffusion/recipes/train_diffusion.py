@@ -1,0 +1,182 @@
+"""The job that trains a diffusion model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..base.errors import InputError
+from ..base.events import Note, Steps, Stop, never
+from ..base.folders import bundled_folder
+from ..base.settings import from_dict
+from ..diffusion.settings import DEFAULT_START, TrainConfig
+from ..images.provenance import MADE_BY_MODELS
+from ..store.folder import STATE, ModelFolderError, check_place, read_facts
+from .job import ImageSource, as_sources, check_pixel_size, read_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..diffusion.model import DiffusionModel
+
+
+@dataclass(frozen=True, eq=False)
+class TrainJob:
+    """Train a diffusion model.
+
+    Parameters
+    ----------
+    images
+        One or more super-resolution images of one pixel size: images, layers, files or folders of files. Results of
+        this program in folders are left out.
+    settings
+        How to train.
+    start
+        The model to begin from, its name or its folder; None to begin from nothing. "default" is the bundled
+        `simulated-filaments`, or nothing where the channels of `settings` are not those of its network.
+    out
+        Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
+    name
+        What to call the model; by default the name of the folder.
+    resume
+        Continue the training that was interrupted in `out`. Images and settings must be the same.
+    pixel_size
+        In nm; replaces that of the images.
+
+    Raises
+    ------
+    InputError
+        If no image is given, or two fields contradict each other.
+    """
+
+    images: ImageSource | Sequence[ImageSource]
+    settings: TrainConfig = field(default_factory=TrainConfig)
+    start: DiffusionModel | str | os.PathLike[str] | None = "default"
+    out: str | os.PathLike[str] | None = None
+    name: str | None = None
+    resume: bool = False
+    pixel_size: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", as_sources(self.images))
+        check_pixel_size(self.pixel_size)
+        if self.resume and self.out is None:
+            raise InputError("out must name the folder of the training that is resumed.", "out")
+        if self.resume and self.start != "default":
+            raise InputError(
+                "start must be left out where a training is resumed: it goes on from its own state.", "start"
+            )
+
+    @property
+    def title(self) -> str:
+        """What the job does."""
+        return f"training {self.name or ('a model' if self.out is None else Path(self.out).absolute().name)}"
+
+    def steps(self, stop: Stop = never) -> Steps[DiffusionModel]:
+        """Train.
+
+        Yields
+        ------
+        Progress, Preview and Note events.
+
+        Returns
+        -------
+        The model as it is when the time is used up or `stop` says so.
+
+        Raises
+        ------
+        InputError
+            For images that cannot be trained on, a start that is no such model, or a run that cannot be resumed.
+        OSError
+            If an image cannot be read, or no model can be written at `out`; nothing was trained then.
+        MemoryError, TrainingDivergedError
+            If not even one patch can be computed, or the loss is no number any more.
+        Stopped
+            If it was stopped before the first step.
+        """
+        out = None if self.out is None else Path(self.out).absolute()
+        if out is not None:
+            _check_out(out, self.resume)
+            # The model card is drawn with it. Imported at the first checkpoint, it would hold up the event loop.
+            import matplotlib.figure  # noqa: F401
+        sources = cast("tuple[ImageSource, ...]", self.images)
+        images = read_sources(sources, self.pixel_size, MADE_BY_MODELS, stop)
+        from ..diffusion.model import train_steps
+
+        start, note = (None, None) if self.resume else starting_model(self.start, self.settings.channels)
+        if note is not None:
+            yield note
+        return (
+            yield from train_steps(
+                images, self.settings, start=start, out=out, resume=self.resume, name=self.name, stop=stop
+            )
+        )
+
+
+def _check_out(out: Path, resume: bool) -> None:
+    """Raise an OSError unless the model may be written at `out`."""
+    check_place(out, replace=True)
+    if not resume and (out / "model.json").exists():
+        raise FileExistsError(f"There is a model in {out} already: choose another name, or resume its training.")
+
+
+def interrupted_training(out: Path) -> TrainConfig | None:
+    """Return the settings of a training that was interrupted in `out`, None where there is nothing to resume.
+
+    model.json alone is read, so that a form can ask while a name is being typed.
+    """
+    if not (out / STATE).exists():
+        return None
+    try:
+        facts = read_facts(out, "diffusion")
+        total = facts.get("total_steps")
+        return None if total is not None and facts["steps"] >= total else from_dict(TrainConfig, facts["config"])
+    except (ModelFolderError, InputError, KeyError, TypeError):  # damaged: there is nothing that could go on
+        return None
+
+
+def default_start(channels: Sequence[int]) -> DiffusionModel | None:
+    """Return what trainings begin from unless something else is named; None for a network of other widths than its own.
+
+    It saw simulated filaments alone. It brings a network that can denoise, and for filaments their course, which takes
+    far longer to learn than their texture.
+    """
+    from ..diffusion.model import read_model
+
+    folder = bundled_folder() / "diffusion" / DEFAULT_START
+    facts = read_facts(folder, "diffusion")
+    return read_model(folder, facts) if list(channels) == facts["config"]["channels"] else None
+
+
+def starting_model(
+    start: DiffusionModel | str | os.PathLike[str] | None, channels: Sequence[int]
+) -> tuple[DiffusionModel | None, Note | None]:
+    """Return the model that a training begins from, None for none, and a note where the default cannot serve.
+
+    Parameters
+    ----------
+    start
+        A model, its name or its folder; "default" is what `default_start` returns; None is from nothing.
+    channels
+        Widths of the network that is to be trained.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is no such model, or it is damaged.
+    """
+    from ..diffusion.model import load_diffusion_model
+
+    if start == "default":
+        model = default_start(channels)
+        if model is not None:
+            return model, None
+        widths = " ".join(map(str, channels))
+        return None, Note(
+            f"The training begins from scratch: the default start, {DEFAULT_START}, has other channels than {widths}."
+        )
+    if isinstance(start, (str, os.PathLike)):
+        return load_diffusion_model(start), None
+    return start, None
