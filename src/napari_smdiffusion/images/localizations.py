@@ -7,6 +7,7 @@ too; an image is a projection along it.
 from __future__ import annotations
 
 import math
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from ..base.errors import InputError
+from ..base.errors import InputError, InputWarning
+from .image import Image, read_only
+from .readers import READERS, image_reader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,7 @@ _HEADERS: dict[str, tuple[str, str, str | None]] = {
 }
 # Header of z, by that of x.
 _DEPTH = {"x [nm]": "z [nm]", "x[nm]": "z[nm]", "xnm": "znm", "x": "z"}
+_PIXEL_SIZE = 20.0  # nm, of a rendered image by default
 _MARGIN = 2  # pixels around the outermost molecules
 _MOST_PIXELS = 2**28  # a table in the wrong unit asks for absurd images
 
@@ -245,3 +249,21 @@ def rendered_corner(localizations: Localizations, pixel_size: float) -> tuple[fl
     """Return where the corner of the rendered image lies, (y, x) in nm."""
     y, x = (float(along.min()) - _MARGIN * pixel_size for along in (localizations.y, localizations.x))
     return y, x
+
+
+@READERS.register("localization table")
+@image_reader(*TABLE_SUFFIXES, supports=is_table)
+def read_rendered(path: Path, pixel_size: float | None) -> Image:
+    """Read a localization table and render it with pixels of 20 nm, or of another size.
+
+    Warns
+    -----
+    InputWarning
+        If the table is 3-D: its image is a projection along z.
+    """
+    table, step = read_table(path), pixel_size or _PIXEL_SIZE
+    if table.depth:
+        low, high = table.depth
+        sentence = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
+        warnings.warn(InputWarning(sentence), stacklevel=3)
+    return Image(read_only(render(table, step)), step, rendered_corner(table, step), path.name)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.errors import InputError, InputWarning
-from .image import Image, common_pixel_size, read_only, with_own_pixels
-from .localizations import TABLE_SUFFIXES, read_table, render, rendered_corner
-from .tiff import TIFF_SUFFIXES, _own_metadata, _read_tiff, kind_of_file
+from ..base.errors import InputError
+from .image import Image, common_pixel_size, with_own_pixels
+from .readers import FileMetadata, image_suffixes, reader_of, readers_of_suffix
+from .tiff import own_metadata
 
 if TYPE_CHECKING:
     import os
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) -> Image:
-    """Read a TIFF file or a localization table.
+    """Read a file as an image.
 
     Parameters
     ----------
     path
-        TIFF (8-, 16-, 32-bit or float; one plane or a stack), or a localization table (.csv, .hdf5), which is rendered.
+        A TIFF (8-, 16-, 32-bit or float; one plane or a stack), a localization table (.csv, .hdf5), which is rendered,
+        or a file of another of `READERS`.
     pixel_size
         In nm; replaces the one in the file. A localization table is rendered at it (default 20 nm).
 
@@ -46,24 +46,13 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
         raise FileNotFoundError(f"There is no file {path}.")
     if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
         raise InputError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
-    if path.suffix.lower() in TABLE_SUFFIXES:
-        return _rendered(path, pixel_size or 20.0)
-    return _read_tiff(path, pixel_size)
-
-
-def _rendered(path: Path, pixel_size: float) -> Image:
-    table = read_table(path)
-    if table.depth:
-        low, high = table.depth
-        sentence = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
-        warnings.warn(InputWarning(sentence), stacklevel=3)
-    return Image(read_only(render(table, pixel_size)), pixel_size, rendered_corner(table, pixel_size), path.name)
+    return reader_of(path).read(path, pixel_size)
 
 
 def read_images(
     paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None, left_out: Container[str] = ()
 ) -> list[Image]:
-    """Read files and all TIFF files and localization tables of folders, in the order given, then by name.
+    """Read files and all image files of folders, in the order given, then by name.
 
     Files of folders whose kind of provenance is among `left_out` are not read: results of an earlier run.
 
@@ -81,18 +70,20 @@ def read_images(
 
 def image_files(
     paths: Iterable[str | os.PathLike[str]],
-    suffixes: tuple[str, ...] = TIFF_SUFFIXES + TABLE_SUFFIXES,
+    suffixes: tuple[str, ...] = (),
     left_out: Container[str] = (),
 ) -> list[Path]:
-    """Return the files named in `paths`, and those of folders that end in one of `suffixes`; hidden ones are left out.
+    """Return the files named in `paths`, and those of folders that end in one of `suffixes`.
 
-    So are those of folders whose kind of provenance is among `left_out`.
+    Hidden files of folders are left out, and those whose kind of provenance is among `left_out`. Without `suffixes`,
+    they are those of all `READERS`.
 
     Raises
     ------
     FileNotFoundError
         If a path does not exist, or a folder holds no such file.
     """
+    suffixes = suffixes or image_suffixes()
     files: list[Path] = []
     for path in map(Path, paths):
         if not path.exists():
@@ -108,6 +99,19 @@ def image_files(
     return files
 
 
+def read_metadata(path: Path) -> FileMetadata:
+    """Return what a file states beside its pixels: nothing where no reader has its suffix."""
+    for reader in readers_of_suffix(path):
+        if (metadata := reader.metadata(path)) != FileMetadata():
+            return metadata
+    return FileMetadata()
+
+
+def kind_of_file(path: Path) -> str:
+    """Return what kind of image is in a file: "experimental", unless this package made it."""
+    return read_metadata(path).provenance.kind
+
+
 def mapped_image(path: Path) -> Image:
     """Return a TIFF file that `new_tiff` wrote, mapped: each plane is read from the disk when it is used.
 
@@ -118,7 +122,7 @@ def mapped_image(path: Path) -> Image:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        facts = _own_metadata(tiff)
+        facts = own_metadata(tiff)
     pixels: Any = tifffile.memmap(path, mode="r")
     if pixels.dtype != np.float32:
         return read_image(path)

@@ -1,4 +1,4 @@
-"""TIFF files with pixel size, place and provenance."""
+"""TIFF files as this package writes them: with pixel size, place and provenance."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import math
 import os
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.errors import InputError
 from ..base.whole_files import _allocate, atomic_file, check_space, rename_into_place
-from .image import Image, read_only
 from .provenance import EXPERIMENTAL, Provenance
 
 if TYPE_CHECKING:
@@ -25,53 +23,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..base.arrays import Pixels
+    from .image import Image
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 _METADATA_KEY = "napari_smdiffusion"  # key of our own metadata in a TIFF file
 _IMAGEJ_MOST = 3.9e9  # bytes: ImageJ's own form ends at 4 GB
-_LARGEST_PIXEL = 2e4  # nm; no objective has larger ones: what says so is the resolution of a print
-_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
 _NO_PROVENANCE = Provenance()
 
 
-class _UnsuitableError(InputError):
-    """A TIFF file is whole, but holds nothing that can be worked with here."""
-
-
-def _read_tiff(path: Path, pixel_size: float | None) -> Image:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            first, *others = tiff.series
-            if "S" in first.axes and first.shape[first.axes.index("S")] > 1:
-                raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
-            # Planes written one by one and positions of a stage are a series each; small previews are left out.
-            others = [one for one in others if not one.keyframe.is_reduced]
-            if any((one.shape, one.dtype) != (first.shape, first.dtype) for one in others):
-                raise _UnsuitableError(
-                    f"{path} holds images of different sizes or kinds, {1 + len(others)} in all: save each as a file "
-                    "of its own."
-                )
-            if any(one.is_multifile or None in one.pages for one in (first, *others)):
-                # A file of a set gives its own planes: the others come with theirs, or are not there.
-                pixels = np.stack([page.asarray() for page in tiff.pages])
-            else:
-                pixels = np.stack([one.asarray() for one in (first, *others)]) if others else first.asarray()
-            facts = _own_metadata(tiff)
-            size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
-    except _UnsuitableError:
-        raise
-    # tifffile and its codecs raise many kinds of errors on damaged files; to a person they are all the same.
-    except Exception as error:
-        raise InputError(f"{path} cannot be read as a TIFF image ({error}).") from error
-    singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
-    pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
-    origin = facts.get("origin_nm", (0.0, 0.0))
-    return Image(read_only(pixels), size, (origin[0], origin[1]), str(path), _provenance(facts))
-
-
-def _own_metadata(tiff: Any) -> dict[str, Any]:
+def own_metadata(tiff: Any) -> dict[str, Any]:
     """Return what `new_tiff` put into the file, or nothing."""
     with suppress(ValueError, TypeError, KeyError):
         text = tiff.imagej_metadata[_METADATA_KEY] if tiff.is_imagej else tiff.pages[0].description
@@ -80,91 +40,20 @@ def _own_metadata(tiff: Any) -> dict[str, Any]:
     return {}
 
 
-def _provenance(facts: dict[str, Any]) -> Provenance:
+def own_provenance(facts: dict[str, Any]) -> Provenance:
+    """Return the provenance in what `own_metadata` returned."""
     found = facts.get("provenance")
     return Provenance.from_json(found) if isinstance(found, dict) else Provenance()
 
 
-@dataclass(frozen=True)
-class FileMetadata:
-    """What stands in a TIFF file beside its pixels: nothing in any other file.
-
-    `pixel_size` is in nm; where it is not told because the pixels are not square, `problem` says so.
-    """
-
-    provenance: Provenance = field(default_factory=Provenance)
-    pixel_size: float | None = None
-    problem: str = ""
-
-
-def read_metadata(path: Path) -> FileMetadata:
-    """Return what stands in a file beside its pixels."""
+def made_by_us(path: Path) -> bool:
+    """Return whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
     import tifffile
 
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        return FileMetadata()
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            facts = _own_metadata(tiff)
-            provenance, size = _provenance(facts), facts.get("pixel_size_nm")
-            try:
-                return FileMetadata(provenance, size or _tiff_pixel_size(tiff, path))
-            except _UnsuitableError as error:
-                return FileMetadata(provenance, None, str(error))
-    # See `_read_tiff`.
-    except Exception:
-        return FileMetadata()
-
-
-def kind_of_file(path: Path) -> str:
-    """Return what kind of image is in a file: "experimental", unless this package made it."""
-    return read_metadata(path).provenance.kind
-
-
-def made_by_us(path: Path) -> bool:
-    """Tell whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
-    return kind_of_file(path) != EXPERIMENTAL
-
-
-def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
-    """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags, or None.
-
-    Raises
-    ------
-    _UnsuitableError
-        If the pixels are not square.
-    """
-    sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size and size <= _LARGEST_PIXEL]
-    if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
-        raise _UnsuitableError(
-            f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first."
-        )
-    return sides[-1] if sides else None
-
-
-def _tiff_pixel_side(tiff: Any, axis: str) -> float | None:
-    """Return how large a pixel is along "Y" or "X", in nm."""
-    if tiff.is_ome:
-        from xml.etree import ElementTree
-
-        with suppress(ElementTree.ParseError, ValueError, KeyError):
-            for element in ElementTree.fromstring(tiff.ome_metadata).iter():
-                if element.tag.endswith("}Pixels") and f"PhysicalSize{axis}" in element.attrib:
-                    unit = element.attrib.get(f"PhysicalSize{axis}Unit", "µm")
-                    return float(element.attrib[f"PhysicalSize{axis}"]) * _NM[unit]
-        return None
-    tags = tiff.pages[0].tags
-    if f"{axis}Resolution" not in tags:
-        return None
-    numerator, denominator = tags[f"{axis}Resolution"].value
-    if not numerator or not denominator:
-        return None
-    if tiff.is_imagej:
-        unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
-        return _NM[unit] * denominator / numerator if unit in _NM else None
-    # Inches are a printer's setting (72 dpi), not a microscope's; centimetres are what microscopes write.
-    centimetres = "ResolutionUnit" in tags and tags["ResolutionUnit"].value == 3
-    return 1e7 * denominator / numerator if centimetres else None
+    # A file that is damaged, or no TIFF, raises one of many kinds of errors.
+    with suppress(Exception), tifffile.TiffFile(path) as tiff:
+        return own_provenance(own_metadata(tiff)).kind != EXPERIMENTAL
+    return False
 
 
 @contextmanager

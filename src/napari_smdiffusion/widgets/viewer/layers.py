@@ -13,7 +13,8 @@ from ...base.errors import InputError, Stopped
 from ...base.events import Stop, never
 from ...images.image import Image, read_only
 from ...images.provenance import ENHANCED, EXPERIMENTAL, SYNTHETIC, Provenance
-from ...images.tiff import read_metadata, write_image
+from ...images.reading import read_metadata
+from ...images.tiff import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""napari's reader of localization tables. Without Qt.
+"""napari's reader of the files that napari itself cannot read. Without Qt.
 
 TIFF files are left to napari: a plugin that claims them makes napari ask which reader to use, for every TIFF file. The
 docks read the pixel size and the provenance of these files themselves.
@@ -19,25 +19,28 @@ if TYPE_CHECKING:
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return the function that reads localization tables, or None where a file is anything else.
+    """Return the function that reads such files, or None where one of them is of another kind.
 
     Parameters
     ----------
     path
         A file, or the files of a stack.
     """
-    from ...images.localizations import is_table
+    from ...images.readers import readers_of_suffix
 
-    return read_tables if all(is_table(one) for one in _paths(path)) else None
+    def known(one: Path) -> bool:
+        return any(reader.in_napari and reader.supports(one) for reader in readers_of_suffix(one))
+
+    return read_layers if all(known(one) for one in _paths(path)) else None
 
 
-def read_tables(path: str | Sequence[str]) -> list[LayerData]:
-    """Return each table as an image layer at its place in nm, rendered with pixels of 20 nm.
+def read_layers(path: str | Sequence[str]) -> list[LayerData]:
+    """Return each file as an image layer at its place in nm; a localization table has pixels of 20 nm.
 
     Raises
     ------
     InputError
-        If a table cannot be read; the sentence names it.
+        If a file cannot be read; the sentence names it.
 
     Warns
     -----
