@@ -11,7 +11,6 @@ import subprocess
 import sys
 import venv
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,9 @@ import numpy as np
 import torch
 
 from napari_smdiffusion import Image, read_image
-from napari_smdiffusion.diffusion.denoiser import denoised, start_noise, to_numpy
-from napari_smdiffusion.diffusion.intensities import to_intensities
+from napari_smdiffusion.diffusion.intensities import to_intensities, to_numpy
+from napari_smdiffusion.diffusion.noise import start_noise
+from napari_smdiffusion.diffusion.sampler import denoiser_of
 from napari_smdiffusion.diffusion.solver import run_multistep
 from napari_smdiffusion.images.patches import draw_patches
 from napari_smdiffusion.images.samples import sfsrm_pair
@@ -116,7 +116,7 @@ def drawn(model: DiffusionModel, plan: Plan, count: int, size: int, seed: int) -
     made = []
     for first in range(0, count, together):
         noise = start_noise(seed, range(first, min(first + together, count)), (size, size))
-        *_, last = run_multistep(partial(denoised, model.unet.eval()), noise, plan)
+        *_, last = run_multistep(denoiser_of(model.unet.eval()), noise, plan)
         made.append(to_intensities(to_numpy(last), model.scaling))
     return np.concatenate(made)
 

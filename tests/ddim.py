@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_smdiffusion.diffusion.noise_prediction import predicted_noise
-from napari_smdiffusion.diffusion.windows import windowed_output
+from napari_smdiffusion.diffusion.windows import Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_smdiffusion.diffusion.noise_prediction import NoiseSchedule
+
+
+def _noise(unet: torch.nn.Module, x: torch.Tensor, time: float, window: int) -> torch.Tensor:
+    """Return the predicted noise of a field, in windows where it is larger than one."""
+
+    def predict(part: torch.Tensor, _sigma: object, /, **_: object) -> torch.Tensor:
+        noise: torch.Tensor = unet(part, torch.full((len(part),), time, device=part.device))
+        return noise
+
+    return Windowed(predict, window)(x, 1.0)
 
 
 @torch.no_grad()
@@ -47,8 +56,7 @@ def ddim(
     x = noise.to(next(unet.parameters()).device)
     for place, following in zip(reversed(places), [*reversed(places[:-1]), None], strict=True):
         # The network was told the time as if there were 1000 steps, however many there were.
-        time = torch.full((len(x),), place * 1000 / schedule.steps, device=x.device)
-        predicted = windowed_output(unet, x, time, window, predicted_noise)
+        predicted = _noise(unet, x, place * 1000 / schedule.steps, window)
         now, then = float(signal[place]), 1.0 if following is None else float(signal[following])
         guess = (x / math.sqrt(now) - predicted * math.sqrt(1 / now - 1)).clamp(-1, 1)
         # The noise that agrees with the guess, which was clamped.

@@ -69,7 +69,8 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.base.whole_files import atomic_file
-from napari_smdiffusion.diffusion.solver import dpmpp_2m, karras_levels
+from napari_smdiffusion.diffusion.solver import karras_levels
+from napari_smdiffusion.diffusion.solvers.dpmpp_2m import second_order_plan
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.images.registration import translated
 from napari_smdiffusion.measure.classifier import two_sample_test
@@ -200,7 +201,7 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
 
 def drawn_on_levels(model: DiffusionModel, count: int, size: int, seed: int, steps: int) -> Pixels:
     """Generate what `DiffusionModel.generate` would if it drew on `LEVELS`."""
-    return drawn(model, dpmpp_2m(karras_levels(steps, *LEVELS)), count, size, seed)
+    return drawn(model, second_order_plan(karras_levels(steps, *LEVELS)), count, size, seed)
 
 
 def windows(image: Image, size: int, count: int, seed: int) -> Pixels:

@@ -39,7 +39,7 @@ from napari_smdiffusion import (
     train_steps,
 )
 from napari_smdiffusion.base.devices import generator
-from napari_smdiffusion.diffusion.denoiser import denoising_loss
+from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.network import make_unet
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.measure.realism import realism
@@ -64,7 +64,7 @@ def held_out_loss(model: DiffusionModel, patches: Any) -> dict[str, float]:
     for level in NOISE:
         noise = torch.randn(clean.shape, generator=generator(0, int(100 * level)))
         sigma = torch.full((len(clean),), level)
-        found[f"{level:g}"] = float(denoising_loss(model.unet.eval(), clean, sigma, noise).mean())
+        found[f"{level:g}"] = float(EdmDenoiser(model.unet.eval()).loss(clean, sigma, noise).mean())
     return found
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +28,11 @@ import torch
 
 from benchmarks.common import save_entry
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.diffusion.denoiser import denoised, start_noise, to_numpy
-from napari_smdiffusion.diffusion.sampler import RHO, SIGMA_MAX, SIGMA_MIN
-from napari_smdiffusion.diffusion.solver import Plan, dpmpp_2m, karras_levels, run_multistep
+from napari_smdiffusion.diffusion.intensities import to_numpy
+from napari_smdiffusion.diffusion.noise import start_noise
+from napari_smdiffusion.diffusion.sampler import RHO, SIGMA_MAX, SIGMA_MIN, denoiser_of
+from napari_smdiffusion.diffusion.solver import Plan, karras_levels, run_multistep
+from napari_smdiffusion.diffusion.solvers.dpmpp_2m import second_order_plan
 from napari_smdiffusion.measure.spectrum import radial_spectrum
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ def way(model: DiffusionModel, seed: int) -> Way:
     """Follow a model from the noise of one seed."""
     noise, noisy = start_noise(seed, range(IMAGES), (SIZE, SIZE)), []
 
-    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+    def denoise(x: torch.Tensor, sigma: float | torch.Tensor, /, **_: object) -> torch.Tensor:
         noisy.append(x)
-        return denoised(model.unet, x, sigma)
+        return denoiser_of(model.unet)(x, sigma)
 
-    *_, result = run_multistep(denoise, noise, dpmpp_2m(LEVELS))
+    *_, result = run_multistep(denoise, noise, second_order_plan(LEVELS))
     return Way(model.unet, noise, noisy, result)
 
 
@@ -89,7 +90,7 @@ def fitted(ways: Sequence[Way], places: Sequence[int]) -> tuple[Plan, float]:
         left = 0.0 if last else levels[k + 1] / sigma
         differences, wanted = [], []
         for one, x, seen in zip(ways, now, guesses, strict=True):
-            guess = denoised(one.unet, x, sigma)
+            guess = denoiser_of(one.unet)(x, sigma)
             target = one.result if last else one.noisy[places[k + 1]]
             differences.append([(old - guess).flatten() for old in seen[: -BEFORE - 1 : -1]])
             wanted.append(((target - left * x) / (1 - left) - guess).flatten())
@@ -140,7 +141,7 @@ def strengthened(ways: Sequence[Way], plan: Plan) -> Plan:
 @torch.no_grad()
 def ended(one: Way, plan: Plan) -> tuple[float, list[float]]:
     """Return the distance that a plan leaves, and the smallest and largest share of the amplitude of a band."""
-    *_, images = run_multistep(partial(denoised, one.unet), one.noise, plan)
+    *_, images = run_multistep(denoiser_of(one.unet), one.noise, plan)
     amplitude, wanted = (_amplitudes(some) for some in (images, one.result))
     return distance(images, one.result), [float((amplitude / wanted).min()), float((amplitude / wanted).max())]
 
@@ -170,7 +171,7 @@ def main() -> None:
     tested = {name: way(model, TESTED_ON) for name, model in models.items()}
     tested |= {one.name: way(load_diffusion_model(str(one)), TESTED_ON) for one in options.others}
     for steps in (*options.steps, 10, 12):
-        by_formula = dpmpp_2m(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
+        by_formula = second_order_plan(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
         entry: dict[str, Any] = {"formula": told(tested, by_formula)}
         if steps in options.steps:
             plan = strengthened(ways, searched(ways, steps))

@@ -28,7 +28,7 @@ import torch
 from benchmarks.common import CELLS, save
 from napari_smdiffusion import GenerateConfig, Image, generate_steps, load_diffusion_model, run, write_image
 from napari_smdiffusion.base.terminal import Reporter
-from napari_smdiffusion.diffusion.windows import WINDOW, window_starts, windowed_output
+from napari_smdiffusion.diffusion.windows import WINDOW, Windowed, window_starts
 from napari_smdiffusion.images.patches import SYMMETRIES, averaged, symmetry
 from napari_smdiffusion.measure.nearest import nearest_matches
 
@@ -70,11 +70,11 @@ def strangers(whole: Pixels, starts: list[int]) -> Pixels:
     corners = itertools.product(enumerate(starts), repeat=2)
     parts = (turned[(3 * i + j) % len(turned)][y : y + WINDOW, x : x + WINDOW] for (i, y), (j, x) in corners)
 
-    def finished(_unet: object, scaled: torch.Tensor, _sigma: object) -> torch.Tensor:
-        return torch.stack([torch.from_numpy(next(parts).copy())[None] for _ in range(len(scaled))])
+    def finished(x: torch.Tensor, _sigma: object, /, **_: object) -> torch.Tensor:
+        return torch.stack([torch.from_numpy(next(parts).copy())[None] for _ in range(len(x))])
 
     empty = torch.zeros(1, 1, *whole.shape)
-    field = windowed_output(torch.nn.Identity(), empty, torch.ones(1), WINDOW, finished)
+    field = Windowed(finished, WINDOW)(empty, 1.0)
     return np.asarray(field[0, 0].numpy(), np.float32)
 
 

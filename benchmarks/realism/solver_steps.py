@@ -29,8 +29,9 @@ import numpy as np
 
 from benchmarks.common import CELLS, PICTURES, apart, drawn, entries, microtubules, save_entry
 from napari_smdiffusion import load_diffusion_model
-from napari_smdiffusion.diffusion.sampler import plan
+from napari_smdiffusion.diffusion.sampler import noise_levels
 from napari_smdiffusion.diffusion.solver import Plan
+from napari_smdiffusion.diffusion.solvers.dpmpp_2m import second_order_plan
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.classifier import two_sample_test
 from napari_smdiffusion.measure.realism import realism
@@ -51,7 +52,7 @@ def judged(name: str) -> dict[str, Any]:
     other = model.generate(PATCHES, size=SIZE, seed=6, steps=STEPS[-1]).pixels
     best = model.generate(PATCHES, size=SIZE, seed=5, steps=STEPS[-1]).pixels
     found: dict[str, Any] = {}
-    plans = {str(steps): plan(steps) for steps in reversed(STEPS)} | fitted()
+    plans = {str(steps): second_order_plan(noise_levels(steps)) for steps in reversed(STEPS)} | fitted()
     for steps, one in plans.items():
         made = drawn(model, one, PATCHES, SIZE, seed=5)
         said = realism(made, real, saw.pixel_size)
@@ -73,7 +74,7 @@ def repeated(name: str) -> dict[str, Any]:
     other = model.generate(PATCHES, size=SIZE, seed=8, steps=STEPS[-1]).pixels
     found: dict[str, Any] = {}
     for steps in NEAR:
-        made = drawn(model, plan(steps), PATCHES, SIZE, seed=7)
+        made = drawn(model, second_order_plan(noise_levels(steps)), PATCHES, SIZE, seed=7)
         found[str(steps)] = {
             "auc": [two_sample_test(windows[judge], made, seed=100 + 10 * judge).auc for judge in JUDGES],
             "auc_of_64_steps": [two_sample_test(other, made, seed=100 + 10 * judge).auc for judge in JUDGES],

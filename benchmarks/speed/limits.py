@@ -30,9 +30,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.common import save
 from napari_smdiffusion import TrainConfig, load_enhancer
 from napari_smdiffusion.base.devices import autocast, is_out_of_memory, pick_device, release_memory
-from napari_smdiffusion.diffusion.denoiser import denoising_loss, sample_sigmas
+from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.network import for_training, make_unet
-from napari_smdiffusion.diffusion.sampler import STEPS, solve
+from napari_smdiffusion.diffusion.noise import sample_sigmas
+from napari_smdiffusion.diffusion.sampler import STEPS, sample_steps
 from napari_smdiffusion.training.state import TrainingState
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def training_step(
         unet.compile()
 
     def step() -> None:
-        torch.autograd.backward(denoising_loss(unet, clean, sigma, torch.randn_like(clean)).mean())
+        torch.autograd.backward(EdmDenoiser(unet).loss(clean, sigma, torch.randn_like(clean)).mean())
         state.update()
 
     return step
@@ -134,7 +135,7 @@ def sampling(
         unet.compile()
 
     def draw() -> None:
-        for _ in solve(unet, torch.randn(batch, 1, size, size), STEPS):
+        for _ in sample_steps(unet, torch.randn(batch, 1, size, size), STEPS):
             pass
 
     return draw

@@ -14,13 +14,13 @@ from napari_smdiffusion.base.events import Generated, Note, Preview, run
 from napari_smdiffusion.diffusion import generating
 from napari_smdiffusion.diffusion import model as diffusion
 from napari_smdiffusion.diffusion import windows as denoiser
-from napari_smdiffusion.diffusion.denoiser import denoising_loss, sample_sigmas, start_noise
+from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.generating import generate_steps
 from napari_smdiffusion.diffusion.intensities import to_intensities
 from napari_smdiffusion.diffusion.model import train_steps
-from napari_smdiffusion.diffusion.network import raw_output
+from napari_smdiffusion.diffusion.noise import sample_sigmas, start_noise
 from napari_smdiffusion.diffusion.settings import GenerateConfig
-from napari_smdiffusion.diffusion.windows import windowed_output
+from napari_smdiffusion.diffusion.windows import Windowed
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.copies import copy_report
 from napari_smdiffusion.store.folder import STATE, ModelFolderError
@@ -306,14 +306,12 @@ def test_any_multiple_of_16_can_be_generated(storm):
 def test_windows_cover_a_field_evenly(size, together, monkeypatch):
     """A network that sees single pixels makes of the windows what it makes of the whole field."""
 
-    class Pointwise(torch.nn.Module):
-        def forward(self, inside, time):
-            return 3 * inside + time[:, None, None, None]
+    def pointwise(x, sigma):
+        return 3 * x + sigma[:, None, None, None]
 
     monkeypatch.setattr(denoiser, "_TOGETHER", together * 2 * 64**2)
     scaled, sigma = start_noise(0, range(2), size), torch.tensor([1.0, 2.0])
-    expected = raw_output(Pointwise(), scaled, sigma)
-    torch.testing.assert_close(windowed_output(Pointwise(), scaled, sigma, 64), expected, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(Windowed(pointwise, 64)(scaled, sigma), pointwise(scaled, sigma), atol=1e-4, rtol=1e-5)
 
 
 def test_of_large_fields_fewer_are_drawn_together(tiny_model, monkeypatch):
@@ -362,7 +360,7 @@ def test_training_on_a_real_image_really_gets_better(sfsrm):
     clean = torch.from_numpy(model.scaling.scale(held_out.pixels[0, 200:328, :128]))[None, None].repeat(16, 1, 1, 1)
     sigma, _ = sample_sigmas(16, torch.Generator().manual_seed(1), -0.5, 1.4)
     with torch.no_grad():
-        loss = float(denoising_loss(model.unet.eval(), clean, sigma, start_noise(0, range(16), (128, 128))).mean())
+        loss = float(EdmDenoiser(model.unet.eval()).loss(clean, sigma, start_noise(0, range(16), (128, 128))).mean())
     # An untrained network outputs 0, whose loss is 1 by construction of the preconditioning.
     assert loss < 0.6
     assert model.facts["curve"][-1][1] < 0.8 * model.facts["curve"][0][1]
@@ -401,19 +399,19 @@ def _blended(windows):
     """Return the field that windows make which were not denoised together: {corner: (B, WINDOW, WINDOW)}."""
     parts = (torch.from_numpy(planes)[:, None] for planes in windows.values())
 
-    def finished(_unet, scaled, _sigma):
-        return torch.cat([next(parts) for _ in range(len(scaled) // count)])
+    def finished(x, sigma):
+        return torch.cat([next(parts) for _ in range(len(x) // count)])
 
     count = len(next(iter(windows.values())))
     empty = torch.zeros(count, 1, SIDE, SIDE)
-    return windowed_output(None, empty, torch.ones(count), WINDOW, finished)[:, 0].numpy()
+    return Windowed(finished, WINDOW)(empty, 1.0)[:, 0].numpy()
 
 
 def test_a_field_of_many_windows_has_no_seams(monkeypatch):
     """No variance is lost where windows overlap, and there are no steps where they end; both would be found."""
     model = load_diffusion_model("microtubules")
     whole = model.generate(6, size=SIDE, steps=4).pixels
-    monkeypatch.setattr("napari_smdiffusion.diffusion.denoiser.WINDOW", WINDOW)
+    monkeypatch.setattr("napari_smdiffusion.diffusion.sampler.WINDOW", WINDOW)
     together = model.generate(6, size=SIDE, steps=4).pixels
     assert np.abs(together - whole).max() > 1
     assert 0.88 < _kept_in_overlaps(together, whole) < 1.12
@@ -429,7 +427,7 @@ def test_a_field_of_many_windows_has_no_seams(monkeypatch):
 
 
 def test_a_field_of_many_windows_does_not_repeat_itself(monkeypatch):
-    monkeypatch.setattr("napari_smdiffusion.diffusion.denoiser.WINDOW", WINDOW)
+    monkeypatch.setattr("napari_smdiffusion.diffusion.sampler.WINDOW", WINDOW)
     model = load_diffusion_model("microtubules")
     field = model.generate(1, size=(256, 512), steps=4).pixels[0]
     left, right = field[:, :256], field[:, 256:]

@@ -15,11 +15,13 @@ from napari_smdiffusion import DiffusionModel, GenerateConfig, ImportConfig, Tra
 from napari_smdiffusion.base.events import Preview, run
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.cli.entry import main
-from napari_smdiffusion.diffusion.denoiser import start_noise
+from napari_smdiffusion.diffusion.denoiser import Clamped
 from napari_smdiffusion.diffusion.generating import generate_steps
 from napari_smdiffusion.diffusion.imported import CheckpointError
 from napari_smdiffusion.diffusion.model import train_steps
-from napari_smdiffusion.diffusion.noise_prediction import NoiseSchedule, solve_noise
+from napari_smdiffusion.diffusion.noise import start_noise
+from napari_smdiffusion.diffusion.noise_prediction import NoisePredictionDenoiser, NoiseSchedule
+from napari_smdiffusion.diffusion.solvers import SOLVERS
 
 SAME = 1e-6  # of the standard deviation: what is left is the rounding of the embedded time, which is of float32
 WIDTHS = {32: (1, 2, 2, 2), 64: (1, 2, 2, 2), 128: (1, 1, 2, 2, 2), 256: (1, 1, 2, 2, 2, 2)}
@@ -248,7 +250,9 @@ def test_imported_models_are_models_like_any_other(small, capsys):
 def test_generated_images_are_the_mean_of_the_three_colors(small):
     model = import_checkpoint(small, ImportConfig(intensity_range=(100, 1100)))
     images = model.generate(1, size=32, steps=3, seed=7).pixels
-    *_, color = solve_noise(model.unet, start_noise(7, [0], (32, 32), 3), 3, NoiseSchedule(), 128)
+    denoiser, schedule = Clamped(NoisePredictionDenoiser(model.unet, NoiseSchedule()), -1, 1), NoiseSchedule()
+    with torch.no_grad():
+        *_, color = SOLVERS["dpmpp-2m"](denoiser, start_noise(7, [0], (32, 32), 3), schedule.levels(3))
     np.testing.assert_allclose(images, 600 + 500 * color.mean(1).numpy(), atol=0.1)
 
 

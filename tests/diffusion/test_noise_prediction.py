@@ -10,10 +10,13 @@ import torch
 
 from ddim import ddim
 from napari_smdiffusion import DiffusionModel
-from napari_smdiffusion.diffusion.denoiser import start_noise
-from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS, NoiseSchedule, solve_noise
+from napari_smdiffusion.diffusion.denoiser import Clamped
+from napari_smdiffusion.diffusion.noise import start_noise
+from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS, NoisePredictionDenoiser, NoiseSchedule
 from napari_smdiffusion.diffusion.sampler import pick_sampler
 from napari_smdiffusion.diffusion.settings import NOISE, GenerateConfig
+from napari_smdiffusion.diffusion.solvers import SOLVERS
+from napari_smdiffusion.diffusion.windows import Windowed
 from napari_smdiffusion.store.folder import ModelFolderError
 
 
@@ -29,6 +32,13 @@ class KnowsTheImage(torch.nn.Module):
         place = round(float(time[0]) * self.schedule.steps / 1000)
         signal = float(self.schedule.signal()[place])
         return (noisy - math.sqrt(signal) * self.image) / math.sqrt(1 - signal)
+
+
+def sampled(network, noise, steps, schedule, window):
+    """Turn noise into images as imported networks do."""
+    denoiser = Clamped(Windowed(NoisePredictionDenoiser(network, schedule), window), -1, 1)
+    with torch.no_grad():
+        yield from SOLVERS["dpmpp-2m"](denoiser, noise, schedule.levels(steps))
 
 
 class KnowsTheDistribution(torch.nn.Module):
@@ -57,7 +67,7 @@ SCHEDULES = [NoiseSchedule(), NoiseSchedule(steps=2000), NoiseSchedule("linear",
 @pytest.mark.parametrize("std", [0.05, 0.1, 0.25])
 def test_the_usual_steps_meet_a_known_distribution(schedule, std):
     noise = start_noise(0, range(4), (64, 64))
-    *_, drawn = solve_noise(KnowsTheDistribution(schedule, -0.2, std), noise, NOISE_STEPS, schedule, 64)
+    *_, drawn = sampled(KnowsTheDistribution(schedule, -0.2, std), noise, NOISE_STEPS, schedule, 64)
     assert float(drawn.mean()) == pytest.approx(-0.2, abs=0.005)
     assert float(drawn.std()) == pytest.approx(std, rel=0.07)
     # The steps of the reference's own sampler narrow it.
@@ -69,7 +79,7 @@ def test_dark_images_come_out_as_dark():
     """The brightness of a whole image is still seen in noise in which nothing else is."""
     schedule, noise = NoiseSchedule(), start_noise(0, range(64), (32, 32))
     network = KnowsTheDistribution(schedule, -0.8, 0.05, flat=True)
-    *_, drawn = solve_noise(network, noise, NOISE_STEPS, schedule, 64)
+    *_, drawn = sampled(network, noise, NOISE_STEPS, schedule, 64)
     assert float(drawn.mean()) == pytest.approx(-0.8, abs=0.01)
     *_, theirs = ddim(network, noise, 10, schedule, 64)
     assert float(theirs.mean()) > -0.78
@@ -87,7 +97,7 @@ def test_levels_fall_within_those_of_the_schedule(schedule, steps):
     assert known[0] * 0.999 <= sigmas[-1] <= sigmas[0] <= min(known[-1], 320) * 1.001
     assert 0 <= times[-1] <= times[0] < 1000
     network = KnowsTheDistribution(schedule, 0.25, 1e-4)
-    *_, last = solve_noise(network, start_noise(0, range(2), (8, 8), 3), steps, schedule, 64)
+    *_, last = sampled(network, start_noise(0, range(2), (8, 8), 3), steps, schedule, 64)
     torch.testing.assert_close(last, torch.full((2, 3, 8, 8), 0.25), atol=2e-3, rtol=0)
 
 
@@ -111,7 +121,7 @@ def test_25_steps_are_every_40th():
 
 def test_windows_agree_with_the_whole_field():
     schedule, noise = NoiseSchedule(), start_noise(0, range(1), (64, 160), 3)
-    for draw in (ddim, solve_noise):
+    for draw in (ddim, sampled):
         *_, whole = draw(KnowsTheDistribution(schedule, 0.3, 0.2), noise, 5, schedule, 256)
         *_, windows = draw(KnowsTheDistribution(schedule, 0.3, 0.2), noise, 5, schedule, 64)
         torch.testing.assert_close(windows, whole, atol=1e-4, rtol=0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_smdiffusion.diffusion.solver import Plan, dpmpp_2m, karras_levels, run_multistep
+from napari_smdiffusion.diffusion.solver import Plan, karras_levels, run_multistep
+from napari_smdiffusion.diffusion.solvers.dpmpp_2m import dpmpp_2m
 
 LOW, HIGH, RHO, DATA = 0.02, 60.0, 5.0, 0.5
 
@@ -33,7 +34,7 @@ def test_the_formula_is_that_of_diffusers(steps):
         guesses.append(curved(x, float(sigma)))
         skip, out = DATA**2 / (sigma**2 + DATA**2), sigma * DATA / (sigma**2 + DATA**2).sqrt()
         x = theirs.step((guesses[-1] - skip * x) / out, time, x).prev_sample
-    ours = list(run_multistep(curved, start, dpmpp_2m(karras_levels(steps, LOW, HIGH, RHO))))
+    ours = list(dpmpp_2m(curved, start, karras_levels(steps, LOW, HIGH, RHO)))
     assert len(ours) == steps
     for mine, other in zip(ours, guesses, strict=True):
         torch.testing.assert_close(mine, other, atol=2e-6, rtol=2e-6)
@@ -75,6 +76,6 @@ def test_no_more_guesses_are_kept_than_the_plan_uses():
         guesses.append(weakref.ref(guess))
         return guess
 
-    for _ in run_multistep(denoise, noise(1, 1, 8, 8), dpmpp_2m(karras_levels(9, LOW, HIGH, RHO))):
+    for _ in dpmpp_2m(denoise, noise(1, 1, 8, 8), karras_levels(9, LOW, HIGH, RHO)):
         pass
     assert len(guesses) == 9

@@ -9,8 +9,9 @@ import torch
 from curves import curves
 from napari_smdiffusion import Image, Stopped, load_diffusion_model, simulate
 from napari_smdiffusion.base.devices import generator
-from napari_smdiffusion.diffusion.denoiser import denoising_loss, sample_sigmas
+from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.intensities import Scaling
+from napari_smdiffusion.diffusion.noise import sample_sigmas
 from napari_smdiffusion.images.correlation import correlation_map
 from napari_smdiffusion.images.patches import grid_patches, symmetry
 from napari_smdiffusion.measure.copies import copy_report, look_for_copies
@@ -268,7 +269,7 @@ def test_a_model_overfitted_to_four_patches_is_called_out():
         noise = torch.randn(clean.shape, generator=generator(1, step))
         optimizer.zero_grad()
         optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 600)
-        denoising_loss(model.unet, clean, sigma, noise).mean().backward()
+        EdmDenoiser(model.unet).loss(clean, sigma, noise).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
         optimizer.step()
     after = copy_report(model.generate(16, size=64).pixels, list(few), held_out)

@@ -182,7 +182,7 @@ def test_errors_in_torch_reach_the_person(
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("napari_smdiffusion.diffusion.learning.denoising_loss", fail)
+    monkeypatch.setattr("napari_smdiffusion.diffusion.denoiser.EdmDenoiser.loss", fail)
     dock = open_dock("Train diffusion model")
     quick_training(dock)
     dock.name.setText("mine")

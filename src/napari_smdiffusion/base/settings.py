@@ -30,6 +30,13 @@ class Help:
     text: str
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Choices:
+    """The names that a text field may be, for its annotation: those of a registry."""
+
+    names: Mapping[str, Any]
+
+
 class Checked:
     """Base of the configs: checks every field when the config is made.
 
@@ -138,7 +145,7 @@ def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
         high=marked(Le, "le"),
         above=marked(Gt, "gt"),
         multiple_of=marked(MultipleOf, "multiple_of"),
-        choices=choices,
+        choices=choices or tuple(marked(Choices, "names") or ()),
     )
 
 
@@ -192,9 +199,10 @@ def _complaint(field: SettingField, wrong: Mapping[str, Any], value: Any) -> str
     name, given = field.name, wrong["input"]
     if wrong["type"] in _RULES:
         return f"{name} must be {_RULES[wrong['type']].format(**wrong.get('ctx', {}))}, not {given}."
-    if wrong["type"] == "predicate_failed":
+    unknown_name = wrong["type"] == "predicate_failed" and field.choices
+    if wrong["type"] == "predicate_failed" and not unknown_name:
         return f"{name} must go from the smaller to the larger value, not {given}."
-    if wrong["type"] == "literal_error" and isinstance(given, str):
+    if unknown_name or (wrong["type"] == "literal_error" and isinstance(given, str)):
         return f"{name} must be one of {', '.join(field.choices)}, not {given}."
     return f"{name} must be {_named(field)}, not {value!r}."
 

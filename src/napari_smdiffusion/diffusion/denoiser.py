@@ -1,66 +1,113 @@
-"""The denoiser of EDM (Karras et al. 2022): preconditioning, loss and noise levels."""
+"""The denoiser: it returns the clean image that it sees in a noisy one.
+
+A denoiser is anything with the call `Denoiser`. Here is the one of EDM (Karras et al. 2022) around a network. Wrappers
+of the same call change what a denoiser does: `Windowed` (large fields), `Clamped` (a range of intensities), and later
+guidance. The solvers take any of them. No denoiser turns gradients off: a caller that wants none does.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 
-from ..base.devices import generator
-from .network import raw_output
-from .windows import WINDOW, windowed_output
+from .network import network_output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    Sigma = float | torch.Tensor
 
-    import numpy.typing as npt
-SIGMA_DATA = 0.5
+SIGMA_DATA = 0.5  # deviation of the images in network units, which EDM's preconditioning is made for
 
 
-def denoising_loss(
-    unet: torch.nn.Module, clean: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Return EDM's loss of each image, (B,).
+class Denoiser(Protocol):
+    """The call that all denoisers have."""
 
-    With the weight λ(σ) = 1 / c_out² it is the mean squared difference of F and (y - c_skip x) / c_out (equation 8).
+    def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
+        """Return the clean image that is seen in a noisy one.
+
+        Parameters
+        ----------
+        x
+            Noisy images, clean image + σ · noise, (B, C, Y, X) float32 in network units.
+        sigma
+            Noise level σ: one for all images, or one of each, (B,).
+        **condition
+            What the network is told besides, such as a class; tensors whose first axis is B.
+
+        Returns
+        -------
+        (B, C, Y, X) float32.
+        """
+
+
+def level_per_image(sigma: Sigma, x: torch.Tensor) -> torch.Tensor:
+    """Return the noise level of each image of `x`, (B,), on its device."""
+    if isinstance(sigma, torch.Tensor):
+        return sigma.to(x.device)
+    return torch.full((len(x),), sigma, device=x.device)
+
+
+@dataclass(frozen=True, eq=False)
+class EdmDenoiser:
+    """The denoiser D of EDM's equation 7 around a network F.
+
+    D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)), which keeps the input and the output of the network at
+    deviation 1 for all noise levels.
+
+    Parameters
+    ----------
+    network
+        F, on the device to compute on.
     """
-    s = sigma[:, None, None, None]
-    total = torch.sqrt(s**2 + SIGMA_DATA**2)
-    noisy = clean + s * noise
-    c_skip, c_out = SIGMA_DATA**2 / total**2, s * SIGMA_DATA / total
-    target = (clean - c_skip * noisy) / c_out
-    return (raw_output(unet, noisy / total, sigma) - target).square().mean((1, 2, 3))
+
+    network: torch.nn.Module
+
+    def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
+        """Return the clean image, (B, 1, Y, X); see `Denoiser`."""
+        c_skip, c_out, total = _scalings(sigma)
+        output = network_output(self.network, x / total, level_per_image(sigma, x), **condition)
+        clean: torch.Tensor = c_skip * x + c_out * output
+        return clean
+
+    def loss(self, clean: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor, **condition: Any) -> torch.Tensor:
+        """Return EDM's loss of each image, (B,).
+
+        With the weight λ(σ) = 1 / c_out² it is the mean squared difference of F and (y - c_skip x) / c_out (equation
+        8).
+
+        Parameters
+        ----------
+        clean, noise
+            Images in network units, and standard normal noise, (B, 1, Y, X).
+        sigma
+            Noise levels, (B,).
+        **condition
+            See `Denoiser`.
+        """
+        c_skip, c_out, total = _scalings(sigma)
+        noisy = clean + sigma[:, None, None, None] * noise
+        target = (clean - c_skip * noisy) / c_out
+        output = network_output(self.network, noisy / total, sigma, **condition)
+        loss: torch.Tensor = (output - target).square().mean((1, 2, 3))
+        return loss
 
 
-def sample_sigmas(
-    count: int, random: torch.Generator, mean: float = 0.0, std: float = 1.0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw `count` noise levels, ln σ ~ N(mean, std²), one from each of `count` equal slices, in random order.
-
-    Returns
-    -------
-    The levels, and the quartile (0 to 3, lowest noise first) that each belongs to; both (count,).
-    """
-    place = (torch.randperm(count, generator=random) + torch.rand(count, generator=random)) / count
-    sigma = torch.exp(mean + std * torch.special.ndtri(place.clamp(1e-5, 1 - 1e-5)))
-    return sigma, (place * 4).long().clamp(max=3)
+def _scalings(sigma: Sigma) -> tuple[Sigma, Sigma, Sigma]:
+    """Return c_skip, c_out and 1 / c_in of EDM's table 1, each one number or (B, 1, 1, 1)."""
+    level = sigma[:, None, None, None] if isinstance(sigma, torch.Tensor) else sigma
+    total = (level**2 + SIGMA_DATA**2) ** 0.5
+    return SIGMA_DATA**2 / total**2, level * SIGMA_DATA / total, total
 
 
-def start_noise(seed: int, indices: Sequence[int], size: tuple[int, int], channels: int = 1) -> torch.Tensor:
-    """Return the noise that images `indices` of a run start from, (B, C, Y, X): each depends on (seed, index) alone."""
-    return torch.stack([torch.randn((channels, *size), generator=generator(seed, k)) for k in indices])
+@dataclass(frozen=True, eq=False)
+class Clamped:
+    """A denoiser whose images lie within a range of network units."""
 
+    denoiser: Denoiser
+    low: float
+    high: float
 
-def denoised(unet: torch.nn.Module, x: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return the image that is seen in a noisy one at a noise level: D(x; σ) of EDM's equation 7."""
-    total = math.sqrt(sigma**2 + SIGMA_DATA**2)
-    told = torch.full((len(x),), sigma, device=x.device)
-    output = windowed_output(unet, x / total, told, WINDOW)
-    return (SIGMA_DATA / total) ** 2 * x + sigma * SIGMA_DATA / total * output
-
-
-def to_numpy(images: torch.Tensor) -> npt.NDArray[np.float32]:
-    """Return (B, 1, Y, X) as (B, Y, X) NumPy pixels."""
-    return np.asarray(images[:, 0].float().cpu().numpy(), np.float32)
+    def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
+        """Return the clean image, (B, C, Y, X); see `Denoiser`."""
+        return self.denoiser(x, sigma, **condition).clamp(self.low, self.high)

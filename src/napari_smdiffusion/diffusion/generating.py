@@ -13,8 +13,8 @@ from ..base.settings import to_dict
 from ..base.version import __version__
 from ..images.image import Image, empty_images, read_only
 from ..images.provenance import SYNTHETIC, Provenance
-from .denoiser import start_noise, to_numpy
-from .intensities import to_intensities
+from .intensities import to_intensities, to_numpy
+from .noise import start_noise
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -105,7 +105,7 @@ def _generate_batch(
     noise = start_noise(config.seed, indices, sampler.denoised_size(config.height, config.width), sampler.channels)
     steps = sampler.steps(config)
     total = config.count * steps
-    for step, whole in enumerate(sampler.solve(unet, noise, steps), start=1):
+    for step, whole in enumerate(sampler.sample(unet, noise, steps, config.solver), start=1):
         guess = whole[..., : config.height, : config.width]
         if stop():
             return np.empty((0, config.height, config.width), np.float32)

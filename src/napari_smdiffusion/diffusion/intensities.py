@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
+    import torch
 
     from ..images.image import Image
 
@@ -97,3 +98,8 @@ class Scaling(LinearScale):
     def to_json(self) -> dict[str, Any]:
         """Return what model.json says of it."""
         return {_KEYS.get(field, field): value for field, value in vars(self).items()}
+
+
+def to_numpy(images: torch.Tensor) -> npt.NDArray[np.float32]:
+    """Return (B, 1, Y, X) as (B, Y, X) NumPy pixels."""
+    return np.asarray(images[:, 0].float().cpu().numpy(), np.float32)

@@ -17,10 +17,11 @@ from ..base.settings import from_dict, to_dict
 from ..images.patches import draw_patches
 from ..store.folder import STATE, model_errors, read_facts, recover_interrupted_save
 from ..training.task import Batch
-from .denoiser import denoising_loss, sample_sigmas, start_noise, to_numpy
-from .intensities import Scaling, to_intensities
+from .denoiser import EdmDenoiser
+from .intensities import Scaling, to_intensities, to_numpy
 from .network import clone_unet, field_multiple, make_unet
-from .sampler import STEPS, solve
+from .noise import sample_sigmas, start_noise
+from .sampler import sample_steps
 from .settings import EDM, TrainConfig
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class DenoisingTask:
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the denoising loss of each example, (B,)."""
         clean, sigma, noise = tensors
-        return denoising_loss(network, clean, sigma, noise)
+        return EdmDenoiser(network).loss(clean, sigma, noise)
 
     def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
         """Return generated images, or None where no preview is wanted."""
@@ -93,7 +94,7 @@ class DenoisingTask:
             return None
         size = (self.config.patch, self.config.patch)
         noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
-        *_, last = solve(network, noise, STEPS)
+        *_, last = sample_steps(network, noise)
         return to_intensities(to_numpy(last), self.scaling)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -71,8 +71,8 @@ def field_multiple(unet: UNet) -> int:
     return int(BLOCK * 2 ** (len(unet.config.block_out_channels) - 1))
 
 
-def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """Evaluate F(c_in x; c_noise) of EDM's equation 7.
+def network_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor, **condition: Any) -> torch.Tensor:
+    """Evaluate the network: F(c_in x; c_noise) of EDM's equation 7.
 
     Parameters
     ----------
@@ -82,6 +82,8 @@ def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor)
         c_in(σ)·x, (B, 1, Y, X) float32.
     sigma
         (B,) noise levels.
+    **condition
+        What the network is told besides.
 
     Returns
     -------
@@ -91,5 +93,5 @@ def raw_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor)
     inside = F.pixel_unshuffle(scaled, BLOCK).contiguous(memory_format=layout)
     # The embedding was made for times up to 1000; 100 ln σ spans such a range.
     with autocast(scaled.device):
-        output = unet(inside, 100 * torch.log(sigma))
+        output = unet(inside, 100 * torch.log(sigma), **condition)
     return F.pixel_shuffle(output.float(), BLOCK)

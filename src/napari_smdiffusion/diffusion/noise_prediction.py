@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from .solver import dpmpp_2m, karras_levels, run_multistep
-from .windows import windowed_output
+from .solver import karras_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
+
+    from .denoiser import Sigma
+
 NOISE_STEPS = 20  # of networks that predict the noise; the deviation of a known distribution is met within 7 %
 # Between which noise levels those are drawn, and how they are spread (`karras_levels`). Images in [-1, 1] may
 # all be as dark as -0.95: of that brightness noise has to be left nothing to begin from, so it is far above our 60.
@@ -58,54 +58,33 @@ class NoiseSchedule:
         return np.asarray(np.sqrt((1 - signal) / signal))
 
 
-def _gray(
-    unet: torch.nn.Module, noise: torch.Tensor, steps: int, *, schedule: NoiseSchedule, window: int
-) -> Iterator[torch.Tensor]:
-    for guess in solve_noise(unet, noise, steps, schedule, window):
-        yield guess.mean(1, keepdim=True)
-
-
-def predicted_noise(unet: torch.nn.Module, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-    """Evaluate a network that predicts the noise in (B, C, Y, X) at times (B,), 0 to 1000.
-
-    Never in bfloat16: rounding is multiplied by the noise level. (On CUDA, torch lets cuDNN round what convolutions
-    multiply to TF32; `torch.backends.cudnn.allow_tf32 = False` forbids it.)
-    """
-    output: torch.Tensor = unet(noisy, time)
-    return output
-
-
-@torch.no_grad()
-def solve_noise(
-    unet: torch.nn.Module, noise: torch.Tensor, steps: int, schedule: NoiseSchedule, window: int
-) -> Iterator[torch.Tensor]:
-    """Turn noise into images by DPM-Solver++(2M) (Lu et al. 2022), with a network that predicts the noise.
-
-    It begins from noise beside which no image can be seen.
+@dataclass(frozen=True, eq=False)
+class NoisePredictionDenoiser:
+    """A denoiser around a network that predicts the noise: clean image = x - σ · noise.
 
     Parameters
     ----------
-    unet
-        Predicts the noise; in evaluation mode, on the device to compute on.
-    noise
-        (B, C, Y, X) standard normal.
-    steps
-        Number of network evaluations, at most `schedule.steps`.
+    network
+        Predicts the noise in (B, C, Y, X) at times (B,), 0 to 1000, and takes images whose variance is 1 at most.
     schedule
         That the network was trained on.
-    window
-        Larger fields are denoised in windows of this size, in pixels.
-
-    Yields
-    ------
-    The clean image in [-1, 1] that follows from the noise predicted at this step, (B, C, Y, X).
     """
 
-    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
-        time = torch.full((len(x),), schedule.time(sigma), device=x.device)
-        # The network takes images whose variance noise has not raised.
-        predicted = windowed_output(unet, x / math.sqrt(1 + sigma**2), time, window, predicted_noise)
-        return (x - sigma * predicted).clamp(-1, 1)
+    network: torch.nn.Module
+    schedule: NoiseSchedule
 
-    start = noise.to(next(unet.parameters()).device)
-    yield from run_multistep(denoise, start, dpmpp_2m(schedule.levels(steps)))
+    def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
+        """Return the clean image, (B, C, Y, X); see `Denoiser`.
+
+        Never in bfloat16: rounding is multiplied by the noise level. (On CUDA, torch lets cuDNN round what
+        convolutions multiply to TF32; `torch.backends.cudnn.allow_tf32 = False` forbids it.)
+        """
+        if isinstance(sigma, torch.Tensor):
+            time = torch.tensor([self.schedule.time(float(level)) for level in sigma], device=x.device)
+            level: Sigma = sigma.to(x.device)[:, None, None, None]
+        else:
+            time = torch.full((len(x),), self.schedule.time(sigma), device=x.device)
+            level = sigma
+        predicted = self.network(x / (1 + level**2) ** 0.5, time, **condition)
+        clean: torch.Tensor = x - level * predicted
+        return clean

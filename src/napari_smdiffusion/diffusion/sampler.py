@@ -1,81 +1,72 @@
-"""From noise to images: the solver, the noise levels and the limits of a model."""
+"""From noise to images: which denoiser, noise levels and limits a model has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..store.folder import ModelFolderError
-from .denoiser import denoised
+from .denoiser import Clamped, Denoiser, EdmDenoiser
 from .network import field_multiple
-from .noise_prediction import NOISE_STEPS, NoiseSchedule, _gray
+from .noise_prediction import NOISE_STEPS, NoisePredictionDenoiser, NoiseSchedule
 from .settings import EDM, NOISE, check_generation, generation_limits
-from .solver import Plan, dpmpp_2m, karras_levels, run_multistep
+from .solver import karras_levels
+from .solvers import SOLVERS
+from .windows import WINDOW, Windowed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .settings import GenerateConfig
     from .unet import UNet
-# Between which noise levels an image is drawn, and how they are spread. EDM's 0.002 to 80 by 7 need a fifth more steps
-# to come as near to the converged image (docs/results.md, What was tried).
+
+# The highest and the lowest noise level, and their spacing. EDM's 0.002 to 80 by 7 need a fifth more steps to come as
+# near to the converged image (docs/results.md, What was tried).
 SIGMA_MIN, SIGMA_MAX, RHO = 0.02, 60.0, 5.0
+STEPS = 10  # with 9 a classifier separates microtubules from those of 64 (benchmarks/realism/solver_steps.py)
+
+
+def noise_levels(steps: int) -> tuple[float, ...]:
+    """Return the noise levels that our models are sampled at."""
+    return karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO)
+
+
+def denoiser_of(network: torch.nn.Module) -> Denoiser:
+    """Return the denoiser of one of our networks, for fields of any size."""
+    return Windowed(EdmDenoiser(network), WINDOW)
 
 
 @torch.no_grad()
-def solve(unet: torch.nn.Module, noise: torch.Tensor, steps: int) -> Iterator[torch.Tensor]:
-    """Turn noise into images.
-
-    Parameters
-    ----------
-    unet
-        In evaluation mode, on the device to compute on.
-    noise
-        (B, 1, Y, X) standard normal.
-    steps
-        Number of network evaluations.
-
-    Yields
-    ------
-    The denoised image that the network sees at this noise level, (B, 1, Y, X); the last one is the result.
-    """
-    start = noise.to(next(unet.parameters()).device)
-    yield from run_multistep(partial(denoised, unet), start, plan(steps))
-
-
-def plan(steps: int) -> Plan:
-    """Return how images are drawn in so many steps: by DPM-Solver++(2M)."""
-    return dpmpp_2m(karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO))
-
-
-STEPS = 10  # with 9 microtubules are told a little better from those of 64 (benchmarks/realism/solver_steps.py)
-
-Solver = Callable[[torch.nn.Module, torch.Tensor, int], Iterator[torch.Tensor]]
+def sample_steps(network: torch.nn.Module, noise: torch.Tensor, steps: int = STEPS) -> Iterator[torch.Tensor]:
+    """Turn noise, (B, 1, Y, X), into images with one of our networks, in evaluation mode; see `Sampler.sample`."""
+    start = noise.to(next(network.parameters()).device)
+    yield from SOLVERS["dpmpp-2m"](denoiser_of(network), start, noise_levels(steps))
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """How images are drawn from a network, and what they may be like.
+    """How images are sampled with a model.
 
     Parameters
     ----------
-    solve
-        Turns (network, noise, steps) into present guesses, (B, 1, Y, X) in network units; the last one is the result.
+    denoiser_of
+        Makes the denoiser of a network, which is on the device to compute on.
+    levels
+        Returns the noise levels of a number of steps.
     channels
-        Of the noise that it starts from.
+        Of the noise that sampling starts from; images are the mean over them.
     multiple
-        The network wants sides that are multiples of it, in pixels; other fields are cut from larger ones.
+        Sides of a field must be multiples of it, in pixels; other fields are cut from larger ones.
     smallest
-        Side of a field in pixels.
+        Least side of a field in pixels.
     usual_steps, most_steps
-        How many steps it needs, and how many it can take.
+        Number of steps by default, and at most.
     """
 
-    solve: Solver
+    denoiser_of: Callable[[torch.nn.Module], Denoiser]
+    levels: Callable[[int], tuple[float, ...]]
     channels: int
     multiple: int
     smallest: int
@@ -87,41 +78,65 @@ class Sampler:
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
     def check(self, config: GenerateConfig) -> None:
-        """Raise a ValueError unless this network can do what is asked for."""
+        """Raise an InputError unless the model can generate what is asked for."""
         check_generation(config, self.smallest, self.most_steps)
 
     def steps(self, config: GenerateConfig) -> int:
         """Return how many steps an image takes."""
         return min(self.usual_steps, self.most_steps) if config.steps is None else config.steps
 
+    @torch.no_grad()
+    def sample(
+        self, network: torch.nn.Module, noise: torch.Tensor, steps: int, solver: str = "dpmpp-2m", **condition: Any
+    ) -> Iterator[torch.Tensor]:
+        """Turn noise into images.
+
+        Parameters
+        ----------
+        network
+            In evaluation mode, on the device to compute on.
+        noise
+            Standard normal, (B, C, Y, X).
+        steps
+            Number of network evaluations.
+        solver
+            One of `SOLVERS`.
+        **condition
+            See `Denoiser`.
+
+        Yields
+        ------
+        The clean image that is seen at each noise level, (B, 1, Y, X) in network units; the last one is the result.
+        """
+        start = noise.to(next(network.parameters()).device)
+        for clean in SOLVERS[solver](self.denoiser_of(network), start, self.levels(steps), **condition):
+            yield clean if self.channels == 1 else clean.mean(1, keepdim=True)
+
 
 def pick_sampler(unet: UNet, facts: Mapping[str, Any]) -> Sampler:
-    """Return how images are drawn from the network of a model, by what model.json says of it."""
+    """Return how images are sampled with the network of a model, by what model.json states about it."""
     kind = facts.get("parameterization", EDM)
+    smallest, most_steps = generation_limits(facts)
     if kind == EDM:
-        smallest, most_steps = generation_limits(facts)
-        return Sampler(
-            solve,
-            channels=1,
-            multiple=field_multiple(unet),
-            smallest=smallest,
-            usual_steps=STEPS,
-            most_steps=most_steps,
-        )
-    if kind == NOISE:
-        smallest, most_steps = generation_limits(facts)
-        schedule = NoiseSchedule(**facts["noise_schedule"])
-        if unet.config.sample_size is None:
-            raise ModelFolderError("The size of the model's training images is unknown: import the checkpoint again.")
-        # Their finest attention looks at 16² places of a training image. Four times that on a side is quick still.
-        window = 4 * unet.config.sample_size
-        multiple = 2 ** (len(unet.config.block_out_channels) - 1)
-        return Sampler(
-            partial(_gray, schedule=schedule, window=window),
-            channels=int(unet.config.in_channels),
-            multiple=multiple,
-            smallest=smallest,
-            usual_steps=NOISE_STEPS,
-            most_steps=most_steps,
-        )
-    raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
+        return Sampler(denoiser_of, noise_levels, 1, field_multiple(unet), smallest, STEPS, most_steps)
+    if kind != NOISE:
+        raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
+    if unet.config.sample_size is None:
+        raise ModelFolderError("The size of the model's training images is unknown: import the checkpoint again.")
+    schedule = NoiseSchedule(**facts["noise_schedule"])
+    # Their finest attention looks at 16² places of a training image. Four times that on a side is still quick.
+    window = 4 * unet.config.sample_size
+
+    def imported_denoiser_of(network: torch.nn.Module) -> Denoiser:
+        # These networks were trained on images in [-1, 1].
+        return Clamped(Windowed(NoisePredictionDenoiser(network, schedule), window), -1, 1)
+
+    return Sampler(
+        imported_denoiser_of,
+        schedule.levels,
+        channels=int(unet.config.in_channels),
+        multiple=2 ** (len(unet.config.block_out_channels) - 1),
+        smallest=smallest,
+        usual_steps=NOISE_STEPS,
+        most_steps=most_steps,
+    )

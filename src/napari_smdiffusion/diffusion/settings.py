@@ -4,10 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le, Unit
+from annotated_types import Ge, Le, Predicate, Unit
 
 from ..base.errors import InputError
-from ..base.settings import ASCENDING, Batch, Checked, Count, Device, Help, Nanometres, Positive, Seed, Side, Widths
+from ..base.settings import (
+    ASCENDING,
+    Batch,
+    Checked,
+    Choices,
+    Count,
+    Device,
+    Help,
+    Nanometres,
+    Positive,
+    Seed,
+    Side,
+    Widths,
+)
+from .solvers import SOLVERS
 
 DEFAULT_START = "simulated-filaments"  # the bundled model that trainings begin from
 EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
@@ -54,6 +68,9 @@ class GenerateConfig(Checked):
         Help("steps of the solver; as many as its kind of model needs when not given"),
     ] = None
     batch: Annotated[Count, Help("images computed together")] = 16
+    solver: Annotated[
+        str, Predicate(SOLVERS.__contains__), Choices(SOLVERS), Help("how noise becomes an image in these steps")
+    ] = "dpmpp-2m"
     device: Annotated[Device, Help("where to compute")] = "auto"
 
 

@@ -1,28 +1,24 @@
-"""How noise becomes an image in a few steps, whatever the network is.
+"""From noise to an image in a few steps, with any denoiser.
 
-The noisy image is x = y + σ·noise. Between two noise levels it moves along a straight line towards the image that the
-network sees in it, or towards where that image is heading to: the guess now, and its differences to the guesses before,
-weighted. The weights are those of DPM-Solver++(2M) (Lu et al. 2022), by formula; others, and the noise levels, can be
-fitted (benchmarks/realism/fitted_solver.py).
+The noisy image is x = y + σ · noise. Between two noise levels it moves along a straight line. The line leads to the
+clean image that the denoiser sees, plus weighted differences to the clean images of earlier steps. The weights decide
+which solver it is: those of `solvers/` follow formulas, and others can be fitted (benchmarks/realism/fitted_solver.py).
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     import torch
 
-if TYPE_CHECKING:
-    Denoise = Callable[[torch.Tensor, float], torch.Tensor]
+    from .denoiser import Denoiser
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Plan:
     levels
         Noise levels σ, falling: one evaluation of the network at each.
     weights
-        For each step, those of the differences of the guesses before, the latest first, to the guess now.
+        For each step, the weights of the differences to the clean images of earlier steps, the latest first.
     """
 
     levels: tuple[float, ...]
@@ -46,40 +42,32 @@ def karras_levels(count: int, low: float, high: float, rho: float) -> tuple[floa
     return tuple((np.linspace(high ** (1 / rho), low ** (1 / rho), count) ** rho).tolist())
 
 
-def dpmpp_2m(levels: Sequence[float]) -> Plan:
-    """Return the plan of DPM-Solver++(2M), whose last step ends at no noise.
-
-    The guess is taken to be linear in ln σ, and its value in the middle of a step to hold for all of it.
-    """
-    spans = [math.log(before / after) for before, after in itertools.pairwise(levels)]
-    ahead = [(-after / before / 2,) for before, after in itertools.pairwise(spans)]
-    return Plan(tuple(levels), ((), *ahead, ())[: len(levels)])
-
-
-def run_multistep(denoise: Denoise, noise: torch.Tensor, plan: Plan) -> Iterator[torch.Tensor]:
+def run_multistep(denoiser: Denoiser, noise: torch.Tensor, plan: Plan, **condition: Any) -> Iterator[torch.Tensor]:
     """Turn noise into images.
 
     Parameters
     ----------
-    denoise
-        Returns the clean image that is seen in a noisy one at a noise level.
+    denoiser
+        See `Denoiser`.
     noise
-        Standard normal, of any shape.
+        Standard normal, (B, C, Y, X), on the device to compute on.
     plan
         The noise levels and weights.
+    **condition
+        Passed on to the denoiser.
 
     Yields
     ------
-    The present guess after each evaluation; the last one is the result.
+    The clean image that is seen at each noise level, (B, C, Y, X); the last one is the result.
     """
     x = noise * plan.levels[0]
-    before: deque[torch.Tensor] = deque(maxlen=max(map(len, plan.weights)))  # more would fill the memory
+    earlier: deque[torch.Tensor] = deque(maxlen=max(map(len, plan.weights)))  # more would fill the memory
     for sigma, following, weights in zip(plan.levels, (*plan.levels[1:], 0.0), plan.weights, strict=True):
-        guess = denoise(x, sigma)
-        ahead = guess
-        for weight, old in zip(weights, reversed(before), strict=False):
-            ahead = ahead + weight * (old - guess)
-        left = following / sigma
-        x = left * x + (1 - left) * ahead
-        before.append(guess)
-        yield guess if following else x
+        clean = denoiser(x, sigma, **condition)
+        target = clean
+        for weight, former in zip(weights, reversed(earlier), strict=False):
+            target = target + weight * (former - clean)
+        keep = following / sigma
+        x = keep * x + (1 - keep) * target
+        earlier.append(clean)
+        yield clean if following else x

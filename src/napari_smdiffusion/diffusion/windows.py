@@ -2,48 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .network import raw_output
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-Evaluation = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+
+    from .denoiser import Denoiser, Sigma
+
 WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
-
-
-def windowed_output(
-    unet: torch.nn.Module,
-    scaled: torch.Tensor,
-    sigma: torch.Tensor,
-    window: int,
-    evaluate: Evaluation = raw_output,
-) -> torch.Tensor:
-    """Evaluate the network, for fields larger than `window` in overlapping windows that are blended.
-
-    The network attends to its whole input, whose cost grows with the square of its area. Windows that are denoised
-    together agree where they overlap, and make one field of any size (MultiDiffusion; Bar-Tal et al., ICML 2023).
-    """
-    height, width = scaled.shape[-2:]
-    if max(height, width) <= window:
-        return evaluate(unet, scaled, sigma)
-    total, weight = torch.zeros_like(scaled), torch.zeros_like(scaled[:1])
-    corners = [(y, x) for y in window_starts(height, window) for x in window_starts(width, window)]
-    rows, columns = min(height, window), min(width, window)
-    ramp = _ramp(rows)[:, None] * _ramp(columns)[None, :]
-    for some in _batched(corners, max(1, _TOGETHER // (len(scaled) * rows * columns))):
-        parts = torch.cat([scaled[..., y : y + rows, x : x + columns] for y, x in some])
-        output = evaluate(unet, parts, sigma.repeat(len(some)))
-        for (y, x), part in zip(some, torch.split(output, len(scaled)), strict=True):
-            total[..., y : y + rows, x : x + columns] += part * ramp.to(part.device)
-            weight[..., y : y + rows, x : x + columns] += ramp.to(part.device)
-    return total / weight
-
-
 _TOGETHER = 2**20  # pixels in one evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Windowed:
+    """A denoiser of fields of any size: those larger than a window are denoised in overlapping windows.
+
+    A network attends to its whole input, whose cost grows with the square of its area. Windows that are denoised
+    together agree where they overlap, and make one field of any size (MultiDiffusion; Bar-Tal et al., ICML 2023).
+
+    Parameters
+    ----------
+    denoiser
+        It sees one window at a time.
+    window
+        Side of a window in pixels.
+    """
+
+    denoiser: Denoiser
+    window: int = WINDOW
+
+    def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
+        """Return the clean image, (B, C, Y, X); see `Denoiser`.
+
+        Conditions with the size of the field, (B, C, Y, X), are cut into the same windows.
+        """
+        height, width = x.shape[-2:]
+        if max(height, width) <= self.window:
+            return self.denoiser(x, sigma, **condition)
+        total, weight = torch.zeros_like(x), torch.zeros_like(x[:1])
+        corners = [(y, i) for y in window_starts(height, self.window) for i in window_starts(width, self.window)]
+        rows, columns = min(height, self.window), min(width, self.window)
+        ramp = (_ramp(rows)[:, None] * _ramp(columns)[None, :]).to(x.device)
+        for group in _batched(corners, max(1, _TOGETHER // (len(x) * rows * columns))):
+            windows = [(..., slice(y, y + rows), slice(i, i + columns)) for y, i in group]
+            told = {name: _in_windows(value, windows, (height, width)) for name, value in condition.items()}
+            levels = sigma.repeat(len(group)) if isinstance(sigma, torch.Tensor) else sigma
+            clean = self.denoiser(torch.cat([x[window] for window in windows]), levels, **told)
+            for window, part in zip(windows, torch.split(clean, len(x)), strict=True):
+                total[window] += part * ramp
+                weight[window] += ramp
+        return total / weight
+
+
+def _in_windows(value: Any, windows: list[Any], size: tuple[int, int]) -> Any:
+    """Return a condition for all windows together: cut where it has the size of the field, else repeated."""
+    if not isinstance(value, torch.Tensor) or not value.ndim:
+        return value
+    if value.ndim == 4 and tuple(value.shape[-2:]) == size:
+        return torch.cat([value[window] for window in windows])
+    return torch.cat([value] * len(windows))
 
 
 def _batched(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
