@@ -8,6 +8,7 @@ from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import simulate
+from napari_smdiffusion.images.provenance import layer_metadata
 from napari_smdiffusion.report.summary import summary
 from napari_smdiffusion.widgets.docks.compare import readable
 from napari_smdiffusion.widgets.viewer.layers import drawn_extent
@@ -21,7 +22,9 @@ def pair(viewer):
     made = simulate("microtubules", count=3, size=256, pixel_size=20.0, seed=2).pixels
     place = {"scale": (1, 20, 20), "units": ("pixel", "nm", "nm")}
     experimental = viewer.add_image(real, name="real", **place)
-    synthetic = viewer.add_image(made, name="made", metadata={"kind": "synthetic"}, translate=(0, 0, 6000), **place)
+    synthetic = viewer.add_image(
+        made, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 0, 6000), **place
+    )
     viewer.add_image(np.zeros((256, 256)), name="other", scale=(20, 20), units=("nm", "nm"))
     return experimental, synthetic
 
@@ -150,7 +153,9 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     coarse = truth.reshape(64, 4, 64, 4).mean((1, 3)) + 1
     place = {"units": ("nm", "nm")}
     wide = viewer.add_image(coarse, name="wide", scale=(80, 80), **place)
-    sharp = viewer.add_image(truth, name="sharp", scale=(20, 20), metadata={"kind": "enhanced"}, **place)
+    sharp = viewer.add_image(
+        truth, name="sharp", scale=(20, 20), metadata=layer_metadata({"kind": "enhanced"}), **place
+    )
     dock = open_dock("Compare images")
     assert dock.generated.layer() is None
     dock.enhanced.choose(sharp)
@@ -161,7 +166,9 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     rows = _rows(dock)
     assert {"enhanced: rsp", "enhanced: resolution"} <= set(rows)
     dock.reference.choose(sharp)
-    dock.uncertainty.choose(viewer.add_image(truth, name="map", scale=(20, 20), metadata={"kind": "uncertainty"}))
+    dock.uncertainty.choose(
+        viewer.add_image(truth, name="map", scale=(20, 20), metadata=layer_metadata({"kind": "uncertainty"}))
+    )
     click(dock, dock.run_button)
     rows = _rows(dock)
     assert {"enhanced: uncertainty: coverage", "enhanced: uncertainty: rank correlation"} <= set(rows)
@@ -178,7 +185,9 @@ def test_a_reference_of_a_part_of_the_field_is_looked_for(viewer, open_dock, cli
     truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
     place = {"units": ("nm", "nm")}
     wide = viewer.add_image(gaussian_filter(truth, 4)[2::4, 2::4], name="wide", scale=(80, 80), **place)
-    sharp = viewer.add_image(truth, name="sharp", scale=(20, 20), metadata={"kind": "enhanced"}, **place)
+    sharp = viewer.add_image(
+        truth, name="sharp", scale=(20, 20), metadata=layer_metadata({"kind": "enhanced"}), **place
+    )
     part = viewer.add_image(truth[40:240, 20:180], name="part", scale=(20, 20), **place)
     dock = open_dock("Compare images")
     dock.enhanced.choose(sharp)

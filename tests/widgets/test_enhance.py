@@ -12,6 +12,7 @@ from napari_smdiffusion import Enhancement, Image, load_enhancer, simulate
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.widgets.frame.remembered import remember
 from napari_smdiffusion.widgets.viewer.enhanced_layers import original, show_enhanced
+from napari_smdiffusion.widgets.viewer.layers import kind
 
 from .conftest import PATIENCE
 
@@ -42,7 +43,7 @@ def test_a_new_layer_lies_exactly_over_its_input(viewer, dock, click, coarse, wi
     enhanced = viewer.layers[-1]
     assert enhanced.data.shape == (600, 524)
     np.testing.assert_allclose(_corners(enhanced, (600, 524)), _corners(coarse, (150, 131)))
-    assert enhanced.metadata["kind"] == "enhanced"
+    assert kind(enhanced) == "enhanced"
     assert "enhanced" in enhanced.name
     expected = load_enhancer("tiny").enhance(widefield)
     np.testing.assert_allclose(enhanced.data, expected.pixels[0], rtol=1e-4, atol=1e-3)

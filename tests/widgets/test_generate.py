@@ -13,7 +13,8 @@ from diffusion.test_imported import Shapes
 from napari_smdiffusion import ImportConfig, import_checkpoint, load_diffusion_model
 from napari_smdiffusion.base.events import Progress
 from napari_smdiffusion.base.folders import user_folder
-from napari_smdiffusion.widgets.viewer.layers import METADATA, drawn_extent, layer_image
+from napari_smdiffusion.images.provenance import layer_metadata
+from napari_smdiffusion.widgets.viewer.layers import METADATA, drawn_extent, kind, layer_image, layer_provenance
 
 from .conftest import PATIENCE
 
@@ -28,7 +29,7 @@ def dock(open_dock, my_model):
 
 
 def _synthetic(viewer):
-    return [layer for layer in viewer.layers if layer.metadata.get("kind") == "synthetic"]
+    return [layer for layer in viewer.layers if kind(layer) == "synthetic"]
 
 
 def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
@@ -57,8 +58,8 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
     assert {1, 2} & finished
     assert len(layer_image(layer)) == 3
     assert "synthetic" in layer.name
-    assert layer.metadata["settings"]["seed"] == 5
-    assert layer.metadata["training_data"]
+    assert layer_provenance(layer)["settings"]["seed"] == 5
+    assert layer_provenance(layer)["training_data"]
     np.testing.assert_allclose(layer.scale, (1, 20, 20))
     assert [str(unit) for unit in layer.units] == ["pixel", "nanometer", "nanometer"]
     expected = load_diffusion_model("tiny").generate(3, size=(64, 96), seed=5, steps=40)
@@ -103,7 +104,9 @@ def test_who_looks_at_another_plane_goes_on_looking_at_it(viewer, dock, click, q
 def test_an_exact_copy_in_whole_numbers_is_found_too(viewer, dock, click, storm_layer, storm):
     counts = np.round(200 * storm.pixels[0] / storm.pixels.max()).astype(np.uint8)
     storm_layer.data = counts
-    viewer.add_image(counts[20:180, 11:171], name="copy", metadata={"kind": "synthetic"}, scale=(20, 20))
+    viewer.add_image(
+        counts[20:180, 11:171], name="copy", metadata=layer_metadata({"kind": "synthetic"}), scale=(20, 20)
+    )
     click(dock, dock.nearest)
     assert "correlates by 1.00" in dock.status.text()
 
@@ -123,7 +126,9 @@ def test_of_a_stack_on_disk_the_plane_shown_is_read_alone(viewer, dock, click, s
         return np.random.default_rng(0).random((1, 128, 128))
 
     lazy = dask.array.map_blocks(plane, chunks=((1,) * 9, 128, 128), dtype=float, meta=np.empty((0, 0, 0)))
-    viewer.add_image(lazy, name="lazy", metadata={"kind": "synthetic"}, contrast_limits=(0, 1), scale=(1, 20, 20))
+    viewer.add_image(
+        lazy, name="lazy", metadata=layer_metadata({"kind": "synthetic"}), contrast_limits=(0, 1), scale=(1, 20, 20)
+    )
     viewer.dims.set_current_step(0, 4)
     read.clear()
     click(dock, dock.nearest)
@@ -182,11 +187,13 @@ def test_a_size_that_the_model_cannot_make_starts_nothing(viewer, dock, click):
 
 def test_a_copy_is_found_where_it_is(viewer, dock, click, storm_layer, storm):
     place = storm.pixels[0][20:148, 40:168]
-    viewer.add_image(np.rot90(place)[np.newaxis], name="copy", metadata={"kind": "synthetic"}, scale=(1, 20, 20))
+    viewer.add_image(
+        np.rot90(place)[np.newaxis], name="copy", metadata=layer_metadata({"kind": "synthetic"}), scale=(1, 20, 20)
+    )
     click(dock, dock.nearest)
     assert "row 20, column 40" in dock.status.text()
     found = next(layer for layer in viewer.layers if "nearest" in layer.name)
-    assert found.metadata["correlation"] > 0.99
+    assert layer_provenance(found)["correlation"] > 0.99
     np.testing.assert_allclose(found.data, np.rot90(place))
 
 
@@ -219,7 +226,7 @@ def test_a_folder_that_is_no_model_is_refused(dock, tmp_path):
 def test_layers_that_no_model_learns_from_do_not_disturb_the_search(viewer, dock, click, storm_layer, storm):
     viewer.add_image(np.zeros((2, 2, 200, 200), np.float32), name="four axes")
     viewer.add_image(np.full((200, 200), np.nan, np.float32), name="not a number")
-    viewer.add_image(storm.pixels[0, 32:160, 32:160], name="planted", metadata={"kind": "synthetic"})
+    viewer.add_image(storm.pixels[0, 32:160, 32:160], name="planted", metadata=layer_metadata({"kind": "synthetic"}))
     click(dock, dock.nearest)
     assert "in storm" in " ".join(layer.name for layer in viewer.layers)
 
@@ -293,7 +300,7 @@ def test_a_checkpoint_of_the_papers_code_generates(viewer, open_dock, click, tmp
     (layer,) = _synthetic(viewer)
     np.testing.assert_allclose(layer.data, model.generate(2, size=(32, 48), steps=4, seed=1).pixels, atol=0.1)
     np.testing.assert_allclose(layer.scale, (1, 20, 20))
-    assert layer.metadata["model"] == "theirs"
+    assert layer_provenance(layer)["model"] == "theirs"
 
 
 def test_the_time_left_is_told_where_it_is_known(dock):

@@ -12,7 +12,9 @@ from npe2 import PluginManager
 from qtpy.QtCore import Qt
 
 from napari_smdiffusion import Image, read_image, simulate, write_image
+from napari_smdiffusion.images.provenance import layer_metadata
 from napari_smdiffusion.widgets.parts.pickers import LayerList
+from napari_smdiffusion.widgets.viewer import layers
 from napari_smdiffusion.widgets.viewer.layer_watch import keep_file_facts
 from napari_smdiffusion.widgets.viewer.layers import (
     METADATA,
@@ -20,6 +22,7 @@ from napari_smdiffusion.widgets.viewer.layers import (
     kind,
     layer_image,
     layer_pixel_size,
+    layer_provenance,
     layer_source,
     made_here,
     set_pixel_size,
@@ -41,7 +44,9 @@ def test_the_sample_pair_is_sorted_into_the_forms(viewer, open_dock):
     compare = open_dock("Compare images")
     assert compare.experimental.layer() is fine
     for size in (10, 20):  # the newest generated layer, however fine
-        viewer.add_image(np.eye(64), scale=(size, size), units=("nm", "nm"), metadata={"kind": "synthetic"})
+        viewer.add_image(
+            np.eye(64), scale=(size, size), units=("nm", "nm"), metadata=layer_metadata({"kind": "synthetic"})
+        )
     assert layer_pixel_size(compare.generated.layer()) == 20
     assert open_dock("Train diffusion model").layer_list.layers() == [fine]
     assert open_dock("Enhance widefield").layer_list.layers() == [coarse]
@@ -51,7 +56,7 @@ def test_a_training_patch_that_was_found_is_no_image_to_learn_from(model, qtbot)
     offered = LayerList(model, finest=True)
     qtbot.addWidget(offered)
     plain = model.add_image(np.eye(64), name="plain")
-    model.add_image(np.eye(32), name="nearest training patch", metadata={"kind": "training patch"})
+    model.add_image(np.eye(32), name="nearest training patch", metadata=layer_metadata({"kind": "training patch"}))
     assert offered.layers() == [plain]
 
 
@@ -67,7 +72,7 @@ def test_what_was_made_here_is_known_from_its_file_too(viewer, qtbot, tmp_path):
     names = ("g.tif", "slab.tif", "plain.tif")
     made, flat, plain = viewer.open([str(tmp_path / name) for name in names], plugin="napari")
     assert kind(made) == "synthetic"
-    assert made.metadata["model"] == "m"
+    assert layer_provenance(made)["model"] == "m"
     assert layer_pixel_size(made) == 25
     assert layer_pixel_size(plain) == 30
     with pytest.raises(ValueError, match="pixels of 200 by 100 nm"):
@@ -81,7 +86,7 @@ def test_layers_are_saved_with_where_they_came_from(viewer, tmp_path):
     facts = {"kind": "synthetic", "model": "m", "settings": {"seed": 3}, "odd": np.eye(2)}
     layer = viewer.add_image(
         np.ones((2, 20, 30)), name="made", scale=(1, 25, 25), translate=(0, 112.5, 12.5),
-        units=("pixel", "nm", "nm"), metadata=facts,
+        units=("pixel", "nm", "nm"), metadata=layer_metadata(facts),
     )  # fmt: skip
     written = layer.save(str(tmp_path / "made.tif"), plugin="napari-smdiffusion")
     assert written == [str(tmp_path / "made.tif")]
@@ -132,6 +137,45 @@ def test_layers_that_lie_on_each_other_do_so_in_their_files(model, tmp_path):
 def test_metadata_of_other_readers_that_no_file_can_hold_are_left_out():
     layer = ImageLayer(np.eye(32), metadata={"a": 1, "array": np.eye(2), "nan": float("nan"), "self": object()})
     assert json.loads(json.dumps(dict(layer_source(layer).provenance))) == {"a": 1}
+
+
+def test_metadata_of_other_programs_change_nothing(viewer, open_dock, click, storm):
+    theirs = {"kind": "movie", "training_data": "all", "made_by": 3, "model": "x", "stage": 1}
+    movie = viewer.add_image(storm.pixels[0], name="movie", scale=(20, 20), units=("nm", "nm"), metadata=theirs)
+    facts = {"kind": "synthetic", "training_data": []}
+    made = viewer.add_image(storm.pixels[0, :64, :64], name="made", scale=(20, 20), metadata=layer_metadata(facts))
+    assert kind(movie) == "experimental"
+    assert dict(layer_image(movie).provenance) == {"stage": 1}
+    compare, generate = open_dock("Compare images"), open_dock("Generate images")
+    assert compare.experimental.layer() is movie
+    viewer.layers.selection.active = made
+    click(generate, generate.nearest)
+    assert viewer.layers[-1].name.endswith("in movie")
+    assert movie.metadata == theirs
+
+
+def test_what_scripts_of_an_earlier_version_recorded_is_recognized():
+    earlier = {"kind": "synthetic", "made_by": "napari-smdiffusion 0.1.0", "model": "m"}
+    layer = ImageLayer(np.eye(32), metadata=earlier)
+    assert made_here(layer)
+    assert dict(layer_provenance(layer)) == earlier
+    set_pixel_size(layer, 20)
+    assert dict(layer_provenance(layer)) == earlier
+    assert not made_here(ImageLayer(np.eye(32), metadata={"kind": "synthetic"}))
+
+
+def test_a_layer_whose_file_says_nothing_is_left_alone(viewer, qtbot, tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "bare.tif", np.eye(64, dtype=np.float32))
+    (layer,) = viewer.open(str(tmp_path / "bare.tif"), plugin="napari")
+    before, reads = dict(layer.metadata), []
+    watching = LayerList(viewer, finest=True)
+    qtbot.addWidget(watching)
+    read = layers.read_metadata
+    monkeypatch.setattr(layers, "read_metadata", lambda path: (reads.append(path), read(path))[1])
+    keep_file_facts(viewer, watching)
+    viewer.add_image(np.eye(32))
+    assert layer.metadata == before
+    assert len(reads) == 1
 
 
 def test_pixels_that_are_not_square_are_refused_whatever_their_unit():
@@ -227,7 +271,7 @@ def test_the_nearest_patch_of_other_images_says_nothing_of_copies(viewer, open_d
     other = simulate("microtubules", 1, 256, 20.0, seed=4)
     viewer.add_image(other.pixels[0], name="other", scale=(20, 20), units=("nm", "nm"))
     facts = {"kind": "synthetic", "training_data": [{"name": "mine.tif", "sha256": "0"}]}
-    viewer.add_image(other.pixels[:, :128, :128], name="made", scale=(1, 20, 20), metadata=facts)
+    viewer.add_image(other.pixels[:, :128, :128], name="made", scale=(1, 20, 20), metadata=layer_metadata(facts))
     dock = open_dock("Generate images")
     click(dock, dock.nearest)
     assert "mine.tif" in dock.status.text()
@@ -280,7 +324,9 @@ def test_lists_follow_the_units_and_the_size_of_a_layer(model, qtbot):
 
 def test_a_pixel_size_that_is_being_typed_is_left_alone(viewer, open_dock, qtbot, storm):
     bare = viewer.add_image(storm.pixels[0], name="bare")
-    grows = viewer.add_image(np.zeros((1, 64, 64)), name="grows", metadata={"kind": "synthetic"}, scale=(1, 20, 20))
+    grows = viewer.add_image(
+        np.zeros((1, 64, 64)), name="grows", metadata=layer_metadata({"kind": "synthetic"}), scale=(1, 20, 20)
+    )
     dock = open_dock("Train diffusion model")
     dock.layer_list.choose([bare])
     box = dock.layer_list.pixel_size

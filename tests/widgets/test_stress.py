@@ -12,6 +12,8 @@ import torch
 
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.base.events import PartDone
+from napari_smdiffusion.images.provenance import layer_metadata
+from napari_smdiffusion.widgets.viewer.layers import kind, layer_provenance
 from napari_smdiffusion.widgets.viewer.view import canvas_grid
 
 from .conftest import PATIENCE, quick_training
@@ -135,7 +137,7 @@ def test_two_docks_at_once(viewer, training, open_dock, click, qtbot, my_model):
     generate.advanced.show_values({"steps": 3})
     click(generate, generate.run_button)
     assert training.running
-    assert any(layer.metadata.get("kind") == "synthetic" for layer in viewer.layers)
+    assert any(kind(layer) == "synthetic" for layer in viewer.layers)
     training.stop()
     qtbot.waitUntil(lambda: not training.running, timeout=PATIENCE)
     assert load_diffusion_model("mine").facts["steps"] >= 1
@@ -257,7 +259,7 @@ def test_closing_the_dock_keeps_the_images_that_are_finished(viewer, open_dock, 
     kept = len(layer.data)
     expected = load_diffusion_model("tiny").generate(kept, size=64, seed=5, steps=4, batch=1)
     np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
-    assert {"kind", "model", "settings", "training_data"} <= set(layer.metadata)
+    assert {"kind", "model", "settings", "training_data"} <= set(layer_provenance(layer))
     qtbot.wait(300)
     assert len(layer.data) == kept
 
@@ -294,7 +296,7 @@ def test_closing_the_dock_keeps_what_was_finished_last(viewer, open_dock, click,
 
 def test_closing_compare_leaves_the_former_view(viewer, open_dock, click):
     real = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="real")
-    made = viewer.add_image(real.data, name="made", metadata={"kind": "synthetic"}, translate=(0, 99))
+    made = viewer.add_image(real.data, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 99))
     other = viewer.add_image(real.data, name="other")
     dock = open_dock("Compare images")
     dock.experimental.choose(real)

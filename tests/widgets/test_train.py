@@ -11,6 +11,7 @@ from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.diffusion.sampler import STEPS
 from napari_smdiffusion.diffusion.settings import DEFAULT_START
 from napari_smdiffusion.store.folder import read_facts, training_lock
+from napari_smdiffusion.widgets.frame.new_models import announce_model
 
 from .conftest import PATIENCE, quick_training
 
@@ -46,6 +47,23 @@ def test_trained_model_is_selected_in_generate_and_can_be_trained_on(dock, open_
     click(dock, dock.run_button)
     assert generate.model.model() == "mine"
     assert dock.start_from.box.findData("mine") >= 0
+
+
+def test_a_new_model_is_chosen_when_generate_is_opened_and_until_it_is_used(viewer, open_dock, click, my_model):
+    announce_model(viewer, "diffusion", my_model)
+    announce_model(viewer, "enhancer", "another")
+    for _ in range(2):
+        generate = open_dock("Generate images")
+        assert generate.model.model() == my_model
+        viewer.window.remove_dock_widget(generate)
+    announce_model(viewer, "diffusion", my_model)  # nobody is left to choose it
+    generate = open_dock("Generate images")
+    generate.model.choose(DEFAULT_START)
+    generate.main.show_values({"count": 1, "height": 64, "width": 64})
+    generate.advanced.show_values({"steps": 2})
+    click(generate, generate.run_button)
+    viewer.window.remove_dock_widget(generate)
+    assert open_dock("Generate images").model.model() == DEFAULT_START
 
 
 def test_stop_keeps_the_model(dock, click, qtbot, computed):

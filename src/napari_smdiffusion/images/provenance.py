@@ -20,6 +20,7 @@ ENHANCED, UNCERTAINTY, ERROR_MAP = RESULT_KINDS = ("enhanced", "uncertainty of a
 # Of what a model made of other images. Models are not trained on such files, where they lie in a folder with others.
 MADE_BY_MODELS = (SYNTHETIC, *RESULT_KINDS)
 
+METADATA = "napari_smdiffusion"  # the key of what is ours in a napari layer's metadata
 PROVENANCE_VERSION = 1
 _VERSION_KEY = "provenance_version"
 
@@ -234,3 +235,8 @@ def listed(names: Iterable[str]) -> str:
     """Return names for a sentence: the first two, and how many more there are."""
     some = list(names)
     return ", ".join(some[:3]) if len(some) <= 3 else f"{some[0]}, {some[1]} and {len(some) - 2} more"
+
+
+def layer_metadata(provenance: Mapping[str, Any], **others: Any) -> dict[str, Any]:
+    """Return a napari layer's metadata for an image of ours: all under one key, as other programs use other keys."""
+    return {METADATA: {"provenance": dict(provenance), **others}}

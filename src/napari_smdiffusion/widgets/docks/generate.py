@@ -15,13 +15,14 @@ from ...base.events import Event, Generated, Preview, Progress, Steps, Stop
 from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
 from ...images.patches import averaged, inverse_symmetry, symmetry
-from ...images.provenance import EXPERIMENTAL, SIMULATED, SYNTHETIC, Provenance, listed
+from ...images.provenance import EXPERIMENTAL, METADATA, SIMULATED, SYNTHETIC, Provenance, layer_metadata, listed
 from ...recipes.generate import facts_to_generate
 from ..frame.dock import Dock, Folded, Task, heading
+from ..frame.new_models import forget_model, subscribe
 from ..frame.scripts import settings_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
-from ..viewer.layers import METADATA, LayerSource, free_place, image_layers, kind, layer_provenance, layer_source
+from ..viewer.layers import LayerSource, free_place, image_layers, kind, layer_provenance, layer_source
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class GenerateDock(Dock):
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
         self._form_is_made()
+        subscribe(self.viewer, self)
 
     def task(self) -> Task:
         """Check the form and say what to do."""
@@ -106,11 +108,13 @@ class GenerateDock(Dock):
             f"model = load_diffusion_model({self.model.chosen()!r})\n"
             f"images = model.generate({main['count']}, {settings_code(settings)})\n"
             "place = free_place(viewer, images.pixel_size, 3)\n"
-            "viewer.add_image(images.pixels, name=images.name, metadata=dict(images.provenance), **place)\n"
+            f'metadata = {{"{METADATA}": {{"provenance": dict(images.provenance)}}}}\n'
+            "viewer.add_image(images.pixels, name=images.name, metadata=metadata, **place)\n"
         )
 
     def on_start(self) -> None:
         """Begin a new layer."""
+        forget_model("diffusion")
         self._layer, self._done = None, 0
 
     def on_events(self, events: Sequence[Event]) -> None:
@@ -156,6 +160,11 @@ class GenerateDock(Dock):
         self.main.show_values(values)
         self.advanced.show_values(values)
 
+    def choose_new(self, kind: str, name: str) -> None:
+        """Choose a newly trained diffusion model."""
+        if kind == "diffusion":
+            self.model.choose(name)
+
     def find_nearest(self) -> None:
         """Look for the image shown in the open training images, and show the place that is most like it."""
         if self.running:
@@ -194,7 +203,7 @@ class GenerateDock(Dock):
                 name=f"{name}, seed {self._config.seed} (synthetic)",
                 colormap="inferno",
                 contrast_limits=_limits(self._facts["scaling"]),
-                metadata={**made, "seed": self._config.seed, METADATA: known},
+                metadata=layer_metadata({**made, "seed": self._config.seed}, **known),
                 **free_place(self.viewer, size, 3),
             )
             bring_into_view(self.viewer, self._layer)
@@ -245,7 +254,7 @@ class GenerateDock(Dock):
             result.patch,
             name=f"nearest {'patch' if result.unseen else 'training patch'}, in {name}",
             colormap="inferno",
-            metadata={"kind": "training patch", "correlation": match.correlation},
+            metadata=layer_metadata({"kind": "training patch", "correlation": match.correlation}),
             **free_place(self.viewer, result.source.pixel_size, 2),
         )
         bring_into_view(self.viewer, found)

@@ -11,11 +11,12 @@ from ...base.errors import InputError
 from ...base.events import Event, Preview, Steps, Stop
 from ...base.folders import user_folder
 from ...diffusion.settings import DEFAULT_START, TrainConfig
+from ...images.provenance import layer_metadata
 from ...report.pictures import contact_sheet
 from ...store.catalogue import checked_name, free_name
 from ...store.folder import check_place
 from ..frame.dock import Dock, Folded, Task, heading
-from ..frame.remembered import recall, remember
+from ..frame.new_models import announce_model
 from ..frame.scripts import images_code, settings_code
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
@@ -135,12 +136,7 @@ class TrainDock(Dock):
 
     def on_result(self, result: Path) -> str:
         """Offer the model in the Generate dock, now or when that is opened."""
-        from .generate import GenerateDock
-
-        remember(GenerateDock.key, {**recall(GenerateDock.key), "model": result.name})
-        for dock in self.viewer.window.dock_widgets.values():
-            if isinstance(dock, GenerateDock):
-                dock.model.choose(result.name)
+        announce_model(self.viewer, "diffusion", result.name)
         return f"The model {result.name} is trained: it is chosen in Generate images."
 
     def on_end(self) -> None:
@@ -173,7 +169,7 @@ class TrainDock(Dock):
         layer = self._preview_layer
         if layer is not None and layer in self.viewer.layers:
             layer.data = picture
-            layer.metadata["step"] = event.step
+            layer.metadata.update(self._preview_metadata(event))
         elif self._preview_wanted:
             # A person who deletes the layer does not want it back.
             self._preview_wanted = False
@@ -182,7 +178,10 @@ class TrainDock(Dock):
                 name=f"training preview: {self._model_name} (synthetic)",
                 contrast_limits=self._limits if len(set(self._limits)) == 2 else None,
                 colormap="inferno",
-                metadata={"kind": "preview", "model": self._model_name, "step": event.step},
+                metadata=self._preview_metadata(event),
                 **free_place(self.viewer, self._pixel_size, 2),
             )
             bring_into_view(self.viewer, self._preview_layer)
+
+    def _preview_metadata(self, event: Preview) -> dict[str, Any]:
+        return layer_metadata({"kind": "preview", "model": self._model_name, "step": event.step})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layers import METADATA, LayerSource, known_pixel_size, layer_source, live_source, refined_place
+from ...images.provenance import METADATA, layer_metadata
+from .layers import LayerSource, known_pixel_size, layer_source, live_source, refined_place
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -155,7 +156,7 @@ def _facts(image: Image, **ours: Any) -> dict[str, Any]:
     """Return an image's provenance as a layer's metadata, with the pixel size for layers without a unit of length."""
     if image.pixel_size:
         ours["pixel_size_nm"] = image.pixel_size
-    return {**image.provenance, METADATA: ours}
+    return layer_metadata(image.provenance, **ours)
 
 
 def _like(layer: ImageLayer, pixels: Any) -> Any:

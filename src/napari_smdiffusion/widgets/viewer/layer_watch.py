@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from .layers import image_layers, take_file_facts
 
@@ -69,11 +69,14 @@ class _Watch:
 
 
 def keep_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
-    """Take over what the files of layers say, now and whenever layers come, for as long as `widget` lives."""
+    """Read the facts in the files of layers, now and whenever layers come, for as long as `widget` lives."""
+    seen: WeakSet[ImageLayer] = WeakSet()  # each file is read once
 
     def take() -> None:
         for layer in image_layers(viewer):
-            take_file_facts(layer)
+            if layer not in seen:
+                seen.add(layer)
+                take_file_facts(layer)
 
     watch_layers(viewer, widget, take)
 

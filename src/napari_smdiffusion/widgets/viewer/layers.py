@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from ...base.errors import InputError, Stopped
 from ...base.events import Stop, never
 from ...images.image import Image, read_only
-from ...images.provenance import ENHANCED, EXPERIMENTAL, SYNTHETIC, Provenance
+from ...images.provenance import ENHANCED, METADATA, SYNTHETIC, Provenance
 from ...images.reading import read_metadata
 from ...images.tiff import write_image
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
-METADATA = "napari_smdiffusion"  # key of what is ours in a layer's metadata
 _KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, "preview", "training patch")
+_OUR_NAMES = {one.name for one in dataclasses.fields(Provenance)}
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,24 @@ def made_here(layer: ImageLayer) -> bool:
 
 
 def kind(layer: ImageLayer) -> str:
-    """Return what the layer says of itself: "experimental" where it says nothing."""
-    return str(layer.metadata.get("kind", EXPERIMENTAL))
+    """Return the kind of image that this program recorded for a layer, and "experimental" where it recorded none."""
+    return layer_provenance(layer).kind
+
+
+def layer_provenance(layer: ImageLayer) -> Provenance:
+    """Return what this program recorded about the origin of a layer's image, beside what other programs recorded.
+
+    Other programs' values under our names mean something else, and those that JSON cannot hold fit into no file: both
+    are left out. Scripts written for an earlier version of this program put its record beside `METADATA`. There the
+    program's name in `made_by` identifies it.
+    """
+    record = layer.metadata.get(METADATA, {}).get("provenance")
+    others = {key: value for key, value in layer.metadata.items() if key != METADATA}
+    if record is None and str(others.get("made_by", "")).startswith("napari-smdiffusion "):
+        record = others
+    others = {key: value for key, value in others.items() if key not in _OUR_NAMES}
+    values = {**others, **(record or {})}
+    return Provenance.from_json({key: value for key, value in values.items() if _is_plain(value)})
 
 
 def layer_pixel_size(layer: ImageLayer) -> float | None:
@@ -146,13 +163,13 @@ def take_file_facts(layer: ImageLayer) -> None:
     if path is None or METADATA in layer.metadata:
         return
     facts = read_metadata(Path(path))
-    ours: dict[str, Any] = {}  # the key says that the file was looked at
+    ours: dict[str, Any] = {"provenance": dict(facts.provenance)} if facts.provenance else {}
     if _nanometres(layer) is None and facts.pixel_size:
-        ours = {"pixel_size_nm": float(facts.pixel_size), "typed": True}
+        ours |= {"pixel_size_nm": float(facts.pixel_size), "typed": True}
     elif _nanometres(layer) is None and facts.problem:
-        ours = {"problem": facts.problem}
-    # Its own metadata come first.
-    layer.metadata = {**facts.provenance, **layer.metadata, METADATA: ours}
+        ours["problem"] = facts.problem
+    if ours:
+        layer.metadata = {**layer.metadata, METADATA: ours}
 
 
 def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]]) -> list[str]:
@@ -218,13 +235,6 @@ def live_source(layer: ImageLayer) -> LayerSource:
     size = layer_pixel_size(layer)
     corner = _corner(layer, size)
     return LayerSource(layer.name, data, size, corner, layer_provenance(layer))
-
-
-def layer_provenance(layer: ImageLayer) -> Provenance:
-    """Return what a layer says of where its image came from; what JSON cannot hold of its metadata is left out."""
-    return Provenance.from_json(
-        {key: value for key, value in layer.metadata.items() if key != METADATA and _is_plain(value)}
-    )
 
 
 def _is_plain(value: Any) -> bool:

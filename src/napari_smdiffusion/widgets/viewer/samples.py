@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ...images.provenance import layer_metadata
 from ...images.samples import sfsrm_pair, simulated_pair
 
 if TYPE_CHECKING:
@@ -51,6 +52,6 @@ def layer_data(image: Image, name: str) -> LayerData:
         "translate": (0.0,) * more + tuple(c + step / 2 for c in corner),
         "units": ("pixel",) * more + (unit, unit),
         "colormap": "inferno",
-        "metadata": dict(image.provenance),
+        "metadata": layer_metadata(image.provenance),
     }
     return image.pixels if more else image.pixels[0], options, "image"
