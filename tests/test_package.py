@@ -58,12 +58,14 @@ with ThreadPoolExecutor() as threads:
     assert "torch" in _loaded(code)
 
 
-def test_core_is_free_of_qt():
+def test_core_is_free_of_qt_and_diffusers():
     modules = _modules_outside_widgets()
     assert len(modules) > 60
     loaded = _loaded("\n".join(f"import {module}" for module in modules))
     assert "torch" in loaded
     assert not loaded & QT
+    # For tests alone: it takes as long to load as torch.
+    assert not loaded & {"diffusers", "huggingface_hub", "transformers"}
 
 
 def test_every_public_name_can_be_loaded_and_is_documented():
