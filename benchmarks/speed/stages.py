@@ -72,11 +72,11 @@ value = time.monotonic() - began
 """,
     "looking for copies, seconds for 400 patches of 128² in 2560²": """
 import numpy as np
-from napari_smdiffusion.memorization import memorization
+from napari_smdiffusion.measure.copies import copy_report
 random = np.random.default_rng(0)
 plane, held_out = random.gamma(0.3, 1, (2560, 2560)).astype(np.float32), random.random((20, 128, 128), np.float32)
 patches = random.random((380, 128, 128), np.float32)
-began = time.monotonic(); memorization(patches, [plane], held_out); value = time.monotonic() - began
+began = time.monotonic(); copy_report(patches, [plane], held_out); value = time.monotonic() - began
 """,
     "smdiffusion --help, seconds": """
 import subprocess
