@@ -119,9 +119,9 @@ def test_memory_that_runs_out_halves_the_tile(tiny_enhancer, widefield, monkeypa
 def test_results_larger_than_memory_are_not_read_again(tiny_enhancer, widefield):
     made = {}
 
-    def new_array(kind, shape):
-        made[kind] = np.zeros(shape, np.float32)
-        return made[kind]
+    def new_array(plan):
+        made[plan.kind] = np.zeros(plan.shape, np.float32)
+        return made[plan.kind]
 
     config = EnhanceConfig(uncertainty=True)
     for event in (steps := enhance_steps(tiny_enhancer, widefield, config, new_array=new_array)):
@@ -162,9 +162,9 @@ def test_what_is_stopped_gives_no_half_image(tiny_enhancer, widefield, uncertain
 def test_results_are_written_into_arrays_that_are_told_apart(tiny_enhancer, widefield):
     made = {}
 
-    def new_array(kind, shape):
-        made[kind] = np.zeros(shape, np.float32)
-        return made[kind]
+    def new_array(plan):
+        made[plan.kind] = np.zeros(plan.shape, np.float32)
+        return made[plan.kind]
 
     result = run(enhance_steps(tiny_enhancer, widefield, EnhanceConfig(uncertainty=True), new_array=new_array))
     np.testing.assert_array_equal(result.image.pixels, made["enhanced"])

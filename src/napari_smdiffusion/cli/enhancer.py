@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
     from ..base.events import Stop
-    from ..enhance.applying import ResultKind
+    from ..enhance.applying import ResultPlan
     from ..enhance.model import Enhancer
     from ..images.image import Image
 
@@ -150,7 +150,7 @@ def enhance(options: Namespace) -> None:
     for target in targets:
         for word in words:
             check_output_file(beside(target, word))
-    from ..enhance.applying import uncertainty_provenance
+    from ..enhance.applying import planned_results
     from ..enhance.model import load_enhancer
 
     enhancer = load_enhancer(options.model)
@@ -163,7 +163,7 @@ def enhance(options: Namespace) -> None:
                 _enhance_one(enhancer, image, config, target, stop)
                 say(f"{target} is {source} enhanced ×{enhancer.config.upscale}.")
                 if config.uncertainty:
-                    meaning = uncertainty_provenance(enhancer, image, config).meaning
+                    meaning = planned_results(enhancer, image, config)[1].provenance.meaning
                     say(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
                 # Now that the enhanced image is safe.
                 if options.error_map:
@@ -196,21 +196,16 @@ def _targets(out: Path, images: list[Path]) -> list[Path]:
 def _enhance_one(enhancer: Enhancer, image: Image, config: EnhanceConfig, target: Path, stop: Stop) -> None:
     """Enhance straight into the files, so that the result may be larger than memory."""
     from ..base.whole_files import check_space
-    from ..enhance.applying import enhance_steps, enhanced_pixel_size, enhanced_provenance, uncertainty_provenance
+    from ..enhance.applying import enhance_steps
     from ..images.tiff import new_tiff
 
-    pixel_size = enhanced_pixel_size(enhancer, image)
     factor = enhancer.config.upscale
     check_space(target, (len(image), image.size[0] * factor, image.size[1] * factor), 1 + config.uncertainty)
-    places = {
-        "enhanced": (target, enhanced_provenance(enhancer, image, config)),
-        "uncertainty": (beside(target, "uncertainty"), uncertainty_provenance(enhancer, image, config)),
-    }
     with ExitStack() as files:
 
-        def new_array(kind: ResultKind, shape: tuple[int, int, int]) -> Pixels:
-            path, made = places[kind]
-            return files.enter_context(new_tiff(path, shape, pixel_size, image.origin, made))
+        def new_array(plan: ResultPlan) -> Pixels:
+            path = target if plan.kind == "enhanced" else beside(target, plan.kind)
+            return files.enter_context(new_tiff(path, plan.shape, plan.pixel_size, plan.origin, plan.provenance))
 
         with closing(Reporter()) as report:
             run(enhance_steps(enhancer, image, config, new_array=new_array, stop=stop), report)

@@ -8,30 +8,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from ..base.arrays import Pixels
-from ..base.devices import autocast, is_out_of_memory, on_device, pick_device, release_memory
+from ..base.devices import is_out_of_memory, on_device, pick_device, release_memory
 from ..base.errors import InputError, Stopped
 from ..base.events import Countdown, Note, Progress, Steps, Stop, TileDone, never
 from ..base.settings import to_dict
 from ..base.version import __version__
 from ..images.image import Image, with_own_pixels
-from ..images.patches import SYMMETRIES, inverse_symmetry, symmetry
+from ..images.patches import SYMMETRIES
 from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import Tile, tiles
 from .levels import Levels, widefield_levels
 from .network import ALIGN, REACH
+from .predicting import predicted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
     from .model import Enhancer
     from .settings import EnhanceConfig
 ResultKind = Literal["enhanced", "uncertainty"]
-NewArray = Callable[[ResultKind, tuple[int, int, int]], Pixels]
 BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
 _TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
+
+
+@dataclass(frozen=True)
+class ResultPlan:
+    """One result before it is computed: what it will be, and all that is written beside its pixels.
+
+    Parameters
+    ----------
+    kind
+        The enhanced image, or its uncertainty.
+    shape
+        (N, Y, X) in pixels.
+    pixel_size, origin
+        In nm; None where the pixel size is not known.
+    name, provenance
+        Those of the image.
+    """
+
+    kind: ResultKind
+    shape: tuple[int, int, int]
+    pixel_size: float | None
+    origin: tuple[float, float]
+    name: str
+    provenance: Provenance
+
+
+NewArray = Callable[[ResultPlan], Pixels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +94,7 @@ def enhance_steps(
     config
         Settings.
     new_array
-        Makes the array (N, Y·upscale, X·upscale) that each kind of result is written into, for results larger than
-        memory.
+        Makes the array that each result is written into, of its shape, for results larger than memory.
     stop
         Asked at every tile.
 
@@ -88,7 +115,6 @@ def enhance_steps(
     Stopped
         If it was stopped before the last tile was done: half an image is none.
     """
-    factor = enhancer.config.upscale
     levels = widefield_levels(image)
     if note := _pixel_size_note(enhancer, image):
         yield Note(note)
@@ -98,28 +124,25 @@ def enhance_steps(
             "it again for intervals that hold."
         )
     make = new_array or _zeros
-    shape = (len(image), image.size[0] * factor, image.size[1] * factor)
-    sharp = make("enhanced", shape)
-    spread = make("uncertainty", shape) if config.uncertainty else None
+    plans = planned_results(enhancer, image, config)
+    sharp, *maps = (make(plan) for plan in plans)
+    spread = maps[0] if maps else None
     device = pick_device(config.device)
     with on_device(enhancer.network, device) as network:
         work = _Tiles(network, device, enhancer, levels)
         yield from _enhance_planes(work, image, config, sharp, spread, stop)
-    made = enhanced_provenance(enhancer, image, config)
-    pixel_size = enhanced_pixel_size(enhancer, image)
-    # The results may be larger than memory, and each tile was checked: they are not read again.
-    name = f"{image.name} (enhanced)"
-    result = with_own_pixels(image, sharp, pixel_size=pixel_size, name=name, provenance=made)
-    if spread is None:
-        return Enhancement(result)
-    made = uncertainty_provenance(enhancer, image, config)
-    name = f"{image.name} (uncertainty)"
-    return Enhancement(result, with_own_pixels(result, spread, name=name, provenance=made))
+    return Enhancement(*(_made(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 
 
-def enhanced_provenance(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> Provenance:
-    """Return the provenance of what `enhancer` makes of `image`."""
-    return Provenance(
+def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> list[ResultPlan]:
+    """Return what `enhancer` will make of `image`: the enhanced image, and its uncertainty where it is asked for.
+
+    The pixel size is that of `image` divided by the factor; of an image without one, that of the training.
+    """
+    factor = enhancer.config.upscale
+    shape = (len(image), image.size[0] * factor, image.size[1] * factor)
+    pixel_size = image.pixel_size / factor if image.pixel_size else enhancer.pixel_size
+    provenance = Provenance(
         ENHANCED,
         f"napari-smdiffusion {__version__}",
         enhancer.name,
@@ -127,25 +150,24 @@ def enhanced_provenance(enhancer: Enhancer, image: Image, config: EnhanceConfig)
         pixel_size_assumed=image.pixel_size is None and enhancer.pixel_size is not None,
         settings=to_dict(config),
     )
-
-
-def uncertainty_provenance(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> Provenance:
-    """Return the provenance of the uncertainty map of what `enhancer` makes of `image`."""
-    made = enhanced_provenance(enhancer, image, config)
+    plan = ResultPlan("enhanced", shape, pixel_size, image.origin, f"{image.name} (enhanced)", provenance)
+    if not config.uncertainty:
+        return [plan]
     meaning = f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
     if enhancer.calibration is None:
-        made = replace(made, settings={**made.settings, "confidence": None})  # nobody knows how often it holds
+        provenance = replace(provenance, settings={**provenance.settings, "confidence": None})  # nobody knows it
         meaning = "standard deviation over the 8 symmetries of the input"
-    return replace(made, kind=UNCERTAINTY, meaning=meaning)
+    provenance = replace(provenance, kind=UNCERTAINTY, meaning=meaning)
+    return [plan, replace(plan, kind="uncertainty", name=f"{image.name} (uncertainty)", provenance=provenance)]
 
 
-def enhanced_pixel_size(enhancer: Enhancer, image: Image) -> float | None:
-    """Return the pixel size in nm of what `enhancer` makes of `image`; that of its training if the image has none."""
-    return image.pixel_size / enhancer.config.upscale if image.pixel_size else enhancer.pixel_size
+def _made(image: Image, plan: ResultPlan, pixels: Pixels) -> Image:
+    """Return a result. It may be larger than memory, and each tile was checked: it is not read again."""
+    return with_own_pixels(image, pixels, pixel_size=plan.pixel_size, name=plan.name, provenance=plan.provenance)
 
 
-def _zeros(_: ResultKind, shape: tuple[int, int, int]) -> Pixels:
-    return np.zeros(shape, np.float32)
+def _zeros(plan: ResultPlan) -> Pixels:
+    return np.zeros(plan.shape, np.float32)
 
 
 def _pixel_size_note(enhancer: Enhancer, image: Image) -> str | None:
@@ -174,21 +196,17 @@ class _Tiles:
     enhancer: Enhancer
     levels: Levels
 
-    @torch.no_grad()
     def enhanced(self, plane: Pixels, tile: Tile, k: int = 0) -> Pixels:
         """Return the core of a tile, seen in symmetry k, in the units of the result."""
         factor = self.enhancer.config.upscale
         window = self.levels.scale(plane[tile.window])
         margins = _margins(tile, plane.shape)
         window = np.pad(window, margins, mode="symmetric")
-        batch = torch.from_numpy(np.ascontiguousarray(symmetry(window, k)))[None, None].to(self.device)
-        with autocast(self.device):
-            output = self.network(batch)
-        values = inverse_symmetry(output[0, 0].float().cpu().numpy(), k)
+        values = predicted(self.network, self.device, window[None, None], k)[0, 0]
         (top, _), (left, _) = margins
         core = values[top * factor :, left * factor :][tile.core_in_window(factor)]
-        # Fluorescence is never negative; the units are those of the super-resolution training images.
-        return self.enhancer.levels.unscale(np.maximum(core, 0))
+        # In the units of the super-resolution training images.
+        return self.enhancer.levels.unscale(core)
 
     def uncertainty(self, views: Sequence[Pixels], confidence: float) -> Pixels:
         """Return the uncertainty of the first of the views of a tile's core in the 8 symmetries."""

@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from ..base.devices import autocast
 from ..base.events import Countdown, Progress, Steps, Stop
-from ..images.patches import SYMMETRIES, inverse_symmetry, symmetry
+from ..images.patches import SYMMETRIES
 from .held_out import LEAST_HELD_OUT, Region
+from .predicting import predicted
 from .uncertainty import Calibration, Patches, calibrate
 
 if TYPE_CHECKING:
@@ -71,7 +70,6 @@ def _halves(part: Region) -> tuple[Region, Region]:
     return replace(part, window=windows[0]), replace(part, window=windows[1])
 
 
-@torch.no_grad()
 def _enhanced_patches(network: EnhancerNetwork, task: TrainingPairs, first_step: int, count: int) -> Patches:
     """Return at least `count` patches as they are enhanced, the deviation over the 8 symmetries, and the true ones."""
     found: list[list[Pixels]] = [[], [], []]
@@ -79,13 +77,8 @@ def _enhanced_patches(network: EnhancerNetwork, task: TrainingPairs, first_step:
     while sum(len(truth) for truth in found[2]) < count:
         coarse, sharp = task.draw(step).tensors
         step += 1
-        views = []
-        for k in SYMMETRIES:
-            turned = torch.from_numpy(np.ascontiguousarray(symmetry(coarse.numpy(), k))).to(device)
-            with autocast(device):
-                guess = network(turned)
-            views.append(np.maximum(inverse_symmetry(guess.float().cpu().numpy(), k), 0))
+        views = [predicted(network, device, coarse.numpy(), k) for k in SYMMETRIES]
         for kind, values in zip(found, (views[0], np.std(views, axis=0), sharp.numpy()), strict=True):
             kind.append(values[:, 0])
-    predicted, spread, truth = (np.concatenate(kind) for kind in found)
-    return predicted, spread, truth
+    enhanced, spread, truth = (np.concatenate(kind) for kind in found)
+    return enhanced, spread, truth

@@ -12,8 +12,7 @@ import torch
 from ..base.devices import autocast, generator
 from ..base.errors import InputError
 from ..images.patches import draw_patches, symmetry
-from ..microscope.camera import photographed
-from ..microscope.optics import Optics, draw_optics, mean_widefield
+from ..microscope.camera import light_through_optics, photographed
 from ..training.task import Batch
 from .held_out import LEAST_HELD_OUT, Region
 from .levels import BRIGHT, DARK, Levels, sharp_levels
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
     from ..images.image import Image
+    from ..microscope.optics import Optics
     from ..microscope.settings import MicroscopeConfig
     from .settings import EnhancerConfig
 _SIMULATED = 64  # patches from which the levels of the simulated widefield are taken
@@ -140,8 +140,10 @@ class _Scenes:
         """Draw patches (B, 1, Y, X), optics, and what reaches the camera through them, (B, 1, Y/f, X/f)."""
         side = max(1, self.config.patch // self.windows.size)
         sharp = torch.from_numpy(_mosaics(self.windows.draw(count * side**2, rng), side))[:, None]
-        optics = draw_optics(self.microscope, count, self.pixel_size, self.config.upscale, random)
-        return sharp, mean_widefield(sharp.clamp(min=0), optics, self.config.upscale), optics
+        light, optics = light_through_optics(
+            sharp.clamp(min=0), self.microscope, self.pixel_size, self.config.upscale, random
+        )
+        return sharp, light, optics
 
 
 @dataclass(frozen=True)

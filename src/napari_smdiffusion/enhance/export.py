@@ -22,8 +22,7 @@ from ..base.devices import generator
 from ..base.errors import InputError
 from ..base.version import __version__
 from ..base.whole_files import atomic_file
-from ..images.image import Image
-from ..microscope.camera import widefield
+from ..microscope.camera import widefield_image
 from ..store.folder import read_facts
 from ..structures.simulate import simulate
 from .applying import BORDER
@@ -203,9 +202,9 @@ def _written(enhancer: Enhancer, work: Path) -> tuple[Path, Path, Path]:
     levels, factor = enhancer.levels, enhancer.config.upscale
     whole = _Whole(enhancer.network.eval(), levels.dark, levels.bright).eval()
     step = enhancer.pixel_size or 20.0
-    fine = simulate("microtubules", size=_EXAMPLE * factor, pixel_size=step, seed=0).pixels
-    seen = widefield(torch.from_numpy(fine)[:, None], enhancer.microscope, step, factor, generator(0)).numpy()
-    found = widefield_levels(Image(seen[:, 0]))
+    fine = simulate("microtubules", size=_EXAMPLE * factor, pixel_size=step, seed=0)
+    camera = widefield_image(fine, step, enhancer.microscope, factor, generator(0))
+    seen, found = camera.pixels[:, None], widefield_levels(camera)
     # As the preprocessing does it, which does not divide by zero.
     scaled = (seen - found.dark) / (found.bright - found.dark + 1e-6)
     with warnings.catch_warnings(), torch.no_grad():
