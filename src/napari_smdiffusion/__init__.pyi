@@ -37,11 +37,14 @@ from .measure.resolution import fourier_ring_correlation as fourier_ring_correla
 from .measure.resolution import single_image_frc as single_image_frc
 from .microscope.fit import fit_microscope as fit_microscope
 from .microscope.settings import MicroscopeConfig as MicroscopeConfig
-from .recipes.demo import demo_steps as demo_steps
+from .recipes.compare import CompareJob as CompareJob
+from .recipes.compare import compare_images as compare_images
+from .recipes.demo import DemoJob as DemoJob
+from .recipes.enhance import EnhanceJob as EnhanceJob
 from .recipes.generate import GenerateJob as GenerateJob
 from .recipes.job import run_job as run_job
 from .recipes.train_diffusion import TrainJob as TrainJob
-from .report.compare import compare_images as compare_images
+from .recipes.train_enhancer import TrainEnhancerJob as TrainEnhancerJob
 from .report.compare import compare_steps as compare_steps
 from .report.enhanced import EnhancedField as EnhancedField
 from .report.enhanced import mapped_error as mapped_error
@@ -53,8 +56,11 @@ from .training.loop import TrainingDivergedError as TrainingDivergedError
 
 __all__ = [
     "CheckpointError",
+    "CompareJob",
+    "DemoJob",
     "DiffusionModel",
     "EnhanceConfig",
+    "EnhanceJob",
     "EnhancedField",
     "Enhancement",
     "Enhancer",
@@ -73,6 +79,7 @@ __all__ = [
     "Stopped",
     "TileDone",
     "TrainConfig",
+    "TrainEnhancerJob",
     "TrainJob",
     "TrainingDivergedError",
     "UserError",
@@ -80,7 +87,6 @@ __all__ = [
     "compare_images",
     "compare_steps",
     "decorrelation_analysis",
-    "demo_steps",
     "enhance_steps",
     "export_enhancer",
     "fit_microscope",

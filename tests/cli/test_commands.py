@@ -14,13 +14,13 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter, zoom
 
-from napari_smdiffusion import EnhanceConfig, Image, TrainConfig, read_image, simulate, write_image
+from napari_smdiffusion import EnhanceConfig, Enhancement, Image, TrainConfig, read_image, simulate, write_image
 from napari_smdiffusion.base.events import never, run
 from napari_smdiffusion.base.folders import user_folder
-from napari_smdiffusion.cli.enhancer import _write_error_map
 from napari_smdiffusion.cli.entry import COMMANDS, main
 from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.images.reading import mapped_image
+from napari_smdiffusion.recipes.enhance import _mapped_error
 from napari_smdiffusion.structures.registry import STRUCTURES
 
 TINY = ["--steps", "3", "--patch", "64", "--batch", "2"]
@@ -138,7 +138,7 @@ def test_an_error_map_reads_a_result_larger_than_memory_plane_by_plane(tmp_path)
     widefield = Image(np.random.default_rng(0).random((40, 24, 24), np.float32), 80.0)
     write_image(tmp_path / "x.tif", Image(zoom(widefield.pixels, (1, 8, 8), order=1), 10.0))
     tracemalloc.start()
-    _write_error_map(tmp_path / "x_error.tif", mapped_image(tmp_path / "x.tif"), widefield, never)
+    run(_mapped_error(Enhancement(mapped_image(tmp_path / "x.tif")), widefield, tmp_path / "x.tif", never))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # A few of its 40 planes, and the maps, which are 64 times smaller than it.
@@ -228,7 +228,7 @@ def test_an_enhancer_learns_from_pairs_in_their_order(folder, capsys):
     assert [one["shape"][1] for one in facts["training_data"]] == [256, 320]
     assert "was not found" not in capsys.readouterr().err
     assert _run("train-enhancer", *names[0], "--widefield", names[1][0], "--out", folder / "f", *settings) == 2
-    assert "--widefield names 1 images for 2 super-resolution images" in capsys.readouterr().err
+    assert "a widefield image for each super-resolution image: there are 1 for 2" in capsys.readouterr().err
 
 
 def test_a_pixel_size_that_is_given_counts(folder, widefield, storm):
@@ -290,20 +290,20 @@ BAD = [
     ("train-enhancer {storm.tif} --out {m} --fit {tiny.tif} --upscale 2", "tiny.tif is 8 × 9 pixels: give"),
     ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
     ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
-    ("compare {storm.tif} --out {c}", "Name experimental images and --generated ones together"),
-    ("compare --enhanced {storm.tif} --out {c}", "Name --enhanced and --widefield together"),
+    ("compare {storm.tif} --out {c}", "Give experimental and generated images together"),
+    ("compare --enhanced {storm.tif} --out {c}", "Give the enhanced and the widefield image together"),
     (
         "compare --enhanced {storm.tif} --widefield {cell.tif} --uncertainty {storm.tif} --out {c}",
-        "name --reference too",
+        "give it too",
     ),
-    ("compare --out {c}", "Name experimental images and --generated ones, or --enhanced"),
+    ("compare --out {c}", "Give experimental and generated images, or an enhanced"),
     ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),
     ("demo --images {bare.tif} --out {d}", "has no pixel size"),
     ("train {storm.tif} --out {m} --pixel-size 0", "must be a positive number of nm"),
     ("demo --images {cell.tif} --out {d}", "give one of at least 128 × 256"),
     ("demo --seed -1 --out {d}", "--seed must be at least 0"),
     ("demo --minutes 0 --out {d}", "--minutes must be more than 0"),
-    ("demo --widefield {cell.tif} --out {d}", "--widefield needs --images"),
+    ("demo --widefield {cell.tif} --out {d}", "--widefield needs images"),
     ("demo --out {mine}", "enhanced.tif exists, and was not made by smdiffusion"),
     ("train {slab.tif} --out {m} --patch 32", "slab.tif has pixels of 200 by 100 nm"),
     ("train-enhancer {storm.tif} --out {others} --fit {cell.tif} --upscale 4", "holds other files"),
@@ -361,7 +361,7 @@ def test_a_command_that_is_stopped_leaves_no_file(folder, monkeypatch, capsys):
     def soon():
         yield lambda: next(counts) >= 2
 
-    monkeypatch.setattr("napari_smdiffusion.cli.enhancer.stop_on_interrupt", soon)
+    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", soon)
     before = sorted(folder.rglob("*"))
     arguments = ["--uncertainty", "--tile", 64, "--out", folder / "x.tif"]
     assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 130

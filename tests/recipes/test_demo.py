@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_smdiffusion import Image, Stopped, load_diffusion_model, read_image, simulate
+from napari_smdiffusion import DemoJob, Image, Stopped, load_diffusion_model, read_image, simulate
 from napari_smdiffusion.base.events import Event, Note, run
-from napari_smdiffusion.recipes.demo import DemoInput, demo_steps
 
 RESULTS = ("generated.tif", "enhanced.tif", "overview.png", "report.json")
 
@@ -38,7 +37,7 @@ def test_a_stopped_demo_says_so_and_keeps_what_it_has(tmp_path):
     """Stopped at the first image of generation: the model is there, and the message says where."""
     sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     trained = tmp_path / "diffusion_model"
-    steps = demo_steps(DemoInput([sharp], None, 4), tmp_path, 0.01, stop=trained.exists)
+    steps = DemoJob([sharp], upscale=4, minutes=0.01, out=tmp_path).steps(trained.exists)
     with pytest.raises(Stopped, match=re.escape(f"results so far are kept in {tmp_path}")):
         run(steps)
     assert [path.name for path in tmp_path.iterdir()] == ["diffusion_model"]
@@ -49,7 +48,7 @@ def test_a_demo_stopped_at_once_leaves_nothing(tmp_path):
     sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     (tmp_path / "notes.txt").touch()  # what lies there is not a result
     with pytest.raises(Stopped, match=r"nothing was trained\.$"):
-        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1, stop=lambda: True))
+        run(DemoJob([sharp], upscale=4, minutes=1, out=tmp_path).steps(lambda: True))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -58,17 +57,17 @@ def test_a_model_that_no_demo_made_is_kept(tmp_path, tiny_model, name):
     tiny_model.save(tmp_path / name)
     sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     with pytest.raises(FileExistsError, match=rf"{name} holds the model .*, which no demo made"):
-        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
+        run(DemoJob([sharp], upscale=4, minutes=1, out=tmp_path).steps())
     (tmp_path / name / "model.json").write_text("{damaged")
     with pytest.raises(FileExistsError, match=rf"{name} holds the model without a name, which no demo made"):
-        run(demo_steps(DemoInput([sharp], None, 4), tmp_path, minutes=1))
+        run(DemoJob([sharp], upscale=4, minutes=1, out=tmp_path).steps())
 
 
 def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path):
     sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     widefield = Image(np.ones((64, 64)), 106.0)
     with pytest.raises(ValueError, match="mend a pixel size"):
-        run(demo_steps(DemoInput([sharp], widefield, 4, reference=sharp), tmp_path, minutes=1))
+        run(DemoJob([sharp], widefield, sharp, 4, minutes=1, out=tmp_path).steps())
     assert not list(tmp_path.iterdir())
 
 
@@ -80,7 +79,7 @@ def test_a_stack_and_an_empty_part_are_taken_and_the_demo_begins_from_what_ships
     pixels = stack.pixels.copy()
     pixels[0, :, 128:] = 0
     stack = replace(stack, pixels=pixels)
-    report = run(demo_steps(DemoInput([stack], None, 4), tmp_path / "out", minutes=0.01))
+    report = run(DemoJob([stack], upscale=4, minutes=0.01, out=tmp_path / "out").steps())
     assert report["provenance"]["started_from"] == "microtubules"
     assert read_image(tmp_path / "out" / "enhanced.tif").pixels.shape == (1, 256, 128)
     assert "nothing to compare" in report["enhancement_left_out"]
@@ -96,7 +95,7 @@ def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):
     widefield = Image(blurred + np.random.default_rng(0).normal(0, 0.5, blurred.shape), 80.0)
     sharp = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
     events: list[Event] = []
-    report = run(demo_steps(DemoInput([sharp], widefield, 4), tmp_path, minutes=0.03), events.append)
+    report = run(DemoJob([sharp], widefield, upscale=4, minutes=0.03, out=tmp_path).steps(), events.append)
     assert any("too few to learn" in event.message for event in events if isinstance(event, Note))
     _check(tmp_path, report)
     assert report["enhancement"]["columns"] == [420, 560]

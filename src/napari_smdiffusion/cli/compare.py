@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import InputError
-from ..recipes.outputs import check_output_folder
-from .flags import IMAGES, RESULTS_LEFT_OUT, add_command, run_to_end, say
+from .flags import IMAGES, add_command, say
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from ..recipes.compare import CompareJob
 
 
 def add_compare(commands: Any) -> None:
@@ -38,34 +39,28 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
 
 
+def compare_job(options: Namespace) -> CompareJob:
+    """Return the comparison that the flags ask for."""
+    from ..recipes.compare import CompareJob
+
+    return CompareJob(
+        experimental=options.experimental,
+        generated=options.generated,
+        training=options.training or (),
+        enhanced=options.enhanced,
+        widefield=options.widefield,
+        reference=options.reference,
+        uncertainty=options.uncertainty,
+        out=options.out,
+    )
+
+
 def compare(options: Namespace) -> None:
     """Compare generated with experimental images, and judge an enhanced one."""
-    from ..images.reading import read_image, read_images
-    from ..report.compare import compare_steps
-    from ..report.enhanced import EnhancedField
+    from ..recipes.job import run_job
     from ..report.summary import summary
 
-    if bool(options.experimental) != (options.generated is not None):
-        raise InputError("Name experimental images and --generated ones together: they are compared with each other.")
-    if (options.enhanced is None) != (options.widefield is None) or (options.reference and options.enhanced is None):
-        raise InputError("Name --enhanced and --widefield together: the two are compared with each other.")
-    if options.uncertainty and not options.reference:
-        raise InputError("--uncertainty is judged by the super-resolution image of the field: name --reference too.")
-    if options.generated is None and options.enhanced is None:
-        raise InputError("Name experimental images and --generated ones, or --enhanced and --widefield.")
-    experimental = read_images(options.experimental, left_out=RESULTS_LEFT_OUT) if options.experimental else []
-    generated = None if options.generated is None else read_image(options.generated)
-    enhanced = None
-    if options.enhanced is not None:
-        others = (read_image(path) if path else None for path in (options.reference, options.uncertainty))
-        enhanced = EnhancedField.cropped_to_reference(
-            read_image(options.enhanced), read_image(options.widefield), *others
-        )
-    training = read_images(options.training, left_out=RESULTS_LEFT_OUT) if options.training else []
-    out = check_output_folder(options.out)
-    report = run_to_end(
-        lambda stop: compare_steps(experimental, generated, training, out, enhanced=enhanced, stop=stop)
-    )
-    for line in summary(report):
+    for line in summary(run_job(compare_job(options))):
         say(line)
+    out = Path(options.out)
     say(f"Look at {out / 'comparison.png'}; the numbers are in {out / 'report.json'}.")

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base.events import Steps, run
 from ..base.settings import from_dict, setting_fields
-from ..base.terminal import Reporter, stop_on_interrupt
-from ..images.provenance import MADE_BY_MODELS
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Collection
-
-    from ..base.events import Stop
+    from collections.abc import Collection
 
 
 def add_command(commands: Any, name: str, help: str, example: str) -> argparse.ArgumentParser:
@@ -65,9 +59,7 @@ def add_pixel_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
-RESULTS_LEFT_OUT = MADE_BY_MODELS
 _Config = TypeVar("_Config")
-_Result = TypeVar("_Result")
 
 
 def say(line: str) -> None:
@@ -78,9 +70,3 @@ def say(line: str) -> None:
 def config_from_flags(kind: type[_Config], options: Namespace, **others: Any) -> _Config:
     """Make a config from the flags that bear its fields' names."""
     return from_dict(kind, {**vars(options), **others})
-
-
-def run_to_end(steps: Callable[[Stop], Steps[_Result]]) -> _Result:
-    """Run with a progress bar; Ctrl-C stops and keeps what there is."""
-    with stop_on_interrupt() as stop, closing(Reporter()) as report:
-        return run(steps(stop), report)

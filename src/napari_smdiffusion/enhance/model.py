@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,6 @@ from ..base.devices import on_device, pick_device, seeded
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never, run
 from ..base.settings import from_dict, to_dict
-from ..base.terminal import Reporter, stop_on_interrupt
 from ..images.image import Image, as_image, as_images, common_pixel_size
 from ..microscope.settings import MicroscopeConfig
 from ..store.facts import training_facts
@@ -33,7 +30,6 @@ from ..store.folder import (
 )
 from ..training.loop import Budget, optimize_steps
 from ..training.state import TrainingState, released_when_done
-from .applying import Enhancement, enhance_steps
 from .calibrating import _CALIBRATED, _ROUGHLY, calibration_steps
 from .examples import pairs_task, simulation_task
 from .held_out import draw_weights, split_held_out
@@ -44,9 +40,12 @@ from .settings import EnhanceConfig, EnhancerConfig
 from .uncertainty import Calibration
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from .applying import Enhancement
 
 KIND: Kind = "enhancer"
 _WEIGHTS_FILE = "enhancer.safetensors"
@@ -93,7 +92,11 @@ class Enhancer:
         pairs: Sequence[tuple[Image | npt.ArrayLike, Image | npt.ArrayLike]] = (),
         weights: Sequence[float] | None = None,
         microscope: MicroscopeConfig | None = None,
+        fit: Image | npt.ArrayLike | None = None,
+        simulated: Sequence[tuple[str, float]] = (),
         start: Enhancer | str | os.PathLike[str] | None = None,
+        out: str | os.PathLike[str] | None = None,
+        name: str | None = None,
         pixel_size: float | None = None,
         **settings: Any,
     ) -> Enhancer:
@@ -105,12 +108,8 @@ class Enhancer:
             One super-resolution image or several, (Y, X) or (N, Y, X), of one pixel size.
         pairs
             (widefield, super-resolution) images of the same fields, instead of `images` and a simulated microscope.
-        weights, microscope
-            See `train_enhancer_steps`.
-        start
-            An enhancer of the same `upscale` to begin from, its name or its folder; None: from nothing.
-        pixel_size
-            In nm; replaces that of `images`.
+        weights, microscope, fit, simulated, start, out, name, pixel_size
+            See `TrainEnhancerJob`.
         **settings
             The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`.
 
@@ -118,30 +117,39 @@ class Enhancer:
         ------
         InputError
             For images that cannot be trained on, or a setting that cannot be.
+        OSError
+            If no enhancer can be written at `out`.
         MemoryError, TrainingDivergedError
             If not even one patch can be computed, or the loss is no number any more.
         Stopped
             If it was stopped before the first step.
         """
-        sources = as_images(images, pixel_size)
-        given = [(as_image(coarse, "widefield"), as_image(fine, "super-resolution")) for coarse, fine in pairs]
-        if sources and given:
+        from ..recipes.job import run_job
+        from ..recipes.train_enhancer import TrainEnhancerJob
+
+        sources = as_images(images)
+        if sources and pairs:
             raise InputError("Give images, or pairs of images, to learn from: not both.")
-        begin = cls.load(start) if isinstance(start, (str, os.PathLike)) else start
-        with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            steps = train_enhancer_steps(
-                sources,
+        return run_job(
+            TrainEnhancerJob(
+                sources or [as_image(fine, "super-resolution") for _, fine in pairs],
                 EnhancerConfig(**settings),
                 microscope or MicroscopeConfig(),
                 weights=weights,
-                pairs=given,
-                start=begin,
-                stop=stop,
+                widefield=[as_image(coarse, "widefield") for coarse, _ in pairs],
+                fit=None if fit is None else as_image(fit, "widefield"),
+                simulated=simulated,
+                start=start,
+                out=out,
+                name=name,
+                pixel_size=pixel_size,
             )
-            return run(steps, report)
+        )
 
     def enhance(self, image: Image | npt.ArrayLike, **settings: Any) -> Image:
-        """Enhance a widefield image or stack with a progress bar; `settings` are the fields of `EnhanceConfig`.
+        """Enhance a widefield image or stack with a progress bar.
+
+        `settings` are the fields of `EnhanceConfig`, and `out` and `pixel_size` of `EnhanceJob`.
 
         Returns
         -------
@@ -151,6 +159,8 @@ class Enhancer:
         ------
         InputError
             If all pixels of the image are alike, or a setting cannot be.
+        OSError
+            If `out` cannot be written.
         MemoryError
             If there is no room for the result, or not even the smallest tile can be computed.
         Stopped
@@ -158,11 +168,21 @@ class Enhancer:
         """
         return self.enhance_with_uncertainty(image, **{**settings, "uncertainty": False}).image
 
-    def enhance_with_uncertainty(self, image: Image | npt.ArrayLike, **settings: Any) -> Enhancement:
-        """Enhance, and map the uncertainty (see `Enhancement`); raises what `enhance` does."""
+    def enhance_with_uncertainty(
+        self,
+        image: Image | npt.ArrayLike,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        pixel_size: float | None = None,
+        **settings: Any,
+    ) -> Enhancement:
+        """Enhance, and map the uncertainty (see `Enhancement`); parameters and errors are those of `enhance`."""
+        from ..recipes.enhance import EnhanceJob
+        from ..recipes.job import run_job
+
         config = EnhanceConfig(**{"uncertainty": True, **settings})
-        with stop_on_interrupt() as stop, closing(Reporter()) as report:
-            return run(enhance_steps(self, as_image(image, "widefield"), config, stop=stop), report)
+        job = EnhanceJob(self, as_image(image, "widefield"), config, out=out, pixel_size=pixel_size)
+        return run_job(job).images[0].enhancement
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits.

@@ -65,6 +65,11 @@ def run_job(job: Job[Result]) -> Result:
         return run(job.steps(stop), report)
 
 
+def optional_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource, ...]:
+    """Return one image source, or a sequence of them, which may be empty, as a tuple."""
+    return tuple(images) if isinstance(images, (list, tuple)) else (cast("ImageSource", images),)
+
+
 def as_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource, ...]:
     """Return one image source, or a sequence of them, as a tuple.
 
@@ -73,7 +78,7 @@ def as_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource
     InputError
         If there is none.
     """
-    sources = tuple(images) if isinstance(images, (list, tuple)) else (cast("ImageSource", images),)
+    sources = optional_sources(images)
     if not sources:
         raise InputError("No image was given: name at least one.")
     return sources

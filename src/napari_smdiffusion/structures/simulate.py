@@ -72,14 +72,18 @@ def simulate(
     return Image(read_only(np.stack(planes)), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
 
-def simulated_like(structure: Structure, images: Sequence[Image], seed: int = 0) -> list[Image]:
-    """Return simulated fields of a structure to train on beside `images`: of their pixel size, 20 nm if there are none.
+def simulated_like(
+    structure: Structure, images: Sequence[Image], seed: int = 0, pixel_size: float | None = None
+) -> list[Image]:
+    """Return simulated fields of a structure to train on beside `images`, of their pixel size.
+
+    Where there are no images it is `pixel_size` in nm, by default 20 nm.
 
     Returns
     -------
     One image of (8, 512, 512).
     """
-    size = common_pixel_size(images) if images else None
+    size = common_pixel_size(images) if images else pixel_size
     return [simulate(structure, 8, 512, size or 20.0, seed)]
 
 
