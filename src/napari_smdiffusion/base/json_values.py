@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from .errors import InputError
 
@@ -29,12 +28,12 @@ def plain(value: Any, place: str) -> Any:
     """
     if isinstance(value, Mapping):
         return {str(key): plain(one, f"{place}[{key!r}]") for key, one in value.items()}
-    if isinstance(value, np.ndarray):
+    # Nothing is NumPy's before NumPy is imported, which the help of the command line does without.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         return plain(value.tolist(), place)
     if isinstance(value, (list, tuple)):
         return [plain(one, place) for one in value]
-    if isinstance(value, np.generic):
-        return plain(value.item(), place)
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise InputError(
