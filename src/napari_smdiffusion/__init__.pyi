@@ -20,6 +20,7 @@ from .diffusion.model import train_steps as train_steps
 from .diffusion.settings import GenerateConfig as GenerateConfig
 from .diffusion.settings import ImportConfig as ImportConfig
 from .diffusion.settings import TrainConfig as TrainConfig
+from .diffusion.solvers import SOLVERS as SOLVERS
 from .enhance.applying import Enhancement as Enhancement
 from .enhance.applying import enhance_steps as enhance_steps
 from .enhance.export import export_enhancer as export_enhancer
@@ -29,6 +30,9 @@ from .enhance.model import train_enhancer_steps as train_enhancer_steps
 from .enhance.settings import EnhanceConfig as EnhanceConfig
 from .enhance.settings import EnhancerConfig as EnhancerConfig
 from .images.image import Image as Image
+from .images.readers import READERS as READERS
+from .images.readers import FileMetadata as FileMetadata
+from .images.readers import image_reader as image_reader
 from .images.reading import read_image as read_image
 from .images.reading import read_images as read_images
 from .images.tiff import write_image as write_image
@@ -50,11 +54,16 @@ from .report.enhanced import EnhancedField as EnhancedField
 from .report.enhanced import mapped_error as mapped_error
 from .store.catalogue import list_models as list_models
 from .store.folder import ModelFolderError as ModelFolderError
+from .structures.registry import STRUCTURES as STRUCTURES
+from .structures.registry import structure_model as structure_model
 from .structures.simulate import simulate as simulate
 from .structures.simulate import simulated_like as simulated_like
 from .training.loop import TrainingDivergedError as TrainingDivergedError
 
 __all__ = [
+    "READERS",
+    "SOLVERS",
+    "STRUCTURES",
     "CheckpointError",
     "CompareJob",
     "DemoJob",
@@ -65,6 +74,7 @@ __all__ = [
     "Enhancement",
     "Enhancer",
     "EnhancerConfig",
+    "FileMetadata",
     "GenerateConfig",
     "GenerateJob",
     "Generated",
@@ -92,6 +102,7 @@ __all__ = [
     "fit_microscope",
     "fourier_ring_correlation",
     "generate_steps",
+    "image_reader",
     "import_checkpoint",
     "list_models",
     "load_diffusion_model",
@@ -104,6 +115,7 @@ __all__ = [
     "simulate",
     "simulated_like",
     "single_image_frc",
+    "structure_model",
     "train_enhancer_steps",
     "train_steps",
     "user_folder",

@@ -65,6 +65,10 @@ def test_a_new_file_registers_itself_and_is_imported_when_it_is_used(zoo: Path) 
 def test_an_unknown_name_is_refused_with_those_there_are(zoo: Path) -> None:
     with pytest.raises(InputError, match=r"^There is no animal 'fish': choose one of cat, dog\.$"):
         animals()["fish"]
+    with pytest.raises(InputError, match="no animal 'fish'"):
+        animals().check("fish")
+    animals().check("dog")
+    assert "zoo.dog" not in sys.modules
     assert animals().get("fish") is None
     assert "fish" not in animals()
 

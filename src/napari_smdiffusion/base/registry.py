@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from .errors import InputError
 
@@ -78,6 +78,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
         return add
 
+    def check(self, name: str) -> None:
+        """Raise an InputError that lists the names unless there is an entry of this name; nothing is imported."""
+        if name not in self:
+            self._refuse(name)
+
     def remove(self, name: str) -> None:
         """Remove an entry, such as one that a notebook is about to register again.
 
@@ -86,8 +91,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         InputError
             If there is none of this name.
         """
-        if name not in self:
-            raise self._unknown(name)
+        self.check(name)
         self._entries.pop(name, None)
         self._found().pop(name, None)
 
@@ -102,7 +106,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         if name not in self._entries and name in self._found():
             importlib.import_module(self._found()[name])
         if name not in self._entries:
-            raise self._unknown(name)
+            self._refuse(name)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
@@ -114,8 +118,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def __len__(self) -> int:
         return len({*self._entries, *self._found()})
 
-    def _unknown(self, name: str) -> UnknownNameError:
-        return UnknownNameError(f"There is no {self._kind} {name!r}: choose one of {', '.join(self)}.")
+    def _refuse(self, name: str) -> NoReturn:
+        raise UnknownNameError(f"There is no {self._kind} {name!r}: choose one of {', '.join(self)}.")
 
     def _found(self) -> dict[str, str]:
         """Return the module of each name that the files of the package register; the files are read once."""

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le, MinLen, MultipleOf, Predicate, Unit
@@ -70,8 +70,8 @@ class SettingField:
         Whether the value may be None.
     low, high, above, multiple_of
         Limits of each value: inclusive, inclusive, exclusive, and the number it is a multiple of.
-    choices
-        The texts it may be, or () for any.
+    names
+        The texts it may be, or () for any; a registry, which may grow.
     """
 
     name: str
@@ -85,7 +85,12 @@ class SettingField:
     high: float | None
     above: float | None
     multiple_of: int | None
-    choices: tuple[str, ...]
+    names: Collection[str]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts it may be now, or () for any."""
+        return tuple(self.names)
 
 
 def setting_fields(config: type) -> tuple[SettingField, ...]:
@@ -115,7 +120,7 @@ def from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
 def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
     """Take a declaration apart. Limits and the like may stand at any depth of the annotation."""
     marks: list[Any] = []
-    length, optional, choices = None, False, ()
+    length, optional, names = None, False, ()
     while origin := typing.get_origin(hint):
         parts = typing.get_args(hint)
         if origin is Annotated:
@@ -124,7 +129,7 @@ def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
         elif origin is tuple:
             hint, length = parts[0], 0 if Ellipsis in parts else len(parts)
         elif origin is Literal:
-            hint, choices = str, parts
+            hint, names = str, parts
         else:  # X | None
             (hint,) = (part for part in parts if part is not type(None))
             optional = True
@@ -145,7 +150,7 @@ def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
         high=marked(Le, "le"),
         above=marked(Gt, "gt"),
         multiple_of=marked(MultipleOf, "multiple_of"),
-        choices=choices or tuple(marked(Choices, "names") or ()),
+        names=names or marked(Choices, "names") or (),
     )
 
 

@@ -10,6 +10,7 @@ from ..base.errors import InputError, Stopped, is_for_people
 from ..enhance.settings import EnhanceConfig, EnhancerConfig
 from ..microscope.settings import MicroscopeConfig
 from ..recipes.outputs import check_writable
+from ..structures.registry import STRUCTURES
 from .flags import MODEL, add_command, add_pixel_size, add_settings, config_from_flags, say
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def add_train_enhancer(commands: Any) -> None:
         default=[],
         type=_structure_and_weight,
         metavar="NAME[:WEIGHT]",
-        help="structures whose simulated images are mixed in (see `smdiffusion simulate`), and how often each is drawn "
+        help=f"structures ({', '.join(STRUCTURES)}) whose simulated images are mixed in, and how often each is drawn "
         "from, relative to --weights (default 1)",
     )
     parser.add_argument(

@@ -85,8 +85,7 @@ class TrainEnhancerJob:
         if self.widefield and (self.simulated or self.fit is not None):
             raise InputError("Real pairs need no simulated microscope: leave out the simulated images and the fit.")
         for structure, weight in self.simulated:
-            if structure not in STRUCTURES:
-                raise InputError(f"There is no model of {structure!r}: choose one of {', '.join(STRUCTURES)}.")
+            STRUCTURES.check(structure)
             if not (math.isfinite(weight) and weight >= 0):
                 raise InputError(f"The weight of {structure} must be a number of at least 0, not {weight}.")
 

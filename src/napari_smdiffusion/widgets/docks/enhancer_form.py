@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...base.errors import InputError
@@ -45,7 +46,11 @@ class TrainingForm(QWidget):
         self.sources = LayerList(viewer, finest=True, weighted=True)
         self.sources.setToolTip("super-resolution images, experimental or generated, to learn from")
         self.simulated = QComboBox()
-        self.simulated.addItems(["none", *STRUCTURES])
+        self.simulated.addItem("none")
+        for name, model in STRUCTURES.items():
+            self.simulated.addItem(name)
+            described = f"{model.description} ({model.source})"
+            self.simulated.setItemData(self.simulated.count() - 1, described, Qt.ItemDataRole.ToolTipRole)
         self.simulated.setToolTip("mathematical models of structures to learn from as well")
         self.simulated_weight = QDoubleSpinBox()
         self.simulated_weight.setRange(0.01, 1000)

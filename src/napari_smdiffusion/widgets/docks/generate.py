@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ...measure.nearest import Match
 
 _SHOWN = ("count", "height", "width", "seed")
-_ADVANCED = ("steps", "batch", "device")
+_ADVANCED = ("steps", "solver", "batch", "device")
 _LOOKED_UP = 128  # px; the side of the part of an image that is looked for in the training images
 
 
