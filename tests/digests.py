@@ -179,7 +179,7 @@ def _trained(**settings: Any) -> DiffusionModel:
 
 def _diffusion_arrays(model: DiffusionModel) -> Arrays:
     image = model.generate(1, size=64, seed=3, steps=4, device="cpu")
-    losses = {"losses": np.array(model.facts["curve"])[:, 1:]} if model.facts["curve"] else {}
+    losses = {"losses": np.array(model.facts.curve)[:, 1:]} if model.facts.curve else {}
     return {"weights": _weights(model), "image": image.pixels, **losses}
 
 
@@ -244,7 +244,7 @@ def old_diffusion() -> Arrays:
         shutil.copytree(OLD / "diffusion", place)
         model = run(train_steps([training_image()], old_config(), out=place, resume=True))
         again = load_diffusion_model(place)
-    if (steps := again.facts["steps"]) != old_config().steps:
+    if (steps := again.facts.steps) != old_config().steps:
         raise AssertionError(f"The resumed training ended at step {steps}, not {old_config().steps}.")
     return found | {f"resumed, {key}": value for key, value in _diffusion_arrays(model).items()}
 

@@ -69,6 +69,7 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.base.whole_files import atomic_file
+from napari_smdiffusion.diffusion.facts import DiffusionRecord
 from napari_smdiffusion.diffusion.solver import karras_levels
 from napari_smdiffusion.diffusion.solvers.dpmpp_2m import second_order_plan
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
@@ -194,7 +195,7 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
     cut = (folder / "model.json").exists()
     if not cut:  # or before it had anything to save
         shutil.rmtree(folder, ignore_errors=True)
-    elif read_facts(folder, "diffusion")["steps"] >= config.steps:
+    elif read_facts(folder, "diffusion", DiffusionRecord).steps >= config.steps:
         return load_diffusion_model(folder)
     return run(train_steps(images, config, start=start, out=folder, resume=cut))
 
@@ -306,7 +307,7 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     looked_up = {"generated": made, "known": known}
     found = {kind: copy_report(patches, list(few.pixels), held_out) for kind, patches in looked_up.items()}
     return {
-        "steps": model.facts["steps"],
+        "steps": model.facts.steps,
         "memorization": found["generated"],
         "known_copies_found": found["known"]["copies"] / LOOKED_UP,
     }
@@ -434,7 +435,7 @@ def enhancer(
     simulated = {
         how: {key: mean([one[how][key] for one in drawn]) for key in values} for how, values in drawn[0].items()
     }
-    held_out = network.calibration is not None and bool(network.calibration.facts["held_out"])
+    held_out = network.calibration is not None and bool(network.calibration.facts.held_out)
     return {
         "real": judged(network, microtubules()[2], storm, TEST_COLUMNS),
         "simulated": simulated,

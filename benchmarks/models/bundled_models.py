@@ -127,13 +127,13 @@ def diffusion(structure: str, minutes: float) -> None:
     model = run(steps, Reporter())
     seconds = time.monotonic() - began
     said = attribution(structure) + BEGAN.format(minutes=seconds / 60)
-    model = dataclasses.replace(model, facts={**model.facts, "attribution": said})
+    model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, attribution=said))
     model.save(WORK / structure / "diffusion")
     model.save(shipped(structure), half=True)
     for made in ("fields.tif", "patches.tif"):  # by the model before
         (WORK / structure / made).unlink(missing_ok=True)
-    curve = model.facts["curve"]
-    taken, batch = model.facts["steps"], model.config.batch
+    curve = model.facts.curve
+    taken, batch = model.facts.steps, model.config.batch
     result = {
         "minutes": round(seconds / 60, 2),
         "steps": taken,
@@ -169,7 +169,7 @@ def judged(structure: str) -> None:
         "memorization": looked_up,
     }
     text = JUDGED.format(**result, **looked_up, looked_up=LOOKED_UP)
-    dataclasses.replace(model, facts={**model.facts, "judged": text}).save(shipped(structure), half=True)
+    dataclasses.replace(model, facts=dataclasses.replace(model.facts, judged=text)).save(shipped(structure), half=True)
     _samples(structure, model)  # of the former model they went with its folder
     save(f"bundled_{structure}_judged", result)
 
@@ -249,12 +249,13 @@ def calibration(structure: str) -> None:
 def _ship(trained: Enhancer, structure: str) -> None:
     """Save an enhancer, and judge it on the real widefield image where that has its factor."""
     factor = trained.config.upscale
-    result: dict[str, Any] = {"minutes": trained.config.minutes, "steps": trained.facts["steps"]}
+    result: dict[str, Any] = {"minutes": trained.config.minutes, "steps": trained.facts.steps}
     tested = UNTESTED
     if factor == FACTORS[structure]:
         result |= measured(trained, structure)
         tested = _tested(result["test_part"]["registered"])
-    trained = dataclasses.replace(trained, facts={**trained.facts, "attribution": attribution(structure) + tested})
+    known = dataclasses.replace(trained.facts, attribution=attribution(structure) + tested)
+    trained = dataclasses.replace(trained, facts=known)
     trained.save(WORK / structure / f"enhancer-x{factor}")
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
     trained.save(folder, half=True)
@@ -270,7 +271,7 @@ def tested(structure: str) -> None:
     known = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     result = {key: known[key] for key in ("minutes", "steps", "calibration")} | measured(trained, structure)
     card = attribution(structure) + _tested(result["test_part"]["registered"])
-    dataclasses.replace(trained, facts={**trained.facts, "attribution": card}).save(folder, half=True)
+    dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, attribution=card)).save(folder, half=True)
     save(name, result)
 
 
@@ -301,7 +302,7 @@ def fitted(minutes: float) -> None:
         "fitted_enhancer",
         {
             "minutes": minutes,
-            "steps": trained.facts["steps"],
+            "steps": trained.facts.steps,
             "fit": dataclasses.asdict(found),
             **measured(trained, "microtubules"),
         },

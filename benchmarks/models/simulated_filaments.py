@@ -94,7 +94,7 @@ def finished(folder: Path) -> bool:
     if not (folder / "model.json").exists():
         return False
     facts = DiffusionModel.load(folder).facts
-    return bool(facts["steps"] == facts["total_steps"])
+    return bool(facts.steps == facts.total_steps)
 
 
 def train(images: Image, config: TrainConfig, out: Path, start: DiffusionModel | None = None) -> DiffusionModel:
@@ -139,9 +139,9 @@ def main() -> None:
         train(sparse_fields(), config, sparse, start=DiffusionModel.load(crowded))
     config = TrainConfig(steps=CONTINUOUS_STEPS, wide_fraction=0.9, log_sigma_mean=0.2, log_sigma_std=1.4, previews=0)
     model = train(continuous_fields(), config, options.out / "continuous", start=DiffusionModel.load(sparse))
-    model = dataclasses.replace(model, facts={**model.facts, "attribution": ATTRIBUTION})
+    model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, attribution=ATTRIBUTION))
     model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
-    facts = {"seconds": seconds_of(options.out), "steps": model.facts["steps"], "curve": model.facts["curve"]}
+    facts = {"seconds": seconds_of(options.out), "steps": model.facts.steps, "curve": model.facts.curve}
     save("simulated_filaments", {"fields": 2 * FIELDS, "size": SIZE, "seed": 0, **facts})
 
 

@@ -62,4 +62,4 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     loaded = load_diffusion_model(arguments.model)
     report = judge(loaded, tuple(arguments.sizes), arguments.epochs)
-    save(f"classifier_{arguments.epochs}_epochs", {"model": loaded.name, "steps": loaded.facts.get("steps"), **report})
+    save(f"classifier_{arguments.epochs}_epochs", {"model": loaded.name, "steps": loaded.facts.steps, **report})

@@ -126,7 +126,7 @@ def measured(structure: str, size: int) -> dict[str, Any]:
     write_image(path, field)
     plane, starts = field.pixels[0], window_starts(size, WINDOW)
     return {
-        "model_steps": load_diffusion_model(structure).facts["steps"],
+        "model_steps": load_diffusion_model(structure).facts.steps,
         "seconds": round(seconds, 1),
         "peak_memory_gb": round(memory, 2),
         "seams": seams(plane, starts),

@@ -63,7 +63,7 @@ def judged(name: str) -> dict[str, Any]:
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),
         }
         print(name, steps, found[steps], flush=True)
-    return {"model_steps": model.facts["steps"], "curve": found}
+    return {"model_steps": model.facts.steps, "curve": found}
 
 
 def repeated(name: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def repeated(name: str) -> dict[str, Any]:
             "auc_of_64_steps": [two_sample_test(other, made, seed=100 + 10 * judge).auc for judge in JUDGES],
         }
         print(name, steps, found[str(steps)], flush=True)
-    return {"model_steps": model.facts["steps"], "curve": found}
+    return {"model_steps": model.facts.steps, "curve": found}
 
 
 def fitted() -> dict[str, Plan]:

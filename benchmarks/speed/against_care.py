@@ -200,7 +200,7 @@ def ours(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
     for mark in marks:
         config = EnhancerConfig(upscale=FACTOR, minutes=mark, patch=PATCH, previews=0)
         network = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[pair]))
-        found["steps"][str(mark)] = network.facts["steps"]
+        found["steps"][str(mark)] = network.facts.steps
         found["curve"][str(mark)] = {
             name: judged(network.enhance(place.widefield).pixels[0], place) for name, place in places.items()
         }

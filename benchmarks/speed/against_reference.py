@@ -347,7 +347,7 @@ def ours(sizes: Sequence[int], minutes: Sequence[int]) -> None:
             config = TrainConfig(patch=size, steps=_steps("ours", size, [one])[one], previews=0)
             begin = load_diffusion_model("simulated-filaments") if who == PRETRAINED else None
             model = run(train_steps([microtubules()[1]], config, start=begin))
-            _judge(model, who, size, one, model.facts["steps"])
+            _judge(model, who, size, one, model.facts.steps)
 
 
 def picture(sizes: Sequence[int], minutes: Sequence[int]) -> None:

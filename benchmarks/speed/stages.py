@@ -114,9 +114,9 @@ def measure(code: str) -> dict[str, Any]:
 def model_used(code: str) -> dict[str, int]:
     """Return how long the bundled model was trained that a stage uses, if any."""
     if "load_enhancer" in code:
-        return {"model_steps": load_enhancer("microtubules").facts["steps"]}
+        return {"model_steps": load_enhancer("microtubules").facts.steps}
     if "microtubules" in code and "simulate" not in code:
-        return {"model_steps": load_diffusion_model("microtubules").facts["steps"]}
+        return {"model_steps": load_diffusion_model("microtubules").facts.steps}
     return {}
 
 

@@ -47,8 +47,8 @@ def test_resume_continues_bit_for_bit(storm, tiny_model, tmp_path, started):
     run(train_steps([storm], config, start=start, out=tmp_path / "m", stop=_after(5)))
     resumed = run(train_steps([storm], config, out=tmp_path / "m", resume=True))
     assert torch.equal(_weights(resumed), _weights(whole))
-    assert resumed.facts["steps"] == 12
-    assert resumed.facts["started_from"] == (tiny_model.name if started else None)
+    assert resumed.facts.steps == 12
+    assert resumed.facts.started_from == (tiny_model.name if started else None)
     assert torch.equal(_weights(DiffusionModel.load(tmp_path / "m")), _weights(whole))
 
 
@@ -113,7 +113,7 @@ def test_a_folder_that_is_taken_meanwhile_does_not_cost_the_training(storm, tmp_
     steps = train_steps([storm], config, out=tmp_path / "m", resume=True)
     with pytest.raises(OSError, match="What was trained is in"):
         run(steps, lambda _: (tmp_path / "m" / "generated.tif").touch())
-    assert DiffusionModel.load(tmp_path / "m 2").facts["steps"] == 4
+    assert DiffusionModel.load(tmp_path / "m 2").facts.steps == 4
 
 
 def test_of_two_trainings_in_one_place_the_second_does_not_begin(storm, tmp_path):
@@ -139,7 +139,7 @@ def test_a_name_in_another_encoding_is_no_obstacle(storm, tmp_path):
 
 def test_stop_keeps_a_usable_model(storm, tmp_path):
     model = run(train_steps([storm], TrainConfig(minutes=60, **TINY), out=tmp_path / "m", stop=_after(3)))
-    assert model.facts["steps"] == 3
+    assert model.facts.steps == 3
     assert DiffusionModel.load(tmp_path / "m").generate(1, size=64, steps=2).size == (64, 64)
 
 
@@ -275,7 +275,7 @@ def test_start_from_another_model(storm, tiny_model, monkeypatch):
     monkeypatch.setattr(diffusion, "TrainingState", kept)
     model = run(train_steps([storm], TrainConfig(steps=1, learning_rate=1e-9, **TINY), start=tiny_model))
     torch.testing.assert_close(_weights(model), _weights(tiny_model), atol=1e-6, rtol=1e-4)
-    assert model.facts["started_from"] == tiny_model.name
+    assert model.facts.started_from == tiny_model.name
     assert rates == [0.5e-9]  # what was learned is to be kept
 
 
@@ -363,7 +363,7 @@ def test_training_on_a_real_image_really_gets_better(sfsrm):
         loss = float(EdmDenoiser(model.unet.eval()).loss(clean, sigma, start_noise(0, range(16), (128, 128))).mean())
     # An untrained network outputs 0, whose loss is 1 by construction of the preconditioning.
     assert loss < 0.6
-    assert model.facts["curve"][-1][1] < 0.8 * model.facts["curve"][0][1]
+    assert model.facts.curve[-1][1] < 0.8 * model.facts.curve[0][1]
 
 
 SIDE, WINDOW = 224, 128  # in pixels: windows from 0 and from 96 on
@@ -453,6 +453,6 @@ def test_a_start_for_a_run_that_is_resumed_is_said_to_be_unused(storm, tiny_mode
     config, events = TrainConfig(steps=3, **TINY), []
     run(train_steps([storm], config, out=tmp_path / "m", stop=_after(1)))
     resumed = run(train_steps([storm], config, start=tiny_model, out=tmp_path / "m", resume=True), events.append)
-    assert resumed.facts["started_from"] is None
+    assert resumed.facts.started_from is None
     notes = [event.message for event in events if isinstance(event, Note)]
     assert f"goes on from its own state: {tiny_model.name} is not begun from." in " ".join(notes)

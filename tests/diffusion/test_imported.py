@@ -197,9 +197,9 @@ def test_every_size_and_width_computes_the_same(tmp_path, size, base, options, k
     weights = shapes.random()
     torch.save(weights, tmp_path / "model004000.pt")
     model = import_checkpoint(tmp_path / "model004000.pt")
-    assert model.facts["imported"]["image_size"] == size
-    assert model.facts["imported"]["channels"] == base
-    assert model.facts["steps"] == 4000
+    assert model.facts.imported.image_size == size
+    assert model.facts.imported.channels == base
+    assert model.facts.steps == 4000
     ours, theirs = _outputs(model, weights, 64)
     torch.testing.assert_close(ours, theirs[:, :3], atol=SAME * float(theirs.std()), rtol=0)
 

@@ -11,6 +11,7 @@ import torch
 from ddim import ddim
 from napari_smdiffusion import DiffusionModel
 from napari_smdiffusion.diffusion.denoiser import Clamped
+from napari_smdiffusion.diffusion.facts import DiffusionFacts, ScheduleFacts
 from napari_smdiffusion.diffusion.noise import start_noise
 from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS, NoisePredictionDenoiser, NoiseSchedule
 from napari_smdiffusion.diffusion.sampler import pick_sampler
@@ -144,7 +145,7 @@ def test_kinds_of_the_future_are_refused(tiny_model, tmp_path):
         tiny_model.scaling,
         None,
         tiny_model.config,
-        {**tiny_model.facts, "parameterization": "flow"},
+        replace(tiny_model.facts, parameterization="flow"),
     ).save(tmp_path / "m")
     with pytest.raises(ModelFolderError, match=r"not known here \(flow\): update"):
         DiffusionModel.load(tmp_path / "m")
@@ -153,9 +154,9 @@ def test_kinds_of_the_future_are_refused(tiny_model, tmp_path):
 
 def test_each_kind_of_model_takes_the_steps_it_needs_unless_told(tiny_model):
     """Ours 10 and an imported one 20, or as many as it was trained with; the image says how many it took."""
-    schedule = {"noise_schedule": {"name": "cosine", "steps": 1000}}
+    schedule = ScheduleFacts("cosine", 1000)
     unet = SimpleNamespace(config=SimpleNamespace(sample_size=32, block_out_channels=(8, 16), in_channels=3))
-    imported = pick_sampler(unet, {"parameterization": NOISE, **schedule})
+    imported = pick_sampler(unet, DiffusionFacts(parameterization=NOISE, noise_schedule=schedule))
     short = replace(imported, most_steps=15)
     assert [sampler.steps(GenerateConfig()) for sampler in (tiny_model.sampler, imported, short)] == [10, 20, 15]
     assert imported.steps(GenerateConfig(steps=4)) == 4

@@ -11,9 +11,11 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from napari_smdiffusion import Image, MicroscopeConfig, load_diffusion_model, load_enhancer, simulate
 from napari_smdiffusion.base.events import Note, Progress, run
+from napari_smdiffusion.base.json_values import checked, to_json
 from napari_smdiffusion.enhance import pairs as enhancer_training
 from napari_smdiffusion.enhance.applying import enhance_steps
 from napari_smdiffusion.enhance.calibrating import _group_by_field
+from napari_smdiffusion.enhance.facts import CalibrationRecord
 from napari_smdiffusion.enhance.held_out import Region, split_held_out
 from napari_smdiffusion.enhance.model import Enhancer, calibrated, train_enhancer_steps
 from napari_smdiffusion.enhance.network import EnhancerNetwork
@@ -42,7 +44,7 @@ def test_intervals_hold_as_often_as_they_say(calibration):
     predicted, spread, truth = _images(10, 1)
     inside = [np.abs(truth - predicted) <= calibration.half_width(predicted, spread, level) for level in LEVELS]
     np.testing.assert_allclose(np.mean(inside, axis=(1, 2, 3)), LEVELS, atol=0.02)
-    np.testing.assert_allclose(calibration.facts["coverage"], LEVELS, atol=0.02)
+    np.testing.assert_allclose(calibration.facts.coverage, LEVELS, atol=0.02)
 
 
 def test_intervals_are_wide_where_the_error_is_large(calibration):
@@ -50,7 +52,7 @@ def test_intervals_are_wide_where_the_error_is_large(calibration):
     widths = calibration.half_width(predicted, spread, 0.9)
     usual = 0.02 + 0.3 * predicted + 2 * spread
     assert np.corrcoef(widths.ravel(), usual.ravel())[0, 1] > 0.95
-    assert calibration.facts["rank_correlation"] > 0.4
+    assert calibration.facts.rank_correlation > 0.4
 
 
 def test_intervals_widen_with_confidence(calibration):
@@ -62,7 +64,7 @@ def test_intervals_widen_with_confidence(calibration):
 
 
 def test_a_calibration_comes_back_from_json(calibration):
-    again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+    again = Calibration.of(checked(CalibrationRecord, json.loads(json.dumps(to_json(calibration.record)))))
     predicted, spread, _ = _images(2, 4)
     widths = calibration.half_width(predicted, spread, 0.8)
     np.testing.assert_allclose(again.half_width(predicted, spread, 0.8), widths, atol=1e-4)
@@ -73,8 +75,8 @@ def test_equal_pixels_make_no_trouble():
     flat = np.zeros((3, 16, 16), np.float32)
     known = calibrate([(flat, flat, flat + 0.1)])
     np.testing.assert_allclose(known.half_width(flat, flat, 0.9), 0.1, rtol=1e-3)
-    assert known.facts["rank_correlation"] is None
-    assert known.facts["coverage_bright"] is None
+    assert known.facts.rank_correlation is None
+    assert known.facts.coverage_bright is None
 
 
 def test_too_few_images_are_refused():
@@ -87,10 +89,10 @@ def test_a_trained_enhancer_is_calibrated_on_what_it_never_saw(tmp_path):
     fields = simulate("microtubules", 1, 512, 20.0, seed=1)
     enhancer = Enhancer.train([fields], steps=60, **TINY)
     known = enhancer.calibration
-    assert known.facts["held_out"]
-    place = known.facts["levels"].index(0.9)
-    assert known.facts["coverage"][place] == pytest.approx(0.9, abs=0.05)
-    assert known.facts["rank_correlation"] > 0.3
+    assert known.facts.held_out
+    place = known.facts.levels.index(0.9)
+    assert known.facts.coverage[place] == pytest.approx(0.9, abs=0.05)
+    assert known.facts.rank_correlation > 0.3
     # Measured once more, on fields that neither the training nor the calibration knows.
     fresh = simulate("microtubules", 4, 256, 20.0, seed=77)
     random = torch.Generator().manual_seed(0)
@@ -129,7 +131,7 @@ def test_an_enhancer_is_calibrated_anew_on_what_its_training_never_saw(tmp_path)
     enhancer = Enhancer.train(fields, steps=5, **TINY)
     enhancer.save(tmp_path / "e")
     again = calibrated(Enhancer.load(tmp_path / "e"), fields).calibration
-    assert again.facts["held_out"]
+    assert again.facts.held_out
     np.testing.assert_allclose(again.half_widths, enhancer.calibration.half_widths, rtol=0.02, atol=1e-4)
 
 
@@ -148,7 +150,7 @@ def test_a_calibration_tells_how_far_it_is_and_can_be_cut_short(stopped):
     total = told[0][1]
     assert told == [(k + 1, total) for k in range(2 if stopped else total)]
     assert total > 2
-    assert enhancer.calibration.facts["held_out"]
+    assert enhancer.calibration.facts.held_out
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -170,7 +172,7 @@ def test_a_calibration_that_is_cut_short_has_seen_something(late):
 def test_too_little_to_hold_anything_out_is_said():
     field = simulate("microtubules", 1, 64, 20.0, seed=1)
     enhancer = Enhancer.train([field], steps=5, **TINY)
-    assert not enhancer.calibration.facts["held_out"]
+    assert not enhancer.calibration.facts.held_out
 
 
 def test_an_enhancer_without_calibration_says_so(tmp_path):
@@ -186,7 +188,7 @@ def test_an_enhancer_without_calibration_says_so(tmp_path):
 def test_a_source_of_weight_0_is_left_out():
     fields = [simulate("microtubules", 1, 256, 20.0, seed=k) for k in range(2)]
     enhancer = Enhancer.train(fields, steps=3, weights=[1, 0], **TINY)
-    assert enhancer.calibration.facts["held_out"]
+    assert enhancer.calibration.facts.held_out
     training, held = split_held_out(fields, [1.0, 0.0], EnhancerConfig(**TINY))
     assert {part.plane for part in training + held} == {0}
 
@@ -231,8 +233,8 @@ def test_intervals_are_checked_on_other_parts_than_they_are_calibrated_on():
     fields[2] = predicted, spread, predicted + 2 * (truth - predicted)
     facts = calibrate(fields).facts
     place = LEVELS.index(0.8)
-    assert facts["coverage_least"][place] < 0.6 < 0.8 < facts["coverage_most"][place]
-    assert facts["coverage"][place] == pytest.approx(0.8, abs=0.04)
+    assert facts.coverage_least[place] < 0.6 < 0.8 < facts.coverage_most[place]
+    assert facts.coverage[place] == pytest.approx(0.8, abs=0.04)
 
 
 def test_intervals_hold_on_structure_however_rare_it_is():
@@ -248,7 +250,7 @@ def test_intervals_hold_on_structure_however_rare_it_is():
             truth[k][spot] = predicted[k][spot] + rng.normal(0, 0.2, (16, 16))
         fields.append((predicted, spread, truth))
     facts = calibrate(fields).facts
-    np.testing.assert_allclose(facts["coverage_bright"], LEVELS, atol=0.06)
+    np.testing.assert_allclose(facts.coverage_bright, LEVELS, atol=0.06)
 
 
 def test_intervals_hold_as_stated_where_much_of_the_background_is_exactly_0():
@@ -263,8 +265,8 @@ def test_intervals_hold_as_stated_where_much_of_the_background_is_exactly_0():
         truth = predicted + rng.laplace(0, 0.5, predicted.shape).astype(np.float32) * predicted
         fields.append((predicted, spread, truth))
     facts = calibrate(fields).facts
-    np.testing.assert_allclose(facts["coverage"], LEVELS, atol=0.02)
-    np.testing.assert_allclose(facts["coverage_bright"], LEVELS, atol=0.02)
+    np.testing.assert_allclose(facts.coverage, LEVELS, atol=0.02)
+    np.testing.assert_allclose(facts.coverage_bright, LEVELS, atol=0.02)
 
 
 def test_a_handful_of_faint_pixels_does_not_widen_the_background():
@@ -289,13 +291,13 @@ def test_intervals_of_a_faint_background_are_never_nothing():
     faint = (predicted > 0) & (predicted < 0.1)
     inside = np.abs(truth - predicted) <= known.half_width(predicted, predicted, 0.5)
     assert inside[faint].mean() == pytest.approx(0.25, abs=0.03)
-    assert known.facts["coverage_faint"][0] == pytest.approx(0.25, abs=0.03)
+    assert known.facts.coverage_faint[0] == pytest.approx(0.25, abs=0.03)
 
 
 def test_fields_of_different_size_are_calibrated_together():
     small = tuple(kind[:, :32, :32] for kind in _images(12, 5))
     facts = calibrate([_images(12, 6), small, _images(12, 7)]).facts
-    np.testing.assert_allclose(facts["coverage"], LEVELS, atol=0.02)
+    np.testing.assert_allclose(facts.coverage, LEVELS, atol=0.02)
     with pytest.raises(ValueError, match="one shape"):
         calibrate([(small[0], small[1], small[2][:3])])
 

@@ -14,6 +14,7 @@ from napari_smdiffusion.base.events import Note, Progress, TileDone, run
 from napari_smdiffusion.enhance import model as enhancer_training
 from napari_smdiffusion.enhance.applying import enhance_steps
 from napari_smdiffusion.enhance.examples import simulation_task
+from napari_smdiffusion.enhance.facts import EnhancerFacts
 from napari_smdiffusion.enhance.held_out import split_held_out
 from napari_smdiffusion.enhance.model import train_enhancer_steps
 from napari_smdiffusion.enhance.network import REACH, EnhancerNetwork
@@ -140,7 +141,7 @@ def test_an_enhancer_that_makes_no_numbers_is_named(tiny_enhancer, widefield):
     network = EnhancerNetwork(4, 16)
     with torch.no_grad():
         network.leave.bias.fill_(np.nan)
-    broken = replace(tiny_enhancer, network=network, facts={"name": "broken"})
+    broken = replace(tiny_enhancer, network=network, facts=EnhancerFacts(name="broken"))
     with pytest.raises(ValueError, match="broken makes NaN or infinite pixels of cell: train it again"):
         broken.enhance(widefield)
 
@@ -236,8 +237,8 @@ def test_beginning_from_another_enhancer(tiny_enhancer, storm, monkeypatch):
         torch.testing.assert_close(one, other)
         assert one is not other
     assert enhancer.config.channels == tiny_enhancer.config.channels
-    assert enhancer.facts["started_from"] == tiny_enhancer.name
-    assert Enhancer.train(storm, upscale=4, channels=8, **settings).facts["started_from"] is None
+    assert enhancer.facts.started_from == tiny_enhancer.name
+    assert Enhancer.train(storm, upscale=4, channels=8, **settings).facts.started_from is None
     assert [state.learning_rate for state in states] == [0.5e-9, 1e-9]
     with pytest.raises(ValueError, match="enlarges 4 times, and 5 times is asked for"):
         Enhancer.train(storm, start=tiny_enhancer, upscale=5, **settings)
@@ -247,11 +248,11 @@ def test_training_on_registered_pairs(widefield):
     fine = Image(zoom(widefield.pixels[0], 2, order=1, grid_mode=True, mode="nearest"), 40.0, name="fine")
     config = EnhancerConfig(upscale=2, steps=60, batch=4, channels=16, patch=64, previews=0)
     enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(widefield, fine)]))
-    assert enhancer.facts["trained_on"] == "registered pairs"
+    assert enhancer.facts.trained_on == "registered pairs"
     result = enhancer.enhance(widefield).pixels[0]
     assert np.corrcoef(result.ravel(), fine.pixels.ravel())[0, 1] > 0.9
     again = Enhancer.train(pairs=[(widefield, fine)], upscale=2, steps=2, batch=1, channels=8, patch=64, previews=0)
-    assert again.facts["trained_on"] == "registered pairs"
+    assert again.facts.trained_on == "registered pairs"
     arrays = [(widefield.pixels, fine.pixels)]
     with pytest.raises(ValueError, match="crop both to the same field, or give another factor"):
         Enhancer.train(pairs=arrays, upscale=3)
@@ -281,7 +282,7 @@ def test_results_are_finer_than_half_precision(tiny_enhancer, widefield):
 def test_weights_mix_sources(storm):
     other = simulate("mitochondria", size=192, seed=0)
     enhancer = Enhancer.train([storm, other], weights=[3, 1], upscale=4, steps=1, batch=2, channels=8, previews=0)
-    assert enhancer.facts["weights"] == [3, 1]
+    assert enhancer.facts.weights == (3, 1)
     with pytest.raises(ValueError, match="one number of at least 0 for each of 2"):
         Enhancer.train([storm, other], weights=[1], upscale=4, steps=1)
     with pytest.raises(ValueError, match="All images have the weight 0: give at least one of them more"):

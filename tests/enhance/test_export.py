@@ -17,7 +17,7 @@ from napari_smdiffusion.images.registration import translated
 @pytest.fixture
 def folder(tiny_enhancer, tmp_path):
     """Return the folder of an enhancer whose name no package can have."""
-    named = replace(tiny_enhancer, facts={**tiny_enhancer.facts, "name": "für mich: ×4"})
+    named = replace(tiny_enhancer, facts=replace(tiny_enhancer.facts, name="für mich: ×4"))
     named.save(tmp_path / "mine")
     return tmp_path / "mine"
 

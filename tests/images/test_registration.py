@@ -107,7 +107,7 @@ def test_training_on_pairs_finds_the_part_that_the_super_resolution_image_shows(
     assert "storm lies in rows 10 to 49 and columns 20 to 59 of camera." in [
         event.message for event in events if isinstance(event, Note)
     ]
-    assert [one["shape"] for one in enhancer.facts["training_data"]] == [[1, 200, 200]]
+    assert [one.shape for one in enhancer.facts.training_data] == [(1, 200, 200)]
 
 
 def test_training_on_a_part_sees_it_at_the_levels_of_the_whole_widefield_image(pair, monkeypatch):
@@ -145,7 +145,7 @@ def test_training_on_pairs_that_are_off_says_so_and_mends_it(pair):
     enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[images]), events.append)
     (note,) = [event for event in events if isinstance(event, Note) and "shifted" in event.message]
     assert "storm is shifted by (-" in note.message
-    assert enhancer.facts["training_data"][0]["sha256"] == images[1].digest
+    assert enhancer.facts.training_data[0].sha256 == images[1].digest
     coarse, fine = _shared(*images, (-4, 2), FACTOR)
     np.testing.assert_array_equal(coarse.pixels[0], camera[1:-1, 1:-1])
     np.testing.assert_array_equal(fine.pixels[0], sharp[5:-5, 5:-5])

@@ -41,7 +41,7 @@ def test_a_stopped_demo_says_so_and_keeps_what_it_has(tmp_path):
     with pytest.raises(Stopped, match=re.escape(f"results so far are kept in {tmp_path}")):
         run(steps)
     assert [path.name for path in tmp_path.iterdir()] == ["diffusion_model"]
-    assert load_diffusion_model(trained).facts["steps"] > 0
+    assert load_diffusion_model(trained).facts.steps > 0
 
 
 def test_a_demo_stopped_at_once_leaves_nothing(tmp_path):

@@ -68,7 +68,7 @@ def test_what_a_model_can_generate_is_known_without_its_network(tiny_model, tmp_
 
     tiny_model.save(tmp_path / "m")
     small = GenerateConfig(height=32, width=32)
-    assert facts_to_generate(tmp_path / "m", GenerateConfig(height=64, width=64))["name"] == "m"
+    assert facts_to_generate(tmp_path / "m", GenerateConfig(height=64, width=64)).name == "m"
     with pytest.raises(ValueError, match="height must be at least 64 for this model, not 32"):
         facts_to_generate(tmp_path / "m", small)
     said(parameterization=NOISE, noise_schedule={"name": "cosine", "steps": 200})
@@ -104,7 +104,7 @@ def test_bundled_models_are_small_marked_and_work(structure):
 def test_enhancers_of_both_structures_and_factors_ship():
     found = {name: load_enhancer(name).config.upscale for name in _ENHANCERS}
     assert found == _ENHANCERS
-    assert all(load_enhancer(name).calibration.facts["held_out"] for name in _ENHANCERS)
+    assert all(load_enhancer(name).calibration.facts.held_out for name in _ENHANCERS)
 
 
 _ENHANCERS = {"microtubules": 5, "microtubules-x4": 4, "mitochondria": 4, "mitochondria-x5": 5}
@@ -139,19 +139,19 @@ def test_trainings_begin_from_the_simulated_filaments():
     assert default_start((16, 32)) is None
     field = simulate("mitochondria", 1, 64, 20.0, seed=1)
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
-    assert DiffusionModel.train([field], **settings).facts["started_from"] == DEFAULT_START
-    assert DiffusionModel.train([field], start=None, **settings).facts["started_from"] is None
+    assert DiffusionModel.train([field], **settings).facts.started_from == DEFAULT_START
+    assert DiffusionModel.train([field], start=None, **settings).facts.started_from is None
 
 
 def test_a_training_begins_from_a_model_by_its_name_or_folder(tiny_model, tiny_enhancer, storm, tmp_path):
     tiny_model.save(user_folder() / "diffusion" / "mine")
     tiny_enhancer.save(tmp_path / "sharp")
-    assert DiffusionModel.load("mine").facts["name"] == "mine"
-    assert Enhancer.load(tmp_path / "sharp").facts["name"] == "sharp"
+    assert DiffusionModel.load("mine").facts.name == "mine"
+    assert Enhancer.load(tmp_path / "sharp").facts.name == "sharp"
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
     for start in ("mine", user_folder() / "diffusion" / "mine"):
-        assert DiffusionModel.train([storm], start=start, **settings).facts["started_from"] == "mine"
-    assert Enhancer.train(storm, start=str(tmp_path / "sharp"), upscale=4, **settings).facts["started_from"] == "sharp"
+        assert DiffusionModel.train([storm], start=start, **settings).facts.started_from == "mine"
+    assert Enhancer.train(storm, start=str(tmp_path / "sharp"), upscale=4, **settings).facts.started_from == "sharp"
     with pytest.raises(ModelFolderError, match="There is no diffusion model 'another'"):
         DiffusionModel.train([storm], start="another", **settings)
     with pytest.raises(ModelFolderError, match="There is no enhancer model 'another'"):
@@ -161,7 +161,7 @@ def test_a_training_begins_from_a_model_by_its_name_or_folder(tiny_model, tiny_e
 def test_channels_that_the_default_start_has_not_are_named(storm, capsys):
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
     model = DiffusionModel.train([storm], channels=(16, 32), **settings)
-    assert model.facts["started_from"] is None
+    assert model.facts.started_from is None
     assert f"from scratch: the default start, {DEFAULT_START}, has other channels than 16 32" in capsys.readouterr().err
     DiffusionModel.train([storm], channels=(16, 32), start=None, **settings)
     assert "from scratch" not in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.store import catalogue as models
 from napari_smdiffusion.store.catalogue import find_model, list_models
+from napari_smdiffusion.store.facts import TrainingFacts
 from napari_smdiffusion.store.folder import (
     ModelFolderError,
     check_place,
@@ -27,14 +28,14 @@ def _write_weights(path):
 
 
 def _save(folder, **facts):
-    save_folder(folder, {"kind": "diffusion", **facts}, _write_weights)
+    save_folder(folder, "diffusion", TrainingFacts.from_json(facts), _write_weights)
 
 
 def test_what_was_saved_is_read(tmp_path):
     _save(tmp_path / "m", seed=3)
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
     _save(tmp_path / "m", seed=4)
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
@@ -45,15 +46,15 @@ def test_a_failed_save_leaves_the_former_model(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        save_folder(tmp_path / "m", {"kind": "diffusion", "seed": 4}, _write_weights, fail)
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+        save_folder(tmp_path / "m", "diffusion", TrainingFacts(more={"seed": 4}), _write_weights, fail)
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 def test_a_run_killed_between_two_renames_is_mended(tmp_path):
     _save(tmp_path / "m", seed=3)
     (tmp_path / "m").rename(tmp_path / ".m.former")
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 3
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
     (tmp_path / "m").rename(tmp_path / ".m.former")
     assert find_model(tmp_path / "m", "diffusion") == tmp_path / "m"
     (tmp_path / "m").rename(tmp_path / ".m.former")
@@ -64,22 +65,22 @@ def test_a_run_killed_between_two_renames_is_mended(tmp_path):
 def test_what_is_no_model_is_named(tmp_path):
     folder = tmp_path / "m"
     with pytest.raises(ModelFolderError, match="There is no model folder"):
-        read_facts(folder, "diffusion")
+        read_facts(folder, "diffusion", TrainingFacts)
     folder.mkdir()
     with pytest.raises(ModelFolderError, match=r"has no model\.json"):
-        read_facts(folder, "diffusion")
+        read_facts(folder, "diffusion", TrainingFacts)
     for content in ("{", "[]", '{"kind": "diffusion"}', "\x00"):
         (folder / "model.json").write_text(content)
         with pytest.raises(ModelFolderError, match="is damaged"):
-            read_facts(folder, "diffusion")
+            read_facts(folder, "diffusion", TrainingFacts)
     (folder / "model.json").write_text(json.dumps({"format_version": 99, "kind": "diffusion"}))
     with pytest.raises(ModelFolderError, match="newer napari-smdiffusion"):
-        read_facts(folder, "diffusion")
+        read_facts(folder, "diffusion", TrainingFacts)
     (folder / "model.json").write_text(json.dumps({"format_version": 1, "kind": "enhancer"}))
     with pytest.raises(ModelFolderError, match="a diffusion model is needed"):
-        read_facts(folder, "diffusion")
+        read_facts(folder, "diffusion", TrainingFacts)
     with pytest.raises(ModelFolderError, match="has no weights"):
-        read_facts(folder, "enhancer")
+        read_facts(folder, "enhancer", TrainingFacts)
 
 
 def test_nothing_of_others_is_overwritten(tmp_path):
@@ -142,7 +143,7 @@ def test_what_took_long_is_saved_beside_a_place_that_is_taken(tmp_path):
         (tmp_path / name / "thesis.txt").touch()
     kept = save_or_save_beside(_save, tmp_path / "m")
     assert kept.folder == tmp_path / "m 3"
-    assert read_facts(kept.folder, "diffusion")["kind"] == "diffusion"
+    read_facts(kept.folder, "diffusion", TrainingFacts)
     with pytest.raises(OSError, match=r"holds other files.* What was trained is in .*m 3"):
         kept.raise_if_elsewhere()
     save_or_save_beside(_save, tmp_path / "n").raise_if_elsewhere()
@@ -159,7 +160,7 @@ def test_other_errors_while_saving_are_what_they_are(tmp_path):
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        save_folder(tmp_path / "m", {"kind": "diffusion"}, _write_weights, fail)
+        save_folder(tmp_path / "m", "diffusion", TrainingFacts(), _write_weights, fail)
 
 
 def test_what_file_browsers_leave_behind_is_no_obstacle(tmp_path):
@@ -167,7 +168,7 @@ def test_what_file_browsers_leave_behind_is_no_obstacle(tmp_path):
     for name in (".DS_Store", "Thumbs.db", "._model.json"):
         (tmp_path / "m" / name).write_bytes(b"")
     _save(tmp_path / "m", seed=4)
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
 
 
 def test_a_folder_that_is_mended_meanwhile_is_still_replaced(tmp_path, monkeypatch):
@@ -183,7 +184,7 @@ def test_a_folder_that_is_mended_meanwhile_is_still_replaced(tmp_path, monkeypat
     monkeypatch.setattr(Path, "rename", with_a_reader_between)
     _save(tmp_path / "m", seed=4)
     assert interfered
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
@@ -199,7 +200,7 @@ def test_a_folder_that_is_ready_when_it_is_mended_stays(tmp_path, monkeypatch):
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", with_a_writer_before)
-    assert read_facts(tmp_path / "m", "diffusion")["seed"] == 4
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
 
 
 def test_a_model_that_is_being_replaced_can_be_read_and_is_listed(tmp_path, monkeypatch):
@@ -217,9 +218,9 @@ def test_a_model_that_is_being_replaced_can_be_read_and_is_listed(tmp_path, monk
         writing = threads.submit(write)
         while not done.is_set() and not writing.done():
             assert [entry.name for entry in list_models("diffusion")] == ["m"]
-            read_facts(folder, "diffusion")
+            read_facts(folder, "diffusion", TrainingFacts)
         writing.result()
-    assert read_facts(folder, "diffusion")["seed"] == 299
+    assert read_facts(folder, "diffusion", TrainingFacts).more["seed"] == 299
 
 
 def test_a_model_whose_program_was_killed_is_listed():
@@ -231,10 +232,10 @@ def test_a_model_whose_program_was_killed_is_listed():
 
 def test_what_has_no_name_is_called_by_its_folder(tmp_path):
     _save(tmp_path / "mine", name="unnamed")
-    assert read_facts(tmp_path / "mine", "diffusion")["name"] == "mine"
-    given, told = {"kind": "diffusion", "name": "unnamed"}, []
-    save_folder(tmp_path / "mine", given, _write_weights, lambda _, facts: told.append(facts["name"]))
+    assert read_facts(tmp_path / "mine", "diffusion", TrainingFacts).name == "mine"
+    given, told = TrainingFacts(), []
+    save_folder(tmp_path / "mine", "diffusion", given, _write_weights, lambda _, facts: told.append(facts.name))
     assert told == ["mine"]
-    assert given["name"] == "unnamed"
+    assert given.name == "unnamed"
     _save(tmp_path / "other", name="given")
-    assert read_facts(tmp_path / "other", "diffusion")["name"] == "given"
+    assert read_facts(tmp_path / "other", "diffusion", TrainingFacts).name == "given"

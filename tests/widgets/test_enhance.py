@@ -201,7 +201,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     dock.layer_list.choose([wide])
     click(dock, dock.run_button)
     assert "part lies in rows 10 to 59 and columns 5 to 44 of wide." in dock.status.text()
-    assert load_enhancer("of pairs").facts["trained_on"] == "registered pairs"
+    assert load_enhancer("of pairs").facts.trained_on == "registered pairs"
     assert viewer.layers[-1].name == "wide (enhanced ×4)"
     dock.model.choose("")
     show_enhanced(viewer, wide, Enhancement(Image(truth, 20.0)), 4, in_place=True)
@@ -210,7 +210,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     code = QGuiApplication.clipboard().text()
     assert "Enhancer.train(pairs=pairs, " in code
     exec(code, {})
-    assert load_enhancer("of pairs 2").facts["trained_on"] == "registered pairs"
+    assert load_enhancer("of pairs 2").facts.trained_on == "registered pairs"
     click(dock, form.pairs)
     assert form.fit.isEnabled()
 
@@ -234,8 +234,8 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     low, high = load_enhancer("mine").microscope.photons_range
     assert high == pytest.approx(4 * low)
     facts = load_enhancer("mine").facts
-    assert [one["kind"] for one in facts["training_data"]] == ["experimental", "simulated"]
-    assert facts["weights"] == [1.0, 1.0]
+    assert [one.kind for one in facts.training_data] == ["experimental", "simulated"]
+    assert facts.weights == (1.0, 1.0)
     assert dock.model.model() == "mine"
     assert not dock.training.isVisible()
     assert viewer.layers["cell (enhanced ×4)"].data.shape == (600, 524)
@@ -253,7 +253,7 @@ def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer, com
     click(dock, dock.stop_button, wait=False)
     computed.stopped.set()
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
-    assert load_enhancer("mine").facts["steps"] >= 1
+    assert load_enhancer("mine").facts.steps >= 1
     # The step it was at, perhaps a preview, and a rough calibration: 12 patches, 4 at a time, in 8 symmetries. A whole
     # one, of 80 patches, takes 160.
     assert computed.training <= 1
@@ -289,7 +289,7 @@ def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
     dock.layer_list.choose([coarse])
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
-    assert [one["kind"] for one in load_enhancer("by code").facts["training_data"]] == ["experimental", "simulated"]
+    assert [one.kind for one in load_enhancer("by code").facts.training_data] == ["experimental", "simulated"]
     dock.training.fit.setChecked(False)
     dock.layer_list.choose([])
     click(dock, dock.copy_button)
@@ -307,12 +307,12 @@ def test_an_enhancer_begins_from_another(viewer, dock, click, storm_layer, coars
     form.name.setText("from tiny")
     dock.layer_list.choose([coarse])
     click(dock, dock.run_button)
-    assert load_enhancer("from tiny").facts["started_from"] == "tiny"
+    assert load_enhancer("from tiny").facts.started_from == "tiny"
     assert form.start_from.box.findText("from tiny", Qt.MatchFlag.MatchContains) >= 0
     dock.model.choose("")
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {"__name__": "code"})
-    assert load_enhancer("from tiny 2").facts["started_from"] == "tiny"
+    assert load_enhancer("from tiny 2").facts.started_from == "tiny"
     form.name.setText("of another factor")
     form.factor.show_values({"upscale": 5})
     click(dock, dock.run_button)

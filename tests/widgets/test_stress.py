@@ -40,14 +40,14 @@ def test_closing_the_viewer_keeps_the_model(viewer, training, qtbot):
     job = training.job
     viewer.close()
     _ended(job, qtbot)
-    assert load_diffusion_model("mine").facts["steps"] >= 1
+    assert load_diffusion_model("mine").facts.steps >= 1
 
 
 def test_closing_the_dock_keeps_the_model(viewer, training, qtbot):
     job = training.job
     viewer.window.remove_dock_widget(training)
     _ended(job, qtbot)
-    assert load_diffusion_model("mine").facts["steps"] >= 1
+    assert load_diffusion_model("mine").facts.steps >= 1
 
 
 CLOSING = """
@@ -93,7 +93,7 @@ def test_layers_theme_and_selection_may_change(viewer, training, storm_layer, cl
     assert training.running
     click(training, training.stop_button, wait=False)
     qtbot.waitUntil(lambda: not training.running, timeout=PATIENCE)
-    assert load_diffusion_model("mine").facts["training_data"][0]["name"] == "storm"
+    assert load_diffusion_model("mine").facts.training_data[0].name == "storm"
 
 
 def test_a_deleted_preview_stays_away(viewer, open_dock, storm_layer, my_model, click, qtbot):
@@ -140,7 +140,7 @@ def test_two_docks_at_once(viewer, training, open_dock, click, qtbot, my_model):
     assert any(kind(layer) == "synthetic" for layer in viewer.layers)
     training.stop()
     qtbot.waitUntil(lambda: not training.running, timeout=PATIENCE)
-    assert load_diffusion_model("mine").facts["steps"] >= 1
+    assert load_diffusion_model("mine").facts.steps >= 1
     assert (generate.job, training.job) == (None, None)
 
 

@@ -8,6 +8,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.diffusion.facts import DiffusionRecord
 from napari_smdiffusion.diffusion.sampler import STEPS
 from napari_smdiffusion.diffusion.settings import DEFAULT_START
 from napari_smdiffusion.store.folder import read_facts, training_lock
@@ -35,7 +36,7 @@ def test_training_shows_samples_and_keeps_the_model(viewer, dock, click, qtbot):
     np.testing.assert_allclose(preview.scale, (20, 20))
     model = load_diffusion_model("mine")
     assert model.pixel_size == 20
-    assert model.facts["steps"] > 1
+    assert model.facts.steps > 1
     assert "mine" in dock.status.text()
     assert dock.run_button.isEnabled()
     assert dock.name.text() == "mine 2"
@@ -73,7 +74,7 @@ def test_stop_keeps_the_model(dock, click, qtbot, computed):
     click(dock, dock.stop_button, wait=False)
     computed.stopped.set()
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
-    assert load_diffusion_model("mine").facts["steps"] >= 1
+    assert load_diffusion_model("mine").facts.steps >= 1
     # The step it was at, and perhaps one preview.
     assert computed.training <= 1
     assert computed.using <= STEPS
@@ -121,7 +122,7 @@ def test_dask_and_zarr_layers_are_read_plane_by_plane(viewer, dock, click, storm
     stored = viewer.add_image(zarr.array(stack, chunks=(1, 192, 192)), name="zarr", scale=(1, 20, 20))
     dock.layer_list.choose([lazy, stored])
     click(dock, dock.run_button)
-    data = load_diffusion_model("mine").facts["training_data"]
+    data = load_diffusion_model("mine").facts.training_data
     assert [one["shape"] for one in data] == [[3, 192, 192]] * 2
     assert data[0]["sha256"] == data[1]["sha256"]
 
@@ -153,22 +154,24 @@ def test_copied_code_does_the_same(dock, click, storm_layer):
     dock.name.setText("by code")
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
-    one, other = (read_facts(user_folder() / "diffusion" / name, "diffusion") for name in ("mine", "by code"))
-    assert other["name"] == "by code"
+    one, other = (
+        read_facts(user_folder() / "diffusion" / name, "diffusion", DiffusionRecord) for name in ("mine", "by code")
+    )
+    assert other.name == "by code"
     for key in ("training_data", "started_from", "config"):
-        assert one[key] == other[key]
+        assert getattr(one, key) == getattr(other, key)
 
 
 def test_starting_from_a_model_takes_its_network(dock, click):
     click(dock, dock.run_button)
-    assert load_diffusion_model("mine").facts["started_from"] == "tiny"
+    assert load_diffusion_model("mine").facts.started_from == "tiny"
     assert load_diffusion_model("mine").config.channels == (16, 32)
 
 
 def test_from_scratch(dock, click):
     dock.start_from.choose("")
     click(dock, dock.run_button)
-    assert load_diffusion_model("mine").facts["started_from"] is None
+    assert load_diffusion_model("mine").facts.started_from is None
 
 
 def test_models_of_the_papers_code_are_offered_to_generate_with_but_not_to_start_from(viewer, open_dock, my_model):

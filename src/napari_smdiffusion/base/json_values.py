@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_Kind = TypeVar("_Kind")
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
@@ -39,3 +47,65 @@ def plain(value: Any, place: str) -> Any:
     raise InputError(
         f"{place} is of type {type(value).__name__}, which no file can keep: give text, numbers, lists or dictionaries."
     )
+
+
+def to_json(value: Any) -> Any:
+    """Return a dataclass, or a sequence or mapping of such, as plain dictionaries and lists."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: to_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_json(one) for key, one in value.items()}
+    return [to_json(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def read_json(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, has numbers that are not finite, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("It is nested too deeply.") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number.")
+    return value
+
+
+def checked(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+    """Return a dataclass made of JSON values, each of which has the type and the range of its field.
+
+    Keys that are no fields are left out, also further in.
+
+    Raises
+    ------
+    InputError
+        For the first value that does not fit, without a full stop.
+    """
+    from pydantic import ValidationError
+
+    try:
+        adapter: TypeAdapter[_Kind] = _adapter(cast("Any", kind))
+        found = adapter.validate_json(json.dumps(values), strict=True)
+        return found
+    except RecursionError as error:
+        raise InputError(f"{kind.__name__}: it is nested too deeply") from error
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in wrong["loc"]) or kind.__name__
+        raise InputError(f"{place}: {wrong['msg']}") from error
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # pydantic is imported here because that takes longer than all the rest of `smdiffusion --help`.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

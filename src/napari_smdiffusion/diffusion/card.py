@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..store.card import write_card
+from ..base.json_values import to_json
+from ..store.card import CardText, trained_here, training_list, write_card
 from .learning import copying
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .facts import DiffusionRecord
 
-def write_diffusion_card(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the card of a diffusion model into `folder`; `judged` among the facts is Markdown of how good it was."""
-    title = f"{facts['name']}: a diffusion model of super-resolution images"
-    size = facts["imported"]["image_size"] if "imported" in facts else 512
-    use = f"smdiffusion generate {facts['name']} --out generated.tif --count 16 --size {size}"
-    warning = "" if "imported" in facts else copying(facts, facts.get("steps", 0))
-    more = f"\n## Copies\n\n{warning}\n" if warning else ""
-    write_card(folder, facts, title, use, more + facts.get("judged", ""))
+
+def write_diffusion_card(folder: Path, record: DiffusionRecord) -> None:
+    """Write the card of a diffusion model into `folder`."""
+    imported, steps = record.imported, f"{record.steps} steps"
+    size = 512 if imported is None else imported.image_size
+    use = f"smdiffusion generate {record.name} --out generated.tif --count 16 --size {size}"
+    title = f"{record.name}: a diffusion model of super-resolution images"
+    if imported is None:
+        made = f"Trained by {trained_here(record)}, {steps}"
+        warning = copying(record.training_data, record.config, record.steps)
+        more = f"\n## Copies\n\n{warning}\n" if warning else ""
+        data, settings = training_list(record), to_json(record.config)
+    else:
+        here = trained_here(record)
+        made = f"Trained by improved_diffusion_for_SMLM, {steps}; imported from {imported.file} by {here}"
+        more, data, settings = "", "Not known: the checkpoint does not say.\n", to_json(imported)
+    write_card(folder, record, record.pixel_size_nm, CardText(title, use, made, data, settings, more + record.judged))

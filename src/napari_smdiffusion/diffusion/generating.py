@@ -122,6 +122,6 @@ def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
         SYNTHETIC,
         f"napari-smdiffusion {__version__}",
         model.name,
-        Provenance.from_json({"training_data": model.facts.get("training_data", [])}).training_data,
+        model.facts.training_data,
         settings={**to_dict(config), "steps": model.sampler.steps(config)},
     )

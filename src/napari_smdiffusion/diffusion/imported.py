@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..base.errors import InputError
-from ..base.settings import to_dict
 from ..store.facts import training_facts
+from .facts import DiffusionFacts, ImportFacts, ScheduleFacts
 from .intensities import Scaling
 from .model import DiffusionModel
 from .network import for_sampling
@@ -277,19 +277,22 @@ def converted(weights: Weights, layout: Layout, heads: int) -> dict[str, torch.T
     return result
 
 
-def _facts(path: Path, config: ImportConfig, layout: Layout, name: str) -> dict[str, Any]:
-    """Return what model.json says of an imported model beside the usual."""
+def _facts(path: Path, config: ImportConfig, layout: Layout, name: str) -> DiffusionFacts:
+    """Return what an imported model knows of itself."""
     found = re.search(r"(\d+)$", path.stem)
-    return {
-        **training_facts([], name),
-        "steps": int(found.group(1)) if found else 0,
-        "parameterization": NOISE,
-        "noise_schedule": {"name": config.schedule, "steps": config.diffusion_steps},
-        "imported": {
-            "file": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "channels": layout.channels[0],
-            "residual_blocks": layout.blocks,
-            **to_dict(config),
-        },
-    }
+    imported = ImportFacts(
+        path.name,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        layout.channels[0],
+        layout.blocks,
+        **vars(config),
+    )
+    return training_facts(
+        DiffusionFacts,
+        [],
+        name,
+        steps=int(found.group(1)) if found else 0,
+        parameterization=NOISE,
+        noise_schedule=ScheduleFacts(config.schedule, config.diffusion_steps),
+        imported=imported,
+    )

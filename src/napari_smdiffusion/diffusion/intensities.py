@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +12,14 @@ from ..base.linear_scale import LinearScale
 from .specks import smallest_structure, without_specks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy.typing as npt
     import torch
 
     from ..images.image import Image
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
@@ -34,10 +36,6 @@ def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDA
         empty = pixels < (scaling.low + scaling.dimmest) / 2
         whole = np.where(empty, np.float32(scaling.low), np.maximum(whole, np.float32(scaling.dimmest)))
     return whole if scaling.smallest is None else without_specks(whole, scaling.low, scaling.smallest)
-
-
-_KEYS = {"sigma_data": "spread"}  # of fields that model.json has under another name
-_FIELDS = {key: field for field, key in _KEYS.items()}
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,14 @@ class Scaling(LinearScale):
     integer: bool = False
     dimmest: float | None = None
     smallest: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise an InputError if the numbers make no such map, or are more than pixels can hold."""
+        numbers = (self.mean, self.std, self.low, self.high, self.sigma_data, self.dimmest or 0.0)
+        if not all(abs(number) <= _LARGEST for number in numbers):
+            raise InputError("The scaling holds a number that pixels cannot hold.")
+        if not (self.std > 0 and self.sigma_data > 0 and self.low < self.high and self.unit <= _LARGEST):
+            raise InputError("The scaling must have a positive deviation, and go from the smaller to the larger value.")
 
     @classmethod
     def fit(cls, images: Iterable[Image]) -> Scaling:
@@ -89,15 +95,6 @@ class Scaling(LinearScale):
     def unit(self) -> float:
         """The intensities of one network unit."""
         return self.std / self.sigma_data
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Scaling:
-        """Return the scaling in model.json, where `sigma_data` is called `spread`."""
-        return cls(**{_FIELDS.get(key, key): value for key, value in values.items()})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what model.json says of it."""
-        return {_KEYS.get(field, field): value for field, value in vars(self).items()}
 
 
 def to_numpy(images: torch.Tensor) -> npt.NDArray[np.float32]:

@@ -13,11 +13,12 @@ import torch
 from ..base.devices import generator, seeded
 from ..base.errors import InputError
 from ..base.events import Note, Progress, Steps
-from ..base.settings import from_dict, to_dict
+from ..base.settings import to_dict
 from ..images.patches import draw_patches
 from ..store.folder import STATE, model_errors, read_facts, recover_interrupted_save
 from ..training.task import Batch
 from .denoiser import EdmDenoiser
+from .facts import DiffusionRecord
 from .intensities import Scaling, to_intensities, to_numpy
 from .network import clone_unet, field_multiple, make_unet
 from .noise import sample_sigmas, start_noise
@@ -25,12 +26,14 @@ from .sampler import sample_steps
 from .settings import EDM, TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
+    from ..images.provenance import TrainingImage
     from ..training.state import TrainingState
+    from .facts import DiffusionFacts
     from .model import DiffusionModel
 
 
@@ -40,15 +43,15 @@ if TYPE_CHECKING:
 _SEEN_TOO_OFTEN = 2000
 
 
-def times_seen(facts: Mapping[str, Any], step: int) -> float:
+def times_seen(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> float:
     """Return how often a diffusion model has seen each part of its training images after `step` steps."""
-    pixels = sum(math.prod(image["shape"]) for image in facts["training_data"])
-    return float(step * facts["config"]["batch"] * facts["config"]["patch"] ** 2 / pixels)
+    pixels = sum(math.prod(image.shape) for image in images)
+    return step * config.batch * config.patch**2 / pixels if pixels else 0.0
 
 
-def copying(facts: Mapping[str, Any], step: int) -> str:
+def copying(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> str:
     """Return a warning where it has seen them so often that such models began to copy; else nothing."""
-    seen = times_seen(facts, step)
+    seen = times_seen(images, config, step)
     if seen < _SEEN_TOO_OFTEN:
         return ""
     return (
@@ -98,24 +101,24 @@ class DenoisingTask:
         return to_intensities(to_numpy(last), self.scaling)
 
 
-def with_copy_warning(steps: Steps[None], facts: dict[str, Any]) -> Steps[None]:
+def with_copy_warning(steps: Steps[None], images: Sequence[TrainingImage], config: TrainConfig) -> Steps[None]:
     """Pass on the events of a training, and say once when it has seen its images so often that it may copy them."""
     said = False
     with closing(steps):
         for event in steps:
             yield event
-            if not said and isinstance(event, Progress) and (warning := copying(facts, event.step)):
+            if not said and isinstance(event, Progress) and (warning := copying(images, config, event.step)):
                 yield Note(warning)
                 said = True
 
 
-def interrupted_run(out: Path | None) -> dict[str, Any]:
+def interrupted_run(out: Path | None) -> DiffusionRecord:
     """Return what is known of the run that was cut in `out`."""
     if out is not None:
         recover_interrupted_save(out)
     if out is None or not (out / STATE).exists():
         raise InputError(f"There is no training to resume in {out}: leave out --resume to start one.")
-    return read_facts(out, "diffusion")
+    return read_facts(out, "diffusion", DiffusionRecord)
 
 
 def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
@@ -127,7 +130,7 @@ def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[
         If nothing can be begun from `start`, or other channels than its own are asked for.
     """
     if start is not None:
-        if start.facts.get("parameterization", EDM) != EDM:
+        if start.facts.parameterization != EDM:
             raise InputError(
                 f"{start.name} is an imported model, which is trained in another way: start from one that was trained "
                 "here, or from none."
@@ -152,7 +155,7 @@ def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[
 
 
 def resume_run(
-    state: TrainingState, out: Path, before: dict[str, Any], config: TrainConfig, facts: dict[str, Any]
+    state: TrainingState, out: Path, before: DiffusionRecord, config: TrainConfig, facts: DiffusionFacts
 ) -> tuple[TrainConfig, str]:
     """Load the state of the run that was cut, after checking that it is the same run.
 
@@ -160,9 +163,9 @@ def resume_run(
     -------
     The settings, to the end that the run was begun with if that is known; and a sentence if another was asked for.
     """
-    if [d["sha256"] for d in before["training_data"]] != [d["sha256"] for d in facts["training_data"]]:
+    if [one.sha256 for one in before.training_data] != [one.sha256 for one in facts.training_data]:
         raise InputError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
-    begun = from_dict(TrainConfig, before["config"])
+    begun = before.config
     former = to_dict(begun)
     for key, value in to_dict(config).items():
         # The number of steps is part of the state that is resumed.

@@ -12,14 +12,12 @@ import torch
 
 from ..base.devices import pick_device
 from ..base.events import Note, Steps, Stop, never
-from ..base.settings import from_dict, to_dict
 from ..images.image import Image, as_images, common_pixel_size
 from ..images.patches import check_patch
 from ..store.catalogue import find_model
-from ..store.facts import training_facts
+from ..store.facts import UNNAMED, training_facts
 from ..store.folder import (
     STATE,
-    UNNAMED,
     WEIGHTS,
     Kind,
     ModelFolderError,
@@ -33,6 +31,7 @@ from ..store.folder import (
 )
 from ..training.loop import Budget, optimize_steps
 from ..training.state import TrainingState, released_when_done
+from .facts import DiffusionFacts, DiffusionRecord
 from .intensities import Scaling
 from .learning import DenoisingTask, initial_network, interrupted_run, resume_run, with_copy_warning
 from .network import for_sampling, for_training
@@ -65,19 +64,24 @@ class DiffusionModel:
     config
         How it was trained; of an imported model only the size of the images and the width of the network.
     facts
-        Training data, loss curve, versions and date, as they stand in model.json.
+        Training data, loss curve, versions and date.
     """
 
     unet: UNet
     scaling: Scaling
     pixel_size: float | None
     config: TrainConfig
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: DiffusionFacts = field(default_factory=DiffusionFacts)
 
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return str(self.facts.get("name", UNNAMED))
+        return self.facts.name
+
+    @property
+    def record(self) -> DiffusionRecord:
+        """All that model.json holds of it."""
+        return DiffusionRecord.of(self.facts, config=self.config, pixel_size_nm=self.pixel_size, scaling=self.scaling)
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -182,15 +186,14 @@ class DiffusionModel:
     def load(cls, model: str | os.PathLike[str]) -> DiffusionModel:
         """Load a model by its folder or its name; raises ModelFolderError if there is none, or it is damaged."""
         folder = find_model(model, KIND)
-        return read_model(folder, read_facts(folder, KIND))
+        return read_model(folder, read_facts(folder, KIND, DiffusionRecord))
 
 
-def read_model(folder: Path, facts: dict[str, Any]) -> DiffusionModel:
-    """Read the network of a model folder whose model.json holds `facts`; raises ModelFolderError if it is damaged."""
+def read_model(folder: Path, record: DiffusionRecord) -> DiffusionModel:
+    """Read the network of a model folder whose model.json holds `record`; raises ModelFolderError if it is damaged."""
     with model_errors(folder):
         unet = for_sampling(_read_unet(folder))
-        config = from_dict(TrainConfig, facts["config"])
-        model = DiffusionModel(unet, Scaling.from_json(facts["scaling"]), facts["pixel_size_nm"], config, facts)
+        model = DiffusionModel(unet, record.scaling, record.pixel_size_nm, record.config, record.facts)
         _ = model.sampler  # raises an error here, and not after an image was asked for
         return model
 
@@ -228,19 +231,12 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
         with write_errors(folder):
             write_unet(path, model.unet.config, weights, torch.float16 if half else torch.float32)
 
-    def write_state(path: Path, _: dict[str, Any]) -> None:
+    def write_state(path: Path, _: DiffusionRecord) -> None:
         if state is not None:
             with write_errors(folder):
                 torch.save(state.state_dict(), path / STATE)
 
-    facts = {
-        **model.facts,
-        "kind": KIND,
-        "config": to_dict(model.config),
-        "pixel_size_nm": model.pixel_size,
-        "scaling": model.scaling.to_json(),
-    }
-    save_folder(folder, facts, write_weights, write_state, write_diffusion_card)
+    save_folder(folder, KIND, model.record, write_weights, write_state, write_diffusion_card)
 
 
 def train_steps(
@@ -302,19 +298,19 @@ def train_steps(
     begun_from, unused = (None, start) if cut is not None else (start, None)
     # The network of the run may be that of the model it began from; whoever names another is refused below.
     if cut is not None and config.channels == TrainConfig().channels:
-        config = replace(config, channels=tuple(cut["config"]["channels"]))
+        config = replace(config, channels=cut.config.channels)
     config, unet = initial_network(config, begun_from)
     scaling = Scaling.fit(images)
-    facts = training_facts(images, name or (out.name if out is not None else UNNAMED))
-    facts["started_from"] = (
-        cut.get("started_from") if cut is not None else None if begun_from is None else begun_from.name
-    )
+    started_from = cut.started_from if cut is not None else None if begun_from is None else begun_from.name
+    name = name or (out.name if out is not None else UNNAMED)
+    facts = training_facts(DiffusionFacts, images, name, started_from=started_from)
     # What is learned already is to be kept: half the rate changes it less.
-    state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if facts["started_from"] else 1.0))
+    state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if started_from else 1.0))
     task = DenoisingTask([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
-        return DiffusionModel(unet, scaling, pixel_size, config, {**facts, **state.facts()})
+        known = facts.after(state.curve, state.step, state.total)
+        return DiffusionModel(unet, scaling, pixel_size, config, known)
 
     def checkpoint(state: TrainingState, last: bool) -> None:
         if out is None:
@@ -341,7 +337,7 @@ def train_steps(
             checkpoint=None if out is None else checkpoint,
             device=device,
         )
-        yield from with_copy_warning(steps, {**facts, "config": to_dict(config)})
+        yield from with_copy_warning(steps, facts.training_data, config)
     for_sampling(unet)
     return model(state)
 

@@ -9,16 +9,18 @@ import torch
 
 from ..store.folder import ModelFolderError
 from .denoiser import Clamped, Denoiser, EdmDenoiser
+from .facts import generation_limits
 from .network import field_multiple
 from .noise_prediction import NOISE_STEPS, NoisePredictionDenoiser, NoiseSchedule
-from .settings import EDM, NOISE, check_generation, generation_limits
+from .settings import EDM, NOISE, check_generation
 from .solver import karras_levels
 from .solvers import SOLVERS
 from .windows import WINDOW, Windowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from .facts import DiffusionFacts
     from .settings import GenerateConfig
     from .unet import UNet
 
@@ -113,17 +115,17 @@ class Sampler:
             yield clean if self.channels == 1 else clean.mean(1, keepdim=True)
 
 
-def pick_sampler(unet: UNet, facts: Mapping[str, Any]) -> Sampler:
+def pick_sampler(unet: UNet, facts: DiffusionFacts) -> Sampler:
     """Return how images are sampled with the network of a model, by what model.json states about it."""
-    kind = facts.get("parameterization", EDM)
+    kind = facts.parameterization
     smallest, most_steps = generation_limits(facts)
     if kind == EDM:
         return Sampler(denoiser_of, noise_levels, 1, field_multiple(unet), smallest, STEPS, most_steps)
     if kind != NOISE:
         raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
-    if unet.config.sample_size is None:
+    if unet.config.sample_size is None or facts.noise_schedule is None:
         raise ModelFolderError("The size of the model's training images is unknown: import the checkpoint again.")
-    schedule = NoiseSchedule(**facts["noise_schedule"])
+    schedule = NoiseSchedule(facts.noise_schedule.name, facts.noise_schedule.steps)
     # Their finest attention looks at 16² places of a training image. Four times that on a side is still quick.
     window = 4 * unet.config.sample_size
 

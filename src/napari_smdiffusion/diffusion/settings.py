@@ -1,8 +1,7 @@
 """Settings of training, generation and import of a diffusion model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Predicate, Unit
 
@@ -24,7 +23,7 @@ from ..base.settings import (
 from .solvers import SOLVERS
 
 DEFAULT_START = "simulated-filaments"  # the bundled model that trainings begin from
-EDM, NOISE = "edm", "reference-noise-prediction"  # facts["parameterization"]; it is EDM where there is none
+EDM, NOISE = "edm", "reference-noise-prediction"  # `DiffusionFacts.parameterization`
 
 
 @dataclass(frozen=True)
@@ -89,16 +88,6 @@ class ImportConfig(Checked):
     intensity_range: Annotated[
         tuple[float, float], ASCENDING, Help("intensities of the darkest and the brightest pixel it can make")
     ] = (0.0, 255.0)
-
-
-def generation_limits(facts: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the smallest side of an image, in pixels, and the most solver steps that a model takes.
-
-    `facts` is what its model.json says. Nothing else of the model has to be loaded.
-    """
-    if facts.get("parameterization", EDM) == NOISE:
-        return 32, int(facts["noise_schedule"].get("steps", 1000))
-    return 64, 1000
 
 
 def check_generation(config: GenerateConfig, smallest: int, most_steps: int) -> None:

@@ -23,11 +23,10 @@ from ..base.errors import InputError
 from ..base.version import __version__
 from ..base.whole_files import atomic_file
 from ..microscope.camera import widefield_image
-from ..store.folder import read_facts
 from ..structures.simulate import simulate
 from .applying import BORDER
 from .levels import BRIGHT, DARK, widefield_levels
-from .model import KIND, Enhancer
+from .model import Enhancer
 from .network import ALIGN, REACH, EnhancerNetwork, even_background
 
 if TYPE_CHECKING:
@@ -131,14 +130,14 @@ def _described(
     from bioimageio.spec.model import v0_5 as spec
     from pydantic import ValidationError
 
-    facts, factor = read_facts(folder, KIND), enhancer.config.upscale
+    factor = enhancer.config.upscale
     script, example, result = _written(enhancer, work)
     try:
         taken, made = _tensors(enhancer, example, result)
         torchscript = spec.TorchscriptWeightsDescr(
             source=script,
             pytorch_version=spec.Version(torch.__version__.split("+")[0]),
-            comment=f"made by napari-smdiffusion {__version__}; trained on {facts.get('trained_on')}",
+            comment=f"made by napari-smdiffusion {__version__}; trained on {enhancer.facts.trained_on}",
         )
         return spec.ModelDescr(
             # Other characters are refused.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
 # bright structure. They are robust, and the same whether an image is enhanced at once or in tiles.
 DARK, BRIGHT = 1.0, 99.5
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Levels(LinearScale):
 
     dark: float
     bright: float
+
+    def __post_init__(self) -> None:
+        """Raise an InputError unless the bright level lies above the dark one, and pixels can hold both."""
+        if not (-_LARGEST <= self.dark < self.bright <= _LARGEST and self.unit <= _LARGEST):
+            limits = f"{self.dark:g} to {self.bright:g}"
+            raise InputError(f"The levels must go from a smaller to a larger value, not {limits}.")
 
     @property
     def zero(self) -> float:

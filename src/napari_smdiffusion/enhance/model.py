@@ -12,12 +12,10 @@ from safetensors.torch import load_file, save_file
 from ..base.devices import on_device, pick_device, seeded
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never, run
-from ..base.settings import from_dict, to_dict
 from ..images.image import Image, as_image, as_images, common_pixel_size
 from ..microscope.settings import MicroscopeConfig
-from ..store.facts import training_facts
+from ..store.facts import UNNAMED, training_facts
 from ..store.folder import (
-    UNNAMED,
     WEIGHTS,
     Kind,
     check_place,
@@ -32,6 +30,7 @@ from ..training.loop import Budget, optimize_steps
 from ..training.state import TrainingState, released_when_done
 from .calibrating import _CALIBRATED, _ROUGHLY, calibration_steps
 from .examples import pairs_task, simulation_task
+from .facts import REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts, EnhancerRecord, fields_of
 from .held_out import draw_weights, split_held_out
 from .levels import Levels, widefield_levels
 from .network import EnhancerNetwork
@@ -66,7 +65,7 @@ class Enhancer:
     config, microscope
         How it was trained.
     facts
-        Training data, loss curve, versions and date, as they stand in model.json.
+        Training data, loss curve, versions and date.
     calibration
         How large its errors are; None for one that was saved without.
     """
@@ -76,13 +75,25 @@ class Enhancer:
     pixel_size: float | None
     config: EnhancerConfig
     microscope: MicroscopeConfig
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: EnhancerFacts = field(default_factory=EnhancerFacts)
     calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return str(self.facts.get("name", UNNAMED))
+        return self.facts.name
+
+    @property
+    def record(self) -> EnhancerRecord:
+        """All that model.json holds of it."""
+        return EnhancerRecord(
+            **fields_of(self.facts),
+            config=self.config,
+            microscope=self.microscope,
+            pixel_size_nm=self.pixel_size,
+            levels=self.levels,
+            calibration=None if self.calibration is None else self.calibration.record,
+        )
 
     @classmethod
     def train(
@@ -196,22 +207,13 @@ class Enhancer:
 
         kind = torch.float16 if half else torch.float32
         weights = {k: v.detach().cpu().to(kind).contiguous() for k, v in self.network.state_dict().items()}
-        facts = {
-            **self.facts,
-            "kind": KIND,
-            "config": to_dict(self.config),
-            "microscope": to_dict(self.microscope),
-            "pixel_size_nm": self.pixel_size,
-            "levels": vars(self.levels),
-            "calibration": None if self.calibration is None else self.calibration.to_dict(),
-        }
         folder = Path(folder)
 
         def write_weights(path: Path) -> None:
             with write_errors(folder):
                 save_file(weights, path / _WEIGHTS_FILE)
 
-        save_folder(folder, facts, write_weights, write_enhancer_card)
+        save_folder(folder, KIND, self.record, write_weights, write_enhancer_card)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> Enhancer:
@@ -219,16 +221,26 @@ class Enhancer:
         from ..store.catalogue import find_model
 
         folder = find_model(model, KIND)
-        facts = read_facts(folder, KIND)
+        record = read_facts(folder, KIND, EnhancerRecord)
         with model_errors(folder):
-            config = from_dict(EnhancerConfig, facts["config"])
-            network = EnhancerNetwork(config.upscale, config.channels)
+            config = record.config
+            # On "meta" nothing is allocated: settings that the weights belie cost no memory.
+            with torch.device("meta"):
+                network = EnhancerNetwork(config.upscale, config.channels)
             weights = load_file(folder / WEIGHTS / _WEIGHTS_FILE)
-            network.load_state_dict({key: value.float() for key, value in weights.items()})
-            microscope = from_dict(MicroscopeConfig, facts["microscope"])
-            levels = Levels(**facts["levels"])
-            calibration = Calibration.from_dict(facts["calibration"]) if facts.get("calibration") else None
-            return cls(network.eval(), levels, facts["pixel_size_nm"], config, microscope, facts, calibration)
+            network.load_state_dict(
+                {key: value.to(torch.float32, copy=True) for key, value in weights.items()}, assign=True
+            )
+            calibration = None if record.calibration is None else Calibration.of(record.calibration)
+            return cls(
+                network.eval(),
+                record.levels,
+                record.pixel_size_nm,
+                config,
+                record.microscope,
+                record.facts,
+                calibration,
+            )
 
 
 def train_enhancer_steps(
@@ -312,11 +324,14 @@ def train_enhancer_steps(
     with training_lock(out):
         with released_when_done(state, device):
             yield from optimize_steps(state, task, Budget(config.minutes, config.steps), stop=stop, device=device)
-            facts = training_facts(given, name or (out.name if out is not None else UNNAMED))
-            facts["weights"] = None if weights is None else list(weights)
-            facts["started_from"] = None if start is None else start.name
-            facts["trained_on"] = "registered pairs" if pairs else "simulated widefield"
-            facts |= state.facts()
+            facts = training_facts(
+                EnhancerFacts,
+                given,
+                name or (out.name if out is not None else UNNAMED),
+                started_from=None if start is None else start.name,
+                weights=None if weights is None else tuple(float(weight) for weight in weights),
+                trained_on=REGISTERED_PAIRS if pairs else SIMULATED_WIDEFIELD,
+            ).after(state.curve, state.step, state.total)
             enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts)
             # Whatever may go wrong while it is calibrated, the training is not lost.
             kept = None if out is None else save_or_save_beside(enhancer.save, out)

@@ -23,7 +23,7 @@ Intensities, disagreements and errors are in network units: 0 is dark, 1 is brig
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ import numpy as np
 from ..base.arrays import Indices, Pixels
 from ..base.errors import InputError
 from ..measure.restoration import rank_correlation
+from .facts import CalibrationFacts, CalibrationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,18 +61,13 @@ class Calibration:
     half_widths
         (levels, I, S) half widths of the intervals, for each of `LEVELS`.
     facts
-        What was measured: `levels`, the stated shares; `coverage`, the share of pixels that lie in their interval for
-        each; `rank_correlation` (Spearman) of the half width for 0.9 with the error, or None where one of them is
-        constant; `coverage_least` and `coverage_most`, of the parts where
-        fewest and most pixels lay in their interval; `coverage_bright`, of the pixels that are brighter than the
-        average of their part, and `coverage_faint`, of those that are neither bright nor exactly 0, or None where there
-        are none; and `held_out`, False where there was too little to hold anything out and the training images served.
+        What was measured.
     """
 
     intensities: Pixels
     spreads: Pixels
     half_widths: Pixels
-    facts: dict[str, Any]
+    facts: CalibrationFacts = field(default_factory=CalibrationFacts)
 
     def half_width(self, predicted: Pixels, spread: Pixels, confidence: float) -> Pixels:
         """Return half the width of the intervals that hold the true value with a chance of `confidence`.
@@ -107,16 +103,23 @@ class Calibration:
         column, share = _split(place, cells)
         return np.asarray((1 - share) * widths[row, column] + share * widths[row, column + 1], np.float32)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        arrays = {name: np.round(np.asarray(getattr(self, name), np.float64), 6).tolist() for name in _ARRAYS}
-        return {**arrays, "facts": self.facts}
+    @property
+    def record(self) -> CalibrationRecord:
+        """What model.json holds of it."""
+        rounded = {name: np.round(np.asarray(getattr(self, name), np.float64), 6) for name in _ARRAYS}
+        return CalibrationRecord(facts=self.facts, **{name: _tuples(one.tolist()) for name, one in rounded.items()})
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
-        """Return what `to_dict` was made of."""
-        intensities, spreads, half_widths = (np.asarray(values[name], np.float32) for name in _ARRAYS)
-        return cls(intensities, spreads, half_widths, dict(values["facts"]))
+    def of(cls, record: CalibrationRecord) -> Calibration:
+        """Return the calibration that model.json holds; raises InputError if it is for other levels."""
+        intensities, spreads, half_widths = (np.asarray(getattr(record, name), np.float32) for name in _ARRAYS)
+        if len(half_widths) != len(LEVELS):
+            raise InputError(f"The calibration has {len(half_widths)} levels, and {len(LEVELS)} are needed.")
+        return cls(intensities, spreads, half_widths, record.facts)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
 
 
 def _split(place: Any, length: int) -> tuple[Any, Any]:
@@ -162,14 +165,17 @@ def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration
     bright = np.concatenate([predicted > predicted.mean() for predicted, _, _ in map(_together, drawn)])
     faint = ~bright & np.concatenate([predicted > 0 for predicted, _, _ in map(_together, drawn)])
     error = np.concatenate(errors)
-    facts = {
-        **_held(error, together),
-        "coverage_bright": _covered(error[bright], {level: width[bright] for level, width in together.items()}),
-        "coverage_faint": _covered(error[faint], {level: width[faint] for level, width in together.items()}),
-        "coverage_least": each.min(0).round(4).tolist(),
-        "coverage_most": each.max(0).round(4).tolist(),
-        "held_out": held_out,
-    }
+    rank = rank_correlation(together[0.9], error)
+    facts = CalibrationFacts(
+        LEVELS,
+        _covered(error, together) or (),
+        None if rank is None else round(rank, 3),
+        _covered(error[bright], {level: width[bright] for level, width in together.items()}),
+        _covered(error[faint], {level: width[faint] for level, width in together.items()}),
+        tuple(each.min(0).round(4).tolist()),
+        tuple(each.max(0).round(4).tolist()),
+        held_out,
+    )
     return replace(known, facts=facts)
 
 
@@ -223,15 +229,9 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
     return replace(known, half_widths=np.maximum.accumulate(known.half_widths))
 
 
-def _held(error: Pixels, widths: Mapping[float, Pixels]) -> dict[str, Any]:
-    rank = rank_correlation(widths[0.9], error)
-    rounded = None if rank is None else round(rank, 3)
-    return {"levels": list(LEVELS), "coverage": _covered(error, widths), "rank_correlation": rounded}
-
-
-def _covered(error: Pixels, widths: Mapping[float, Pixels]) -> list[float] | None:
+def _covered(error: Pixels, widths: Mapping[float, Pixels]) -> tuple[float, ...] | None:
     """Return the share of pixels in their interval for each level, or None where there are none."""
-    return [round(float(np.mean(error <= widths[level])), 4) for level in LEVELS] if error.size else None
+    return tuple(round(float(np.mean(error <= widths[level])), 4) for level in LEVELS) if error.size else None
 
 
 def _learned(predicted: Pixels, spread: Pixels, truth: Pixels) -> Calibration:
@@ -255,7 +255,6 @@ def _learned(predicted: Pixels, spread: Pixels, truth: Pixels) -> Calibration:
         np.asarray(intensities, np.float32),
         np.asarray(spreads, np.float32),
         np.asarray(widths, np.float32).transpose(1, 0, 2),
-        {},
     )
 
 

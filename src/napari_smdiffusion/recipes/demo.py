@@ -170,7 +170,7 @@ def _trained(work: DemoImages, job: DemoJob, stop: Stop) -> Steps[DiffusionModel
     settings = TrainConfig(minutes=0.55 * job.minutes, seed=job.seed, previews=0)
     start = bundled_folder() / "diffusion" / _START
     model = yield from TrainJob(work.train, settings, start, name=_NAME).steps(stop)
-    if not stop() and (steps := int(model.facts["steps"])) < _FEW_STEPS:
+    if not stop() and (steps := model.facts.steps) < _FEW_STEPS:
         yield Note(
             f"There was time for {steps} steps of training, which is too few to learn from these images: give more "
             "--minutes, or close other programs."
@@ -291,9 +291,9 @@ def _provenance(work: DemoImages, model: DiffusionModel, seed: int) -> dict[str,
         "made_by": f"napari-smdiffusion {__version__}",
         "images": list(work.images),
         "widefield": work.given,
-        "started_from": model.facts.get("started_from"),
-        "steps": model.facts.get("steps"),
+        "started_from": model.facts.started_from,
+        "steps": model.facts.steps,
         "seed": seed,
-        "versions": model.facts.get("versions"),
+        "versions": model.facts.versions,
         "note": "Generated and enhanced images are synthetic, not measured.",
     }

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never
 from ..base.whole_files import check_space
-from ..diffusion.settings import GenerateConfig, check_generation, generation_limits
+from ..diffusion.settings import GenerateConfig, check_generation
 from ..images.reading import mapped_image
 from ..images.tiff import TIFF_SUFFIXES, growing_tiff
 from ..store.catalogue import find_model
-from ..store.folder import model_errors, read_facts
+from ..store.folder import read_facts
 from .outputs import check_output_file
 
 if TYPE_CHECKING:
     from ..base.arrays import Pixels
+    from ..diffusion.facts import DiffusionRecord
     from ..diffusion.model import DiffusionModel
     from ..images.image import Image
 
@@ -104,7 +105,7 @@ class GenerateJob:
         return mapped_image(out)
 
 
-def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -> dict[str, Any]:
+def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -> DiffusionRecord:
     """Return model.json of a diffusion model by its folder or name. Its network is not loaded.
 
     Raises
@@ -114,9 +115,8 @@ def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -
     InputError
         If the model cannot generate images of the size, or by the number of steps, that `settings` asks for.
     """
-    folder = find_model(model, "diffusion")
-    facts = read_facts(folder, "diffusion")
-    with model_errors(folder):
-        limits = generation_limits(facts)
-    check_generation(settings, *limits)
-    return facts
+    from ..diffusion.facts import DiffusionRecord, generation_limits
+
+    record = read_facts(find_model(model, "diffusion"), "diffusion", DiffusionRecord)
+    check_generation(settings, *generation_limits(record))
+    return record

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from ..base.errors import InputError
 from ..base.events import Note, Steps, Stop, never
 from ..base.folders import bundled_folder
-from ..base.settings import from_dict
 from ..diffusion.settings import DEFAULT_START, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
@@ -129,12 +128,14 @@ def interrupted_training(out: Path) -> TrainConfig | None:
     """
     if not (out / STATE).exists():
         return None
+    from ..diffusion.facts import DiffusionRecord
+
     try:
-        facts = read_facts(out, "diffusion")
-        total = facts.get("total_steps")
-        return None if total is not None and facts["steps"] >= total else from_dict(TrainConfig, facts["config"])
-    except (ModelFolderError, InputError, KeyError, TypeError):  # damaged: there is nothing that could go on
+        record = read_facts(out, "diffusion", DiffusionRecord)
+    except ModelFolderError:  # damaged: there is nothing that could go on
         return None
+    total = record.total_steps
+    return None if total is not None and record.steps >= total else record.config
 
 
 def default_start(channels: Sequence[int]) -> DiffusionModel | None:
@@ -143,11 +144,12 @@ def default_start(channels: Sequence[int]) -> DiffusionModel | None:
     It saw simulated filaments alone. It brings a network that can denoise, and for filaments their course, which takes
     far longer to learn than their texture.
     """
+    from ..diffusion.facts import DiffusionRecord
     from ..diffusion.model import read_model
 
     folder = bundled_folder() / "diffusion" / DEFAULT_START
-    facts = read_facts(folder, "diffusion")
-    return read_model(folder, facts) if list(channels) == facts["config"]["channels"] else None
+    record = read_facts(folder, "diffusion", DiffusionRecord)
+    return read_model(folder, record) if tuple(channels) == record.config.channels else None
 
 
 def starting_model(

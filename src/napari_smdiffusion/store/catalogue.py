@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..base.errors import InputError
 from ..base.folders import bundled_folder, user_folder
+from .facts import ModelSummary
 from .folder import Kind, ModelFolderError, model_folders, read_facts, recover_interrupted_save
 
 KINDS: tuple[Kind, ...] = ("diffusion", "enhancer")
@@ -37,13 +38,15 @@ def list_models(kind: Kind | None = None) -> list[ModelEntry]:
 
 def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     try:
-        facts = read_facts(folder, kind)
-        pixel = f"{facts['pixel_size_nm']:.4g} nm" if facts.get("pixel_size_nm") else "pixel size unknown"
-        factor = f"×{facts['config']['upscale']}, " if kind == "enhancer" else ""
-    except (ValueError, KeyError, TypeError, OSError):  # damaged, not ours, or not to be read
+        facts = read_facts(folder, kind, ModelSummary)
+    except (ModelFolderError, OSError):  # damaged, not ours, or not to be read
         return None
-    description = f"{factor}{pixel}, {facts.get('steps', 0)} steps"
-    return ModelEntry(folder.name, kind, folder, bundled, "imported" in facts, description)
+    if kind == "enhancer" and facts.config.upscale is None:
+        return None
+    pixel = f"{facts.pixel_size_nm:.4g} nm" if facts.pixel_size_nm else "pixel size unknown"
+    factor = f"×{facts.config.upscale}, " if kind == "enhancer" else ""
+    description = f"{factor}{pixel}, {facts.steps} steps"
+    return ModelEntry(folder.name, kind, folder, bundled, facts.imported is not None, description)
 
 
 def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:

@@ -20,14 +20,16 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
 from ..base.errors import InputError
+from ..base.json_values import read_json
+from .facts import UNNAMED, TrainingFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +40,15 @@ STATE = "training_state.pt"
 _PATIENCE = 5  # hundredths of a second that the two renames of a folder may take another program
 # Between these renames there is no folder: in this program nobody looks then.
 _SWAPPING = threading.RLock()
-UNNAMED = "unnamed"  # what is called by its folder once it has one
 _PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
 
 # What Finder and Explorer leave in folders that they have shown.
 _SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
+_Facts = TypeVar("_Facts", bound=TrainingFacts)
 Kind = Literal["diffusion", "enhancer"]
 Writer = Callable[[Path], None]
-Extra = Callable[[Path, dict[str, Any]], None]
+Extra = Callable[[Path, _Facts], None]
 
 _NAMES: dict[Kind, str] = {"diffusion": "diffusion model", "enhancer": "enhancer"}
 
@@ -216,16 +218,17 @@ def save_or_save_beside(save: Callable[[Path], None], folder: Path) -> SavedMode
     return SavedModel(folder)
 
 
-def save_folder(folder: Path, facts: dict[str, Any], write_weights: Writer, *extras: Extra) -> None:
+def save_folder(folder: Path, kind: Kind, facts: _Facts, write_weights: Writer, *extras: Extra[_Facts]) -> None:
     """Write a model: `facts` as model.json, its weights, and what `extras` make of the facts in the same folder."""
-    if facts.get("name") == UNNAMED:
-        facts = {**facts, "name": folder.absolute().name}
+    if facts.name == UNNAMED:
+        facts = replace(facts, name=folder.absolute().name)
     with atomic_folder(folder) as fresh:
         (fresh / WEIGHTS).mkdir()
         write_weights(fresh / WEIGHTS)
         for write in extras:
             write(fresh, facts)
-        text = json.dumps({"format_version": FORMAT_VERSION, **facts}, indent=2, allow_nan=False)
+        content = {"format_version": FORMAT_VERSION, "kind": kind, **facts.to_json()}
+        text = json.dumps(content, indent=2, allow_nan=False)
         (fresh / "model.json").write_text(text, encoding="utf-8")
         # What safetensors writes, nobody else may read: a model on a shared drive is for all that read its other files.
         rights = (fresh / "model.json").stat().st_mode & 0o777
@@ -243,8 +246,17 @@ def write_errors(folder: Path) -> Iterator[None]:
         raise OSError(f"{folder} cannot be written ({error}): free some space or choose another place.") from error
 
 
-def read_facts(folder: Path, kind: Kind) -> dict[str, Any]:
+def read_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
     """Return model.json of `folder`, after checking that it is a whole model of this kind and not of a later version.
+
+    Parameters
+    ----------
+    folder
+        The model folder.
+    kind
+        What it must hold.
+    facts
+        The class of the facts; keys that are no fields of it are in `more`.
 
     Raises
     ------
@@ -254,22 +266,22 @@ def read_facts(folder: Path, kind: Kind) -> dict[str, Any]:
     recover_interrupted_save(folder)
     try:
         with _SWAPPING:
-            return _checked_facts(folder, kind)
+            return _checked_facts(folder, kind, facts)
     # Another program may have replaced it in the middle of this.
     except ModelFolderError:
         recover_interrupted_save(folder)
-        return _checked_facts(folder, kind)
+        return _checked_facts(folder, kind, facts)
 
 
-def _checked_facts(folder: Path, kind: Kind) -> dict[str, Any]:
+def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
     if not folder.is_dir():
         raise ModelFolderError(f"There is no model folder {folder}.")
     path = folder / "model.json"
     if not path.exists():
         raise ModelFolderError(f"{folder} is no model folder: it has no model.json.")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        version, found = int(facts["format_version"]), facts["kind"]
+        values = dict(read_json(path.read_text(encoding="utf-8")))
+        version, found = int(values["format_version"]), values["kind"]
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ModelFolderError(f"{path} is damaged: train the model again or copy the folder again.") from error
     if version > FORMAT_VERSION:
@@ -280,7 +292,12 @@ def _checked_facts(folder: Path, kind: Kind) -> dict[str, Any]:
         raise ModelFolderError(f"{folder} holds a model of kind {found!r}, but {_a(kind)} is needed here.")
     if not any((folder / WEIGHTS).glob("*.safetensors")):
         raise ModelFolderError(f"{folder} has no weights: copy the whole folder again.")
-    return dict(facts)
+    try:
+        return facts.from_json(values)
+    except InputError as error:
+        raise ModelFolderError(
+            f"{path} is damaged ({error}): train the model again or copy the folder again."
+        ) from error
 
 
 def _a(kind: Kind) -> str:

@@ -99,10 +99,6 @@ class TrainingState:
         self.step, self.total = saved["step"], saved["total"]
         self.curve, self.sums = saved["curve"], LossSums.from_list(saved["window"])
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a model folder says of the run: the loss curve, and how far it came."""
-        return {"curve": self.curve, "steps": self.step, "total_steps": self.total}
-
     def update(self) -> None:
         """Take one optimizer step with the gradients at hand, and average the weights."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

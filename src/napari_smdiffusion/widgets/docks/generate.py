@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
+    from ...diffusion.facts import DiffusionRecord
+    from ...diffusion.intensities import Scaling
     from ...images.image import Image
     from ...measure.nearest import Match
 
@@ -62,7 +64,7 @@ class GenerateDock(Dock):
         self.nearest.clicked.connect(self.find_nearest)
         self._layer: ImageLayer | None = None
         self._pixels: npt.NDArray[np.float32] | None = None
-        self._facts: dict[str, Any] = {}
+        self._record: DiffusionRecord | None = None
         self._provenance: list[Provenance] = []  # of the images of this run, once its model is loaded
         self._done = self._last = 0
         self._config = GenerateConfig()
@@ -81,7 +83,7 @@ class GenerateDock(Dock):
         """Check the form and say what to do."""
         model = self.model.chosen()
         self._config = config = self._read_config()
-        self._facts = facts_to_generate(model, config)
+        self._record = facts_to_generate(model, config)
         self._provenance = made = []
         self._pixels = pixels = empty_images(config.count, config.height, config.width)
 
@@ -132,7 +134,10 @@ class GenerateDock(Dock):
         """Leave in the layer what is finished."""
         if self._layer is not None and self._layer in self.viewer.layers:
             self._show(len(result))
-        return f"{len(result)} synthetic images by {self._facts.get('name', 'the model')}, seed {self._config.seed}."
+        return f"{len(result)} synthetic images by {self._model_name()}, seed {self._config.seed}."
+
+    def _model_name(self) -> str:
+        return "the model" if self._record is None else self._record.name
 
     def on_end(self) -> None:
         """Take a half-denoised image out again where the run was stopped or failed."""
@@ -195,14 +200,15 @@ class GenerateDock(Dock):
         if pixels is None:
             return
         if self._layer is None:
-            name, size = self._facts.get("name", "diffusion model"), self._facts.get("pixel_size_nm")
+            record = self._record
+            size = None if record is None else record.pixel_size_nm
             known = {"pixel_size_nm": size} if size else {}
             made = self._provenance[0] if self._provenance else Provenance()
             self._layer = self.viewer.add_image(
                 pixels[:count],
-                name=f"{name}, seed {self._config.seed} (synthetic)",
+                name=f"{self._model_name()}, seed {self._config.seed} (synthetic)",
                 colormap="inferno",
-                contrast_limits=_limits(self._facts["scaling"]),
+                contrast_limits=None if record is None else _limits(record.scaling),
                 metadata=layer_metadata({**made, "seed": self._config.seed}, **known),
                 **free_place(self.viewer, size, 3),
             )
@@ -282,9 +288,9 @@ class _Nearest:
     unseen: str
 
 
-def _limits(scaling: dict[str, Any]) -> tuple[float, float]:
+def _limits(scaling: Scaling) -> tuple[float, float]:
     """Return contrast limits that suit all images of a model, from the statistics of what it learned from."""
-    return scaling["low"], min(scaling["high"], scaling["mean"] + 6 * scaling["std"])
+    return scaling.low, min(scaling.high, scaling.mean + 6 * scaling.std)
 
 
 def _nearest_steps(

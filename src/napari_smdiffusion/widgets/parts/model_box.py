@@ -87,9 +87,10 @@ class ModelBox(QWidget):
         find_model(folder, self._kind)
         from pathlib import Path
 
+        from ...store.facts import ModelSummary
         from ...store.folder import read_facts
 
-        read_facts(Path(folder), self._kind)
+        read_facts(Path(folder), self._kind, ModelSummary)
         if folder not in self._folders:
             self._folders.append(folder)
         self.choose(folder)
