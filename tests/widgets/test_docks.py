@@ -10,7 +10,7 @@ import threading
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QPushButton, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel, QPushButton, QWidget
 
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.widgets.docks.compare import CompareDock
@@ -57,6 +57,30 @@ def test_nothing_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
         assert dock._content.width() <= width
         for child in dock._content.findChildren(QWidget):
             assert not _sticks_out(child, dock._content), f"{child} {child.objectName()}, {width} pixels, {theme}"
+
+
+def test_a_long_name_is_elided_and_whole_in_the_tooltip(viewer, open_dock, storm):
+    name = "20231105_U2OS_aTubulin_AF647_10ms_STORM_ROI3_rendered_20nm_Pos0"
+    bare = viewer.add_image(storm.pixels[0], name=name)
+    layer_list = open_dock("Train diffusion model").layer_list
+    layer_list.choose([bare])
+    label = layer_list._pixel_size_label
+    drawn = QLabel.text(label)
+    assert "…" in drawn
+    assert drawn.endswith("Pos0")
+    assert label.fontMetrics().horizontalAdvance(drawn) <= label.width()
+    assert label.toolTip() == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tab_key_stops_at_nothing_that_is_folded_away(open_dock, name):
+    dock = open_dock(name)
+    for fold in dock.findChildren(Folded):
+        fields = [*fold.content.findChildren(QAbstractSpinBox), *fold.content.findChildren(QComboBox)]
+        assert fields
+        assert not any(field.isVisible() for field in fields)
+        fold.button.setChecked(True)
+        assert fold.content.isVisibleTo(fold)
 
 
 @pytest.mark.parametrize(

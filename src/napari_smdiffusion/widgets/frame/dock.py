@@ -98,17 +98,14 @@ class Dock(QWidget):
         """Fit into a narrow dock; what is higher scrolls."""
         return QSize(300, 240)
 
-    def event(self, event: QEvent) -> bool:
-        """Go when napari takes the dock out of its window: the work stops, and keeps what it has made."""
+    def changeEvent(self, event: QEvent) -> None:
+        """Close down when napari removes the dock from its window: the work stops, and keeps what it has made.
+
+        napari has no signal for that. It takes the dock out of its frame, and deletes the frame alone.
+        """
+        super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            # On the main thread, and at once: left to Python's garbage collector, the worker might delete the widgets.
-            self.stop()
-            if self.job is not None:
-                self.job.deliver()  # what was finished since the timer's last tick
-            self.on_close()
-            self.job = None  # what it has not told yet is for nobody
-            self.deleteLater()
-        return bool(super().event(event))
+            self._close_down()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Let the wheel scroll the form, rather than change the number or choice that comes under it meanwhile."""
@@ -230,6 +227,15 @@ class Dock(QWidget):
             field.installEventFilter(self)
         self.show_settings(recall(self.key))
 
+    def _close_down(self) -> None:
+        self.stop()
+        if self.job is not None:
+            self.job.deliver()  # what was finished since the timer's last tick
+        self.on_close()
+        self.job = None  # nobody is left to receive its later events
+        # A widget without a parent lives until Python's garbage collector deletes it, which may be much later.
+        self.deleteLater()
+
     def _lock(self, locked: bool) -> None:
         self._content.setEnabled(not locked)
         self.run_button.setEnabled(not locked)
@@ -291,7 +297,11 @@ class Dock(QWidget):
 
 
 class Folded(QWidget):
-    """A part of a form that is folded away under a heading until it is clicked."""
+    """A part of a form that is folded away under a heading until it is clicked.
+
+    superqt's `QCollapsible` is no replacement: the Tab key still stops at fields that it has folded away, and its arrow
+    keeps the color of the theme that it was made under, black on black in napari's dark one.
+    """
 
     def __init__(self, title: str, content: QWidget) -> None:
         super().__init__()

@@ -12,13 +12,13 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from ..viewer.enhanced_layers import original, widefield_pixel_size
 from ..viewer.layer_watch import watch_layers
@@ -217,10 +217,11 @@ class LayerList(QWidget):
             self._weights[item.data(_LAYER)] = value
 
 
-def _label_of_a_layer(text: str = "") -> QLabel:
-    """Return a label for the name of a layer, which may be of any length: what does not fit is cut off."""
-    label = QLabel(text)
-    label.setWordWrap(True)
+def _label_of_a_layer(text: str = "") -> QElidingLabel:
+    """Return a label for the name of a layer, which may be of any length: what does not fit is elided."""
+    label = QElidingLabel(text)
+    label.setEllipsesWidth(8)  # the width of its margins, which it leaves out of account
+    label.setElideMode(Qt.TextElideMode.ElideMiddle)  # names of files often differ at their end
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
 

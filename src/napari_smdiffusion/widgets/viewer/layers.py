@@ -177,9 +177,9 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
 
     8 and 16 bits stay 8 and 16 bits, fractions are float32.
 
-    napari's own writer leaves all of that out, and with it that an image is synthetic. It writes any image as it is,
-    though, and is to be the first: the manifest says that labels may be among the layers here, which makes this writer
-    the less specific one.
+    napari's own writer leaves all of that out, and with it that an image is synthetic. It still has to be napari's
+    first choice for a TIFF, because it writes every image. Manifests have no priority. npe2 ranks a writer by how many
+    of its layer types may be absent, so the manifest lists labels as optional here; they are refused.
 
     Raises
     ------
