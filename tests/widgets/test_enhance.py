@@ -421,7 +421,7 @@ def test_a_stop_after_the_last_tile_keeps_the_image(viewer, dock, click, monkeyp
 
     def stopped_late(*arguments, **options):
         made = yield from enhance_steps(*arguments, **options)
-        dock.job.stop()
+        dock.background.stop()
         return made
 
     monkeypatch.setattr("napari_smdiffusion.enhance.applying.enhance_steps", stopped_late)

@@ -181,7 +181,7 @@ def test_a_size_that_the_model_cannot_make_starts_nothing(viewer, dock, click):
     dock.main.show_values({"height": 32})
     click(dock, dock.run_button, wait=False)
     assert dock.status.text() == "height must be at least 64 for this model, not 32."
-    assert dock.job is None
+    assert dock.background is None
     assert not _synthetic(viewer)
 
 
@@ -271,20 +271,20 @@ def test_an_error_at_the_end_does_not_leave_the_dock_locked(dock, click, monkeyp
     click(dock, dock.run_button)
     assert "failed ('scaling')" in dock.status.text()
     assert "Traceback" in caplog.text
-    assert dock.job is None
+    assert dock.background is None
     assert dock._content.isEnabled()
     assert dock.run_button.isEnabled()
     assert not dock.stop_button.isEnabled()
 
 
 def test_an_error_at_the_start_starts_nothing(viewer, dock, click, monkeypatch):
-    def fail():
+    def fail(_):
         raise OSError("There is no room.")
 
     monkeypatch.setattr(dock, "on_start", fail)
     click(dock, dock.run_button)
     assert dock.status.text() == "There is no room."
-    assert dock.job is None
+    assert dock.background is None
     assert not _synthetic(viewer)
 
 

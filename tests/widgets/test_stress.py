@@ -37,14 +37,14 @@ def _ended(job, qtbot):
 
 
 def test_closing_the_viewer_keeps_the_model(viewer, training, qtbot):
-    job = training.job
+    job = training.background
     viewer.close()
     _ended(job, qtbot)
     assert load_diffusion_model("mine").facts.steps >= 1
 
 
 def test_closing_the_dock_keeps_the_model(viewer, training, qtbot):
-    job = training.job
+    job = training.background
     viewer.window.remove_dock_widget(training)
     _ended(job, qtbot)
     assert load_diffusion_model("mine").facts.steps >= 1
@@ -108,10 +108,10 @@ def test_a_deleted_preview_stays_away(viewer, open_dock, storm_layer, my_model, 
 
 
 def test_run_twice_is_one_run(training, click):
-    job = training.job
+    job = training.background
     training.run()
     click(training, training.run_button, wait=False)
-    assert training.job is job
+    assert training.background is job
 
 
 def test_nothing_else_begins_while_images_are_generated(viewer, open_dock, click, qtbot, my_model, storm_layer):
@@ -120,11 +120,11 @@ def test_nothing_else_begins_while_images_are_generated(viewer, open_dock, click
     dock.main.show_values({"count": 500, "height": 64, "width": 64})
     dock.advanced.show_values({"steps": 4, "batch": 1})
     click(dock, dock.run_button, wait=False)
-    job = dock.job
+    job = dock.background
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)
     dock.run()
     dock.find_nearest()
-    assert dock.job is job
+    assert dock.background is job
     assert dock.running
     click(dock, dock.stop_button)
     assert len(viewer.layers) == 2
@@ -141,7 +141,7 @@ def test_two_docks_at_once(viewer, training, open_dock, click, qtbot, my_model):
     training.stop()
     qtbot.waitUntil(lambda: not training.running, timeout=PATIENCE)
     assert load_diffusion_model("mine").facts.steps >= 1
-    assert (generate.job, training.job) == (None, None)
+    assert (generate.background, training.background) == (None, None)
 
 
 def test_layer_deleted_while_generating(viewer, open_dock, click, qtbot, my_model):
@@ -274,7 +274,7 @@ def test_closing_the_dock_keeps_the_layers_that_are_enhanced(viewer, open_dock, 
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=PATIENCE)
     assert dock.running
-    job = dock.job
+    job = dock.background
     viewer.window.remove_dock_widget(dock)
     _ended(job, qtbot)
     qtbot.wait(300)
@@ -286,7 +286,7 @@ def test_closing_the_dock_keeps_what_was_finished_last(viewer, open_dock, click,
     dock = open_dock("Enhance widefield")
     dock.model.choose(my_enhancer)
     click(dock, dock.run_button, wait=False)
-    job = dock.job
+    job = dock.background
     job._timer.stop()  # which would tell of it within a tenth of a second
     qtbot.waitUntil(lambda: any(isinstance(event, PartDone) for event in list(job._work.events)), timeout=PATIENCE)
     viewer.window.remove_dock_widget(dock)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
-    from napari.viewer import Viewer
 
     from ...base.events import Steps, Stop
 
@@ -63,8 +62,8 @@ class CompareDock(Dock):
     key: ClassVar[str] = "compare"
     preload_module: ClassVar[str] = "napari_smdiffusion.report.compare"
 
-    def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
+    def build_form(self) -> None:
+        """Make the fields."""
         # The finest: a widefield image that is open too is what nobody generates.
         self.experimental = LayerBox(self.viewer, lambda layer: kind(layer) in ("experimental", SIMULATED), finest=True)
         self.experimental.setToolTip("experimental images that the generated ones should be like")
@@ -119,13 +118,12 @@ class CompareDock(Dock):
         self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
         for below in (self.side_by_side, self.sentences, self.table, self.picture, self.save):
             self.form.addWidget(below)
-        self._form_is_made()
 
     def on_close(self) -> None:
         """Leave the viewer as it was before two layers were shown side by side."""
         self.show_former_view()
 
-    def task(self) -> Task:
+    def job(self) -> Task:
         """Check the form, take what is needed of the layers, and say what to do."""
         field = [None if layer is None else layer_source(layer) for layer in self._field()]
         sources = [layer_source(layer) for layer in self._compared()]

@@ -12,8 +12,8 @@ from ...base.errors import InputError, Stopped
 from ...base.events import Note, PartDone
 from ...enhance.settings import EnhanceConfig
 from ...store.catalogue import free_name
+from ..frame.background import error_message
 from ..frame.dock import Dock, Folded, Task, heading
-from ..frame.jobs import error_message
 from ..frame.remembered import remember
 from ..frame.scripts import settings_code
 from ..parts.forms import ConfigForm
@@ -71,6 +71,12 @@ class EnhanceDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
+        # What the pixel sizes say counts more than what was remembered.
+        self._suggested: tuple[float, float] | None = None
+        self._suggest_factor()
+
+    def build_form(self) -> None:
+        """Make the fields."""
         self.model = ModelBox("enhancer", [("train a new one …", "")])
         self.training = TrainingForm(self.viewer)
         self.layer_list = LayerList(self.viewer, finest=False, meant_otherwise=self._learned_from)
@@ -91,7 +97,7 @@ class EnhanceDock(Dock):
         self.restore.setToolTip("give the chosen layers, or else all of them, back as they were before any enhancement")
         self.restore.clicked.connect(self.restore_originals)
         self._layers: list[ImageLayer] = []
-        self._suggested: tuple[float, float] | None = None
+        self._suggested = None
         self._said: list[str] = []
         self.form.addWidget(heading("Enhancer"))
         self.form.addWidget(self.model)
@@ -109,12 +115,8 @@ class EnhanceDock(Dock):
         self.training.sources.changed.connect(self.layer_list.refresh)
         self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
         self._show_training()
-        self._form_is_made()
-        # What the pixel sizes say counts more than what was remembered.
-        self._suggested = None
-        self._suggest_factor()
 
-    def task(self) -> Task:
+    def job(self) -> Task:
         """Check the form, take what is needed of the layers, and say what to do."""
         self._layers = layers = self.layer_list.layers()
         self._said = []
@@ -170,8 +172,8 @@ class EnhanceDock(Dock):
         )
         return (
             "import napari\n"
-            "from napari_smdiffusion.enhanced_field import EnhancedField, mapped_error\n"
-            "from napari_smdiffusion.widgets.enhanced_layers import show_enhanced, show_error_map, widefield_source\n\n"
+            "from napari_smdiffusion import EnhancedField, mapped_error\n"
+            "from napari_smdiffusion.napari import show_enhanced, show_error_map, widefield_source\n\n"
             "viewer = napari.current_viewer()\n"
             f"for name in ({names},):\n"
             "    layer = viewer.layers[name]\n"

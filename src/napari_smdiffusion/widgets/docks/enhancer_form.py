@@ -180,7 +180,7 @@ class TrainingForm(QWidget):
             ""
             if structure == "none"
             else (
-                "from napari_smdiffusion.structures import simulated_like\n"
+                "from napari_smdiffusion import simulated_like\n"
                 f"sources += simulated_like({structure!r}, sources, {self.advanced.values()['seed']})\n"
             )
         )
@@ -189,7 +189,7 @@ class TrainingForm(QWidget):
             ""
             if example is None
             else (
-                "from napari_smdiffusion.microscope_fit import fit_microscope\n"
+                "from napari_smdiffusion import fit_microscope\n"
                 f"{widefield_code([example])}"
                 f"found = fit_microscope(widefield[0], sources, microscope, {self.factor.values()['upscale']})\n"
                 "microscope = found.config(microscope)\n"
@@ -204,7 +204,7 @@ class TrainingForm(QWidget):
         )
         return (
             f"from napari_smdiffusion import Enhancer, MicroscopeConfig{', load_enhancer' if start else ''}\n"
-            "from napari_smdiffusion.models import user_folder\n"
+            "from napari_smdiffusion import user_folder\n"
             f"{images_code('sources', layers) if layers else 'sources = []'}\n"
             f"{simulated}"
             f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,10 +17,10 @@ from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
 from ...images.patches import averaged, inverse_symmetry, symmetry
 from ...images.provenance import EXPERIMENTAL, METADATA, SIMULATED, SYNTHETIC, Provenance, layer_metadata, listed
-from ...recipes.generate import facts_to_generate
-from ..frame.dock import Dock, Folded, Task, heading
+from ...recipes.generate import GenerateJob, facts_to_generate
+from ..frame.dock import Dock, Folded, heading
 from ..frame.new_models import forget_model, subscribe
-from ..frame.scripts import settings_code
+from ..frame.scripts import job_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..viewer.layers import LayerSource, free_place, image_layers, kind, layer_provenance, layer_source
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
+    from ...base.arrays import Pixels
     from ...diffusion.facts import DiffusionRecord
     from ...diffusion.intensities import Scaling
     from ...images.image import Image
@@ -50,6 +52,10 @@ class GenerateDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
+        subscribe(self.viewer, self)
+
+    def build_form(self) -> None:
+        """Make the fields."""
         self.model = ModelBox("diffusion")
         self.main = ConfigForm(GenerateConfig, _SHOWN)
         self.main.show_values({"height": 512, "width": 512, "count": 8})
@@ -76,47 +82,31 @@ class GenerateDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
-        self._form_is_made()
-        subscribe(self.viewer, self)
 
-    def task(self) -> Task:
-        """Check the form and say what to do."""
-        model = self.model.chosen()
-        self._config = config = self._read_config()
-        self._record = facts_to_generate(model, config)
-        self._provenance = made = []
-        self._pixels = pixels = empty_images(config.count, config.height, config.width)
+    def job(self) -> GenerateJob:
+        """Return the generation that the form describes."""
+        return GenerateJob(self.model.chosen(), GenerateConfig(**self.main.values(), **self.advanced.values()))
 
-        def steps(stop: Stop) -> Steps[Image]:
-            from ...diffusion.generating import generate_steps, provenance
-            from ...diffusion.model import load_diffusion_model
-
-            loaded = load_diffusion_model(model)
-            made.append(provenance(loaded, config))  # before the first event, which makes the layer
-            return (yield from generate_steps(loaded, config, pixels=pixels, stop=stop))
-
-        return Task(f"generating {config.count} images", steps)
+    def thread_steps(self, job: GenerateJob) -> Callable[[Stop], Steps[Image]]:
+        """Return the generation, into the array that the layer shows."""
+        return partial(_generate, job, self._pixels, self._provenance)
 
     def code(self) -> str:
         """Return the same generation as Python, into a layer at the same place."""
-        self._read_config()
-        main, advanced = self.main.values(), self.advanced.changes()
-        settings = {"size": (main["height"], main["width"]), "seed": main["seed"], **advanced}
-        return (
-            "import napari\n"
-            "from napari_smdiffusion import load_diffusion_model\n"
-            "from napari_smdiffusion.widgets.layers import free_place\n\n"
-            "viewer = napari.current_viewer()\n"
-            f"model = load_diffusion_model({self.model.chosen()!r})\n"
-            f"images = model.generate({main['count']}, {settings_code(settings)})\n"
-            "place = free_place(viewer, images.pixel_size, 3)\n"
-            f'metadata = {{"{METADATA}": {{"provenance": dict(images.provenance)}}}}\n'
-            "viewer.add_image(images.pixels, name=images.name, metadata=metadata, **place)\n"
+        shown = (
+            "place = free_place(viewer, result.pixel_size, 3)\n"
+            f'metadata = {{"{METADATA}": {{"provenance": dict(result.provenance)}}}}\n'
+            "viewer.add_image(result.pixels, name=result.name, metadata=metadata, **place)\n"
         )
+        return job_code(self.job(), shown, ["free_place"])
 
-    def on_start(self) -> None:
-        """Begin a new layer."""
+    def on_start(self, job: GenerateJob) -> None:
+        """Make room for the images, and begin a new layer."""
         forget_model("diffusion")
+        self._config = job.settings
+        self._record = facts_to_generate(self.model.chosen(), job.settings)
+        self._provenance = []
+        self._pixels = empty_images(job.settings.count, job.settings.height, job.settings.width)
         self._layer, self._done = None, 0
 
     def on_events(self, events: Sequence[Event]) -> None:
@@ -180,10 +170,7 @@ class GenerateDock(Dock):
             self.show_failure(str(error))
             return
         steps = _nearest_steps(patch, sources, known)
-        self.start(Task("looking for the nearest training patch", steps), self._show_nearest)
-
-    def _read_config(self) -> GenerateConfig:
-        return GenerateConfig(**self.main.values(), **self.advanced.values())
+        self.start("looking for the nearest training patch", steps, self._show_nearest)
 
     def _draw_seed(self) -> None:
         self.main.show_values({"seed": int(np.random.default_rng().integers(2**31))})
@@ -273,6 +260,16 @@ class GenerateDock(Dock):
                 f"tells nothing of copies. The place of the open images that is most like it: {said}"
             )
         return f"The place of the training images that is most like it: {said}"
+
+
+def _generate(job: GenerateJob, pixels: Pixels | None, made: list[Provenance], stop: Stop) -> Steps[Image]:
+    """Generate into `pixels`, and put what the images say of themselves into `made` before the first event."""
+    from ...diffusion.generating import provenance
+    from ...diffusion.model import DiffusionModel, load_diffusion_model
+
+    model = job.model if isinstance(job.model, DiffusionModel) else load_diffusion_model(job.model)
+    made.append(provenance(model, job.settings))
+    return (yield from replace(job, model=model).steps(stop, pixels=pixels))
 
 
 @dataclass(frozen=True)

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from qtpy.QtWidgets import QLineEdit
+from qtpy.QtWidgets import QCheckBox, QLineEdit
 
 from ...base.errors import InputError
 from ...base.events import Event, Preview, Steps, Stop
 from ...base.folders import user_folder
+from ...base.settings import to_dict
 from ...diffusion.settings import DEFAULT_START, TrainConfig
 from ...images.provenance import layer_metadata
+from ...recipes.job import as_sources, read_sources
+from ...recipes.train_diffusion import TrainJob, interrupted_training
 from ...report.pictures import contact_sheet
 from ...store.catalogue import checked_name, free_name
-from ...store.folder import check_place
-from ..frame.dock import Dock, Folded, Task, heading
+from ..frame.dock import Dock, Folded, heading
 from ..frame.new_models import announce_model
-from ..frame.scripts import images_code, settings_code
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.pickers import LayerList
-from ..viewer.layers import free_place, layer_source
+from ..viewer.layers import free_place, live_source
 from ..viewer.view import bring_into_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Image as ImageLayer
-    from napari.viewer import Viewer
+
+    from ...diffusion.model import DiffusionModel
 
 _MINUTES = (("2 min", 2.0), ("15 min", 15.0), ("2 h", 120.0))
 _ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previews", "device")
@@ -41,8 +45,8 @@ class TrainDock(Dock):
     key: ClassVar[str] = "train"
     preload_module: ClassVar[str] = "napari_smdiffusion.diffusion.model"
 
-    def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
+    def build_form(self) -> None:
+        """Make the fields."""
         self.layer_list = LayerList(self.viewer, finest=True)
         self.layer_list.setToolTip("super-resolution images to learn from: 2-D images or stacks, of one pixel size")
         self.name = QLineEdit(free_name("my model", "diffusion"))
@@ -52,6 +56,14 @@ class TrainDock(Dock):
         self.start_from = ModelBox("diffusion", [("nothing (from scratch)", "")], imported=False)
         self.start_from.setToolTip("begin from a trained model, which takes less time and fewer images")
         self.start_from.choose(DEFAULT_START)
+        self.resume = QCheckBox("resume the interrupted training of this model")
+        self.resume.setToolTip(
+            "go on where the training stopped, with the same images and settings, and for the time it was begun with"
+        )
+        self.resume.setVisible(False)
+        self._interrupted: TrainConfig | None = None  # settings of the interrupted training of the name in the form
+        self.name.textChanged.connect(self._offer_to_resume)
+        self.resume.toggled.connect(self._show_interrupted)
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
         self.plot: Any = None
         self._preview_layer: ImageLayer | None = None
@@ -62,70 +74,48 @@ class TrainDock(Dock):
         for text, widget in (
             ("Super-resolution layers to learn from", self.layer_list),
             ("Name of the model", self.name),
+            ("", self.resume),
             ("Time", self.time),
             ("Start from", self.start_from),
         ):
-            self.form.addWidget(heading(text))
+            if text:
+                self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
-        self._form_is_made()
 
-    def task(self) -> Task:
-        """Check the form, take what is needed of the layers, and say what to do."""
+    def job(self) -> TrainJob:
+        """Return the training that the form describes."""
         layers = self.layer_list.layers()
         if not layers:
             raise InputError("Choose at least one image layer to learn from.")
-        sources = [layer_source(layer) for layer in layers]
-        self._pixel_size = sources[0].pixel_size
-        config = TrainConfig(minutes=self.time.minutes(), **self.advanced.values())
-        self._model_name = name = checked_name(self.name.text())
-        out = user_folder() / "diffusion" / name
-        check_place(out)
-        start = self.start_from.chosen()
-        limits: list[float] = []
-        self._limits = limits
-
-        def steps(stop: Stop) -> Steps[Path]:
-            # Loaded now, with torch: at the first checkpoint, amid the training, it would hold up the event loop.
-            import matplotlib.figure  # noqa: F401
-
-            from ...diffusion.model import load_diffusion_model, train_steps
-
-            images = [source.read(stop) for source in sources]
-            limits[:] = (float(v) for v in np.percentile(images[0].pixels[0], (1, 99.8)))
-            model = load_diffusion_model(start) if start else None
-            yield from train_steps(images, config, start=model, out=out, name=name, stop=stop)
-            return out
-
-        return Task(f"training {name}", steps)
-
-    def code(self) -> str:
-        """Return the same training as Python."""
-        layers = self.layer_list.layers()
-        if not layers:
-            raise InputError("Choose at least one image layer to learn from.")
-        settings = {"minutes": self.time.minutes(), **self.advanced.changes()}
-        start = self.start_from.chosen()
-        begin = f"start = load_diffusion_model({start!r})\n" if start else "start = None\n"
+        sources = tuple(live_source(layer) for layer in layers)
+        values = {"minutes": self.time.minutes(), **self.advanced.values()}
         name = checked_name(self.name.text())
-        return (
-            "from napari_smdiffusion import DiffusionModel, load_diffusion_model\n"
-            "from napari_smdiffusion.models import user_folder\n"
-            f"{images_code('images', layers)}"
-            f"{begin}"
-            f"model = DiffusionModel.train(images, start=start, {settings_code(settings)})\n"
-            f'model.save(user_folder() / "diffusion" / {name!r})\n'
-        )
+        out = user_folder() / "diffusion" / name
+        if self._interrupted is not None and self.resume.isChecked():
+            return TrainJob(sources, replace(self._interrupted, **values), out=out, resume=True)
+        return TrainJob(sources, TrainConfig(**values), self.start_from.chosen() or None, out)
 
-    def on_start(self) -> None:
-        """Make the plot, and forget the preview of the run before."""
+    def thread_steps(self, job: TrainJob) -> Callable[[Stop], Steps[Any]]:
+        """Return the training, which also finds the contrast limits for its previews."""
+        return partial(_train, job, self._limits)
+
+    def on_start(self, job: TrainJob) -> None:
+        """Forget the preview of the run before, and show the plot."""
+        self._model_name = checked_name(self.name.text())
+        self._pixel_size = getattr(as_sources(job.images)[0], "pixel_size", None)
+        self._limits = []
+        self._preview_layer, self._preview_wanted = None, True
+        self.show_plot()
+
+    def show_plot(self) -> None:
+        """Show an empty plot of the loss."""
         if self.plot is None:
             from ..parts.plots import LossPlot
 
             self.plot = LossPlot(self.viewer)
             self.form.insertWidget(self.form.count() - 1, self.plot)
         self.plot.clear()
-        self._preview_layer, self._preview_wanted = None, True
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Draw the loss, and show the newest samples."""
@@ -134,10 +124,17 @@ class TrainDock(Dock):
         if previews:
             self._show_preview(previews[-1])
 
-    def on_result(self, result: Path) -> str:
+    def on_result(self, result: DiffusionModel) -> str:
         """Offer the model in the Generate dock, now or when that is opened."""
-        announce_model(self.viewer, "diffusion", result.name)
-        return f"The model {result.name} is trained: it is chosen in Generate images."
+        name = self._model_name
+        announce_model(self.viewer, "diffusion", name)
+        total = result.facts.total_steps
+        if total is None or result.facts.steps < total:
+            return (
+                f"The training of {name} was stopped: the model is chosen in Generate images. To resume the training, "
+                "enter its name again."
+            )
+        return f"The model {name} is trained: it is chosen in Generate images."
 
     def on_end(self) -> None:
         """Offer another name, unless nothing was saved under this one, and the model to begin others from."""
@@ -163,6 +160,23 @@ class TrainDock(Dock):
             self.name.setText(free_name(str(values["name"]), "diffusion"))
         self.advanced.show_values(values)
 
+    def _offer_to_resume(self) -> None:
+        """Show the box for resuming where the model with the name in the form was not trained to its end."""
+        self._interrupted = None
+        with suppress(InputError):  # no name of a model
+            self._interrupted = interrupted_training(user_folder() / "diffusion" / checked_name(self.name.text()))
+        self.resume.setVisible(self._interrupted is not None)
+        if self._interrupted is None:
+            self.resume.setChecked(False)
+
+    def _show_interrupted(self, resumed: bool) -> None:
+        """Show the settings of the training that is resumed: others would be refused."""
+        if resumed and self._interrupted is not None:
+            self.time.set_minutes(self._interrupted.minutes)
+            self.advanced.show_values(to_dict(self._interrupted))
+        for widget in (self.time, self.start_from):
+            widget.setEnabled(not resumed)
+
     def _show_preview(self, event: Preview) -> None:
         columns = int(np.ceil(np.sqrt(len(event.images))))
         picture = contact_sheet(event.images, columns, fill=float(event.images.min()))
@@ -185,3 +199,10 @@ class TrainDock(Dock):
 
     def _preview_metadata(self, event: Preview) -> dict[str, Any]:
         return layer_metadata({"kind": "preview", "model": self._model_name, "step": event.step})
+
+
+def _train(job: TrainJob, limits: list[float], stop: Stop) -> Steps[DiffusionModel]:
+    """Train, and put the contrast limits of the first image into `limits` before that."""
+    images = read_sources(as_sources(job.images), job.pixel_size, stop=stop)
+    limits[:] = (float(value) for value in np.percentile(images[0].pixels[0], (1, 99.8)))
+    return (yield from replace(job, images=images).steps(stop))

@@ -24,38 +24,46 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...base.events import Event, Note, Progress, Steps, Stop
+from ...base.events import Event, Note, Progress, Steps, Stop, never
 from ...base.terminal import clock
 from ..viewer.layer_watch import keep_file_facts
-from .jobs import Job, error_message
+from ..viewer.layers import with_copied_layers
+from .background import BackgroundRun, error_message
 from .preload import preload
 from .remembered import recall, remember
+from .scripts import job_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari.viewer import Viewer
 
+    from ...recipes.job import Job
+
 
 @dataclass(frozen=True)
 class Task:
-    """What Run will do: in words, and as steps."""
+    """Work that is no recipe's job: in words, and as steps."""
 
-    what: str
+    title: str
     make_steps: Callable[[Stop], Steps[Any]]
+
+    def steps(self, stop: Stop = never) -> Steps[Any]:
+        """Do the work."""
+        return self.make_steps(stop)
 
 
 class Dock(QWidget):
-    """The frame of a dock; what it does is told by the methods that subclasses fill in."""
+    """The frame of a dock: a subclass fills in `build_form`, `job` and `on_result`, and others where it needs them."""
 
     key: ClassVar[str]  # under which its settings are remembered
     preload_module: ClassVar[str]  # full name of the module that Run needs
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         # napari hands plugins a proxy that wraps every layer anew each time; here it matters which layer is which.
-        self.viewer: Viewer = getattr(viewer, "__wrapped__", viewer)
-        self.job: Job | None = None
+        self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.background: BackgroundRun | None = None
         self._notes: list[str] = []  # of this run
         self._content = QWidget()
         self.form = QVBoxLayout(self._content)
@@ -89,6 +97,8 @@ class Dock(QWidget):
         self.stop_button.clicked.connect(self.stop)
         self.copy_button.clicked.connect(self.copy_code)
         keep_file_facts(self.viewer, self)
+        self.build_form()
+        self._finish_form()
 
     def sizeHint(self) -> QSize:
         """Ask for more room than napari gives a dock by itself."""
@@ -121,22 +131,31 @@ class Dock(QWidget):
 
     # What subclasses fill in.
 
-    def task(self) -> Task:
-        """Read the form, make room for what will be kept, and return what to do.
+    def build_form(self) -> None:
+        """Make the fields and add them to `self.form`; what was remembered is shown afterwards."""
+        raise NotImplementedError
+
+    def job(self) -> Job[Any]:
+        """Return the job that the form describes. It may hold the layers' own pixels: `run` copies them.
 
         Raises
         ------
         InputError, OSError
-            With a sentence, if the form does not fit or there is no room.
+            With a sentence, if the form does not fit.
         """
         raise NotImplementedError
 
     def code(self) -> str:
-        """Return Python code that does what Run does; raises ValueError as `task`."""
-        raise NotImplementedError
+        """Return Python code that does what Run does; raises as `job`."""
+        return job_code(self.job())
 
-    def on_start(self) -> None:
-        """Do what is to be done before the work starts; may raise as `task`."""
+    def on_start(self, job: Any) -> None:
+        """Prepare for the work of a job, and make room for its result; may raise as `job`."""
+
+    def thread_steps(self, job: Any) -> Callable[[Stop], Steps[Any]]:
+        """Return what the thread does for a job. It must not refer to the dock: no thread may delete a widget."""
+        steps: Callable[[Stop], Steps[Any]] = job.steps
+        return steps
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Show what has happened."""
@@ -163,38 +182,38 @@ class Dock(QWidget):
     @property
     def running(self) -> bool:
         """Whether work is being done."""
-        return self.job is not None and self.job.running
+        return self.background is not None and self.background.running
 
     def run(self) -> None:
         """Start what the form says."""
         if self.running:
             return
         try:
-            task = self.task()
-            self.on_start()
+            job = with_copied_layers(self.job())
+            self.on_start(job)
         except Exception as error:
             self.show_failure(error_message(error, "starting"))
             return
         remember(self.key, self.settings())
-        self.start(task, self.on_result)
+        self.start(job.title, self.thread_steps(job), self.on_result)
 
-    def start(self, task: Task, on_result: Callable[[Any], str]) -> None:
-        """Run a task, with the form locked, and pass its result on."""
-        self.job = job = Job(task.what, task.make_steps, self)
+    def start(self, title: str, steps: Callable[[Stop], Steps[Any]], on_result: Callable[[Any], str]) -> None:
+        """Do some steps in a thread, with the form locked, and pass their result on."""
+        self.background = run = BackgroundRun(title, steps, self)
         self._notes = []
-        job.happened.connect(lambda events: self._happened(job, events))
-        job.returned.connect(lambda value: self._returned(job, value, on_result))
-        job.stopped.connect(lambda sentence: self._ended(job, sentence, failed=False))
-        job.failed.connect(lambda sentence: self._ended(job, sentence, failed=True))
+        run.happened.connect(lambda events: self._happened(run, events))
+        run.returned.connect(lambda value: self._returned(run, value, on_result))
+        run.stopped.connect(lambda sentence: self._ended(run, sentence, failed=False))
+        run.failed.connect(lambda sentence: self._ended(run, sentence, failed=True))
         self._lock(True)
-        self.say(f"{task.what[0].upper()}{task.what[1:]} …")
+        self.say(f"{title[0].upper()}{title[1:]} …")
         self.progress.setRange(0, 0)
-        job.start()
+        run.start()
 
     def stop(self) -> None:
         """Ask the work to stop and keep what it has made."""
-        if self.job is not None and self.job.running:
-            self.job.stop()
+        if self.background is not None and self.background.running:
+            self.background.stop()
             self.stop_button.setEnabled(False)
             self.say("Stopping …")
 
@@ -219,8 +238,8 @@ class Dock(QWidget):
         self.say(sentence)
         show_error(sentence)
 
-    def _form_is_made(self) -> None:
-        """End the form and show what was remembered; the last thing a subclass does when it is made."""
+    def _finish_form(self) -> None:
+        """End the form and show what was remembered."""
         self.form.addStretch(1)
         for field in [*self._content.findChildren(QAbstractSpinBox), *self._content.findChildren(QComboBox)]:
             field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # not by the wheel
@@ -229,10 +248,10 @@ class Dock(QWidget):
 
     def _close_down(self) -> None:
         self.stop()
-        if self.job is not None:
-            self.job.deliver()  # what was finished since the timer's last tick
+        if self.background is not None:
+            self.background.deliver()  # what was finished since the timer's last tick
         self.on_close()
-        self.job = None  # nobody is left to receive its later events
+        self.background = None  # nobody is left to receive its later events
         # A widget without a parent lives until Python's garbage collector deletes it, which may be much later.
         self.deleteLater()
 
@@ -241,8 +260,8 @@ class Dock(QWidget):
         self.run_button.setEnabled(not locked)
         self.stop_button.setEnabled(locked)
 
-    def _happened(self, job: Job, events: Sequence[Event]) -> None:
-        if job is not self.job:
+    def _happened(self, run: BackgroundRun, events: Sequence[Event]) -> None:
+        if run is not self.background:
             return
         for event in events:
             if isinstance(event, Note):
@@ -267,21 +286,21 @@ class Dock(QWidget):
         self.progress.setValue(event.step)
         self.progress.setFormat(", ".join(said))
 
-    def _returned(self, job: Job, value: Any, on_result: Callable[[Any], str]) -> None:
-        if job is not self.job:
+    def _returned(self, run: BackgroundRun, value: Any, on_result: Callable[[Any], str]) -> None:
+        if run is not self.background:
             return
         try:
             said, failed = on_result(value), False
         # Whatever it is, it must not leave the form locked.
         except Exception as error:
-            said, failed = error_message(error, f"showing the result of {job.what}"), True
-        self._ended(job, said, failed=failed)
+            said, failed = error_message(error, f"showing the result of {run.what}"), True
+        self._ended(run, said, failed=failed)
 
-    def _ended(self, job: Job, sentence: str, *, failed: bool) -> None:
-        if job is not self.job:
+    def _ended(self, run: BackgroundRun, sentence: str, *, failed: bool) -> None:
+        if run is not self.background:
             return
-        self.job = None
-        job.deleteLater()
+        self.background = None
+        run.deleteLater()
         self._lock(False)
         self.progress.setRange(0, 1)
         self.progress.setValue(0 if failed else 1)

@@ -1,17 +1,91 @@
-"""Pieces of the code that "Copy as Python" copies."""
+"""The code that "Copy as Python" copies: any job as Python."""
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ...base.folders import user_folder
+from ..viewer.layers import LayerSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from dataclasses import Field
 
     from napari.layers import Image as ImageLayer
 
-VIEWER = (
-    "import napari\nfrom napari_smdiffusion.widgets.layers import layer_image\n\nviewer = napari.current_viewer()\n"
-)
+_OURS, _NAPARI = "napari_smdiffusion", "napari_smdiffusion.napari"
+_WIDTH = 100  # letters of a line, from which a call is written on several
+_Imports = dict[str, set[str]]  # names by module, filled in while code is written
+
+
+def job_code(job: Any, after: str = "", uses: Sequence[str] = ()) -> str:
+    """Return Python code that makes a job and runs it.
+
+    Parameters
+    ----------
+    job
+        A recipe's job. Layers in it are written by their names.
+    after
+        Code that follows. The job's result is `result` in it, and with `uses` the viewer is `viewer`.
+    uses
+        The names of `napari_smdiffusion.napari` that `after` uses.
+    """
+    imports: _Imports = {"pathlib": set(), _OURS: {"run_job"}, _NAPARI: set(uses)}
+    made = _written(job, imports)
+    lines = [f"from {module} import {', '.join(sorted(names))}\n" for module, names in imports.items() if names]
+    viewer = "viewer = napari.current_viewer()\n" if imports[_NAPARI] else ""
+    if viewer:
+        lines.insert(bool(imports["pathlib"]), "import napari\n")
+    return f"{''.join(lines)}\n{viewer}job = {made}\nresult = run_job(job)\n{after}"
+
+
+def _written(value: Any, imports: _Imports, indent: str = "") -> str:
+    """Return a value as Python, and add what it needs to `imports`."""
+    if isinstance(value, LayerSource):
+        function = "widefield_source" if value.before_enhancement else "layer_image"
+        imports[_NAPARI].add(function)
+        return f"{function}(viewer.layers[{value.layer!r}])"
+    if isinstance(value, Path):
+        return _path_written(value, imports)
+    if isinstance(value, (tuple, list)):
+        parts = [_written(one, imports, f"{indent}    ") for one in value]
+        return _bracketed("(", parts, ")", indent, alone=",")
+    if is_dataclass(value) and not isinstance(value, type):
+        name = type(value).__name__
+        imports[_OURS].add(name)
+        changed = {one.name: getattr(value, one.name) for one in fields(value) if _differs(value, one)}
+        parts = [f"{key}={_written(one, imports, f'{indent}    ')}" for key, one in changed.items()]
+        return _bracketed(f"{name}(", parts, ")", indent)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return repr(value)
+    raise TypeError(f"A {type(value).__name__} cannot be written as code.")
+
+
+def _path_written(path: Path, imports: _Imports) -> str:
+    if path.is_relative_to(user_folder()):
+        imports[_OURS].add("user_folder")
+        return " / ".join(["user_folder()", *(repr(part) for part in path.relative_to(user_folder()).parts)])
+    imports["pathlib"].add("Path")
+    return f"Path({str(path)!r})"
+
+
+def _differs(value: Any, one: Field[Any]) -> bool:
+    """Return whether a field of a dataclass has another value than its default."""
+    default = one.default if one.default_factory is MISSING else one.default_factory()
+    return default is MISSING or bool(getattr(value, one.name) != default)
+
+
+def _bracketed(begin: str, parts: Sequence[str], end: str, indent: str, alone: str = "") -> str:
+    """Return parts in brackets, on one line if it is short; `alone` follows a part that is the only one."""
+    line = f"{begin}{', '.join(parts)}{alone if len(parts) == 1 else ''}{end}"
+    if len(indent + line) <= _WIDTH and "\n" not in line:
+        return line
+    return "\n".join([begin, *(f"{indent}    {part}," for part in parts), f"{indent}{end}"])
+
+
+VIEWER = "import napari\nfrom napari_smdiffusion.napari import layer_image\n\nviewer = napari.current_viewer()\n"
 
 
 def images_code(variable: str, layers: Sequence[ImageLayer]) -> str:
@@ -24,7 +98,7 @@ def widefield_code(layers: Sequence[ImageLayer]) -> str:
     """Return code that reads widefield layers into a list: of one that was enhanced in place, its original."""
     names = ", ".join(repr(layer.name) for layer in layers)
     return (
-        "from napari_smdiffusion.widgets.enhanced_layers import widefield_source\n"
+        "from napari_smdiffusion.napari import widefield_source\n"
         f"{VIEWER}widefield = [widefield_source(viewer.layers[name]).read() for name in ({names},)]\n"
     )
 

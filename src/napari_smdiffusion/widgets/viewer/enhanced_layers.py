@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...images.provenance import METADATA, layer_metadata
-from .layers import LayerSource, known_pixel_size, layer_source, live_source, refined_place
+from .layers import LayerSource, known_pixel_size, live_source, refined_place
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -39,11 +39,16 @@ def widefield_pixel_size(layer: ImageLayer) -> float | None:
 
 def widefield_source(layer: ImageLayer) -> LayerSource:
     """Take what is needed of a widefield layer; of one that was enhanced in place, its original."""
+    return live_widefield_source(layer).copied()
+
+
+def live_widefield_source(layer: ImageLayer) -> LayerSource:
+    """Return the same as `widefield_source`, with the pixels of the layer itself, or of its original."""
     kept = original(layer)
     if kept is None:
-        return layer_source(layer)
+        return live_source(layer)
     source: LayerSource = kept["source"]
-    return dataclasses.replace(source, name=plain_name(layer)).copied()
+    return dataclasses.replace(source, name=plain_name(layer), layer=layer.name, before_enhancement=True)
 
 
 def plain_name(layer: ImageLayer) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class LayerSource:
     pixel_size: float | None
     origin: tuple[float, float]
     provenance: Provenance = field(default_factory=Provenance)
+    layer: str = ""  # name of the layer in the viewer
+    before_enhancement: bool = False  # whether the layer was enhanced in place, and this is what it was before
 
     def copied(self) -> LayerSource:
         """Return the same with pixels of its own, where they are in memory."""
@@ -58,6 +60,17 @@ class LayerSource:
 
     def _image(self, pixels: Any) -> Image:
         return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance)
+
+
+def with_copied_layers(value: Any) -> Any:
+    """Return a job, a source, or a sequence of them, with each layer's pixels copied where they are in memory."""
+    if isinstance(value, LayerSource):
+        return value.copied()
+    if isinstance(value, (list, tuple)):
+        return tuple(with_copied_layers(one) for one in value)
+    if is_dataclass(value) and hasattr(value, "steps") and not isinstance(value, type):
+        return replace(value, **{one.name: with_copied_layers(getattr(value, one.name)) for one in fields(value)})
+    return value
 
 
 def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
@@ -234,7 +247,7 @@ def live_source(layer: ImageLayer) -> LayerSource:
         data = data[:finished]
     size = layer_pixel_size(layer)
     corner = _corner(layer, size)
-    return LayerSource(layer.name, data, size, corner, layer_provenance(layer))
+    return LayerSource(layer.name, data, size, corner, layer_provenance(layer), layer.name)
 
 
 def _is_plain(value: Any) -> bool:

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QThreadPool
 
 from napari_smdiffusion.base.errors import InputError, Stopped
 from napari_smdiffusion.base.events import Note
-from napari_smdiffusion.widgets.frame.jobs import Job, error_message
+from napari_smdiffusion.widgets.frame.background import BackgroundRun, error_message
 from napari_smdiffusion.widgets.frame.preload import preload
 
 from .conftest import PATIENCE
@@ -36,11 +36,11 @@ class Running:
             assert self.go.wait(PATIENCE / 1000)
             return type(pixels).__name__
 
-        self.job = Job("waiting", steps, self.parent)
-        self.thread = self.job.worker_thread
-        self.job.happened.connect(self.told.extend)
-        self.job.returned.connect(self.results.append)
-        self.job.start()
+        self.background = BackgroundRun("waiting", steps, self.parent)
+        self.thread = self.background.worker_thread
+        self.background.happened.connect(self.told.extend)
+        self.background.returned.connect(self.results.append)
+        self.background.start()
         qtbot.waitUntil(lambda: bool(self.told), timeout=PATIENCE)
 
     def end(self, qtbot):
@@ -88,7 +88,7 @@ import gc, threading
 from qtpy.QtCore import QObject, QThreadPool, QTimer
 from qtpy.QtWidgets import QApplication
 from napari_smdiffusion import Note
-from napari_smdiffusion.widgets.frame.jobs import Job
+from napari_smdiffusion.widgets.frame.background import BackgroundRun
 from napari_smdiffusion.widgets.frame.preload import preload
 
 application, parent, stopped = QApplication([]), QObject(), []
@@ -103,7 +103,7 @@ def steps(stop):
 
 before = state()
 thread = preload("napari_smdiffusion.images.patches")
-job = Job("working", steps, parent)
+job = BackgroundRun("working", steps, parent)
 job.start()
 QTimer.singleShot(300, application.quit)
 application.exec()
@@ -143,7 +143,7 @@ def test_napari_lists_a_run_until_it_ends_and_may_stop_it(viewer, qtbot):
         return "stopped"
 
     results, parent = [], QObject()
-    job = Job("counting", steps, parent)
+    job = BackgroundRun("counting", steps, parent)
     job.returned.connect(results.append)
     job.start()
     tasks = viewer.window._task_status_manager
@@ -159,8 +159,8 @@ import time
 import napari
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
-from napari_smdiffusion.progress import Note
-from napari_smdiffusion.widgets.jobs import Job
+from napari_smdiffusion import Note
+from napari_smdiffusion.widgets.frame.background import BackgroundRun
 
 def steps(stop):
     while not stop():
@@ -171,12 +171,12 @@ def steps(stop):
 viewer, parent = napari.Viewer(), QObject()
 gc.collect()
 gc.freeze()  # so that a collection is quick
-job = Job("collecting", steps, parent)
+job = BackgroundRun("collecting", steps, parent)
 job.start()
 for name in ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield"):
     dock = viewer.window.add_plugin_dock_widget("napari-smdiffusion", name)[1]
     if hasattr(dock, "plot"):
-        dock.on_start()
+        dock.show_plot()
     QApplication.processEvents()
     viewer.window.remove_dock_widget(dock)
     del dock
@@ -197,7 +197,7 @@ def test_docks_come_and_go_while_a_thread_collects_garbage():
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_run_is_forgotten_with_its_dock(viewer, qtbot, gone):
     run = Running(qtbot)
-    work = run.job._work
+    work = run.background._work
     if gone:
         run.parent = None
         qtbot.waitUntil(lambda: work.asked.is_set(), timeout=PATIENCE)

@@ -127,7 +127,7 @@ def _show_to_napari(what: str, asked: Flag, thread: Thread) -> None:
     timer.start(_EVERY)
 
 
-class Job(QObject):
+class BackgroundRun(QObject):
     """One run of some steps in a thread.
 
     Signals, all on the main thread: `happened` with the list of events since the last time, then one of `returned`
@@ -142,7 +142,7 @@ class Job(QObject):
     def __init__(self, what: str, make_steps: Callable[[Stop], Steps[Any]], parent: QObject) -> None:
         super().__init__(parent)
         self._work = work = _Work(what, make_steps)
-        # A dock that is destroyed takes its job with it; the thread then stops by itself and keeps what it made. Qt
+        # A dock that is destroyed takes its run with it; the thread then stops by itself and keeps what it made. Qt
         # refers to a method weakly; a function it would call even when the garbage collector has emptied it already.
         self.destroyed.connect(work.leave)
         self._timer = QTimer(self)

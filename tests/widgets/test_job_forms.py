@@ -1,0 +1,73 @@
+"""The docks' forms set every field of their jobs, and the code that is copied makes the same job."""
+
+import dataclasses
+import itertools
+
+import pytest
+from qtpy.QtGui import QGuiApplication
+
+from napari_smdiffusion import TrainConfig, TrainJob
+from napari_smdiffusion.base.events import run
+from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.images.image import Image
+from napari_smdiffusion.widgets.parts.forms import ConfigForm
+from recipes.faces import JOBS, all_fields, changed_fields, other_settings
+
+
+@pytest.fixture
+def interrupted(storm, my_model):
+    """Return the job of a training that was interrupted in the user's folder, as a model of the name "interrupted"."""
+    settings = TrainConfig(steps=4, patch=64, batch=2, seed=5, channels=(16, 32), previews=0, log_sigma_mean=-0.3)
+    job = TrainJob(storm, settings, start=None, out=user_folder() / "diffusion" / "interrupted")
+    count = itertools.count()
+    run(job.steps(lambda: next(count) >= 2))
+    return job
+
+
+def _read(value):
+    """Return a value of a job with what is read in place of sources, to be compared."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_read, value))
+    image = value.read() if hasattr(value, "read") else value
+    return (image.name, image.digest, image.pixel_size) if isinstance(image, Image) else image
+
+
+@pytest.mark.parametrize("name", list(JOBS))
+def test_forms_set_every_field_and_copied_code_makes_the_same_job(
+    name, viewer, open_dock, click, storm_layer, interrupted, monkeypatch
+):
+    faces, jobs, copied = JOBS[name], [], []
+    for place in ("napari_smdiffusion.run_job", "napari_smdiffusion.recipes.job.run_job"):
+        monkeypatch.setattr(place, lambda job: copied.append(job))
+    dock = open_dock(faces.dock)
+    for fill in faces.fill:
+        for form in dock.findChildren(ConfigForm):
+            form.show_values(other_settings(faces.job))
+        fill(dock)
+        jobs.append(dock.job())
+        click(dock, dock.copy_button, wait=False)
+        code = QGuiApplication.clipboard().text()
+        exec(code[: code.index("result = run_job(job)\n") + len("result = run_job(job)\n")], {})
+        assert type(copied[-1]) is faces.job
+        for one in dataclasses.fields(faces.job):
+            assert _read(getattr(copied[-1], one.name)) == _read(getattr(jobs[-1], one.name)), one.name
+    changed = set().union(*map(changed_fields, jobs))
+    assert all_fields(faces.job) - changed <= set(faces.but.get("form", {}))
+
+
+def test_an_interrupted_training_is_resumed(viewer, open_dock, click, storm_layer, interrupted):
+    dock = open_dock("Train diffusion model")
+    assert not dock.resume.isVisible()
+    dock.name.setText("interrupted")
+    assert dock.resume.isVisible()
+    dock.resume.setChecked(True)
+    assert not dock.start_from.isEnabled()
+    job = dock.job()
+    assert (job.resume, job.settings.seed, job.settings.channels) == (True, 5, (16, 32))
+    click(dock, dock.run_button)
+    assert "is trained" in dock.status.text()
+    assert not dock.resume.isVisible()
+    assert dock.name.text() == "interrupted 2"
+    dock.name.setText("interrupted")  # is at its end now
+    assert not dock.resume.isVisible()
+    assert dock.start_from.isEnabled()
