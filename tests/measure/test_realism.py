@@ -12,7 +12,7 @@ from napari_smdiffusion.images.patches import grid_patches, symmetry
 from napari_smdiffusion.measure.filaments import compare_filaments
 from napari_smdiffusion.measure.realism import frechet_difference, realism
 from napari_smdiffusion.measure.spectrum import histograms, spectra
-from napari_smdiffusion.report.meanings import MEANINGS, meanings_of
+from napari_smdiffusion.report.meanings import all_meanings, meanings_of
 from napari_smdiffusion.structures.registry import STRUCTURES, structure_model
 
 
@@ -228,7 +228,7 @@ def test_every_number_has_a_meaning(fields):
         "filaments": {key: asdict(one) for key, one in compare_filaments(patches, patches).items()},
     }
     assert {".".join(keys) for keys in _leaves(report)} <= set(meanings_of(report))
-    assert all(sentence.endswith(".") for sentence in MEANINGS.values())
+    assert all(sentence.endswith(".") for sentence in all_meanings().values())
 
 
 def test_spectra_and_histograms_are_the_same_for_the_same_and_not_for_blurred_ones(fields):

@@ -10,10 +10,12 @@ from scipy.ndimage import gaussian_filter, zoom
 from napari_smdiffusion import EnhancedField, Image, Stopped, compare_images, simulate
 from napari_smdiffusion.base.events import run
 from napari_smdiffusion.images.registration import translated
-from napari_smdiffusion.report import compare as comparison
-from napari_smdiffusion.report import enhanced as enhanced_field
+from napari_smdiffusion.report import context
 from napari_smdiffusion.report.compare import compare_steps
+from napari_smdiffusion.report.context import MeasureContext
 from napari_smdiffusion.report.enhanced import error_map_steps, mapped_error_steps
+from napari_smdiffusion.report.measures import MEASURES, classifier
+from napari_smdiffusion.report.report import Report
 from napari_smdiffusion.report.summary import summary
 
 FACTOR = 4
@@ -21,7 +23,9 @@ FACTOR = 4
 
 def _judged(field):
     """Return what a report holds of an enhanced image."""
-    return enhanced_field.enhanced_report(field, run(error_map_steps(field)))
+    judged = MeasureContext(enhanced=field, error_maps=tuple(run(error_map_steps(field))))
+    results = {key: judged.once(MEASURES[key].compute) for key in ("enhanced", "enhancement")}
+    return Report({key: result for key, result in results.items() if result is not None})
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +185,7 @@ def test_a_training_image_that_is_too_small_is_refused_at_once(tmp_path):
 
 
 def test_of_very_many_patches_some_are_judged(tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "_JUDGED", 8)
+    monkeypatch.setattr(context, "_JUDGED", 8)
     real, made = (simulate("microtubules", 1, 384, 20.0, seed=seed) for seed in (1, 2))
     report = compare_images([real], made, [], tmp_path)
     assert report["provenance"]["patches"] == {"experimental": 8, "generated": 8}
@@ -203,7 +207,7 @@ def test_copies_are_found_wherever_they_are_and_a_whole_report_has_a_sentence_fo
     pixels = np.concatenate([made.pixels, made.pixels[:, ::-1].copy()])
     pixels[1, 640:768, 512:640] = seen.pixels[0, 30:158, 301:429]
     told = replace(field, uncertainty=field.enhanced)
-    report = compare_images([held_out], Image(pixels, 20.0, name="made"), [seen], tmp_path, told)
+    report = dict(compare_images([held_out], Image(pixels, 20.0, name="made"), [seen], tmp_path, told))
     assert report["memorization"]["copied"] == [{"image": 1, "row": 640, "column": 512}]
     assert report["memorization"]["verdict"].endswith("held out seem to.")
     assert report["two_sample"]["patch"] == 64
@@ -219,8 +223,8 @@ def test_copies_are_found_wherever_they_are_and_a_whole_report_has_a_sentence_fo
 
 
 def test_larger_patches_are_told_apart_where_there_are_enough(tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "_LARGE", 64)
-    monkeypatch.setattr(comparison, "_SIZES", (48,))
+    monkeypatch.setattr(classifier, "_LARGE", 64)
+    monkeypatch.setattr(classifier, "SIZES", (48,))
     real, made = (simulate("microtubules", 1, 512, 20.0, seed=seed) for seed in (1, 2))
     report = compare_images([real], made, [], tmp_path)
     assert (report["two_sample"]["patch"], report["two_sample_large"]["patch"]) == (48, 64)

@@ -8,6 +8,9 @@ import pytest
 from curves import curves
 from napari_smdiffusion import Image, compare_images
 from napari_smdiffusion.images.patches import grid_patches, symmetry
+from napari_smdiffusion.measure.filaments import FilamentDifference
+from napari_smdiffusion.report.measures.enhanced import ENHANCED, Agreement, Enhanced
+from napari_smdiffusion.report.measures.skeletons import SKELETONS, Skeletons
 from napari_smdiffusion.report.summary import summary
 
 
@@ -44,8 +47,8 @@ def test_realism_against_what_the_model_was_trained_on_is_named_so(experiment, t
 
 
 def test_skeletons_whose_median_lies_within_the_spread_and_are_others_all_the_same_are_told():
-    one = {"inside": True, "difference": 0.6, "by_chance": 0.4}
-    said = summary({"filaments": {"order": one, "free_ends": {**one, "difference": 0.3}}})
+    one = FilamentDifference(1.0, 1.0, 0.0, 2.0, inside=True, difference=0.6, by_chance=0.4, unit="")
+    said = SKELETONS.summary(Skeletons({"order": one, "free_ends": replace(one, difference=0.3)}))
     assert said == [
         "Skeletons lie within the spread of experimental patches in: order, free ends.",
         "Within it, they are distributed otherwise than by chance in: order.",
@@ -53,12 +56,14 @@ def test_skeletons_whose_median_lies_within_the_spread_and_are_others_all_the_sa
 
 
 def test_agreement_with_the_reference_is_told_by_one_half_first():
-    enhanced = {"rsp": 1.0, "frc_half_with_reference": 160.0, "frc_with_reference": 90.0}
-    assert any("down to 160 nm, and in traces down to 90 nm" in line for line in summary({"enhanced": enhanced}))
+    said = ENHANCED.summary(Enhanced(0.1, 1.0, agreement=Agreement(90.0, 160.0)))
+    assert any("down to 160 nm, and in traces down to 90 nm" in line for line in said)
+    assert any(
+        "in traces only" in line for line in ENHANCED.summary(Enhanced(0.1, 1.0, agreement=Agreement(90.0, None)))
+    )
 
 
 def test_an_enhanced_image_that_agrees_with_nothing_is_told():
-    enhanced = {"rsp": 1.0, "resolution": 50.0}
-    unlike = {**enhanced, "frc_half_with_reference": None, "frc_with_reference": None}
-    assert any("hardly agrees with the super-resolution image" in line for line in summary({"enhanced": unlike}))
-    assert not any("agrees" in line for line in summary({"enhanced": enhanced}))
+    unlike = Enhanced(0.1, 1.0, agreement=Agreement(None, None))
+    assert any("hardly agrees with the super-resolution image" in line for line in ENHANCED.summary(unlike))
+    assert not any("agrees" in line for line in ENHANCED.summary(Enhanced(0.1, 1.0)))

@@ -1,4 +1,4 @@
-"""An enhanced image with what it is judged by, and what is to be said of it: resolution, truth, contradictions."""
+"""An enhanced image with what it is judged by, and its error maps."""
 
 from __future__ import annotations
 
@@ -7,26 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import zoom
 
 from ..base.errors import InputError, Stopped
 from ..base.events import Countdown, Progress, Steps, Stop, never, run
 from ..images.provenance import ERROR_MAP, Provenance
-from ..images.registration import check_pixel_sizes, crop_to_common_field, registration_shift, translated
+from ..images.registration import check_pixel_sizes, crop_to_common_field
 from ..measure.error_map import ErrorMap, error_map
-from ..measure.resolution import (
-    HALF,
-    ONE_SEVENTH,
-    SMALLEST,
-    fourier_ring_correlation,
-    single_image_frc,
-    typical_resolution,
-)
-from ..measure.restoration import image_similarity, linear_fit, rank_correlation
+from .measures.enhancement import ENHANCEMENT, similarity_to_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..images.image import Image
 
 
@@ -127,161 +116,9 @@ def mapped_error(field: EnhancedField) -> Image:
     return run(mapped_error_steps(field))
 
 
-def enhanced_report(field: EnhancedField, maps: Sequence[ErrorMap]) -> dict[str, Any]:
-    """Judge an enhanced image by itself, against its widefield image, and against a reference if there is one.
-
-    Parameters
-    ----------
-    field
-        The enhanced image, and what it is judged by.
-    maps
-        Its error maps, one for each plane (see `error_map_steps`).
-
-    Returns
-    -------
-    `enhanced`: `part`, a sentence where a part of the field was judged; `resolution` and `resolution_widefield` in nm
-    by decorrelation analysis, and of the first widefield plane `frc_widefield`, in nm by splitting its counts, with
-    `frc_widefield_warning`, a sentence where they are none; or `resolution_left_out`, a sentence; `rse` and `rsp` (see
-    `error_map`). With a reference also `frc_half_with_reference` and `frc_with_reference`, the period in nm at which
-    the Fourier ring correlation of both, laid exactly on each other, falls below one half and below 1/7, None where it
-    cannot be told; and of an uncertainty map `uncertainty`: the share of pixels that is `stated` to lie within it, the
-    `coverage`, which does, `coverage_bright` and `coverage_structure`, the same where the enhanced image and where the
-    reference is brighter than on the average, and the `rank_correlation` of the map and the error; and `enhancement`,
-    what `compare_with_reference` says, or `enhancement_left_out`, a sentence. Means over the planes of a stack, and
-    medians of resolutions.
-    """
-    image, widefield, pixel_size = field.enhanced, field.widefield, field.enhanced.pixel_size
-    said: dict[str, Any] = {"part": field.part} if field.part else {}
-    if pixel_size is None:
-        said["resolution_left_out"] = "The enhanced image has no pixel size: a resolution is told in nm."
-    else:
-        said["resolution"] = typical_resolution(image.pixels, pixel_size)
-        said["resolution_widefield"] = typical_resolution(widefield.pixels, pixel_size * field.factor)
-        said |= _split_counts(widefield.pixels[0], pixel_size * field.factor)
-    said |= {"rse": float(np.mean([m.rse for m in maps])), "rsp": float(np.mean([m.rsp for m in maps]))}
-    if field.reference is None:
-        return {"enhanced": said}
-    try:
-        enhancement = compare_with_reference(field)
-    except ValueError as error:  # too small, or nothing in it
-        return {"enhanced": said, "enhancement_left_out": str(error)}
-    by = enhancement["registered"]["offset"]
-    if pixel_size is not None:
-        said["frc_with_reference"] = _agreement(field, by, pixel_size, ONE_SEVENTH)
-        said["frc_half_with_reference"] = _agreement(field, by, pixel_size, HALF)
-    if field.uncertainty is not None:
-        said["uncertainty"] = _intervals(field, by)
-    return {"enhanced": said, "enhancement": enhancement}
-
-
-def _split_counts(plane: Any, pixel_size: float) -> dict[str, Any]:
-    """Tell the resolution of a widefield plane by splitting its counts, and why it should not be believed, if so."""
-    try:
-        found = single_image_frc(plane, pixel_size)
-    except ValueError as error:  # too small, or nothing in it
-        return {"frc_widefield": None, "frc_widefield_warning": str(error)}
-    return {"frc_widefield": found.resolution, "frc_widefield_warning": found.warning or "none"}
-
-
-def _agreement(field: EnhancedField, by: Sequence[float], pixel_size: float, threshold: float) -> float | None:
-    """Return down to which period in nm the planes agree with the reference: the median over those that show anything.
-
-    Where they agree to the end it is that of two pixels; None where most hardly agree at all, or are too small to tell.
-    """
-    if min(field.enhanced.size) < SMALLEST:
-        return None
-    agreed = []
-    for plane, truth in _telling(field):
-        laid = translated(plane, (by[0], by[1]))
-        if not np.ptp(laid) > 0:
-            agreed.append(np.inf)  # an empty plane agrees with nothing
-            continue
-        found = fourier_ring_correlation(laid, truth, pixel_size, threshold)
-        to_the_end = 2 * pixel_size if found.curve.min() > threshold else np.inf
-        agreed.append(to_the_end if found.resolution is None else found.resolution)
-    middle = float(np.median(agreed))
-    return middle if np.isfinite(middle) else None
-
-
-def _intervals(field: EnhancedField, by: Sequence[float]) -> dict[str, Any]:
-    """Tell how often the reference lies in the intervals of the uncertainty map, and whether they are wide at errors.
-
-    Intensities are fitted first, and the widths with them, for enhancers do not promise units.
-    """
-    if field.reference is None or field.uncertainty is None:
-        raise InputError("Intervals are judged by a reference: give one, and the uncertainty map.")
-    rows = []
-    planes = zip(field.enhanced.pixels, field.uncertainty.pixels, field.reference.pixels, strict=True)
-    for plane, width, truth in planes:
-        laid, half = (translated(one, (by[0], by[1])) for one in (plane, width))
-        fitted = linear_fit(laid, truth)
-        scale = float(np.std(fitted)) / (float(np.std(laid)) or 1.0)
-        row = np.abs(fitted - truth), scale * half, laid > laid.mean(), truth > truth.mean()
-        rows.append([one.ravel() for one in row])
-    error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
-    inside = error <= width
-    return {
-        "stated": field.uncertainty.provenance.settings.get("confidence"),
-        "coverage": float(np.mean(inside)),
-        "coverage_bright": float(np.mean(inside[bright])) if bright.any() else None,
-        "coverage_structure": float(np.mean(inside[structure])) if structure.any() else None,
-        "rank_correlation": rank_correlation(width, error),
-    }
-
-
-def _telling(field: EnhancedField) -> list[tuple[Any, Any]]:
-    """Return the enhanced planes with those of the reference that show anything."""
-    if field.reference is None:
-        raise InputError("There is no reference to compare with: give the super-resolution image of the field.")
-    pairs = zip(field.enhanced.pixels, field.reference.pixels, strict=True)
-    found = [(plane, truth) for plane, truth in pairs if np.ptp(truth) > 0]
-    if not found:
-        raise InputError("The super-resolution image is constant: there is nothing to compare with.")
-    return found
-
-
 def compare_with_reference(
     field: EnhancedField, columns: slice = slice(None), rows: slice = slice(None)
 ) -> dict[str, Any]:
-    """Compare the enhanced image with the reference (see `image_similarity`), as they lie and after registration.
-
-    Parameters
-    ----------
-    field
-        With a reference; what is said are means over those of its planes that show anything.
-    columns, rows
-        Of the reference that are compared.
-
-    Returns
-    -------
-    What `image_similarity` says of the image `enhanced`, and of the widefield image `interpolated`; and `registered`,
-    the same after both were
-    translated by `offset`, the `registration_shift` of the widefield image, (y, x) in pixels of
-    the reference: it does not depend on what was made of that image. Where none was `found`, it is (0, 0).
-    """
-    if field.reference is None:
-        raise InputError("There is no reference to compare with: give the super-resolution image of the field.")
-    truth = field.reference.pixels
-    shift = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
-    by = shift or (0.0, 0.0)
-    there = [bool(np.ptp(plane[rows, columns]) > 0) for plane in truth]
-    if not any(there):
-        raise InputError("The super-resolution image is constant: there is nothing to compare with.")
-    found: dict[str, Any] = {"registered": {"offset": list(by), "found": shift is not None}}
-    as_is: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
-    laid: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
-    # Plane by plane: a stack may be large.
-    for sharp, camera, plane, shown in zip(field.enhanced.pixels, field.widefield.pixels, truth, there, strict=True):
-        if not shown:
-            continue
-        plain = zoom(camera, field.factor, order=3, grid_mode=True, mode="nearest")
-        for kind, image in (("enhanced", sharp), ("interpolated", plain)):
-            as_is[kind].append(image_similarity(image[rows, columns], plane[rows, columns]))
-            laid[kind].append(image_similarity(translated(image, by)[rows, columns], plane[rows, columns]))
-    for kind in as_is:
-        found[kind], found["registered"][kind] = _means(as_is[kind]), _means(laid[kind])
-    return found
-
-
-def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    """Return what `similarity_to_reference` computes as plain values, as they stand in a report."""
+    values: dict[str, Any] = ENHANCEMENT.to_json(similarity_to_reference(field, columns, rows))[ENHANCEMENT.key]
+    return values

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.whole_files import atomic_file
-from ..images.patches import symmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -21,11 +17,10 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
     from ..images.image import Image
-    from ..measure.copies import CopySearch
 
 _COLORS = "inferno"
-_INK = "#1b1b1f"
-_KINDS = {"experimental": "#1f77b4", "generated": "#d62728"}
+INK = "#1b1b1f"
+KIND_COLORS = {"experimental": "#1f77b4", "generated": "#d62728"}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -63,7 +58,7 @@ def show(
     low, high = limits
     shown = np.clip((plane - low) / (high - low), 0, 1) ** 0.7
     axes.imshow(shown, cmap=_COLORS, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title, fontsize=11, loc="left", color=_INK)
+    axes.set_title(title, fontsize=11, loc="left", color=INK)
     axes.set_axis_off()
     if pixel_size:
         _scale_bar(axes, plane.shape, pixel_size, patch)
@@ -142,153 +137,3 @@ def _middle(plane: Pixels, side: int) -> Pixels:
     """Return the middle window of a plane."""
     y, x = ((length - side) // 2 for length in plane.shape)
     return plane[y : y + side, x : x + side]
-
-
-@dataclass(frozen=True)
-class ComparedPatches:
-    """(N, Y, X) patches of both kinds, what was found of them, and (Y, X) training planes that were searched.
-
-    `spectra` and `histograms` are what `assess` returns, `filaments` the differences that `compare_filaments` does, as
-    plain values; `looked_up` is None where there was nothing to search.
-    """
-
-    experimental: Pixels
-    generated: Pixels
-    pixel_size: float | None
-    spectra: Mapping[str, Any]
-    histograms: Mapping[str, Any]
-    filaments: Mapping[str, Any]
-    training: Sequence[Pixels]
-    looked_up: CopySearch | None
-
-
-@dataclass(frozen=True)
-class ShownField:
-    """Planes of one field: widefield and error map (Y, X); enhanced, reference, uncertainty (Y·factor, X·factor)."""
-
-    widefield: Pixels
-    enhanced: Pixels
-    reference: Pixels | None
-    error: Pixels
-    uncertainty: Pixels | None
-    pixel_size: float | None  # of the enhanced plane, in nm
-    factor: int
-
-
-def draw_comparison(
-    path: Path, patches: ComparedPatches | None, field: ShownField | None, said: Sequence[str] = ()
-) -> None:
-    """Write one picture of everything that was compared.
-
-    Of patches: both kinds side by side, intensity histograms, radial spectra, what their skeletons say, and the nearest
-    training patches if there are training images. Of an enhanced field: widefield, enhanced, reference if there is one,
-    the error map, and the uncertainty map if there is one. And what is said of all that, below.
-
-    Parameters
-    ----------
-    path
-        PNG file.
-    patches, field
-        What there is of the two.
-    said
-        Sentences.
-    """
-    rows: list[tuple[float, Callable[[Any], None]]] = []
-    if patches is not None:
-        limits = contrast([patches.experimental, patches.generated])
-        rows.append((5.0, partial(_draw_sheets, patches=patches, limits=limits)))
-        rows.append((4.0, partial(_draw_statistics, patches=patches)))
-        if (looked_up := patches.looked_up) is not None:
-            rows.append((3.4, partial(_draw_nearest, looked_up=looked_up, training=patches.training, limits=limits)))
-    if field is not None:
-        rows.append((12.6 / len(_planes(field)) + 0.5, partial(_draw_field, field=field)))
-    if lines := [line for sentence in said for line in wrap(sentence, 165, subsequent_indent="    ")]:
-        rows.append((0.4 + 0.19 * len(lines), partial(_write, lines=lines)))
-    heights = [height for height, _ in rows]
-    figure = new_figure(13, sum(heights))
-    parts: Any = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, (_, draw) in zip(parts, rows, strict=True):
-        draw(part)
-    save_figure(figure, path)
-
-
-def _write(figure: Any, lines: Sequence[str]) -> None:
-    figure.text(0.012, 0.97, "\n".join(lines), fontsize=10, color=_INK, va="top", linespacing=1.3)
-
-
-def _draw_sheets(figure: Any, patches: ComparedPatches, limits: tuple[float, float]) -> None:
-    kinds = (("Experimental", patches.experimental), ("Generated", patches.generated))
-    for axes, (title, kind) in zip(figure.subplots(1, 2), kinds, strict=True):
-        sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=limits[1])
-        show(axes, sheet, limits, title, patches.pixel_size, kind.shape[-1])
-
-
-def _planes(field: ShownField) -> list[tuple[str, Pixels, float | None]]:
-    """Return the planes that there are, with titles and pixel sizes."""
-    coarse = field.pixel_size * field.factor if field.pixel_size else None
-    planes = [
-        ("Widefield", field.widefield, coarse),
-        (f"Enhanced ×{field.factor}", field.enhanced, field.pixel_size),
-        ("Super-resolution", field.reference, field.pixel_size),
-        ("Error map", field.error, coarse),
-        ("Uncertainty", field.uncertainty, field.pixel_size),
-    ]
-    return [(title, plane, size) for title, plane, size in planes if plane is not None]
-
-
-def _draw_field(figure: Any, field: ShownField) -> None:
-    there = _planes(field)
-    for axes, (title, plane, size) in zip(figure.subplots(1, len(there)), there, strict=True):
-        # Of a camera's plane few pixels are bright.
-        show(axes, plane, contrast([plane], 99.9 if plane.shape == field.widefield.shape else 99.7), title, size)
-
-
-def _draw_statistics(figure: Any, patches: ComparedPatches) -> None:
-    spectra, histograms = patches.spectra, patches.histograms
-    histogram, spectrum, *skeletons = figure.subplots(1, 3 if patches.filaments else 2)
-    for name, color in _KINDS.items():
-        histogram.stairs(histograms[f"{name}_share"], histograms["edges"], label=name, color=color)
-        low, middle, high = (spectra[f"{name}_{part}"] for part in ("low", "median", "high"))
-        spectrum.plot(spectra["frequency"], middle, label=name, color=color)
-        spectrum.fill_between(spectra["frequency"], low, high, color=color, alpha=0.2, lw=0)
-    histogram.set(yscale="log", xlabel="intensity", ylabel="share of the pixels", title="Intensities")
-    title = "Radial power spectrum (middle half of the patches)"
-    spectrum.set(yscale="log", xlabel=spectra["unit"], ylabel="power", title=title)
-    histogram.legend()
-    for axes in skeletons:
-        _draw_filaments(axes, patches.filaments)
-
-
-def _draw_filaments(axes: Axes, filaments: Mapping[str, Any]) -> None:
-    """Show the medians of both kinds, and within what 90 % of the experimental patches lie, over their median."""
-    names = list(filaments)[::-1]
-    for place, name in enumerate(names):
-        one = filaments[name]
-        scale = abs(one["experimental"]) or 1.0
-        axes.plot(
-            [one["low"] / scale, one["high"] / scale], [place, place], color=_KINDS["experimental"], lw=6, alpha=0.3
-        )
-        for kind, color in _KINDS.items():
-            axes.plot(one[kind] / scale, place, "o", color=color)
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set(title="Skeletons", xlabel="relative to the experimental median")
-
-
-def _draw_nearest(figure: Any, looked_up: CopySearch, training: Sequence[Pixels], limits: tuple[float, float]) -> None:
-    """Show patches over the training windows they resemble: those called copies first, then the most alike."""
-    matches = looked_up.matches
-    order = sorted(range(len(matches)), key=lambda i: (not looked_up.copied[i], -matches[i].correlation))[:6]
-    figure.suptitle("Generated patches (top) and the training windows they resemble most", fontsize=11)
-    grid = figure.subplots(2, 6, squeeze=False)
-    for column in range(6):
-        for axes in grid[:, column]:
-            axes.set_axis_off()
-        if column >= len(order):
-            continue
-        match, patch = matches[order[column]], looked_up.patches[order[column]]
-        turned = symmetry(patch, match.symmetry)
-        height, width = turned.shape
-        window = training[match.plane][2 * match.y : 2 * match.y + height, 2 * match.x : 2 * match.x + width]
-        called = ", called a copy" if looked_up.copied[order[column]] else ""
-        show(grid[0, column], turned, limits, f"r = {match.correlation:.2f}{called}", None)
-        show(grid[1, column], window, limits, "", None)

@@ -33,12 +33,13 @@ from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, 
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
     from ...base.events import Steps, Stop
+    from ...report.report import Report
 
 _LINKED = ("contrast_limits", "gamma")
 
@@ -132,7 +133,7 @@ class CompareDock(Dock):
         self._next = tempfile.TemporaryDirectory(prefix="smdiffusion-")
         out = Path(self._next.name) / "comparison"
 
-        def steps(stop: Stop) -> Steps[dict[str, Any]]:
+        def steps(stop: Stop) -> Steps[Report]:
             from ...report.compare import compare_steps
             from ...report.enhanced import EnhancedField
 
@@ -160,21 +161,17 @@ class CompareDock(Dock):
             'report = compare_images(pair[:-1], pair[-1], training, Path("comparison"), enhanced)\n'
         )
 
-    def on_result(self, result: dict[str, Any]) -> str:
+    def on_result(self, result: Report) -> str:
         """Show what the report says, the numbers and the picture."""
-        from ...report.summary import summary
-
         self._folder = self._next
-        self.sentences.setText("\n".join(f"• {sentence}" for sentence in summary(result)))
+        self.sentences.setText("\n".join(f"• {sentence}" for sentence in result.summary))
         self.sentences.setVisible(True)
-        shown = {key: value for key, value in result.items() if key not in ("meanings", "provenance", "seconds")}
-        rows = list(flattened(shown))
-        meanings = result.get("meanings", {})
+        rows = result.table
         self.table.setRowCount(len(rows))
-        for i, (key, value) in enumerate(rows):
-            for column, text in enumerate((readable(key), value)):
+        for i, row in enumerate(rows):
+            for column, text in enumerate((readable(row.key), row.text)):
                 item = QTableWidgetItem(text)
-                item.setToolTip(f"{text}. {meanings.get(key, '')}".strip())
+                item.setToolTip(f"{text}. {row.meaning}".strip())
                 self.table.setItem(i, column, item)
         self.table.setMinimumHeight(min(320, 30 * (len(rows) + 1)))
         self.table.setVisible(True)
@@ -350,31 +347,6 @@ class _Picture(QLabel):
             fitted = self._pixmap.scaledToWidth(self.width(), Qt.TransformationMode.SmoothTransformation)
             self.setPixmap(fitted)
             self.setFixedHeight(fitted.height())
-
-
-def flattened(report: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every number and sentence of a report as text, with the keys that lead to it, joined by dots."""
-    from ...report.meanings import unit_of
-
-    for name, value in report.items():
-        key = f"{above}{name}"
-        if isinstance(value, dict) and {"generated", "experimental"} <= set(value):
-            spread = f", 5 to 95 %: {value['low']:.3g} to {value['high']:.3g}" if "low" in value else ""
-            compared = f"{value['generated']:.3g} (experimental {value['experimental']:.3g}{spread})"
-            yield key, with_unit(compared, value.get("unit") or unit_of(key))
-        elif isinstance(value, dict):
-            yield from flattened(value, f"{key}.")
-        elif isinstance(value, float):
-            yield key, with_unit(f"{value:.4g}", unit_of(key))
-        elif name == "offset":
-            yield key, with_unit(", ".join(f"{one:.2f}" for one in value), unit_of(key))
-        elif not isinstance(value, (list, tuple)):
-            yield key, with_unit(str(value), "" if value is None else unit_of(key))
-
-
-def with_unit(text: str, unit: str) -> str:
-    """Return a number as text, with its unit if it has one."""
-    return f"{text} {unit}" if unit else text
 
 
 def readable(key: str) -> str:

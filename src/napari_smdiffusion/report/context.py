@@ -1,0 +1,157 @@
+"""What the measures of a report compute from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from ..base.errors import InputError
+from ..base.events import Stop, never
+from ..images.image import Image, common_pixel_size
+from ..images.patches import grid_patches
+from ..measure.realism import spread
+from .pictures import contrast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..base.arrays import Pixels
+    from ..measure.error_map import ErrorMap
+    from .enhanced import EnhancedField
+
+Value = TypeVar("Value")
+
+SIZES = (128, 96, 64)  # pixels, of patches: the first size of which there are enough
+_ENOUGH = 8  # patches of each kind
+_JUDGED = 1000  # patches of each kind by their textures and skeletons, at most: it takes a minute
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches of both kinds, of one size: (N, Y, X) and (M, Y, X)."""
+
+    experimental: Pixels
+    generated: Pixels
+
+    @property
+    def size(self) -> int:
+        """Side of the patches in pixels."""
+        return int(self.experimental.shape[-1])
+
+    @property
+    def fewest(self) -> int:
+        """The number of patches of the kind of which there are fewer."""
+        return min(len(self.experimental), len(self.generated))
+
+    def spread(self, count: int) -> Patches:
+        """Return at most `count` patches of each kind, spread evenly over all of them."""
+        return Patches(spread(self.experimental, count), spread(self.generated, count))
+
+
+@dataclass(frozen=True)
+class MeasureContext:
+    """The images of a comparison, and what several measures derive from them, computed when first asked for.
+
+    Parameters
+    ----------
+    experimental
+        Experimental images.
+    generated
+        Generated images; None where only an enhanced image is judged, and then there are no patches.
+    training
+        Images that the model was trained on, where they are known.
+    enhanced
+        An enhanced image with its widefield image, if one is judged.
+    error_maps
+        Its error maps, one for each plane.
+    stop
+        Asked by measures that take long.
+    """
+
+    experimental: tuple[Image, ...] = ()
+    generated: Image | None = None
+    training: tuple[Image, ...] = ()
+    enhanced: EnhancedField | None = None
+    error_maps: tuple[ErrorMap, ...] = ()
+    stop: Stop = never
+    _computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def pixel_size(self) -> float | None:
+        """Pixel size in nm of the experimental, generated and training images; None where it is not known.
+
+        Raises
+        ------
+        InputError
+            If they differ.
+        """
+        made = () if self.generated is None else (self.generated,)
+        return common_pixel_size([*self.experimental, *made, *self.training])
+
+    @cached_property
+    def all_patches(self) -> Patches | None:
+        """All patches of the largest size of which there are enough; None without generated images.
+
+        Raises
+        ------
+        InputError
+            If there are too few patches of the smallest size.
+        """
+        if self.generated is None:
+            return None
+        cut = self.cut(SIZES, _ENOUGH)
+        if cut.fewest >= _ENOUGH:
+            return cut
+        raise InputError(
+            f"There are {len(cut.generated)} generated and {len(cut.experimental)} experimental patches of {cut.size} "
+            f"pixels, and at least {_ENOUGH} of each are needed: generate more or larger images, or give more "
+            "experimental ones."
+        )
+
+    @cached_property
+    def patches(self) -> Patches | None:
+        """At most 1000 patches of each kind, spread evenly over all patches; None without generated images."""
+        return None if self.all_patches is None else self.all_patches.spread(_JUDGED)
+
+    @cached_property
+    def contrast(self) -> tuple[float, float]:
+        """The intensities of the patches that pictures show as black and white."""
+        return (0.0, 1.0) if self.patches is None else contrast([self.patches.experimental, self.patches.generated])
+
+    @property
+    def training_planes(self) -> list[Pixels]:
+        """All planes of the training images, (Y, X) each."""
+        return [plane for image in self.training for plane in image.pixels]
+
+    @cached_property
+    def trained_on(self) -> list[str]:
+        """Names of the experimental images that the model was trained on, as far as it is known."""
+        if self.generated is None:
+            return []
+        known = {image.digest for image in self.training} | set(self.generated.provenance.seen)
+        return [Path(image.name).name for image in self.experimental if image.digest in known]
+
+    def cut(self, sizes: Sequence[int], enough: int) -> Patches:
+        """Cut both kinds into the first size of patches of which there are enough, or into the last size.
+
+        Raises
+        ------
+        InputError
+            If there are no generated images.
+        """
+        if self.generated is None:
+            raise InputError("There are no generated images to cut into patches: give some.")
+        planes = [plane for image in self.experimental for plane in image.pixels]
+        for size in sizes:
+            cut = Patches(grid_patches(planes, size), grid_patches(list(self.generated.pixels), size))
+            if cut.fewest >= enough:
+                break
+        return cut
+
+    def once(self, compute: Callable[[MeasureContext], Value]) -> Value:
+        """Return `compute(self)`, computed once for all measures that ask for it."""
+        if compute not in self._computed:
+            self._computed[compute] = compute(self)
+        return cast("Value", self._computed[compute])

@@ -1,0 +1,55 @@
+"""Histograms of the intensities of both kinds of patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...measure.spectrum import histograms
+from ..measure import Measure
+from ..pictures import KIND_COLORS, contrast
+from . import MEASURES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..context import MeasureContext
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """What `measure.spectrum.histograms` returns."""
+
+    edges: tuple[float, ...]
+    experimental_share: tuple[float, ...]
+    generated_share: tuple[float, ...]
+    overlap: float
+
+
+def _compute(context: MeasureContext) -> Histogram | None:
+    patches = context.patches
+    if patches is None:
+        return None
+    limits = contrast([patches.experimental, patches.generated], 99.95)
+    return Histogram(**histograms(patches.experimental, patches.generated, limits))
+
+
+def _draw(axes: Axes, result: Histogram) -> None:
+    shares = {"experimental": result.experimental_share, "generated": result.generated_share}
+    for kind, color in KIND_COLORS.items():
+        axes.stairs(shares[kind], result.edges, label=kind, color=color)
+    axes.set(yscale="log", xlabel="intensity", ylabel="share of the pixels", title="Intensities")
+    axes.legend()
+
+
+_MEANINGS = {
+    "edges": "Intensities between which pixels are counted.",
+    "experimental_share": "Share of the pixels of experimental patches between two of them.",
+    "generated_share": "Share of the pixels of generated patches between two of them.",
+    "overlap": (
+        "What the two have in common: 1 is ideal. Most of it may be background, so that a black image has 0.9: look at "
+        "the curves as well."
+    ),
+}
+
+HISTOGRAM = MEASURES.register("histogram")(Measure("histogram", Histogram, _compute, _MEANINGS, panel=_draw, order=20))

@@ -1,0 +1,81 @@
+"""Radial power spectra of both kinds of patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...measure.spectrum import spectra
+from ..measure import Measure
+from ..pictures import KIND_COLORS
+from . import MEASURES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..context import MeasureContext
+
+Curve = tuple[float, ...]
+_MOST = 1.0  # doublings of power, from which on images are blurred, noisy or of another brightness
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What `measure.spectrum.spectra` returns."""
+
+    unit: str
+    frequency: Curve
+    experimental_low: Curve
+    experimental_median: Curve
+    experimental_high: Curve
+    generated_low: Curve
+    generated_median: Curve
+    generated_high: Curve
+    log2_ratio: float
+
+
+def _compute(context: MeasureContext) -> Spectrum | None:
+    patches = context.patches
+    if patches is None:
+        return None
+    return Spectrum(**spectra(patches.experimental, patches.generated, context.pixel_size))
+
+
+def _draw(axes: Axes, result: Spectrum) -> None:
+    curves = {
+        "experimental": (result.experimental_low, result.experimental_median, result.experimental_high),
+        "generated": (result.generated_low, result.generated_median, result.generated_high),
+    }
+    for kind, color in KIND_COLORS.items():
+        low, middle, high = curves[kind]
+        axes.plot(result.frequency, middle, label=kind, color=color)
+        axes.fill_between(result.frequency, low, high, color=color, alpha=0.2, lw=0)
+    title = "Radial power spectrum (middle half of the patches)"
+    axes.set(yscale="log", xlabel=result.unit, ylabel="power", title=title)
+
+
+_MEANINGS = {
+    "unit": "Of the frequencies.",
+    "frequency": "The middle of each ring of the radial power spectrum.",
+    **{
+        f"{kind}_{part}": f"Power of the {kind} patches in each ring: {word}."
+        for kind in ("experimental", "generated")
+        for part, word in (("low", "lower quartile"), ("median", "median"), ("high", "upper quartile"))
+    },
+    "log2_ratio": (
+        "By how many doublings the powers of both kinds differ, as a mean over the rings: 0 is ideal; from 1 on they "
+        "are blurred, noisy or of another brightness."
+    ),
+}
+
+SPECTRUM = MEASURES.register("spectrum")(
+    Measure(
+        "spectrum",
+        Spectrum,
+        _compute,
+        _MEANINGS,
+        verdict=lambda result: result.log2_ratio < _MOST,
+        panel=_draw,
+        order=30,
+    )
+)

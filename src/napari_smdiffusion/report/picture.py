@@ -1,0 +1,92 @@
+"""The one picture of a report: patches side by side, what the measures draw, and the summary."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from .measure import LeftOut, PictureRow
+from .measures import ordered_measures
+from .pictures import INK, contact_sheet, new_figure, save_figure, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .context import MeasureContext, Patches
+    from .report import Report
+
+_SHEETS_HEIGHT, _PANELS_HEIGHT = 5.0, 4.0  # inches
+
+
+def draw_comparison(path: Path, report: Report, context: MeasureContext) -> None:
+    """Write one picture of everything that was compared.
+
+    Patches of both kinds side by side come first; then the panels of the measures of patches, in one row; then the
+    rows of the measures that have one; and the summary of the report at the bottom.
+
+    Parameters
+    ----------
+    path
+        PNG file.
+    report
+        The results.
+    context
+        What they were computed from.
+    """
+    rows = [*_sheets(context), *_panels(report), *_rows(report, context), *_sentences(report.summary)]
+    heights = [row.height for row in rows]
+    figure = new_figure(13, sum(heights))
+    parts: Any = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, row in zip(parts, rows, strict=True):
+        row.draw(part)
+    save_figure(figure, path)
+
+
+def _sheets(context: MeasureContext) -> list[PictureRow]:
+    patches = context.patches
+    return [] if patches is None else [PictureRow(_SHEETS_HEIGHT, lambda part: _draw_sheets(part, patches, context))]
+
+
+def _draw_sheets(figure: Any, patches: Patches, context: MeasureContext) -> None:
+    kinds = (("Experimental", patches.experimental), ("Generated", patches.generated))
+    for axes, (title, kind) in zip(figure.subplots(1, 2), kinds, strict=True):
+        sheet = contact_sheet(kind[:: max(1, len(kind) // 12)][:12], 4, fill=context.contrast[1])
+        show(axes, sheet, context.contrast, title, context.pixel_size, kind.shape[-1])
+
+
+def _panels(report: Report) -> list[PictureRow]:
+    """Return one row of what measures draw into one of its axes each."""
+    drawn = [
+        (measure.panel, report.results[measure.key])
+        for measure in ordered_measures()
+        if measure.panel is not None and _has_result(report, measure.key)
+    ]
+
+    def draw(figure: Any) -> None:
+        for axes, (panel, result) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+            panel(axes, result)
+
+    return [PictureRow(_PANELS_HEIGHT, draw)] if drawn else []
+
+
+def _rows(report: Report, context: MeasureContext) -> list[PictureRow]:
+    rows = [
+        measure.row(report.results[measure.key], context)
+        for measure in ordered_measures()
+        if measure.row is not None and _has_result(report, measure.key)
+    ]
+    return [row for row in rows if row is not None]
+
+
+def _has_result(report: Report, key: str) -> bool:
+    return key in report.results and not isinstance(report.results[key], LeftOut)
+
+
+def _sentences(sentences: list[str]) -> list[PictureRow]:
+    lines = [line for sentence in sentences for line in wrap(sentence, 165, subsequent_indent="    ")]
+    text = "\n".join(lines)
+
+    def draw(figure: Any) -> None:
+        figure.text(0.012, 0.97, text, fontsize=10, color=INK, va="top", linespacing=1.3)
+
+    return [PictureRow(0.4 + 0.19 * len(lines), draw)] if lines else []

@@ -1,0 +1,139 @@
+"""A report: the results of all measures, written to and read from `report.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import InputError
+from ..base.whole_files import atomic_file
+from .meanings import meanings_of
+from .measure import LEFT_OUT, LeftOut, TableRow
+from .measures import ordered_measures
+
+if TYPE_CHECKING:
+    import os
+
+REPORT_VERSION = 1  # of report.json; reports of the versions before have no number and the same keys
+_OTHER_KEYS = ("format_version", "seconds", "meanings", "provenance")
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Mapping[str, Any]):
+    """What was computed of images. It is a mapping of what stands in `report.json`, too.
+
+    Parameters
+    ----------
+    results
+        The result of each measure, a frozen dataclass, or `LeftOut`; by the measures' keys.
+    provenance
+        What was compared, and by which version of the program.
+    seconds
+        How long each stage took.
+    others
+        What a report from a file holds and this version cannot read: it is kept as it is.
+    version
+        Of the format of `report.json`.
+    """
+
+    results: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
+    version: int = REPORT_VERSION
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Report:
+        """Return the report of values that `to_json` returned, of this version or of another."""
+        results, others = {}, {key: value for key, value in values.items() if key not in _OTHER_KEYS}
+        for measure in ordered_measures():
+            try:
+                result = measure.from_json(values)
+            except (ValueError, TypeError, KeyError):  # of a newer version, or of another measure of this name
+                continue
+            if result is not None:
+                results[measure.key] = result
+                for key in (measure.key, f"{measure.key}{LEFT_OUT}"):
+                    others.pop(key, None)
+        version = int(values.get("format_version", REPORT_VERSION))
+        return cls(results, values.get("provenance", {}), values.get("seconds", {}), others, version)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Report:
+        """Read `report.json`, of this version of the program or of another.
+
+        Raises
+        ------
+        InputError
+            If the file is not a report.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            if not isinstance(values, dict):
+                raise TypeError("no mapping")
+            return cls.from_json(values)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path} is not a report: give a report.json that `smdiffusion compare` wrote.") from error
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write `report.json`, whole or not at all."""
+        with atomic_file(Path(path)) as temporary:
+            temporary.write_text(json.dumps(self.to_json(), indent=2, allow_nan=False), encoding="utf-8")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what stands in `report.json`: results, their meanings, and what they are of."""
+        values: dict[str, Any] = {}
+        for measure in ordered_measures():
+            if measure.key in self.results:
+                values |= measure.to_json(self.results[measure.key])
+        values |= self.others
+        values |= {"format_version": self.version, "seconds": dict(self.seconds)}
+        values["meanings"] = meanings_of({**values, "provenance": self.provenance})
+        return {**values, "provenance": dict(self.provenance)}
+
+    @property
+    def summary(self) -> list[str]:
+        """What the measures say, as sentences."""
+        return [
+            sentence
+            for measure in ordered_measures()
+            if measure.key in self.results
+            for sentence in measure.summary(self.results[measure.key])
+        ]
+
+    @property
+    def table(self) -> list[TableRow]:
+        """All numbers and sentences of the measures, as rows of a table."""
+        return [
+            row
+            for measure in ordered_measures()
+            if measure.key in self.results
+            for row in measure.table(self.results[measure.key])
+        ]
+
+    @property
+    def verdicts(self) -> dict[str, bool]:
+        """Whether each measure is within the limits that its meanings name; measures without limits are left out."""
+        found = {
+            measure.key: measure.verdict(self.results[measure.key])
+            for measure in ordered_measures()
+            if not isinstance(self.results.get(measure.key), (LeftOut, type(None)))
+        }
+        return {key: verdict for key, verdict in found.items() if verdict is not None}
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return self.to_json()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
