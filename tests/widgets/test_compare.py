@@ -9,10 +9,12 @@ from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import simulate
 from napari_smdiffusion.images.provenance import layer_metadata
+from napari_smdiffusion.report.measures import MEASURES
 from napari_smdiffusion.report.summary import summary
 from napari_smdiffusion.widgets.docks.compare import readable
 from napari_smdiffusion.widgets.viewer.layers import drawn_extent
 from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
+from report.mean_intensity import MEAN_INTENSITY
 
 
 @pytest.fixture
@@ -41,7 +43,14 @@ def _rows(dock):
     return {dock.table.item(i, 0).text(): dock.table.item(i, 1).text() for i in range(dock.table.rowCount())}
 
 
-def test_the_report_is_shown_and_saved(dock, click, tmp_path):
+@pytest.fixture
+def mean_intensity():
+    MEASURES.register("mean_intensity")(MEAN_INTENSITY)
+    yield
+    MEASURES.remove("mean_intensity")
+
+
+def test_the_report_is_shown_and_saved_with_a_measure_that_was_added(mean_intensity, dock, click, tmp_path):
     assert dock.generated.layer().name == "made"
     click(dock, dock.run_button)
     names = set(_rows(dock))
@@ -50,6 +59,8 @@ def test_the_report_is_shown_and_saved(dock, click, tmp_path):
     assert {readable(f"realism.{key}") for key in report["realism"]} <= names
     assert {readable(f"filaments.{key}") for key in report["filaments"]} <= names
     assert _rows(dock)["filaments: curvature"].endswith(" 1/µm")
+    assert _rows(dock)["mean intensity: generated"] == f"{report['mean_intensity']['generated']:.4g} photons"
+    assert "Mean intensity:" in dock.sentences.text()
     row = next(i for i in range(dock.table.rowCount()) if dock.table.item(i, 0).text() == "realism: score")
     assert "0 is as near" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000

@@ -55,7 +55,7 @@ def _plain(result: Any) -> Any:
 
 @dataclass(frozen=True)
 class Measure(Generic[Result]):
-    """One part of a report. `MEASURES.register("name")` makes it a part of every report.
+    """One part of a report. `MEASURES.register("name")(measure)` makes it a part of every report.
 
     Parameters
     ----------

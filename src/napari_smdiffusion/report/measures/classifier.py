@@ -87,28 +87,26 @@ _MEANINGS = {
     ),
 }
 
-TWO_SAMPLE = MEASURES.register("two_sample")(
-    Measure(
-        "two_sample",
-        TwoSampleResult,
-        _compute,
-        _MEANINGS,
-        units={"patch": "pixels"},
-        sentences=lambda result: [result.meaning],
-        verdict=_verdict,
-        order=40,
-    )
+TWO_SAMPLE = Measure(
+    "two_sample",
+    TwoSampleResult,
+    _compute,
+    _MEANINGS,
+    units={"patch": "pixels"},
+    sentences=lambda result: [result.meaning],
+    verdict=_verdict,
+    order=40,
 )
+MEASURES.register("two_sample")(TWO_SAMPLE)
 
-TWO_SAMPLE_LARGE = MEASURES.register("two_sample_large")(
-    Measure(
-        "two_sample_large",
-        TwoSampleResult,
-        _compute_large,
-        {"": "The same as two_sample, of larger patches, which show more of the course of a structure.", **_MEANINGS},
-        units={"patch": "pixels"},
-        sentences=lambda result: [f"Of larger patches: {result.meaning}"],
-        verdict=_verdict,
-        order=41,
-    )
+TWO_SAMPLE_LARGE = Measure(
+    "two_sample_large",
+    TwoSampleResult,
+    _compute_large,
+    {"": "The same as two_sample, of larger patches, which show more of the course of a structure.", **_MEANINGS},
+    units={"patch": "pixels"},
+    sentences=lambda result: [f"Of larger patches: {result.meaning}"],
+    verdict=_verdict,
+    order=41,
 )
+MEASURES.register("two_sample_large")(TWO_SAMPLE_LARGE)

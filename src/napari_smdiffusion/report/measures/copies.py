@@ -172,16 +172,15 @@ _MEANINGS = {
     ),
 }
 
-COPIES = MEASURES.register("memorization")(
-    Measure(
-        "memorization",
-        Copies,
-        _compute,
-        _MEANINGS,
-        sentences=_sentences,
-        verdict=lambda result: result.copies == 0,
-        row=_row,
-        left_out="Copies were not looked for.",
-        order=70,
-    )
+COPIES = Measure(
+    "memorization",
+    Copies,
+    _compute,
+    _MEANINGS,
+    sentences=_sentences,
+    verdict=lambda result: result.copies == 0,
+    row=_row,
+    left_out="Copies were not looked for.",
+    order=70,
 )
+MEASURES.register("memorization")(COPIES)

@@ -332,17 +332,16 @@ _LENGTHS = (
     "frc_half_with_reference",
 )
 
-ENHANCED = MEASURES.register("enhanced")(
-    Measure(
-        "enhanced",
-        Enhanced,
-        _compute,
-        _MEANINGS,
-        units=dict.fromkeys(_LENGTHS, "nm"),
-        sentences=_sentences,
-        row=_row,
-        encode=_encode,
-        decode=_decode,
-        order=90,
-    )
+ENHANCED = Measure(
+    "enhanced",
+    Enhanced,
+    _compute,
+    _MEANINGS,
+    units=dict.fromkeys(_LENGTHS, "nm"),
+    sentences=_sentences,
+    row=_row,
+    encode=_encode,
+    decode=_decode,
+    order=90,
 )
+MEASURES.register("enhanced")(ENHANCED)

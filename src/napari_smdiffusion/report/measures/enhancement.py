@@ -199,18 +199,17 @@ _MEANINGS = {
     ),
 }
 
-ENHANCEMENT = MEASURES.register("enhancement")(
-    Measure(
-        "enhancement",
-        ComparedWithReference,
-        _compute,
-        _MEANINGS,
-        units={**{f"{images}.psnr": "dB" for images in _COMPARED}, "registered.offset": "pixels"},
-        sentences=_sentences,
-        verdict=_verdict,
-        left_out="The comparison with the super-resolution image was left out.",
-        encode=_encode,
-        shown=_shown,
-        order=100,
-    )
+ENHANCEMENT = Measure(
+    "enhancement",
+    ComparedWithReference,
+    _compute,
+    _MEANINGS,
+    units={**{f"{images}.psnr": "dB" for images in _COMPARED}, "registered.offset": "pixels"},
+    sentences=_sentences,
+    verdict=_verdict,
+    left_out="The comparison with the super-resolution image was left out.",
+    encode=_encode,
+    shown=_shown,
+    order=100,
 )
+MEASURES.register("enhancement")(ENHANCEMENT)

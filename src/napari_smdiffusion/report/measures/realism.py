@@ -110,6 +110,5 @@ _MEANINGS = {
     ),
 }
 
-REALISM = MEASURES.register("realism")(
-    Measure("realism", Realism, _compute, _MEANINGS, sentences=_sentences, verdict=_verdict, order=10)
-)
+REALISM = Measure("realism", Realism, _compute, _MEANINGS, sentences=_sentences, verdict=_verdict, order=10)
+MEASURES.register("realism")(REALISM)

@@ -41,14 +41,13 @@ _MEANINGS = {
     )
 }
 
-RESOLUTION = MEASURES.register("resolution")(
-    Measure(
-        "resolution",
-        Resolution,
-        _compute,
-        _MEANINGS,
-        units={"": "nm"},
-        shown=lambda result: compared_text(result.generated, result.experimental),
-        order=80,
-    )
+RESOLUTION = Measure(
+    "resolution",
+    Resolution,
+    _compute,
+    _MEANINGS,
+    units={"": "nm"},
+    shown=lambda result: compared_text(result.generated, result.experimental),
+    order=80,
 )
+MEASURES.register("resolution")(RESOLUTION)

@@ -114,18 +114,17 @@ _MEANINGS = {
     **{f"{name}.{key}": text for name in SUMMARIES for key, text in _MARKS.items()},
 }
 
-SKELETONS = MEASURES.register("filaments")(
-    Measure(
-        "filaments",
-        Skeletons,
-        _compute,
-        _MEANINGS,
-        sentences=_sentences,
-        verdict=lambda result: not _outside(result),
-        panel=_draw,
-        encode=lambda result: {name: asdict(one) for name, one in result.differences.items()},
-        decode=_decode,
-        shown=_shown,
-        order=50,
-    )
+SKELETONS = Measure(
+    "filaments",
+    Skeletons,
+    _compute,
+    _MEANINGS,
+    sentences=_sentences,
+    verdict=lambda result: not _outside(result),
+    panel=_draw,
+    encode=lambda result: {name: asdict(one) for name, one in result.differences.items()},
+    decode=_decode,
+    shown=_shown,
+    order=50,
 )
+MEASURES.register("filaments")(SKELETONS)

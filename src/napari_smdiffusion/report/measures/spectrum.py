@@ -68,14 +68,13 @@ _MEANINGS = {
     ),
 }
 
-SPECTRUM = MEASURES.register("spectrum")(
-    Measure(
-        "spectrum",
-        Spectrum,
-        _compute,
-        _MEANINGS,
-        verdict=lambda result: result.log2_ratio < _MOST,
-        panel=_draw,
-        order=30,
-    )
+SPECTRUM = Measure(
+    "spectrum",
+    Spectrum,
+    _compute,
+    _MEANINGS,
+    verdict=lambda result: result.log2_ratio < _MOST,
+    panel=_draw,
+    order=30,
 )
+MEASURES.register("spectrum")(SPECTRUM)

@@ -29,15 +29,14 @@ def _compute(context: MeasureContext) -> TrainedOn | None:
     )
 
 
-TRAINED_ON = MEASURES.register("realism_of_training_images")(
-    Measure(
-        "realism_of_training_images",
-        TrainedOn,
-        _compute,
-        {"": "What is to be known where the experimental images were trained on."},
-        sentences=lambda result: [result.sentence],
-        encode=lambda result: result.sentence,
-        decode=lambda value: TrainedOn(str(value)),
-        order=60,
-    )
+TRAINED_ON = Measure(
+    "realism_of_training_images",
+    TrainedOn,
+    _compute,
+    {"": "What is to be known where the experimental images were trained on."},
+    sentences=lambda result: [result.sentence],
+    encode=lambda result: result.sentence,
+    decode=lambda value: TrainedOn(str(value)),
+    order=60,
 )
+MEASURES.register("realism_of_training_images")(TRAINED_ON)

@@ -1,0 +1,97 @@
+"""A measure is added by one object: the report, its meanings, the summary, the picture and the table come of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from napari_smdiffusion import InputError, compare_images, simulate
+from napari_smdiffusion.report import picture
+from napari_smdiffusion.report.measure import LeftOut
+from napari_smdiffusion.report.measures import MEASURES, ordered_measures
+from napari_smdiffusion.report.report import Report
+from napari_smdiffusion.report.summary import summary
+
+from . import mean_intensity
+from .mean_intensity import MEAN_INTENSITY, MeanIntensity
+
+_ALL = {
+    *("realism", "realism_of_training_images", "histogram", "spectrum", "two_sample", "two_sample_large"),
+    *("filaments", "memorization", "resolution", "enhanced", "enhancement"),
+}
+
+
+@pytest.fixture
+def registered():
+    MEASURES.register("mean_intensity")(MEAN_INTENSITY)
+    yield
+    MEASURES.remove("mean_intensity")
+
+
+def test_a_new_measure_is_in_the_report_its_meanings_the_summary_the_picture_and_the_table(
+    registered, tmp_path, monkeypatch
+):
+    figures = []
+    monkeypatch.setattr(picture, "save_figure", lambda figure, path: figures.append(figure))
+    real, made = (simulate("microtubules", 1, 192, 20.0, seed=seed) for seed in (1, 2))
+    report = compare_images([real], replace(made, pixels=1.5 * made.pixels), [], tmp_path)
+    result = report.results["mean_intensity"]
+    assert result.generated > 1.2 * result.experimental
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["mean_intensity"] == {"generated": result.generated, "experimental": result.experimental}
+    assert written["meanings"]["mean_intensity.generated"].startswith("Mean of the generated patches")
+    sentence = f"Mean intensity: {result.generated:.2f} photons, {result.experimental:.2f} expected."
+    assert report.summary[-1] == sentence
+    assert summary(written)[-1] == sentence
+    rows = {row.key: row for row in report.table}
+    assert rows["mean_intensity.generated"].text == f"{result.generated:.4g} photons"
+    assert rows["mean_intensity.generated"].meaning == written["meanings"]["mean_intensity.generated"]
+    assert report.verdicts["mean_intensity"] is False
+    titles = [axes.get_title() for axes in figures[0].axes]
+    assert titles.index("Mean intensity") == titles.index("Skeletons") + 1
+    source = Path(mean_intensity.__file__).read_text(encoding="utf-8")
+    assert len([line for line in source.splitlines() if line]) < 30
+
+
+def test_measures_have_a_place_and_a_meaning():
+    assert {measure.key for measure in ordered_measures()} == _ALL
+    for key, measure in MEASURES.items():
+        assert key == measure.key
+        assert measure.meanings
+        assert all(sentence.endswith(".") for sentence in measure.meanings.values())
+        assert set(measure.units) <= set(measure.meanings)
+    orders = [measure.order for measure in ordered_measures()]
+    assert len(set(orders)) == len(orders)
+
+
+def test_a_report_without_the_measure_that_wrote_it_keeps_what_stands_in_it(registered, tmp_path):
+    report = Report({"mean_intensity": MeanIntensity(2.0, 1.0)}, seconds={"compare": 1.0})
+    report.write(tmp_path / "report.json")
+    assert Report.read(tmp_path / "report.json").results == report.results
+    MEASURES.remove("mean_intensity")
+    try:
+        stranger = Report.read(tmp_path / "report.json")
+        assert (stranger.results, stranger.summary, stranger.table) == ({}, [], [])
+        assert stranger["mean_intensity"] == report["mean_intensity"]
+    finally:
+        MEASURES.register("mean_intensity")(MEAN_INTENSITY)
+
+
+def test_a_measure_that_was_left_out_says_why():
+    report = Report({"memorization": LeftOut("Give training images."), "two_sample": LeftOut("Give more.")})
+    assert report["memorization_left_out"] == "Give training images."
+    assert report.summary == ["Copies were not looked for. Give training images."]
+    assert [(row.key, row.text) for row in report.table] == [
+        ("two_sample_left_out", "Give more."),
+        ("memorization_left_out", "Give training images."),
+    ]
+    assert Report.from_json(report.to_json()).results == report.results
+    assert report.verdicts == {}
+
+
+@pytest.mark.parametrize("text", ["no json", "[1]", '{"format_version": "x"}'])
+def test_a_file_that_is_no_report_is_refused(tmp_path, text):
+    (tmp_path / "report.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="is not a report"):
+        Report.read(tmp_path / "report.json")
