@@ -187,9 +187,10 @@ def _intervals(field: EnhancedField, offset: tuple[float, float]) -> Intervals:
         row = np.abs(fitted - truth), scale * half, laid > laid.mean(), truth > truth.mean()
         rows.append([values.ravel() for values in row])
     error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
+    stated = field.uncertainty.provenance.settings.get("confidence")
     inside = error <= width
     return Intervals(
-        stated=field.uncertainty.provenance.settings.get("confidence"),
+        stated=float(stated) if isinstance(stated, (int, float)) else None,
         coverage=float(np.mean(inside)),
         coverage_bright=float(np.mean(inside[bright])) if bright.any() else None,
         coverage_structure=float(np.mean(inside[structure])) if structure.any() else None,

@@ -52,4 +52,5 @@ _MEANINGS = {
     ),
 }
 
-HISTOGRAM = MEASURES.register("histogram")(Measure("histogram", Histogram, _compute, _MEANINGS, panel=_draw, order=20))
+HISTOGRAM = Measure("histogram", Histogram, _compute, _MEANINGS, panel=_draw, order=20)
+MEASURES.register("histogram")(HISTOGRAM)
