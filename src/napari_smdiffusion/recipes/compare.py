@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..images.image import Image
     from ..report.enhanced import EnhancedField
+    from ..report.report import Report
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ class CompareJob:
         """What the job does."""
         return "comparing"
 
-    def steps(self, stop: Stop = never) -> Steps[dict[str, Any]]:
+    def steps(self, stop: Stop = never) -> Steps[Report]:
         """Compare.
 
         Yields
@@ -90,7 +91,7 @@ class CompareJob:
 
         Returns
         -------
-        What stands in `report.json`.
+        The report, a mapping of what stands in `report.json`.
 
         Raises
         ------
@@ -141,6 +142,6 @@ def compare_images(
     training: Sequence[Image],
     out: str | os.PathLike[str],
     enhanced: EnhancedField | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Run a `CompareJob` with a progress bar; its parameters, result and errors are those."""
     return run_job(CompareJob(experimental, generated, training, enhanced, out=out))

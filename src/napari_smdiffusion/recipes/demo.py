@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from ..base.errors import InputError, Stopped
 from ..base.events import Note, Steps, Stop, never
 from ..base.folders import bundled_folder
 from ..base.version import __version__
-from ..base.whole_files import atomic_file
 from ..diffusion.settings import GenerateConfig, TrainConfig
 from ..enhance.settings import EnhancerConfig
 from ..images.patches import grid_patches
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from ..diffusion.model import DiffusionModel
     from ..enhance.model import Enhancer
     from ..images.image import Image
+    from ..report.report import Report
 
 _FIELDS, _FIELD = 8, 512  # generated
 _FEW_STEPS = 200
@@ -101,12 +101,12 @@ class DemoJob:
         """What the job does."""
         return "doing the whole work"
 
-    def steps(self, stop: Stop = never) -> Steps[dict[str, Any]]:
+    def steps(self, stop: Stop = never) -> Steps[Report]:
         """Do it, and write `generated.tif`, `enhanced.tif`, `overview.png`, `report.json` and both models into `out`.
 
         Returns
         -------
-        What stands in `report.json`.
+        The report, a mapping of what stands in `report.json`.
 
         Raises
         ------
@@ -125,7 +125,9 @@ class DemoJob:
                 raise
             raise Stopped(f"{stopped} The results so far are kept in {self.out}.") from stopped
 
-    def _stages(self, stop: Stop, timed: _Timed) -> Steps[dict[str, Any]]:
+    def _stages(self, stop: Stop, timed: _Timed) -> Steps[Report]:
+        from ..report.report import Report
+
         out = Path(self.out)
         _check_results(out)
         work = prepared_images(self, stop)
@@ -145,8 +147,10 @@ class DemoJob:
             write_image(out / "enhanced.tif", enhanced)
         yield Note("Judging the images and drawing the overview.")
         with timed.stage("judge"):
-            report = _judged(work, generated, enhanced, out / "overview.png")
-        return _written_report(report, timed, _provenance(work, model, self.seed), out / "report.json")
+            results = _judged(work, generated, enhanced, out / "overview.png")
+        report = Report(results, _provenance(work, model, self.seed), timed.seconds)
+        report.write(out / "report.json")
+        return report
 
 
 @dataclass
@@ -200,35 +204,23 @@ def _enhanced(enhancer: Enhancer, work: DemoImages, stop: Stop) -> Steps[Image]:
 
 
 def _judged(work: DemoImages, generated: Image, enhanced: Image, picture: Path) -> dict[str, Any]:
-    """Judge the generated and the enhanced images, draw the overview, and return the report."""
-    from ..report.enhanced import EnhancedField, compare_with_reference
+    """Judge the generated and the enhanced images, draw the overview, and return the results of measures by key."""
+    from ..report.enhanced import EnhancedField
+    from ..report.measure import LeftOut
+    from ..report.measures.enhancement import similarity_to_reference
     from ..report.pictures import draw_overview
 
-    report = _comparison(
-        generated, [image.pixels for image in work.train], [image.pixels for image in work.held_out], work.pixel_size
-    )
+    results = _judged_patches(generated, work)
     place, columns = EnhancedField(enhanced, work.widefield, work.reference), work.unseen
     if work.reference is not None:
+        ends = columns.start or 0, columns.stop or work.reference.size[1]
         try:
-            found = compare_with_reference(place, columns)
+            results["enhancement"] = replace(similarity_to_reference(place, columns), columns=ends)
         except ValueError as error:  # nothing in it
-            report["enhancement_left_out"] = str(error)
-        else:
-            last = columns.stop or work.reference.size[1]
-            report["enhancement"] = {**found, "columns": [columns.start or 0, last]}
+            results["enhancement"] = LeftOut(str(error))
     part = most_to_show(place, columns)
     draw_overview(picture, work.train[0], generated, part.widefield, part.enhanced, part.reference)
-    return report
-
-
-def _written_report(report: dict[str, Any], timed: _Timed, provenance: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Write the report with the meanings of its numbers, and return it."""
-    from ..report.meanings import meanings_of
-
-    report = {**report, "meanings": meanings_of(report), "seconds": timed.seconds, "provenance": provenance}
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, allow_nan=False), encoding="utf-8")
-    return report
+    return results
 
 
 # What the stages need.
@@ -265,25 +257,27 @@ def _check_model(folder: Path) -> None:
         )
 
 
-def _comparison(
-    generated: Image, training: Sequence[Any], held_out: Sequence[Any], pixel_size: float
-) -> dict[str, Any]:
+def _judged_patches(generated: Image, work: DemoImages) -> dict[str, Any]:
+    """Return the results of the measures of generated patches, by key."""
     from ..measure.copies import copy_report
-    from ..measure.realism import realism
+    from ..report.measure import LeftOut
+    from ..report.measures.copies import Copies
+    from ..report.measures.realism import Realism
 
     made = grid_patches(list(generated.pixels), PATCH)
-    train_planes = [plane for stack in training for plane in stack]
-    held_patches = grid_patches([plane for stack in held_out for plane in stack], PATCH)
+    train_planes = [plane for image in work.train for plane in image.pixels]
+    held_patches = grid_patches([plane for image in work.held_out for plane in image.pixels], PATCH)
     train_patches = grid_patches(train_planes, PATCH)
-    report: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     if len(train_patches) >= 8:
-        report["realism"] = realism(made, train_patches, pixel_size)
+        results["realism"] = Realism.of(made, train_patches, work.pixel_size)
     # A score of copying needs no more than a few patches of each kind, spread over all fields.
     try:
-        report["memorization"] = copy_report(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
+        copies = copy_report(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
+        results["memorization"] = Copies(**copies)
     except ValueError as error:  # too little was held out that shows anything
-        report["memorization_left_out"] = str(error)
-    return report
+        results["memorization"] = LeftOut(str(error))
+    return results
 
 
 def _provenance(work: DemoImages, model: DiffusionModel, seed: int) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, Stopped
-from ..base.events import Progress, Steps, Stop, never, run
-from ..base.terminal import Reporter, stop_on_interrupt
+from ..base.events import Progress, Steps, Stop, never
 from ..base.version import __version__
 from .context import MeasureContext
 from .enhanced import EnhancedField, error_map_steps
@@ -20,7 +18,6 @@ from .picture import draw_comparison
 from .report import Report
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from ..images.image import Image
@@ -89,27 +86,6 @@ def compare_steps(
     report = replace(report, seconds={"compare": round(time.monotonic() - began, 2)})
     report.write(out / "report.json")
     return report
-
-
-def compare_images(
-    experimental: Sequence[Image],
-    generated: Image | None,
-    training: Sequence[Image],
-    out: str | os.PathLike[str],
-    enhanced: EnhancedField | None = None,
-) -> Report:
-    """Do all of `compare_steps` at once, with a progress bar; its parameters, result and errors are those.
-
-    Raises
-    ------
-    InputError
-        If there are too few patches to compare, or pixel sizes differ.
-    Stopped
-        If it was stopped by Ctrl-C.
-    """
-    with stop_on_interrupt() as stop, closing(Reporter()) as reporter:
-        steps = compare_steps(experimental, generated, training, Path(out), enhanced=enhanced, stop=stop)
-        return run(steps, reporter)
 
 
 def _check(context: MeasureContext) -> None:
