@@ -25,7 +25,7 @@ def added(section: str) -> Iterator[str]:
     assert found is not None
     registry, name = found.groups()
     scope: dict[str, Any] = {"__name__": "example"}
-    exec(compile(code, f"{PAGE}, {section}", "exec"), scope)
+    exec(compile(code, f"{PAGE}, {section}", "exec", dont_inherit=True), scope)  # annotations are those of the example
     try:
         yield name
     finally:

@@ -52,6 +52,9 @@ from .recipes.train_enhancer import TrainEnhancerJob as TrainEnhancerJob
 from .report.compare import compare_steps as compare_steps
 from .report.enhanced import EnhancedField as EnhancedField
 from .report.enhanced import mapped_error as mapped_error
+from .report.measure import Measure as Measure
+from .report.measures import MEASURES as MEASURES
+from .report.report import Report as Report
 from .store.catalogue import list_models as list_models
 from .store.folder import ModelFolderError as ModelFolderError
 from .structures.registry import STRUCTURES as STRUCTURES
@@ -61,6 +64,7 @@ from .structures.simulate import simulated_like as simulated_like
 from .training.loop import TrainingDivergedError as TrainingDivergedError
 
 __all__ = [
+    "MEASURES",
     "READERS",
     "SOLVERS",
     "STRUCTURES",
@@ -81,11 +85,13 @@ __all__ = [
     "Image",
     "ImportConfig",
     "InputError",
+    "Measure",
     "MicroscopeConfig",
     "ModelFolderError",
     "Note",
     "Preview",
     "Progress",
+    "Report",
     "Stopped",
     "TileDone",
     "TrainConfig",

@@ -2,19 +2,15 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from napari_smdiffusion import InputError, compare_images, simulate
+from examples import added
+from napari_smdiffusion import MEASURES, InputError, Report, compare_images, simulate
 from napari_smdiffusion.report import picture
 from napari_smdiffusion.report.measure import LeftOut
-from napari_smdiffusion.report.measures import MEASURES, ordered_measures
-from napari_smdiffusion.report.report import Report
+from napari_smdiffusion.report.measures import ordered_measures
 from napari_smdiffusion.report.summary import summary
-
-from . import mean_intensity
-from .mean_intensity import MEAN_INTENSITY, MeanIntensity
 
 _ALL = {
     *("realism", "realism_of_training_images", "histogram", "spectrum", "two_sample", "two_sample_large"),
@@ -24,9 +20,8 @@ _ALL = {
 
 @pytest.fixture
 def registered():
-    MEASURES.register("mean_intensity")(MEAN_INTENSITY)
-    yield
-    MEASURES.remove("mean_intensity")
+    with added("A measure") as name:
+        yield MEASURES[name]
 
 
 def test_a_new_measure_is_in_the_report_its_meanings_the_summary_the_picture_and_the_table(
@@ -41,17 +36,15 @@ def test_a_new_measure_is_in_the_report_its_meanings_the_summary_the_picture_and
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["mean_intensity"] == {"generated": result.generated, "experimental": result.experimental}
     assert written["meanings"]["mean_intensity.generated"].startswith("Mean of the generated patches")
-    sentence = f"Mean intensity: {result.generated:.2f} photons, {result.experimental:.2f} expected."
+    sentence = f"Mean intensity: {result.generated:.2f}, {result.experimental:.2f} expected."
     assert report.summary[-1] == sentence
     assert summary(written)[-1] == sentence
     rows = {row.key: row for row in report.table}
     assert rows["mean_intensity.generated"].text == f"{result.generated:.4g} photons"
     assert rows["mean_intensity.generated"].meaning == written["meanings"]["mean_intensity.generated"]
     assert report.verdicts["mean_intensity"] is False
-    titles = [axes.get_title() for axes in figures[0].axes]
-    assert titles.index("Mean intensity") == titles.index("Skeletons") + 1
-    source = Path(mean_intensity.__file__).read_text(encoding="utf-8")
-    assert len([line for line in source.splitlines() if line]) < 30
+    labels = [[label.get_text() for label in axes.get_xticklabels()] for axes in figures[0].axes]
+    assert ["experimental", "generated"] in labels
 
 
 def test_measures_have_a_place_and_a_meaning():
@@ -65,17 +58,14 @@ def test_measures_have_a_place_and_a_meaning():
     assert len(set(orders)) == len(orders)
 
 
-def test_a_report_without_the_measure_that_wrote_it_keeps_what_stands_in_it(registered, tmp_path):
-    report = Report({"mean_intensity": MeanIntensity(2.0, 1.0)}, seconds={"compare": 1.0})
-    report.write(tmp_path / "report.json")
-    assert Report.read(tmp_path / "report.json").results == report.results
-    MEASURES.remove("mean_intensity")
-    try:
-        stranger = Report.read(tmp_path / "report.json")
-        assert (stranger.results, stranger.summary, stranger.table) == ({}, [], [])
-        assert stranger["mean_intensity"] == {"generated": 2.0, "experimental": 1.0}
-    finally:
-        MEASURES.register("mean_intensity")(MEAN_INTENSITY)
+def test_a_report_without_the_measure_that_wrote_it_keeps_what_stands_in_it(tmp_path):
+    with added("A measure") as name:
+        report = Report({name: MEASURES[name].result(2.0, 1.0)}, seconds={"compare": 1.0})
+        report.write(tmp_path / "report.json")
+        assert Report.read(tmp_path / "report.json").results == report.results
+    stranger = Report.read(tmp_path / "report.json")
+    assert (stranger.results, stranger.summary, stranger.table) == ({}, [], [])
+    assert stranger[name] == {"generated": 2.0, "experimental": 1.0}
 
 
 def test_a_measure_that_was_left_out_says_why():

@@ -7,14 +7,13 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import gaussian_filter
 
+from examples import added
 from napari_smdiffusion import simulate
 from napari_smdiffusion.images.provenance import layer_metadata
-from napari_smdiffusion.report.measures import MEASURES
 from napari_smdiffusion.report.summary import summary
 from napari_smdiffusion.widgets.docks.compare import readable
 from napari_smdiffusion.widgets.viewer.layers import drawn_extent
 from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
-from report.mean_intensity import MEAN_INTENSITY
 
 
 @pytest.fixture
@@ -45,9 +44,8 @@ def _rows(dock):
 
 @pytest.fixture
 def mean_intensity():
-    MEASURES.register("mean_intensity")(MEAN_INTENSITY)
-    yield
-    MEASURES.remove("mean_intensity")
+    with added("A measure"):
+        yield
 
 
 def test_the_report_is_shown_and_saved_with_a_measure_that_was_added(mean_intensity, dock, click, tmp_path):
