@@ -1,4 +1,4 @@
-"""The training loop, with a task so small that its loss is known."""
+"""The training loop, on a task whose solution is known."""
 
 import copy
 import time
@@ -13,9 +13,9 @@ import torch
 from napari_smdiffusion import DiffusionModel, Enhancer, EnhancerConfig, MicroscopeConfig, Stopped, TrainConfig
 from napari_smdiffusion.base.devices import generator, seeded
 from napari_smdiffusion.base.events import Note, Preview, Progress, run
-from napari_smdiffusion.diffusion import model as diffusion_training
-from napari_smdiffusion.enhance import model as enhancer_training
-from napari_smdiffusion.training import loop as training
+from napari_smdiffusion.diffusion import model as diffusion_model
+from napari_smdiffusion.enhance import model as enhancer_model
+from napari_smdiffusion.training import loop
 from napari_smdiffusion.training.loop import Budget, TrainingDivergedError, optimize_steps
 from napari_smdiffusion.training.state import TrainingState, averaging_decay, with_averaged_weights
 from napari_smdiffusion.training.task import Batch
@@ -50,7 +50,7 @@ def _state(rate=0.05):
     return TrainingState(torch.nn.Linear(1, 1), rate)
 
 
-def test_it_learns_and_reports():
+def test_training_lowers_the_loss_and_reports_every_step():
     state, events = _state(), []
     run(optimize_steps(state, Line(), Budget(1, 300), device=CPU), events.append)
     progress = [event for event in events if isinstance(event, Progress)]
@@ -73,31 +73,31 @@ def test_minutes_become_steps_and_end_the_run_in_time(monkeypatch):
             clock[0] += 0.01
             return super().draw(step)
 
-    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
     state = _state()
     run(optimize_steps(state, Slow(), Budget(0.02), device=CPU))
     assert state.step == state.total
     assert clock[0] == pytest.approx(0.02 * 60, rel=0.02)
 
 
-def test_a_clock_that_stands_still_between_steps_is_no_obstacle(monkeypatch):
+def test_steps_are_timed_with_a_clock_that_returns_equal_readings(monkeypatch):
     ticks = iter([0.0, 1.0, 1.0, 1.0, 2.0])
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(ticks))
-    clock = training._BudgetClock(5 / 60)
-    assert [clock.total(done) for done in (1, 2, 3)] == [None, None, None]
-    assert clock.total(4) == 4 + 9  # three steps in the second between
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(ticks))
+    clock = loop._BudgetClock(5 / 60)
+    assert [clock.total(steps_done) for steps_done in (1, 2, 3)] == [None, None, None]
+    assert clock.total(4) == 4 + 9  # three steps took one second, and nine more fit into the budget
 
 
-def test_a_run_that_was_cut_continues_bit_for_bit():
+def test_a_resumed_run_equals_an_uninterrupted_run():
     whole = _state()
     run(optimize_steps(whole, Line(), Budget(1, 90), device=CPU))
-    cut, saved = _state(), {}
+    interrupted, saved = _state(), {}
     run(
         optimize_steps(
-            cut,
+            interrupted,
             Line(),
             Budget(1, 90),
-            stop=lambda: cut.step >= 37,
+            stop=lambda: interrupted.step >= 37,
             checkpoint=lambda state, last: saved.update(copy.deepcopy(state.state_dict())),
             device=CPU,
         )
@@ -110,23 +110,23 @@ def test_a_run_that_was_cut_continues_bit_for_bit():
     assert resumed.curve == whole.curve
 
 
-def test_memory_that_runs_out_halves_the_part_and_changes_nothing():
-    whole, cut, events = _state(), _state(), []
+def test_the_part_is_halved_when_memory_runs_out_and_the_result_is_the_same():
+    whole, in_parts, events = _state(), _state(), []
     run(optimize_steps(whole, Line(), Budget(1, 30), device=CPU))
-    run(optimize_steps(cut, Line(fits=3), Budget(1, 30), device=CPU), events.append)
+    run(optimize_steps(in_parts, Line(fits=3), Budget(1, 30), device=CPU), events.append)
     notes = [event.message for event in events if isinstance(event, Note)]
     assert [note.split(":")[0] for note in notes] == ["Memory ran out"] * 2
     assert "2 patches at a time" in notes[1]
-    assert cut.step == 30
-    np.testing.assert_allclose(cut.network.weight.detach(), whole.network.weight.detach(), rtol=1e-5)
+    assert in_parts.step == 30
+    np.testing.assert_allclose(in_parts.network.weight.detach(), whole.network.weight.detach(), rtol=1e-5)
 
 
-def test_memory_for_not_even_one_is_said():
+def test_training_raises_an_error_when_one_patch_does_not_fit_into_memory():
     with pytest.raises(MemoryError, match="choose a smaller patch"):
         run(optimize_steps(_state(), Line(fits=0), Budget(1, 30), device=CPU))
 
 
-def test_other_errors_are_not_taken_for_memory():
+def test_other_runtime_errors_are_raised_unchanged():
     class Broken(Line):
         def loss(self, network, tensors):
             raise RuntimeError("shapes do not match")
@@ -135,37 +135,37 @@ def test_other_errors_are_not_taken_for_memory():
         run(optimize_steps(_state(), Broken(), Budget(1, 30), device=CPU))
 
 
-def test_a_loss_that_is_no_number_is_said():
+def test_training_raises_an_error_when_the_loss_is_infinite():
     with pytest.raises(TrainingDivergedError, match="lower learning rate"):
         run(optimize_steps(_state(), Line(factor=float("inf")), Budget(1, 30), device=CPU))
 
 
-def test_a_training_that_goes_astray_is_said():
-    class Astray(Line):
+def test_training_raises_an_error_when_the_loss_rises():
+    class Diverging(Line):
         def loss(self, network, tensors):
             losses = super().loss(network, tensors)
             return 0 * losses + (1.0 if len(state.curve) < 6 else 3.0)
 
     state = _state()
     with pytest.raises(TrainingDivergedError, match="rose instead of falling"):
-        run(optimize_steps(state, Astray(), Budget(1, 400), device=CPU))
+        run(optimize_steps(state, Diverging(), Budget(1, 400), device=CPU))
 
 
-def test_a_checkpoint_that_fails_does_not_end_the_training(monkeypatch):
+def test_training_continues_when_a_checkpoint_fails(monkeypatch):
     monkeypatch.setattr("napari_smdiffusion.training.loop._CHECKPOINT_SECONDS", 0.0)
     state, events, saved = _state(), [], []
 
     def checkpoint(state, last):
         if state.step < 5:
-            raise OSError("The drive is away.")
+            raise OSError("The drive is not available.")
         saved.append((state.step, last))
 
     run(optimize_steps(state, Line(), Budget(1, 10), checkpoint=checkpoint, device=CPU), events.append)
     assert saved[-2:] == [(10, False), (10, True)]
-    assert any(isinstance(event, Note) and "drive is away" in event.message for event in events)
+    assert any(isinstance(event, Note) and "drive is not available" in event.message for event in events)
 
 
-def test_stopped_before_the_first_step_there_is_nothing():
+def test_a_training_stopped_before_its_first_step_saves_nothing():
     saved = []
 
     def checkpoint(state, last):
@@ -176,7 +176,7 @@ def test_stopped_before_the_first_step_there_is_nothing():
     assert not saved
 
 
-def test_a_quartile_without_examples_keeps_its_place():
+def test_a_quartile_without_examples_keeps_its_last_mean():
     state = _state()
     losses = torch.tensor([1.0, 2.0])
     for quartile in ([0, 3], [0, 0]):
@@ -187,8 +187,8 @@ def test_a_quartile_without_examples_keeps_its_place():
     assert state.curve[1] == pytest.approx([40, 1.5, 1.5, 1.5, 1.5, 2.0])
 
 
-def test_the_sums_of_a_state_that_was_saved_before_are_read():
-    """As states were saved when the sums were a bare list: a sum, the steps, four sums, four numbers of examples."""
+def test_loss_sums_are_saved_as_a_list_and_read_again():
+    """The list holds the sum, the steps, four sums and four numbers of examples, as in states of earlier versions."""
     state = _state()
     state.note_loss(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 3, 3]))
     saved = state.state_dict()
@@ -199,83 +199,83 @@ def test_the_sums_of_a_state_that_was_saved_before_are_read():
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_what_a_training_took_is_given_back_however_it_ends(storm, monkeypatch, fails):
-    brought, held = [], []
-    monkeypatch.setattr("napari_smdiffusion.training.state.to_cpu", lambda network, device: brought.append(network))
+def test_training_releases_the_device_also_when_it_fails(storm, monkeypatch, fails):
+    on_cpu, states = [], []
+    monkeypatch.setattr("napari_smdiffusion.training.state.to_cpu", lambda network, device: on_cpu.append(network))
 
     def steps(state, *_, **__):
-        held.append(state)
+        states.append(state)
         yield Note("One step.")
         if fails:
             raise RuntimeError("device-side assert")
 
-    for room, config in ((diffusion_training, TrainConfig(channels=(16, 32))), (enhancer_training, EnhancerConfig())):
-        monkeypatch.setattr(room, "optimize_steps", steps)
-        monkeypatch.setattr(enhancer_training, "calibration_steps", lambda *_: iter(()))
-        more = (MicroscopeConfig(),) if room is enhancer_training else ()
-        train = getattr(room, "train_enhancer_steps" if more else "train_steps")
+    for module, config in ((diffusion_model, TrainConfig(channels=(16, 32))), (enhancer_model, EnhancerConfig())):
+        monkeypatch.setattr(module, "optimize_steps", steps)
+        monkeypatch.setattr(enhancer_model, "calibration_steps", lambda *_: iter(()))
+        microscope = (MicroscopeConfig(),) if module is enhancer_model else ()
+        train = getattr(module, "train_enhancer_steps" if microscope else "train_steps")
         with pytest.raises(RuntimeError, match="device-side") if fails else nullcontext():
-            run(train([storm], config, *more))
-    assert [state.network for state in held] == brought
-    assert not any(hasattr(state, "optimizer") or hasattr(state, "average") for state in held)
+            run(train([storm], config, *microscope))
+    assert [state.network for state in states] == on_cpu
+    assert not any(hasattr(state, "optimizer") or hasattr(state, "average") for state in states)
 
 
-def test_trainings_leave_the_global_generator_as_it_was(storm):
+def test_trainings_do_not_use_the_global_generator(storm):
     settings = {"steps": 1, "batch": 1, "previews": 0}
     torch.manual_seed(5)
-    wanted = torch.rand(3)
+    expected = torch.rand(3)
     torch.manual_seed(5)
     DiffusionModel.train([storm], start=None, patch=64, channels=(16, 32), **settings)
     Enhancer.train(storm, upscale=4, patch=64, channels=8, **settings)
-    assert torch.equal(torch.rand(3), wanted)
+    assert torch.equal(torch.rand(3), expected)
 
 
-def test_networks_that_are_made_at_once_have_their_own_draws():
-    def made(seed):
+def test_seeded_blocks_in_parallel_threads_are_independent():
+    def draw(seed):
         with seeded(seed):
             first = torch.rand(3)
             time.sleep(0.002)
             return torch.cat([first, torch.rand(3)])
 
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(made, [0, 1] * 8))
-    for k, values in enumerate(found):
+        draws = list(threads.map(draw, [0, 1] * 8))
+    for k, values in enumerate(draws):
         assert torch.equal(values, torch.rand(6, generator=torch.Generator().manual_seed(k % 2)))
 
 
-def test_a_pixel_size_that_is_given_counts(storm):
+def test_models_take_the_pixel_size_of_the_caller(storm):
     settings = {"steps": 1, "batch": 1, "patch": 64, "previews": 0, "pixel_size": 30.0}
     assert DiffusionModel.train(storm.pixels, start=None, channels=(16, 32), **settings).pixel_size == 30
     assert Enhancer.train(storm.pixels, upscale=4, channels=8, **settings).pixel_size == 30
 
 
-def _trained_like(theirs, steps):
-    """Take random steps with a network; return its state, and the average that diffusers' EMAModel makes of it."""
+def _trained_with_reference(average_model, steps):
+    """Train a network for some steps; return its state, and the average of `average_model` (diffusers' EMAModel)."""
     state = _state()
-    average = theirs(state.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
+    reference = average_model(state.network.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75, foreach=True)
     for step in range(steps):
         state.network(torch.randn(4, 1, generator=generator(1, step))).square().mean().backward()
         state.update()
-        average.step(state.network.parameters())
-    return state, average
+        reference.step(state.network.parameters())
+    return state, reference
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 50])
-def test_weights_are_averaged_as_by_diffusers(steps):
+def test_averaged_weights_equal_those_of_diffusers(steps):
     from diffusers.training_utils import EMAModel
 
-    state, theirs = _trained_like(EMAModel, steps)
-    assert all(torch.equal(a, b) for a, b in zip(state.average, theirs.shadow_params, strict=True))
-    assert averaging_decay(steps + 1) == theirs.get_decay(steps + 1)
-    for step in (20_000, 30_000):  # on either side of the largest share that is kept
-        assert averaging_decay(step) == theirs.get_decay(step)
+    state, reference = _trained_with_reference(EMAModel, steps)
+    assert all(torch.equal(a, b) for a, b in zip(state.average, reference.shadow_params, strict=True))
+    assert averaging_decay(steps + 1) == reference.get_decay(steps + 1)
+    for step in (20_000, 30_000):  # below and above the step at which the decay reaches its maximum
+        assert averaging_decay(step) == reference.get_decay(step)
 
 
-def test_states_that_were_saved_with_diffusers_are_resumed(tmp_path):
+def test_states_saved_with_diffusers_are_resumed(tmp_path):
     from diffusers.training_utils import EMAModel
 
-    state, theirs = _trained_like(EMAModel, 7)
-    torch.save({**state.state_dict(), "average": theirs.state_dict()}, tmp_path / "old.pt")
+    state, reference = _trained_with_reference(EMAModel, 7)
+    torch.save({**state.state_dict(), "average": reference.state_dict()}, tmp_path / "old.pt")
     torch.save(state.state_dict(), tmp_path / "new.pt")
     for name in ("old.pt", "new.pt"):
         resumed = _state()
@@ -284,7 +284,7 @@ def test_states_that_were_saved_with_diffusers_are_resumed(tmp_path):
         assert all(torch.equal(a, b) for a, b in zip(resumed.average, state.average, strict=True))
 
 
-def test_the_averaged_weights_are_in_the_network_for_a_while():
+def test_the_network_holds_the_averaged_weights_only_inside_the_block():
     state = _state()
     own = [weights.detach().clone() for weights in state.network.parameters()]
     for value in state.average:

@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-_MEASURED = 20  # steps whose time fixes the number of steps
+
+_TIMED_STEPS = 20  # steps timed before the minutes are turned into a number of steps
 _CHECKPOINT_SECONDS = 40.0
 _PREVIEWS = 10  # per run
 
 
 class TrainingDivergedError(UserError, ArithmeticError):
-    """The loss is no longer a number."""
+    """The loss is infinite, NaN or far above its first values."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: minutes, or steps where they are given."""
+    """Length of a training: `steps` where they are set, otherwise `minutes`."""
 
     minutes: float
     steps: int | None = None
@@ -45,31 +46,46 @@ def optimize_steps(
     checkpoint: Callable[[TrainingState, bool], None] | None = None,
     device: torch.device,
 ) -> Steps[None]:
-    """Train `state` until its budget is used up or `stop` says so; the averaged weights are then in the network.
+    """Train `state` until its budget is used up or `stop` returns True.
 
-    `checkpoint` is called now and then, and once when the training has ended, which it is told.
+    At the end the network holds the averaged weights.
+
+    Parameters
+    ----------
+    state
+        The run, which this function changes in place.
+    task
+        It draws the batches and computes the losses.
+    budget
+        Steps or minutes, for a run that has no number of steps yet.
+    stop
+        Called before every step.
+    checkpoint
+        Function that saves a state. It is called about every 40 seconds with False, and once at the end with True.
+    device
+        The device of the network.
 
     Yields
     ------
-    Progress at every step, Preview at the start and a few times, Note when memory ran out and the batch was cut.
+    Progress at every step, Preview at the start and about ten times, Note when memory runs out or a save fails.
 
     Raises
     ------
     TrainingDivergedError
-        If the loss becomes infinite or NaN, or far larger than it was at first.
+        If the loss becomes infinite or NaN, or rises far above its first values.
     MemoryError
-        If not even one example at a time fits.
+        If a single example does not fit into memory.
     Stopped
-        If it was stopped before the first step.
+        If the training is stopped before the first step.
     """
     state.network.train()
     if state.total is None:
         state.total = budget.steps
     accumulate = AccumulatedGradients(task, device)
     clock = _BudgetClock(budget.minutes)
-    saved = time.monotonic()
-    # The untrained network's samples: what the later ones are to be seen to improve on.
-    if state.step == 0 and (images := _previewed(state, task)) is not None:
+    last_saved = time.monotonic()
+    # Samples of the untrained network, as the baseline of the later previews.
+    if state.step == 0 and (images := _preview_images(state, task)) is not None:
         yield Preview(task.stage, 0, images)
     countdown = Countdown(state.step, state.total) if state.total else None
     while (state.total is None or state.step < state.total) and not stop():
@@ -90,16 +106,16 @@ def optimize_steps(
         if state.total is None:
             state.total = clock.total(state.step)
         countdown = countdown or (Countdown(state.step, state.total) if state.total else None)
-        left = countdown.left(state.step) if countdown else budget.minutes * 60
-        yield _progress(task.stage, state, losses, left)
-        if _preview_due(state) and not stop() and (images := _previewed(state, task)) is not None:
+        seconds_left = countdown.left(state.step) if countdown else budget.minutes * 60
+        yield _progress(task.stage, state, losses, seconds_left)
+        if _preview_due(state) and not stop() and (images := _preview_images(state, task)) is not None:
             yield Preview(task.stage, state.step, images)
-        if checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
+        if checkpoint is not None and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
             try:
                 checkpoint(state, False)
-            except OSError as error:  # a network drive that is away for a moment
-                yield Note(f"{error} The training goes on, and it is tried again soon.")
-            saved = time.monotonic()
+            except OSError as error:  # for example a network drive that is briefly unavailable
+                yield Note(f"{error} The training continues, and the next save is tried soon.")
+            last_saved = time.monotonic()
     if not state.step:
         raise Stopped("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
@@ -108,39 +124,40 @@ def optimize_steps(
     state.network.eval()
 
 
-def _progress(stage: str, state: TrainingState, losses: torch.Tensor, left: float) -> Progress:
+def _progress(stage: str, state: TrainingState, losses: torch.Tensor, seconds_left: float) -> Progress:
     quartiles = tuple(state.curve[-1][2:]) if state.curve else ()
-    return Progress(stage, state.step, state.total or 0, left, float(losses.mean()), quartiles)
+    return Progress(stage, state.step, state.total or 0, seconds_left, float(losses.mean()), quartiles)
 
 
 def _preview_due(state: TrainingState) -> bool:
     return bool(state.total) and state.step % max(1, (state.total or 1) // _PREVIEWS) == 0
 
 
-def _previewed(state: TrainingState, task: Task) -> npt.NDArray[np.float32] | None:
+def _preview_images(state: TrainingState, task: Task) -> npt.NDArray[np.float32] | None:
     with with_averaged_weights(state) as network:
         return task.preview(network)
 
 
 class _BudgetClock:
-    """Turn minutes into a number of steps, from the time of the first ones."""
+    """Convert minutes into a number of steps, from the measured time of the first steps."""
 
     def __init__(self, minutes: float) -> None:
-        self._budget = minutes * 60
+        self._budget_seconds = minutes * 60
         self._began = time.monotonic()
         self._after_first: tuple[float, int] | None = None
 
-    def total(self, done: int) -> int | None:
-        """Return the number of steps that fills the budget, or None while too few were timed."""
+    def total(self, steps_done: int) -> int | None:
+        """Return the number of steps that fills the budget, or None while too few steps have been timed."""
         now = time.monotonic()
         if self._after_first is None:
-            # The first step also makes buffers and chooses algorithms.
-            self._after_first = now, done
-            return None if now - self._began < self._budget else done
-        since, before = self._after_first
-        enough = done - before >= _MEASURED or now - self._began > self._budget / 10
-        # The clock of some systems stands still for 16 ms.
-        if not enough or now == since:
+            # The first step is slower: it also allocates buffers and chooses algorithms.
+            self._after_first = now, steps_done
+            return None if now - self._began < self._budget_seconds else steps_done
+        first_time, first_steps = self._after_first
+        enough = steps_done - first_steps >= _TIMED_STEPS or now - self._began > self._budget_seconds / 10
+        # Some systems update the clock every 16 ms only: two readings may be equal.
+        if not enough or now == first_time:
             return None
-        per_step = (now - since) / (done - before)
-        return done + max(0, math.floor((self._budget - (now - self._began)) / per_step))
+        per_step = (now - first_time) / (steps_done - first_steps)
+        seconds_left = self._budget_seconds - (now - self._began)
+        return steps_done + max(0, math.floor(seconds_left / per_step))

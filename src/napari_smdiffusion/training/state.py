@@ -1,4 +1,4 @@
-"""The state of a training run, which is saved and resumed as a whole."""
+"""The state of a training run: network, averaged weights, optimizer and loss curve, saved and resumed together."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 
 _WARM_UP = 100  # steps; at most a tenth of the run
 _CURVE_EVERY = 20  # steps per point of the loss curve
-_DIVERGED, _POINTS = 1.6, 5  # times the first points of the loss curve; so many of them, against chance
-_MOST_KEPT = 0.9995  # of the averaged weights at a step
+_DIVERGED = 1.6  # a loss this many times its first values has diverged
+_POINTS = 5  # points of the loss curve that are averaged on each side of that comparison
+_MAX_DECAY = 0.9995  # largest share of the averaged weights that a step keeps
 
 
 @dataclass
 class LossSums:
-    """Losses since the last point of the curve: their sum and the steps, and those of the examples of each quartile."""
+    """Sums of the losses since the last point of the loss curve.
+
+    Parameters
+    ----------
+    total, steps
+        Sum of the mean losses of the steps, and number of steps.
+    quartiles, counts
+        Sum of the losses and number of the examples, for each of the 4 quartiles of the noise level.
+    """
 
     total: float = 0.0
     steps: float = 0.0
@@ -29,36 +38,53 @@ class LossSums:
     counts: list[float] = field(default_factory=lambda: [0.0] * 4)
 
     def to_list(self) -> list[float]:
-        """Return all of them in a row, as they stand in a saved state."""
+        """Return the 10 values in one list, as a saved state stores them."""
         return [self.total, self.steps, *self.quartiles, *self.counts]
 
     @classmethod
     def from_list(cls, values: Sequence[float]) -> LossSums:
-        """Return `to_list`'s values as what they are."""
+        """Return the sums from a list that `to_list` made."""
         return cls(values[0], values[1], list(values[2:6]), list(values[6:10]))
 
     def add(self, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
-        """Add the losses of a step, (B,)."""
+        """Add the losses (B,) of one step; `quartile` (B,) holds 0 to 3, or is None."""
         self.total += float(losses.mean())
         self.steps += 1
         for q in range(4) if quartile is not None else ():
-            chosen = losses[quartile == q]
-            self.quartiles[q] += float(chosen.sum())
-            self.counts[q] += len(chosen)
+            in_quartile = losses[quartile == q]
+            self.quartiles[q] += float(in_quartile.sum())
+            self.counts[q] += len(in_quartile)
 
-    def means(self, before: Sequence[float]) -> list[float]:
-        """Return the mean, and the means of the quartiles if there are any; one without examples is where it was."""
+    def means(self, previous: Sequence[float]) -> list[float]:
+        """Return the mean, followed by the 4 quartile means if the examples have quartiles.
+
+        A quartile without examples keeps its value of `previous`, or gets the mean if `previous` is empty.
+        """
         mean = self.total / self.steps
         if not any(self.counts):
             return [mean]
-        before = before or [mean] * 5
-        pairs = zip(self.quartiles, self.counts, before[1:], strict=False)
-        return [mean, *(s / c if c else b for s, c, b in pairs)]
+        previous = previous or [mean] * 5
+        quartiles = zip(self.quartiles, self.counts, previous[1:], strict=False)
+        return [mean, *(total / count if count else last for total, count, last in quartiles)]
 
 
 @dataclass
 class TrainingState:
-    """Everything that a training run is, apart from its data; the only object that changes while it runs."""
+    """A training run without its data; the only object that changes during the training.
+
+    Parameters
+    ----------
+    network
+        The network that is trained.
+    learning_rate
+        The highest learning rate of the schedule.
+    step, total
+        Steps taken, and steps to take; `total` is None until it is known.
+    curve
+        The loss curve: rows of (step, mean loss, 4 quartile means if there are any).
+    sums
+        The losses since the last point of the curve.
+    """
 
     network: torch.nn.Module
     learning_rate: float
@@ -72,11 +98,11 @@ class TrainingState:
         self.optimizer = _adam(self.network, self.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return tensors and plain values, which torch.load reads with weights_only=True.
+        """Return the state as tensors and plain values, which torch.load reads with weights_only=True.
 
-        `network` and `optimizer` are the state dicts of torch. `average` is the list of averaged weights, in the order
-        of the network's parameters. `step` and `total` are steps taken and steps to take, `curve` the loss curve, and
-        `window` the values of `LossSums`.
+        `network` and `optimizer` are torch's state dicts. `average` lists the averaged weights in the order of the
+        network's parameters. `step` and `total` are steps taken and steps to take. `curve` is the loss curve, and
+        `window` holds the values of `LossSums`.
         """
         return {
             "network": self.network.state_dict(),
@@ -89,18 +115,18 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from `state_dict`'s values, or from those that versions with diffusers saved."""
+        """Load what `state_dict` returned, or a state that an earlier version saved with diffusers."""
         self.network.load_state_dict(saved["network"])
         average = saved["average"]
         average = average["shadow_params"] if isinstance(average, dict) else average
-        for mine, value in zip(self.average, average, strict=True):
-            mine.copy_(value)
+        for own, value in zip(self.average, average, strict=True):
+            own.copy_(value)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.total = saved["step"], saved["total"]
         self.curve, self.sums = saved["curve"], LossSums.from_list(saved["window"])
 
     def update(self) -> None:
-        """Take one optimizer step with the gradients at hand, and average the weights."""
+        """Take one optimizer step with the current gradients, then update the averaged weights."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * _schedule(self.step, self.total)
@@ -110,22 +136,22 @@ class TrainingState:
         _average(self.average, [*self.network.parameters()], averaging_decay(self.step))
 
     def has_diverged(self) -> bool:
-        """Tell whether the newest points of the curve lie far above the first: the network has unlearned everything."""
+        """Return whether the newest points of the loss curve are far above the first points."""
         first, newest = self.curve[:_POINTS], self.curve[-_POINTS:]
         if len(self.curve) < 2 * _POINTS:
             return False
         return sum(row[1] for row in newest) > _DIVERGED * sum(row[1] for row in first)
 
     def note_loss(self, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
-        """Add a step's losses (B,) to the curve: rows of (step, mean, quartile means)."""
+        """Add the losses (B,) of a step; every 20 steps their means become a point of the loss curve."""
         self.sums.add(losses, quartile)
         if self.sums.steps == _CURVE_EVERY:
-            before = self.curve[-1][1:] if self.curve else []
-            self.curve.append([float(self.step + 1), *self.sums.means(before)])
+            previous = self.curve[-1][1:] if self.curve else []
+            self.curve.append([float(self.step + 1), *self.sums.means(previous)])
             self.sums = LossSums()
 
     def free(self) -> None:
-        """Forget what only the training itself needs: gradients, the optimizer's memory, the averaged weights."""
+        """Release the memory that only the training needs: gradients, optimizer state and averaged weights."""
         self.network.zero_grad(set_to_none=True)
         del self.optimizer, self.average
 
@@ -136,7 +162,7 @@ def _adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Optimiz
 
 
 def _schedule(step: int, total: int | None) -> float:
-    """Learning rate relative to its highest: a short warm-up, then linearly to zero at the end of the run."""
+    """Return the learning rate relative to its maximum: a short warm-up, then a linear decay to 0 at the end."""
     if total is None:
         return min(1.0, (step + 1) / _WARM_UP)
     warm_up = min(_WARM_UP, max(1, total // 10))
@@ -144,14 +170,17 @@ def _schedule(step: int, total: int | None) -> float:
 
 
 def averaging_decay(step: int) -> float:
-    """Return the share of the average that is kept at a step, from 1 on: 0 at first, so that early weights are lost."""
-    return float(min(_MOST_KEPT, 1 - step**-0.75))
+    """Return the share of the averaged weights that step `step` (1, 2, …) keeps.
+
+    It begins at 0, so that the average forgets the first weights.
+    """
+    return float(min(_MAX_DECAY, 1 - step**-0.75))
 
 
 @torch.no_grad()
-def _average(average: list[torch.Tensor], weights: list[torch.Tensor], kept: float) -> None:
-    """Move the average towards the weights."""
-    torch._foreach_sub_(average, torch._foreach_sub(average, weights), alpha=1 - kept)
+def _average(average: list[torch.Tensor], weights: list[torch.Tensor], decay: float) -> None:
+    """Set the average to decay · average + (1 - decay) · weights, in place."""
+    torch._foreach_sub_(average, torch._foreach_sub(average, weights), alpha=1 - decay)
 
 
 @torch.no_grad()
@@ -162,7 +191,7 @@ def _copy_to(network: torch.nn.Module, weights: Iterable[torch.Tensor]) -> None:
 
 @contextmanager
 def released_when_done(state: TrainingState, device: torch.device) -> Iterator[None]:
-    """Have the network back on the CPU, and all that the training took of the device free, however it ends."""
+    """Release the training's memory and move the network to the CPU at the end of the block, also after an error."""
     try:
         yield
     finally:
@@ -172,8 +201,8 @@ def released_when_done(state: TrainingState, device: torch.device) -> Iterator[N
 
 @contextmanager
 def with_averaged_weights(state: TrainingState) -> Iterator[torch.nn.Module]:
-    """Put the averaged weights into the network for a while."""
-    # On the CPU, for the device's memory may be full.
+    """Put the averaged weights into the network inside the block, and restore its own weights at the end."""
+    # The copy is on the CPU, because the memory of the device may be full.
     own = [weights.detach().to("cpu", copy=True) for weights in state.network.parameters()]
     _copy_to(state.network, state.average)
     state.network.eval()

@@ -1,4 +1,4 @@
-"""What is trained: the protocol that a training task fills in."""
+"""The protocol of a training task, and the gradients of a batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of equal length along their first axis, and the noise quartile (0 to 3) of each example if it has one."""
+    """The examples of one training step.
+
+    Parameters
+    ----------
+    tensors
+        Tensors of equal length B along their first axis.
+    quartile
+        (B,) quartile of the noise level of each example, 0 to 3; None for tasks without noise levels.
+    """
 
     tensors: tuple[torch.Tensor, ...]
     quartile: torch.Tensor | None = None
@@ -27,35 +35,50 @@ class Batch:
 
 
 class Task(Protocol):
-    """What is trained."""
+    """A training task: its examples, its loss and its previews."""
 
     @property
     def stage(self) -> str:
-        """What progress is reported as."""
+        """The name of the task in progress events."""
 
     def draw(self, step: int) -> Batch:
-        """Return the examples of a step, which depend on the seed and the step alone."""
+        """Return the examples of a step; they depend only on the seed and the step."""
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the loss of each example, (B,)."""
 
     def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
-        """Return images that show how far the training is, or None."""
+        """Return images (N, Y, X) that show the progress of the training, or None."""
 
 
 class AccumulatedGradients:
-    """Gradients of a whole batch, computed in parts that fit into memory; the losses are kept in `losses`."""
+    """The gradients of a batch, computed in parts that fit into memory.
+
+    `losses` holds the losses (B,) of the last batch.
+    """
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self._task = task
         self._device = device
-        self._most_values: int | None = None
+        self._max_values: int | None = None  # values of the largest part that fits into memory
         self.losses = torch.empty(0)
 
     def __call__(self, network: torch.nn.Module, batch: Batch) -> Steps[None]:
-        """Run forward and backward over `batch`; when memory runs out, halve the part and start the batch again."""
+        """Compute the losses and gradients of `batch`.
+
+        When memory runs out, the part is halved and the batch is started again.
+
+        Yields
+        ------
+        Note each time the part is halved.
+
+        Raises
+        ------
+        MemoryError
+            If a single example does not fit into memory.
+        """
         values = batch.tensors[0][0].numel()
-        part = len(batch) if self._most_values is None else max(1, min(len(batch), self._most_values // values))
+        part = len(batch) if self._max_values is None else max(1, min(len(batch), self._max_values // values))
         while True:
             try:
                 self.losses = self._parts(network, batch, part)
@@ -70,7 +93,7 @@ class AccumulatedGradients:
             network.zero_grad(set_to_none=True)
             release_memory()
             part = max(1, part // 2)
-            self._most_values = part * values
+            self._max_values = part * values
             yield Note(f"Memory ran out: going on with {part} patches at a time (the batch stays {len(batch)}).")
 
     def _parts(self, network: torch.nn.Module, batch: Batch, part: int) -> torch.Tensor:
