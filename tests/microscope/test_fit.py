@@ -1,4 +1,4 @@
-"""The microscope is found again in the widefield images that it made."""
+"""The fit recovers the microscope that simulated a widefield image."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ FACTOR = 5
 
 @pytest.fixture(scope="module")
 def fields():
-    """Return what is imaged, and other fields of the same structure."""
+    """Return the imaged fields, and other fields of the same structure."""
     return simulate("microtubules", 2, 960, 20.0, seed=1), simulate("microtubules", 2, 640, 20.0, seed=50)
 
 
 @pytest.mark.parametrize(("width", "haze", "haze_width", "photons"), [(1.2, 0.7, 300, 300), (1.0, 0.5, 450, 1000)])
-def test_the_microscope_is_found_again(fields, width, haze, haze_width, photons):
-    made = MicroscopeConfig(
+def test_the_fit_recovers_the_microscope(fields, width, haze, haze_width, photons):
+    microscope = MicroscopeConfig(
         width_range=(width, width),
         haze_range=(haze, haze),
         haze_width_range=(haze_width, haze_width),
@@ -28,42 +28,44 @@ def test_the_microscope_is_found_again(fields, width, haze, haze_width, photons)
         background_range=(0.1, 0.1),
     )
     random = torch.Generator().manual_seed(0)
-    counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], made, 20.0, FACTOR, random)[:, 0].numpy()
-    found = fit_microscope(Image(counts, 20.0 * FACTOR), [fields[1]], MicroscopeConfig(), FACTOR)
-    assert found.width == pytest.approx(width, rel=0.08)
-    assert found.haze == pytest.approx(haze, abs=0.15)
-    assert photons / 2 < found.photons < photons * 2
-    assert found.residual < 0.15
-    config = found.config(MicroscopeConfig(na=1.3))
+    counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], microscope, 20.0, FACTOR, random)[:, 0].numpy()
+    fit = fit_microscope(Image(counts, 20.0 * FACTOR), [fields[1]], MicroscopeConfig(), FACTOR)
+    assert fit.width == pytest.approx(width, rel=0.08)
+    assert fit.haze == pytest.approx(haze, abs=0.15)
+    assert photons / 2 < fit.photons < photons * 2
+    assert fit.residual < 0.15
+    config = fit.config(MicroscopeConfig(na=1.3))
     assert config.na == 1.3
-    assert config.width_range[0] < found.width < config.width_range[1]
-    # Small patches tell less of the haze, and still about the right thing.
+    assert config.width_range[0] < fit.width < config.width_range[1]
+    # The fit to small patches is less accurate for the haze.
     patches = Image(grid_patches(list(fields[1].pixels), 128), 20.0)
     coarse = fit_microscope(Image(counts, 20.0 * FACTOR), [patches], MicroscopeConfig(), FACTOR)
     assert coarse.width == pytest.approx(width, rel=0.15)
     assert coarse.haze == pytest.approx(haze, abs=0.25)
 
 
-def test_sources_in_other_units_count_alike(fields):
+def test_images_in_different_units_have_equal_weight(fields):
     random = torch.Generator().manual_seed(0)
     counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], MicroscopeConfig(), 20.0, FACTOR, random)
     camera = Image(counts[:, 0].numpy(), 20.0 * FACTOR)
     other = simulate("mitochondria", 1, 640, 20.0, seed=3)
     as_counts = Image(255 * other.pixels + 100, 20.0)
-    one, same = (fit_microscope(camera, [fields[1], image], MicroscopeConfig(), FACTOR) for image in (other, as_counts))
-    assert same.width == pytest.approx(one.width, rel=0.02)
-    assert same.haze == pytest.approx(one.haze, abs=0.02)
+    first, second = (
+        fit_microscope(camera, [fields[1], image], MicroscopeConfig(), FACTOR) for image in (other, as_counts)
+    )
+    assert second.width == pytest.approx(first.width, rel=0.02)
+    assert second.haze == pytest.approx(first.haze, abs=0.02)
 
 
-def test_a_pixel_size_that_contradicts_the_factor_is_told(fields):
-    camera, other = (Image(fields[0].pixels[:, ::5, ::5], size, name="cell") for size in (100.0, 80.0))
-    one, same = (fit_microscope(image, [fields[1]], MicroscopeConfig(), FACTOR) for image in (camera, other))
-    assert "cell says 80 nm" in same.sentence
-    assert "says" not in one.sentence
-    assert same.width == one.width
+def test_the_fit_reports_a_pixel_size_that_contradicts_the_factor(fields):
+    images = [Image(fields[0].pixels[:, ::5, ::5], size, name="cell") for size in (100.0, 80.0)]
+    right, wrong = (fit_microscope(image, [fields[1]], MicroscopeConfig(), FACTOR) for image in images)
+    assert "the pixel size of cell is 80 nm" in wrong.sentence
+    assert "pixel size" not in right.sentence
+    assert wrong.width == right.width
 
 
-def test_what_cannot_be_fitted_is_said(fields):
+def test_images_that_cannot_be_fitted_are_refused(fields):
     small = Image(np.random.default_rng(0).random((1, 40, 70)).astype(np.float32), 20.0, name="small.tif")
     with pytest.raises(ValueError, match=r"small\.tif is 40 × 70 pixels.*at least 80"):
         fit_microscope(fields[0], [small], MicroscopeConfig(), FACTOR)

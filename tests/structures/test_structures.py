@@ -1,4 +1,4 @@
-"""Mathematical models: they look like what they are called, at any pixel size."""
+"""The simulated structures: appearance, seeds and pixel sizes."""
 
 import time
 
@@ -11,29 +11,28 @@ from napari_smdiffusion.measure.realism import frechet_distance, texture_feature
 
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
-def test_simulated_images(structure):
-    began = time.process_time()  # of this process alone: not of what else the machine does
+def test_simulated_images_are_sparse_and_bright_on_a_dark_background(structure):
+    began = time.process_time()  # processor time, which other programs on the machine do not change
     image = simulate(structure, count=2, size=256, pixel_size=20.0, seed=1)
-    assert time.process_time() - began < 30  # generous: it takes a fraction of a second
+    assert time.process_time() - began < 30  # a generous bound: it takes a fraction of a second
     assert image.pixels.shape == (2, 256, 256)
     assert image.pixel_size == 20.0
     assert image.pixels.min() >= 0
-    # Structure is sparse and bright on a dark background.
     assert np.median(image.pixels) < 0.2 * image.pixels.std()
     assert image.provenance["kind"] == "simulated"
 
 
-def test_image_k_depends_on_seed_and_k_alone():
+def test_image_k_depends_only_on_the_seed_and_k():
     many, few = (simulate("microtubules", count=n, size=64, seed=5).pixels for n in (3, 2))
     np.testing.assert_array_equal(many[:2], few)
     assert not np.array_equal(many[0], many[1])
 
 
-def test_the_same_field_at_two_pixel_sizes():
+def test_a_seed_gives_the_same_field_at_two_pixel_sizes():
     fine = simulate("mitochondria", size=256, pixel_size=20.0, seed=2).pixels[0]
     coarse = simulate("mitochondria", size=128, pixel_size=40.0, seed=2).pixels[0]
-    gathered = fine.reshape(128, 2, 128, 2).sum((1, 3))
-    assert np.corrcoef(gathered.ravel(), coarse.ravel())[0, 1] > 0.95
+    binned = fine.reshape(128, 2, 128, 2).sum((1, 3))
+    assert np.corrcoef(binned.ravel(), coarse.ravel())[0, 1] > 0.95
 
 
 def test_the_structures_differ_in_texture():

@@ -12,7 +12,7 @@ import torch
 from ..base.devices import autocast, generator
 from ..base.errors import InputError
 from ..images.patches import draw_patches, symmetry
-from ..microscope.camera import light_through_optics, photographed
+from ..microscope.camera import camera_counts, light_through_optics
 from ..training.task import Batch
 from .held_out import LEAST_HELD_OUT, Region
 from .levels import BRIGHT, DARK, Levels, sharp_levels
@@ -161,7 +161,7 @@ class SimulatedPairs(TrainingPairs):
         scenes = _Scenes(self.windows, self.config, self.microscope, self.pixel_size)
         sharp, mean, optics = scenes.draw(count, rng, random)
         levels = self.widefield_levels
-        counts = photographed(mean / levels.bright, optics, self.microscope, random)
+        counts = camera_counts(mean / levels.bright, optics, self.microscope, random)
         # The light level and the background are known here; in a real image its own levels stand for them.
         photons = (counts - self.microscope.offset) / self.microscope.gain / optics.photons[:, None, None, None]
         light = (photons - optics.background[:, None, None, None]) * levels.bright

@@ -1,10 +1,10 @@
 """A super-resolution image as a widefield camera would see it.
 
-Light is blurred by the point spread function, some of it far out of focus (haze), lies on a background, is gathered by
-camera pixels a whole factor larger, and is counted with shot and read noise. Everything runs in torch on (B, 1, Y, X)
-batches, with one draw of the optics for each image.
+The point spread function blurs the light, and a wider Gaussian blurs the out-of-focus part of it (haze). Camera pixels,
+`factor` (f) times larger, average the light. `camera.py` adds the background and the noise.
+All functions run in torch on (B, 1, Y, X) batches, with one draw of the optics per image.
 
-Pixel bookkeeping: camera pixel i covers the fine pixels i·f to i·f + f - 1, so both grids share their corner.
+Camera pixel i covers the fine pixels i·f to i·f + f - 1, so both grids share their corner.
 """
 
 from __future__ import annotations
@@ -30,31 +30,38 @@ def psf_sigma(na: float, wavelength: float) -> float:
     return 0.225 * wavelength / na
 
 
-_INDEX = 1.515  # of the immersion oil and, as far as this model goes, of what is imaged
+_INDEX = 1.515  # refractive index of the immersion oil and, in this model, of the sample
 
 
 def pupil_psf(na: float, wavelength: float, pixel_size: float, size: int, defocus: float = 0.0) -> torch.Tensor:
-    """Scalar point spread function of a circular pupil in a medium of index 1.515.
+    """Return the scalar point spread function of a circular pupil in a medium of refractive index 1.515.
 
     |FT(P)|² with P = exp(i·defocus·k_z) inside the aperture: the scalar Debye model without apodisation
-    (Gibson and Lanni 1991, with no mismatch of indices).
+    (Gibson and Lanni 1991, without index mismatch).
 
     Parameters
     ----------
     na, wavelength, defocus
         Numerical aperture, and lengths in nm.
     pixel_size, size
-        Of the result: nm, and an odd number of pixels.
+        Pixel size of the result in nm, and its side, an odd number of pixels.
 
     Returns
     -------
-    (size, size) float32 that sums to 1, centred on the middle pixel.
+    (size, size) float32 with sum 1, centred on the middle pixel.
+
+    Raises
+    ------
+    InputError
+        If `na` is out of range, or the pixels are too coarse for the aperture.
+    ValueError
+        If `size` is even.
     """
     if size % 2 == 0:
-        raise ValueError(f"size must be odd, so that the function has a middle pixel, not {size}.")
+        raise ValueError(f"size must be odd, so that there is a middle pixel, not {size}.")
     if not 0 < na < _INDEX:
-        raise InputError(f"na must lie between 0 and {_INDEX}, not {na}.")
-    # The pupil is sampled on a grid twice as wide as the result, or the function would wrap around.
+        raise InputError(f"na must be between 0 and {_INDEX}, not {na}.")
+    # The grid is twice as wide as the result: on a smaller one the point spread function would wrap around.
     grid = 2 * size + 1
     frequency = torch.fft.fftfreq(grid, pixel_size, dtype=torch.float64)
     squared = frequency[:, None] ** 2 + frequency[None, :] ** 2
@@ -69,9 +76,9 @@ def pupil_psf(na: float, wavelength: float, pixel_size: float, size: int, defocu
 
 
 def gaussian_blur(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """Blur (B, 1, Y, X) by a Gaussian of `sigma` (B,) pixels each; the border is mirrored.
+    """Blur each image of (B, 1, Y, X) by a Gaussian with its own standard deviation; the border is mirrored.
 
-    Separable; all images share a kernel length of four of the largest sigmas.
+    `sigma` is (B,), in pixels. The kernels of all images reach 4 times the largest `sigma` to each side.
     """
     radius = max(1, math.ceil(4 * float(sigma.max())))
     radius = min(radius, min(images.shape[-2:]) - 1)
@@ -86,30 +93,31 @@ def gaussian_blur(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
 
 
 def convolved(images: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-    """Blur each of (B, 1, Y, X) by its own of (B, K, K) kernels, K odd; the border is mirrored."""
-    whole, reach = kernels.shape[-1] // 2, min(kernels.shape[-1] // 2, min(images.shape[-2:]) - 1)
-    kept = slice(whole - reach, whole + reach + 1)
-    kernels = kernels[:, None, kept, kept]
+    """Convolve each image of (B, 1, Y, X) with its own kernel of (B, K, K), K odd; the border is mirrored."""
+    half = kernels.shape[-1] // 2
+    reach = min(half, min(images.shape[-2:]) - 1)
+    middle = slice(half - reach, half + reach + 1)
+    kernels = kernels[:, None, middle, middle]
     kernels = kernels / kernels.sum((-2, -1), keepdim=True)
-    wide = F.pad(images, (reach,) * 4, mode="reflect")
-    size = wide.shape[-2:]
-    blurred: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(wide) * torch.fft.rfft2(kernels, s=size), s=size)
-    # Rounding leaves less than nothing where there is nothing.
+    padded = F.pad(images, (reach,) * 4, mode="reflect")
+    size = padded.shape[-2:]
+    blurred: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(padded) * torch.fft.rfft2(kernels, s=size), s=size)
+    # Rounding errors of the FFT make some dark pixels slightly negative.
     return blurred[..., 2 * reach :, 2 * reach :].clamp(min=0)
 
 
 def binned(images: torch.Tensor, factor: int) -> torch.Tensor:
-    """Gather light into camera pixels: the mean over `factor` × `factor` fine pixels, (B, 1, Y, X) → (…, Y/f, X/f)."""
+    """Average `factor` × `factor` fine pixels into one camera pixel: (B, 1, Y, X) → (B, 1, Y/f, X/f)."""
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
 @dataclass(frozen=True)
 class Optics:
-    """One draw of the microscope for each of B images; every field is (B,) float32 but the last."""
+    """The optics of B images; every field is (B,) float32 except `psf`."""
 
-    sigma: torch.Tensor  # of the point spread function, in fine pixels
+    sigma: torch.Tensor  # standard deviation of the point spread function, in fine pixels
     haze: torch.Tensor  # share of the light that is out of focus
-    haze_sigma: torch.Tensor  # of the haze, in camera pixels
+    haze_sigma: torch.Tensor  # standard deviation of the out-of-focus blur, in camera pixels
     photons: torch.Tensor  # in a camera pixel of intensity 1
     background: torch.Tensor  # relative to intensity 1
     psf: torch.Tensor | None = None  # (B, K, K) in fine pixels, in place of the Gaussian
@@ -118,7 +126,10 @@ class Optics:
 def draw_optics(
     config: MicroscopeConfig, batch: int, pixel_size: float, factor: int, generator: torch.Generator
 ) -> Optics:
-    """Draw the optics of `batch` images from the ranges of `config`, for fine pixels of `pixel_size` nm."""
+    """Draw the optics of `batch` images from the ranges of `config`.
+
+    `pixel_size` is the side of a fine pixel in nm, and `factor` the number of fine pixels per camera pixel.
+    """
 
     def uniform(limits: tuple[float, float]) -> torch.Tensor:
         return limits[0] + (limits[1] - limits[0]) * torch.rand(batch, generator=generator)
@@ -129,7 +140,7 @@ def draw_optics(
         sigma=psf_sigma(config.na, config.wavelength) / pixel_size * width,
         haze=uniform(config.haze_range),
         haze_sigma=uniform(config.haze_width_range) / (pixel_size * factor),
-        # Light levels differ by factors, not by amounts.
+        # Light levels of experiments differ by factors: the logarithm is drawn uniformly.
         photons=torch.exp(uniform((math.log(low), math.log(high)))),
         background=uniform(config.background_range),
         psf=_pupil_psfs(config, pixel_size, width) if config.psf == "pupil" else None,
@@ -137,9 +148,9 @@ def draw_optics(
 
 
 def _pupil_psfs(config: MicroscopeConfig, pixel_size: float, width: torch.Tensor) -> torch.Tensor:
-    """Return point spread functions of the pupil, (B, K, K), stretched by `width`, (B,)."""
+    """Return pupil point spread functions (B, K, K) that are `width` (B,) times as wide as the diffraction limit."""
     slope = config.na / math.sqrt(max(_INDEX**2 - config.na**2, 1e-9))
-    # Three dark rings far, and beyond the cone of light at that defocus.
+    # The kernel reaches three dark rings far, plus the radius of the light cone at that defocus.
     reach = (2 * config.wavelength / config.na + config.defocus * slope) * float(width.max())
     size = 2 * math.ceil(reach / pixel_size) + 1
     return torch.stack(
@@ -150,12 +161,12 @@ def _pupil_psfs(config: MicroscopeConfig, pixel_size: float, width: torch.Tensor
 def mean_widefield(images: torch.Tensor, optics: Optics, factor: int) -> torch.Tensor:
     """Return the noise-free widefield images, (B, 1, Y/f, X/f), in the units of `images`.
 
-    Haze comes from the image itself and from its neighbour in the batch, which stands for the structure above and
-    below the plane that an image of the plane alone does not know.
+    Half of the out-of-focus light (haze) comes from the image itself. The other half comes from the previous image of
+    the batch, in place of the unknown structure above and below the plane.
     """
-    seen = gaussian_blur(images, optics.sigma) if optics.psf is None else convolved(images, optics.psf)
-    focused = binned(seen, factor)
-    around = 0.5 * (focused + focused.roll(1, 0))
-    hazy = gaussian_blur(around, optics.haze_sigma)
+    blurred = gaussian_blur(images, optics.sigma) if optics.psf is None else convolved(images, optics.psf)
+    focused = binned(blurred, factor)
+    out_of_focus = 0.5 * (focused + focused.roll(1, 0))
+    hazy = gaussian_blur(out_of_focus, optics.haze_sigma)
     share = optics.haze[:, None, None, None]
     return (1 - share) * focused + share * hazy

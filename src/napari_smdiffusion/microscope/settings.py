@@ -10,22 +10,22 @@ from ..base.settings import ASCENDING, Checked, Help, NotNegative, Positive, Sha
 
 @dataclass(frozen=True)
 class MicroscopeConfig(Checked):
-    """The widefield microscope that is simulated; each `_range` is drawn from anew for every image."""
+    """The simulated widefield microscope; each value with a `_range` is drawn again for every image."""
 
     na: Annotated[Positive, Le(1.7), Help("numerical aperture of the objective")] = 1.4
     wavelength: Annotated[float, Gt(100), Le(2000), Unit("nm"), Help("emission wavelength")] = 670.0
     psf: Annotated[
         Literal["gaussian", "pupil"],
-        Help("point spread function: a Gaussian, or the scalar model of the pupil where the defocus is known"),
+        Help("point spread function: a Gaussian, or the scalar pupil model if the defocus is known"),
     ] = "gaussian"
     defocus: Annotated[
         float,
         Ge(0),
         Le(1000),
         Unit("nm"),
-        Help("distance of the structure from the plane of focus, for the model of the pupil"),
+        Help("distance of the structure from the focal plane, for the pupil model"),
     ] = 0.0
-    width_range: Annotated[Span, Help("width of the point spread function, relative to the in-focus one")] = (
+    width_range: Annotated[Span, Help("width of the point spread function, relative to its width in focus")] = (
         0.85,
         1.4,
     )

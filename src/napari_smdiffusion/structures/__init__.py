@@ -1,1 +1,1 @@
-"""Mathematical models of biological structures, which simulate super-resolution images."""
+"""Mathematical models of biological structures, from which super-resolution images are simulated."""

@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter1d
 if TYPE_CHECKING:
     from ..base.arrays import Values
 
-STEP = 8.0  # nm between two sites along a curve: one tubulin dimer
-MARGIN = 2000.0  # nm around the field in which curves may begin, so that its border looks like its middle
+STEP = 8.0  # nm between two sites along a curve, the length of a tubulin dimer
+MARGIN = 2000.0  # nm around the field in which curves may begin, so that the density is the same up to the border
 
 
 def random_curves(
@@ -23,19 +23,22 @@ def random_curves(
     Parameters
     ----------
     number, length
-        Number of curves, and their greatest length in nm.
+        Number of curves, and their length in nm.
     bend
         Typical curvature in 1/nm.
     field
-        Side of the field in nm; curves run through a random point of it and its margin.
+        Side of the field in nm; the middle of each curve is a random point of the field or its margin.
+    rng
+        Random generator.
 
     Returns
     -------
-    points (number, sites, 2) as (y, x) in nm, and the direction of the curve there (number, sites) in radians.
+    Points (number, sites, 2) as (y, x) in nm, and the direction of the curve at each of them, (number, sites) in
+    radians.
     """
     sites = int(length / STEP)
     middle = rng.uniform(-MARGIN, field + MARGIN, (number, 1, 2))
-    # Curvature: white noise smoothed over a micrometre, so that no curve has a kink.
+    # The curvature is white noise smoothed over a micrometre: an unsmoothed curve would have kinks.
     curvature = gaussian_filter1d(rng.normal(0, 1, (number, sites)), 1000 / STEP, axis=1, mode="wrap")
     curvature *= bend / curvature.std()
     angle = rng.uniform(0, 2 * np.pi, (number, 1)) + np.cumsum(curvature * STEP, axis=1)
@@ -44,15 +47,18 @@ def random_curves(
 
 
 def labelled_sites(number: int, sites: int, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Which sites carry a fluorophore: independent draws whose chance varies over 60 nm, which leaves gaps."""
+    """Draw which sites (number, sites) carry a fluorophore.
+
+    `fraction` is the mean probability. It varies along a curve over 60 nm, which leaves gaps, and between curves.
+    """
     waves = gaussian_filter1d(rng.normal(0, 1, (number, sites)), 60 / STEP, axis=1, mode="wrap")
     waves /= waves.std()
     brightness = rng.lognormal(0, 0.5, (number, 1))
-    chance: npt.NDArray[np.bool_] = rng.random((number, sites)) < fraction * brightness * np.exp(0.7 * waves - 0.25)
-    return chance
+    labelled: npt.NDArray[np.bool_] = rng.random((number, sites)) < fraction * brightness * np.exp(0.7 * waves - 0.25)
+    return labelled
 
 
-def moved_sideways(points: Values, angle: npt.NDArray[np.float64], across: npt.NDArray[np.float64]) -> Values:
-    """Return points (..., 2) moved by `across` nm at a right angle to their curve, whose direction is `angle`."""
-    moved: Values = points + np.stack([np.cos(angle), -np.sin(angle)], axis=-1) * across[..., np.newaxis]
-    return moved
+def shift_sideways(points: Values, angle: npt.NDArray[np.float64], across: npt.NDArray[np.float64]) -> Values:
+    """Return points (..., 2) shifted by `across` nm at a right angle to their curve, whose direction is `angle`."""
+    shifted: Values = points + np.stack([np.cos(angle), -np.sin(angle)], axis=-1) * across[..., np.newaxis]
+    return shifted

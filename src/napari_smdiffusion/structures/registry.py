@@ -1,4 +1,4 @@
-"""The structures that can be simulated, by name: each is a file of this package that registers itself."""
+"""The registry of simulated structures; each structure is a file of this package that registers itself."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class StructureModel:
     Parameters
     ----------
     draw_sites
-        Function of the side of a square field in nm, the labelling, and a random generator. It returns the places
-        (N, 2) of the labelled sites as (y, x) in nm. Sites outside the field are left out of the image.
+        Function of the side of a square field in nm, the labelling, and a random generator. It returns the positions
+        (N, 2) of the labelled sites as (y, x) in nm. Sites outside the field do not appear in the image.
     description
-        What it looks like, in one line.
+        The appearance of the structure, in one line.
     source
-        Where its sizes come from.
+        The reference for its sizes.
     labelling
-        Share of the sites that carry a label, on average, where the caller gives none.
+        Default of the mean share of sites that carry a label.
     """
 
     draw_sites: DrawSites
@@ -40,12 +40,12 @@ class StructureModel:
     labelling: float = 0.5
 
 
-# The nearest of these models to the experiment is the unit of the realism score.
+# The realism score is relative to the model that is nearest to the experiment.
 STRUCTURES: Registry[StructureModel] = Registry("structure", "STRUCTURES", __package__)
 
 
 def structure_model(description: str, source: str, labelling: float = 0.5) -> Callable[[DrawSites], StructureModel]:
-    """Return a decorator that makes a model of a structure from the function that draws its labelled sites.
+    """Return a decorator that turns a function which draws labelled sites into a `StructureModel`.
 
     The parameters are those of `StructureModel`.
     """

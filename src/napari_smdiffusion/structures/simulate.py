@@ -1,7 +1,7 @@
-"""Mathematical models of labelled structures, rendered as a localization microscope would show them.
+"""Simulated super-resolution images of labelled structures, as localization microscopy renders them.
 
-They are the baseline the paper compares with, and sample data that anyone may have. A structure is a set of curves;
-fluorophores sit along them, each is localized a few times with a limited precision, and the localizations are rendered.
+A structure is a set of curves with fluorophores along them. Each fluorophore is localized several times with a limited
+precision, and the localizations are rendered. The images are sample data, and the baseline of the realism score.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ def simulate(
     Parameters
     ----------
     structure
-        Name of one of `STRUCTURES`, such as "microtubules" or "mitochondria".
+        A name of `STRUCTURES`, such as "microtubules" or "mitochondria".
     count, size
         Number of images, and their side in pixels.
     pixel_size
-        In nm.
+        Side of a pixel in nm.
     seed
-        Image k depends on (seed, k) alone.
+        Seed of the random numbers; image k depends only on (seed, k).
     labelling
-        Share of the sites that carry a label, on average; it varies along a structure and between structures, so that
-        there are gaps. From 3 on hardly any are left. By default it is that of the structure.
+        Mean share of the sites that carry a label. It varies along a structure and between structures, which leaves
+        gaps; at 3 and above there are hardly any gaps. The default is the one of the structure.
 
     Returns
     -------
-    Image of (count, size, size): localizations per pixel, rendered with the localization precision.
+    Image with pixels (count, size, size): localizations per pixel, blurred by the localization precision.
 
     Raises
     ------
     InputError
-        If there is no such structure, or a number is out of its range.
+        If the structure is unknown, or a number is out of its range.
     """
     model = STRUCTURES[structure]
     labelling = model.labelling if labelling is None else labelling
@@ -67,7 +67,9 @@ def simulate(
             f"count ({count}) must be at least 1, size ({size}) at least 16, the seed ({seed}) at least 0, and the "
             f"pixel size ({pixel_size}) and the labelling ({labelling}) positive."
         )
-    planes = [_one(model, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)]
+    planes = [
+        _simulate_plane(model, size, pixel_size, labelling, np.random.default_rng([seed, k])) for k in range(count)
+    ]
     provenance = Provenance(SIMULATED, structure=structure, seed=int(seed), pixel_size_nm=float(pixel_size))
     return Image(read_only(np.stack(planes)), pixel_size, name=f"simulated {structure}", provenance=provenance)
 
@@ -75,32 +77,31 @@ def simulate(
 def simulated_like(
     structure: Structure, images: Sequence[Image], seed: int = 0, pixel_size: float | None = None
 ) -> list[Image]:
-    """Return simulated fields of a structure to train on beside `images`, of their pixel size.
+    """Simulate fields of a structure with the pixel size of `images`, as additional training images.
 
-    Where there are no images it is `pixel_size` in nm, by default 20 nm.
+    If `images` is empty, the pixel size is `pixel_size` in nm. The default is 20 nm.
 
     Returns
     -------
-    One image of (8, 512, 512).
+    A list of one image with pixels (8, 512, 512).
     """
     size = common_pixel_size(images) if images else pixel_size
     return [simulate(structure, 8, 512, size or 20.0, seed)]
 
 
-def _one(
+def _simulate_plane(
     model: StructureModel, size: int, pixel_size: float, labelling: float, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     field = size * pixel_size
     sites = model.draw_sites(field, labelling, rng)
-    # Each labelled site blinks a geometric number of times; each blink is one localization.
+    # The number of blinks of a site is geometrically distributed; each blink is one localization.
     blinks = np.repeat(sites, rng.geometric(0.3, len(sites)), axis=0)
     localized = blinks + rng.normal(0, _PRECISION, blinks.shape)
-    everything = np.concatenate([localized, _background(field, rng)])
-    return _histogram(everything, size, pixel_size)
+    return _render(np.concatenate([localized, _background(field, rng)]), size, pixel_size)
 
 
-def _histogram(points: Values, size: int, pixel_size: float) -> npt.NDArray[np.float32]:
-    """Count (y, x) points per pixel and blur the counts by the localization precision, as renderings do."""
+def _render(points: Values, size: int, pixel_size: float) -> npt.NDArray[np.float32]:
+    """Count the points (N, 2) per pixel, and blur the counts (size, size) by the localization precision."""
     y, x = np.floor(points / pixel_size).astype(np.int64).T
     inside = (y >= 0) & (y < size) & (x >= 0) & (x < size)
     counts = np.bincount(y[inside] * size + x[inside], minlength=size * size).reshape(size, size)
@@ -109,7 +110,7 @@ def _histogram(points: Values, size: int, pixel_size: float) -> npt.NDArray[np.f
 
 
 def _background(field: float, rng: np.random.Generator) -> Values:
-    """Single false localizations, and small clusters of unbound label."""
+    """Draw single false localizations and small clusters of unbound label: (N, 2) as (y, x) in nm."""
     area = (field / 1000) ** 2
     single = rng.uniform(0, field, (rng.poisson(8 * area), 2))
     spots = rng.uniform(0, field, (rng.poisson(1.5 * area), 2))
