@@ -48,10 +48,10 @@ def test_images_in_different_units_have_equal_weight(fields):
     random = torch.Generator().manual_seed(0)
     counts = widefield(torch.from_numpy(fields[0].pixels)[:, None], MicroscopeConfig(), 20.0, FACTOR, random)
     camera = Image(counts[:, 0].numpy(), 20.0 * FACTOR)
-    other = simulate("mitochondria", 1, 640, 20.0, seed=3)
-    as_counts = Image(255 * other.pixels + 100, 20.0)
+    mitochondria = simulate("mitochondria", 1, 640, 20.0, seed=3)
+    as_counts = Image(255 * mitochondria.pixels + 100, 20.0)
     first, second = (
-        fit_microscope(camera, [fields[1], image], MicroscopeConfig(), FACTOR) for image in (other, as_counts)
+        fit_microscope(camera, [fields[1], image], MicroscopeConfig(), FACTOR) for image in (mitochondria, as_counts)
     )
     assert second.width == pytest.approx(first.width, rel=0.02)
     assert second.haze == pytest.approx(first.haze, abs=0.02)

@@ -28,9 +28,9 @@ def _point(size=65):
 def _width(image):
     """Return the standard deviation along Y of a (1, 1, Y, X) spot in pixels."""
     profile = image[0, 0].sum(1).double()
-    place = torch.arange(len(profile)).double()
-    mean = (place * profile).sum() / profile.sum()
-    return float(torch.sqrt(((place - mean) ** 2 * profile).sum() / profile.sum()))
+    position = torch.arange(len(profile)).double()
+    mean = (position * profile).sum() / profile.sum()
+    return float(torch.sqrt(((position - mean) ** 2 * profile).sum() / profile.sum()))
 
 
 def test_the_blur_has_the_requested_width_and_conserves_light():

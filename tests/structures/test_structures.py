@@ -36,7 +36,7 @@ def test_a_seed_gives_the_same_field_at_two_pixel_sizes():
 
 
 def test_the_structures_differ_in_texture():
-    first, second, other = (
+    first, second, mitochondria = (
         texture_features(grid_patches(list(p / p.std()), 64))
         for p in (
             simulate("microtubules", 2, 256, seed=0).pixels,
@@ -44,7 +44,7 @@ def test_the_structures_differ_in_texture():
             simulate("mitochondria", 2, 256, seed=0).pixels,
         )
     )
-    assert frechet_distance(first, other) > 3 * frechet_distance(first, second)
+    assert frechet_distance(first, mitochondria) > 3 * frechet_distance(first, second)
 
 
 @pytest.mark.parametrize(

@@ -193,9 +193,9 @@ def test_loss_sums_are_saved_as_a_list_and_read_again():
     state.note_loss(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 3, 3]))
     saved = state.state_dict()
     assert saved["window"] == [pytest.approx(7 / 3), 1, 1, 0, 0, 6, 1, 0, 0, 2]
-    other = _state()
-    other.load_state_dict(saved)
-    assert other.sums == state.sums
+    resumed = _state()
+    resumed.load_state_dict(saved)
+    assert resumed.sums == state.sums
 
 
 @pytest.mark.parametrize("fails", [True, False])

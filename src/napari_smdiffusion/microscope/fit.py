@@ -155,7 +155,7 @@ class _Spectra:
     ----------
     frequency
         (R,) frequency of each ring, in 1/nm.
-    seen, emitted
+    image_power, structure_power
         (R,) power of the widefield image and of the structure, in units in which dark is 0 and bright is 1.
     light
         Mean of the widefield image in these units.
@@ -164,8 +164,8 @@ class _Spectra:
     """
 
     frequency: Values
-    seen: Values
-    emitted: Values
+    image_power: Values
+    structure_power: Values
     light: float
     side: int
 
@@ -182,11 +182,11 @@ def _spectra(widefield: Image, sharp: Sequence[Image], upscale: int, pixel_size:
         raise InputError(
             f"All pixels of {widefield.name} have the value {dark:g}: give an image that shows a structure."
         )
-    seen = _spectrum(((camera - dark) / (bright - dark)).astype(np.float32), rings)
+    image_power = _spectrum(((camera - dark) / (bright - dark)).astype(np.float32), rings)
     # The structure gets the mean light of the widefield image.
     light = float((camera.mean() - dark) / (bright - dark))
-    emitted = _spectrum((structure * light).astype(np.float32), rings)
-    return _Spectra((np.arange(rings) + 0.5) / rings * 0.5 / pixel_size, seen, emitted, light, side)
+    structure_power = _spectrum((structure * light).astype(np.float32), rings)
+    return _Spectra((np.arange(rings) + 0.5) / rings * 0.5 / pixel_size, image_power, structure_power, light, side)
 
 
 class _Unknowns(NamedTuple):
@@ -204,7 +204,7 @@ _STEP = _Unknowns(0.3, 0.2, 200, 1, 0.5)  # typical change of each parameter, th
 
 def _fit(spectra: _Spectra, microscope: MicroscopeConfig) -> tuple[_Unknowns, float]:
     """Return the parameters of the best fit to the spectra, and the residual."""
-    measured = np.log(spectra.seen)
+    measured = np.log(spectra.image_power)
     in_focus = psf_sigma(microscope.na, microscope.wavelength)
     begin = _Unknowns(
         width=float(np.mean(microscope.width_range)),
@@ -232,7 +232,7 @@ def _log_power(spectra: _Spectra, values: _Unknowns, in_focus: float) -> Values:
     focused = (1 - values.haze) * _transfer(spectra.frequency, values.width * in_focus)
     # Half of the haze comes from the plane itself, half from similar but independent planes (see `mean_widefield`).
     hazy = 0.5 * values.haze * _transfer(spectra.frequency, math.hypot(values.width * in_focus, values.haze_width))
-    light = np.exp(values.scale) * spectra.emitted * ((focused + hazy) ** 2 + hazy**2)
+    light = np.exp(values.scale) * spectra.structure_power * ((focused + hazy) ** 2 + hazy**2)
     return np.asarray(np.log(light + np.exp(values.noise)))
 
 

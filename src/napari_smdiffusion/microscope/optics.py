@@ -82,8 +82,8 @@ def gaussian_blur(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """
     radius = max(1, math.ceil(4 * float(sigma.max())))
     radius = min(radius, min(images.shape[-2:]) - 1)
-    place = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (place / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    offset = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (offset / sigma.clamp(min=1e-3)[:, None]) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)
     batch = images.shape[0]
     rows = F.pad(images.transpose(0, 1), (0, 0, radius, radius), mode="reflect")
