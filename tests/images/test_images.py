@@ -478,3 +478,23 @@ def test_a_file_whose_provenance_is_damaged_is_an_experimental_image(tmp_path, d
     )
     made = read_image(tmp_path / "a.tif").provenance
     assert (made.kind, made.training_data, made.settings) == ("experimental", None, {})
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"origin_nm": []},
+        {"origin_nm": None},
+        {"origin_nm": ["a", 1]},
+        {"pixel_size_nm": "abc"},
+        {"pixel_size_nm": [1]},
+        {"pixel_size_nm": -5},
+        {"pixel_size_nm": True},
+        {"pixel_size_nm": 10**400},
+    ],
+)
+def test_a_file_whose_own_metadata_are_of_other_types_is_read_without_them(tmp_path, stated):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PLANE.astype(np.float32), description=json.dumps(stated), metadata=None)
+    image = read_image(path)
+    assert (image.pixel_size, image.origin, image.provenance) == (None, (0.0, 0.0), {})

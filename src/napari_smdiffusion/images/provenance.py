@@ -27,7 +27,7 @@ _VERSION_KEY = "provenance_version"
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """An image that a model was trained on.
+    """An image that a model was trained on. Empty stands for what is not stated.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class TrainingImage:
     name: str
     shape: tuple[int, ...] = ()
     sha256: str = ""
-    kind: str = EXPERIMENTAL
+    kind: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,9 @@ def _migrated(values: dict[str, Any]) -> dict[str, Any]:
 def _as_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_as_json(one) for one in value]
-    return {key: _as_json(one) for key, one in vars(value).items()} if isinstance(value, TrainingImage) else value
+    if isinstance(value, TrainingImage):
+        return {key: _as_json(one) for key, one in vars(value).items() if one not in ("", ())}
+    return value
 
 
 # How each field is read: None stands for a value of another type.
@@ -205,7 +207,7 @@ def _training_data(value: Any) -> tuple[TrainingImage, ...] | None:
 def _training_image(value: Any) -> TrainingImage | None:
     if not isinstance(value, dict):
         return None
-    name, sha256, kind = (value.get(key, usual) for key, usual in _USUAL.items())
+    name, sha256, kind = (value.get(key, "") for key in ("name", "sha256", "kind"))
     shape = value.get("shape", [])
     texts = all(isinstance(one, str) for one in (name, sha256, kind))
     fits = texts and isinstance(shape, list) and all(_whole(side) is not None for side in shape)
@@ -213,7 +215,6 @@ def _training_image(value: Any) -> TrainingImage | None:
 
 
 _UNSTATED: tuple[tuple[str, Json], ...] = (("kind", EXPERIMENTAL), ("settings", {}))
-_USUAL = {"name": "", "sha256": "", "kind": EXPERIMENTAL}
 _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "kind": _text,
     "made_by": _text,

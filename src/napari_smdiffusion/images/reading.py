@@ -122,11 +122,9 @@ def mapped_image(path: Path) -> Image:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        facts = own_metadata(tiff)
+        own = own_metadata(tiff)
     pixels: Any = tifffile.memmap(path, mode="r")
     if pixels.dtype != np.float32:
         return read_image(path)
-    empty = Image(
-        np.zeros((16, 16), np.float32), facts["pixel_size_nm"], facts["origin_nm"], str(path), facts["provenance"]
-    )
+    empty = Image(np.zeros((16, 16), np.float32), own.pixel_size, own.origin, str(path), own.provenance)
     return with_own_pixels(empty, pixels.reshape(-1, *pixels.shape[-2:]))

@@ -8,12 +8,13 @@ import math
 import os
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.json_values import read_json
 from ..base.whole_files import _allocate, atomic_file, check_space, rename_into_place
 from .provenance import EXPERIMENTAL, Provenance
 
@@ -31,19 +32,58 @@ _IMAGEJ_MOST = 3.9e9  # bytes: ImageJ's own form ends at 4 GB
 _NO_PROVENANCE = Provenance()
 
 
-def own_metadata(tiff: Any) -> dict[str, Any]:
-    """Return what `new_tiff` put into the file, or nothing."""
-    with suppress(ValueError, TypeError, KeyError):
+@dataclass(frozen=True)
+class OwnMetadata:
+    """What `new_tiff` writes into a file beside the pixels.
+
+    Parameters
+    ----------
+    pixel_size
+        In nm; None where it is not known.
+    origin
+        (y, x) of the corner of the first pixel, in nm.
+    provenance
+        Where the image came from.
+    """
+
+    pixel_size: float | None = None
+    origin: tuple[float, float] = (0.0, 0.0)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the description of the file holds."""
+        return {
+            "pixel_size_nm": self.pixel_size,
+            "origin_nm": self.origin,
+            "provenance": self.provenance.to_json(),
+        }
+
+
+def own_metadata(tiff: Any) -> OwnMetadata:
+    """Return what `new_tiff` put into the file, or nothing; values of another type are left out."""
+    # Any program may have written the description.
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
         text = tiff.imagej_metadata[_METADATA_KEY] if tiff.is_imagej else tiff.pages[0].description
-        facts = json.loads(text)
-        return facts if isinstance(facts, dict) else {}
-    return {}
+        facts = read_json(text)
+        if isinstance(facts, dict):
+            found = facts.get("provenance")
+            provenance = Provenance.from_json(found) if isinstance(found, dict) else Provenance()
+            return OwnMetadata(_positive(facts.get("pixel_size_nm")), _corner(facts.get("origin_nm")), provenance)
+    return OwnMetadata()
 
 
-def own_provenance(facts: dict[str, Any]) -> Provenance:
-    """Return the provenance in what `own_metadata` returned."""
-    found = facts.get("provenance")
-    return Provenance.from_json(found) if isinstance(found, dict) else Provenance()
+def _positive(value: Any) -> float | None:
+    return float(value) if _is_number(value) and value > 0 else None
+
+
+def _corner(value: Any) -> tuple[float, float]:
+    if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
+        return float(value[0]), float(value[1])
+    return 0.0, 0.0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def made_by_us(path: Path) -> bool:
@@ -52,7 +92,7 @@ def made_by_us(path: Path) -> bool:
 
     # A file that is damaged, or no TIFF, raises one of many kinds of errors.
     with suppress(Exception), tifffile.TiffFile(path) as tiff:
-        return own_provenance(own_metadata(tiff)).kind != EXPERIMENTAL
+        return own_metadata(tiff).provenance.kind != EXPERIMENTAL
     return False
 
 
@@ -162,10 +202,13 @@ def _tiff_options(
     is time, depth or color, and nobody knows that of N images. A description with the number of images alone opens as
     a stack in ImageJ, and has the axes IYX in tifffile.
     """
-    facts = {"pixel_size_nm": pixel_size, "origin_nm": origin, "provenance": provenance.to_json()}
     # Older tifffile reads no line of ImageJ's description that has a second "=", and takes any description in which it
     # finds "shape": for its own.
-    text = json.dumps(facts).replace("=", "\\u003d").replace('"shape":', '"\\u0073hape":')
+    text = (
+        json.dumps(OwnMetadata(pixel_size, origin, provenance).to_json())
+        .replace("=", "\\u003d")
+        .replace('"shape":', '"\\u0073hape":')
+    )
     options: dict[str, Any] = {"description": text, "metadata": None, "photometric": "minisblack"}
     large = itemsize * math.prod(shape) > _IMAGEJ_MOST
     if large:

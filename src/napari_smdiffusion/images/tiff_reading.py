@@ -10,7 +10,7 @@ import numpy as np
 from ..base.errors import InputError
 from .image import Image, read_only
 from .readers import READERS, FileMetadata, image_reader
-from .tiff import TIFF_SUFFIXES, own_metadata, own_provenance
+from .tiff import TIFF_SUFFIXES, own_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +36,8 @@ def tiff_metadata(path: Path) -> FileMetadata:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            facts = own_metadata(tiff)
-            provenance, size = own_provenance(facts), facts.get("pixel_size_nm")
+            own = own_metadata(tiff)
+            provenance, size = own.provenance, own.pixel_size
             try:
                 return FileMetadata(provenance, size or _tiff_pixel_size(tiff, path))
             except _UnsuitableError as error:
@@ -70,8 +70,8 @@ def read_tiff(path: Path, pixel_size: float | None) -> Image:
                 pixels = np.stack([page.asarray() for page in tiff.pages])
             else:
                 pixels = np.stack([one.asarray() for one in (first, *others)]) if others else first.asarray()
-            facts = own_metadata(tiff)
-            size = pixel_size or facts.get("pixel_size_nm") or _tiff_pixel_size(tiff, path)
+            own = own_metadata(tiff)
+            size = pixel_size or own.pixel_size or _tiff_pixel_size(tiff, path)
     except _UnsuitableError:
         raise
     # tifffile and its codecs raise many kinds of errors on damaged files; to a person they are all the same.
@@ -79,8 +79,7 @@ def read_tiff(path: Path, pixel_size: float | None) -> Image:
         raise InputError(f"{path} cannot be read as a TIFF image ({error}).") from error
     singles = tuple(i for i, length in enumerate(pixels.shape[:-2]) if length == 1)
     pixels = pixels.squeeze(singles) if pixels.ndim > 2 else pixels
-    origin = facts.get("origin_nm", (0.0, 0.0))
-    return Image(read_only(pixels), size, (origin[0], origin[1]), str(path), own_provenance(facts))
+    return Image(read_only(pixels), size, own.origin, str(path), own.provenance)
 
 
 def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
