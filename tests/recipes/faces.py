@@ -2,14 +2,26 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from napari_smdiffusion import DiffusionModel, GenerateJob, Image, TrainJob
+from napari_smdiffusion import (
+    CompareJob,
+    DemoJob,
+    DiffusionModel,
+    EnhanceJob,
+    Enhancer,
+    GenerateJob,
+    Image,
+    MicroscopeConfig,
+    TrainEnhancerJob,
+    TrainJob,
+)
 from napari_smdiffusion.base.settings import Checked, setting_fields
-from napari_smdiffusion.cli import diffusion
+from napari_smdiffusion.cli import compare, demo, diffusion, enhancer
 from napari_smdiffusion.cli.entry import _parser
 
 
@@ -26,7 +38,7 @@ class Faces:
     calls
         Calls of the class's method, with settings as keywords; `run_job` is intercepted. None: there is no such method.
     dock, fill
-        The dock's name in the menu, and functions that fill in its form, all but the rows of settings.
+        The dock's name in the menu, and functions that fill in its form, all but the rows of settings. "": no dock.
     no_flag
         Settings that have no flag of their own, as other flags or the terminal decide.
     but
@@ -139,6 +151,73 @@ def _generate(**settings):
     model.generate(settings.pop("count"), size=size, out="g.tif", **settings)
 
 
+def _fill_simulated(dock):
+    """Ask for a training on simulated images too, of a microscope that is fitted."""
+    dock.model.choose("")
+    dock.training.time.set_minutes(7)
+    dock.training.start_from.choose("tiny")
+    dock.training.simulated.setCurrentText("mitochondria")
+    dock.training.fit.setChecked(True)
+    dock.training.pairs.setChecked(False)
+    dock.training.sources.choose([dock.viewer.layers["storm"]])
+    dock.layer_list.choose([dock.viewer.layers["storm"]])
+
+
+def _fill_pairs(dock):
+    """Ask for a training on real pairs."""
+    _fill_simulated(dock)
+    dock.training.pairs.setChecked(True)
+
+
+def _fill_enhance(dock):
+    dock.model.choose("tiny")
+    dock.layer_list.choose([dock.viewer.layers["storm"]])
+    dock.uncertainty.setChecked(True)
+    dock.error_map.setChecked(True)
+
+
+def _fill_compare(dock):
+    layer = dock.viewer.layers["storm"]
+    other, *field = [
+        dock.viewer.add_image(layer.data, name=name, scale=layer.scale, units=layer.units) for name in "abcde"
+    ]
+    dock.experimental.choose(layer)
+    dock.generated.choose(other)
+    dock.training.choose([field[0]])
+    for box, one in zip((dock.enhanced, dock.widefield, dock.reference, dock.uncertainty), field, strict=True):
+        box.choose(one)
+
+
+def _train_enhancer(**settings):
+    microscope = _microscope(settings)
+    Enhancer.train(
+        _PIXELS,
+        weights=[2],
+        microscope=microscope,
+        fit=_PIXELS,
+        simulated=[("mitochondria", 0.5)],
+        start="tiny",
+        out="e",
+        name="n",
+        pixel_size=20,
+        **settings,
+    )
+
+
+def _train_enhancer_on_pairs(**settings):
+    Enhancer.train(pairs=[(_PIXELS, _PIXELS)], microscope=_microscope(settings), **settings)
+
+
+def _microscope(settings):
+    """Return the settings of the microscope, and leave the others."""
+    return MicroscopeConfig(**{one.name: settings.pop(one.name) for one in setting_fields(MicroscopeConfig)})
+
+
+def _enhance(**settings):
+    with suppress(AttributeError):  # nothing is run, and so there is no result
+        Enhancer(None, None, None, None, None).enhance_with_uncertainty(_PIXELS, out="x.tif", pixel_size=80, **settings)
+
+
 JOBS = {
     "train": Faces(
         TrainJob,
@@ -169,5 +248,60 @@ JOBS = {
         (lambda dock: dock.model.choose("tiny"),),
         ("height", "width"),  # of --size
         {"form": {"out": "a layer takes the images"}},
+    ),
+    "train enhancer": Faces(
+        TrainEnhancerJob,
+        (
+            "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --out e --name n "
+            "--pixel-size 20",
+            "train-enhancer a.tif --widefield w.tif --out e",
+        ),
+        enhancer.train_enhancer_job,
+        (_train_enhancer, _train_enhancer_on_pairs),
+        "Enhance widefield",
+        (_fill_simulated, _fill_pairs),
+        ("previews",),  # none on a terminal
+        {
+            "form": {
+                "pixel_size": "layers have their own",
+                "settings.steps": "minutes are chosen",
+                "settings.previews": "the dock shows none",
+            },
+        },
+    ),
+    "enhance": Faces(
+        EnhanceJob,
+        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80",),
+        enhancer.enhance_job,
+        (_enhance,),
+        "Enhance widefield",
+        (_fill_enhance,),
+        but={
+            "method": {"error_map": "the method returns what was enhanced"},
+            "form": {"out": "layers take the images", "pixel_size": "layers have their own"},
+        },
+    ),
+    "compare": Faces(
+        CompareJob,
+        (
+            "compare a.tif --generated g.tif --training t.tif --enhanced e.tif --widefield w.tif --reference r.tif "
+            "--uncertainty u.tif --out c",
+        ),
+        compare.compare_job,
+        None,
+        "Compare images",
+        (_fill_compare,),
+        but={"form": {"out": "the dock keeps the report until it is saved"}},
+    ),
+    "demo": Faces(
+        DemoJob,
+        (
+            "demo --images a.tif --widefield w.tif --reference r.tif --upscale 5 --pixel-size 20 --minutes 2 --seed 3 "
+            "--out d",
+        ),
+        demo.demo_job,
+        None,
+        "",
+        (),
     ),
 }

@@ -208,7 +208,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     dock.layer_list.choose([wide])
     click(dock, dock.copy_button)
     code = QGuiApplication.clipboard().text()
-    assert "Enhancer.train(pairs=pairs, " in code
+    assert "widefield=(widefield_source(viewer.layers[" in code
     exec(code, {})
     assert load_enhancer("of pairs 2").facts.trained_on == "registered pairs"
     click(dock, form.pairs)
@@ -366,7 +366,7 @@ def test_a_layer_whose_file_is_gone_does_not_cost_the_training(viewer, dock, cli
     assert "No such file" in dock.status.text()
     dock.layer_list.choose([layer])
     click(dock, dock.run_button)
-    assert dock.status.text() == "[Errno 2] No such file or directory: 'drive/cell.zarr'."
+    assert dock.status.text() == "[Errno 2] No such file or directory: 'drive/cell.zarr'"
 
 
 def test_an_image_whose_errors_cannot_be_mapped_is_kept(viewer, dock, click, monkeypatch):

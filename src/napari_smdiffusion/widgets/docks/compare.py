@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,10 +26,10 @@ from qtpy.QtWidgets import (
 
 from ...base.errors import InputError
 from ...images.provenance import SIMULATED, SYNTHETIC
-from ..frame.dock import Dock, Folded, Task, heading
-from ..frame.scripts import images_code
+from ...recipes.compare import CompareJob
+from ..frame.dock import Dock, Folded, heading
 from ..parts.pickers import LayerBox, LayerList
-from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, layer_source
+from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, live_source
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
 if TYPE_CHECKING:
@@ -124,42 +124,31 @@ class CompareDock(Dock):
         """Leave the viewer as it was before two layers were shown side by side."""
         self.show_former_view()
 
-    def job(self) -> Task:
-        """Check the form, take what is needed of the layers, and say what to do."""
-        field = [None if layer is None else layer_source(layer) for layer in self._field()]
-        sources = [layer_source(layer) for layer in self._compared()]
-        training = [layer_source(layer) for layer in self.training.layers()] if sources else []
-        # The former report stays until there is a new one.
-        self._next = tempfile.TemporaryDirectory(prefix="smdiffusion-")
-        out = Path(self._next.name) / "comparison"
-
-        def steps(stop: Stop) -> Steps[Report]:
-            from ...report.compare import compare_steps
-            from ...report.enhanced import EnhancedField
-
-            images = [source.read(stop) for source in sources]
-            real, made = (images[:-1], images[-1]) if images else ([], None)
-            seen = [source.read(stop) for source in training]
-            sharp, coarse, *others = (None if source is None else source.read(stop) for source in field)
-            judged = EnhancedField.cropped_to_reference(sharp, coarse, *others) if sharp and coarse else None
-            return (yield from compare_steps(real, made, seen, out, enhanced=judged, stop=stop))
-
-        return Task("comparing", steps)
-
-    def code(self) -> str:
-        """Return the same comparison as Python."""
-        compared = self._compared()
-        training = self.training.layers() if compared else []
-        field = [layer for layer in self._field() if layer is not None]
-        return (
-            "from pathlib import Path\n\n"
-            "from napari_smdiffusion import EnhancedField, compare_images\n"
-            f"{images_code('pair', compared) if compared else 'pair = [None]'}\n"
-            f"{images_code('training', training) if training else 'training = []'}\n"
-            f"{images_code('field', field) if field else 'field = []'}\n"
-            "enhanced = EnhancedField.cropped_to_reference(*field) if field else None\n"
-            'report = compare_images(pair[:-1], pair[-1], training, Path("comparison"), enhanced)\n'
+    def job(self) -> CompareJob:
+        """Return the comparison that the form describes; its report is kept in a folder of the dock's own."""
+        compared = [live_source(layer) for layer in self._compared()]
+        training = [live_source(layer) for layer in self.training.layers()] if compared else []
+        enhanced, widefield, reference, uncertainty = (
+            None if layer is None else live_source(layer) for layer in self._field()
         )
+        return CompareJob(
+            experimental=compared[:-1],
+            generated=compared[-1] if compared else None,
+            training=training,
+            enhanced=enhanced,
+            widefield=widefield,
+            reference=reference,
+            uncertainty=uncertainty,
+        )
+
+    def on_start(self, job: CompareJob) -> None:
+        """Make room for the report; the former one stays until there is a new one."""
+        self._next = tempfile.TemporaryDirectory(prefix="smdiffusion-")
+
+    def steps(self, job: CompareJob, stop: Stop) -> Steps[Report]:
+        """Compare, in the thread."""
+        out = "comparison" if self._next is None else Path(self._next.name) / "comparison"
+        return replace(job, out=out).steps(stop)
 
     def on_result(self, result: Report) -> str:
         """Show what the report says, the numbers and the picture."""

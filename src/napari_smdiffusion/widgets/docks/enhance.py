@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QPushButton, QRadioButton
 
-from ...base.errors import InputError, Stopped
-from ...base.events import Note, PartDone
+from ...base.errors import InputError
+from ...base.events import PartDone
 from ...enhance.settings import EnhanceConfig
+from ...recipes.enhance import EnhancedImage, EnhanceJob, EnhanceResult
+from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import free_name
 from ..frame.background import error_message
-from ..frame.dock import Dock, Folded, Task, heading
+from ..frame.dock import Dock, Folded, heading
 from ..frame.remembered import remember
-from ..frame.scripts import settings_code
+from ..frame.scripts import job_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..parts.pickers import LayerList
 from ..viewer.enhanced_layers import (
+    live_widefield_source,
     original,
     plain_name,
     restore,
     show_enhanced,
     show_error_map,
     widefield_pixel_size,
-    widefield_source,
 )
 from ..viewer.layers import image_layers, known_pixel_size
 from .enhancer_form import TrainingForm
@@ -37,30 +38,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-    from ...base.events import Event, Steps, Stop
-    from ...enhance.applying import Enhancement
+    from ...base.events import Event
     from ...enhance.model import Enhancer
-    from ...images.image import Image
-
-
-@dataclass(frozen=True)
-class _Made:
-    """What was made of one layer."""
-
-    factor: int
-    enhancement: Enhancement
-    error: Image | None
-    agreement: float | None
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What a run made: the enhancer if one was trained, how many layers it enhanced, and what failed."""
-
-    trained: str | None
-    factor: int
-    made: int
-    failures: list[str]
 
 
 class EnhanceDock(Dock):
@@ -76,7 +55,7 @@ class EnhanceDock(Dock):
         self._suggest_factor()
 
     def build_form(self) -> None:
-        """Make the fields."""
+        """Make the fields: the enhancer or the training of one, the widefield layers, and what to make of them."""
         self.model = ModelBox("enhancer", [("train a new one …", "")])
         self.training = TrainingForm(self.viewer)
         self.layer_list = LayerList(self.viewer, finest=False, meant_otherwise=self._learned_from)
@@ -116,72 +95,38 @@ class EnhanceDock(Dock):
         self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
         self._show_training()
 
-    def job(self) -> Task:
-        """Check the form, take what is needed of the layers, and say what to do."""
-        self._layers = layers = self.layer_list.layers()
-        self._said = []
-        config = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
-        model, error_map = self._chosen(), self.error_map.isChecked()
-        sources, names = [widefield_source(layer) for layer in layers], [layer.name for layer in layers]
+    def job(self) -> EnhanceJob | TrainEnhancerJob:
+        """Return the enhancement of the ticked layers, by a training of the enhancer if one is asked for, or that."""
+        layers = self.layer_list.layers()
+        sources = [live_widefield_source(layer) for layer in layers]
+        model = self._chosen() or self.training.job(sources)
+        if isinstance(model, TrainEnhancerJob) and not layers:
+            return model
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise InputError("A multiscale layer cannot be changed in place: choose new layer.")
-        train = None if model else self.training.steps_maker(sources)
-
-        def steps(stop: Stop) -> Steps[_Result]:
-            from ...enhance.model import load_enhancer
-
-            enhancer = load_enhancer(model) if train is None else (yield from train(stop))
-            made = 0
-            failures = []
-            for index, source in enumerate(sources):
-                if stop():
-                    break
-                try:
-                    one = yield from _enhance_layer(enhancer, source.read(stop), config, error_map, stop)
-                except Stopped:
-                    break
-                # One layer that cannot be enhanced must not cost the others, and least of all the training. Layers
-                # read their pixels when they are asked for them: what is raised then may be anything.
-                except Exception as error:
-                    failures.append(f"{error_message(error, f'enhancing {names[index]}').removesuffix('.')}.")
-                else:
-                    made += 1
-                    yield PartDone(index, one)
-            if failures and train is None and not made:
-                raise InputError(" ".join(failures))
-            return _Result(enhancer.name if train is not None else None, enhancer.config.upscale, made, failures)
-
-        what = f"enhancing {len(layers)} layer{'s' * (len(layers) != 1)}"
-        return Task(what if model else f"training {self.training.name.text()}", steps)
+        settings = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
+        return EnhanceJob(model, sources, settings, self.error_map.isChecked())
 
     def code(self) -> str:
-        """Return the same as Python, with all maps that are ticked."""
-        layers, model = self.layer_list.layers(), self._chosen()
-        made = (
-            f"from napari_smdiffusion import load_enhancer\n\nenhancer = load_enhancer({model!r})\n"
-            if model
-            else self.training.code(layers)
+        """Return the same as Python, with the layers that show the results."""
+        job = self.job()
+        if isinstance(job, TrainEnhancerJob):
+            return job_code(job)
+        names = ", ".join(repr(layer.name) for layer in self.layer_list.layers())
+        error_map = "    if made.error is not None:\n        show_error_map(viewer, layer, made.error)\n"
+        after = (
+            f"layers = [viewer.layers[name] for name in ({names},)]\n"
+            "for made in result.images:\n"
+            "    layer = layers[made.index]\n"
+            f"    show_enhanced(viewer, layer, made.enhancement, made.upscale, in_place={self.in_place.isChecked()})\n"
+            f"{error_map if job.error_map else ''}"
         )
-        return f"{made}\n{self._enhancing_code(layers)}" if layers else made
+        return job_code(job, after, ("show_enhanced", "show_error_map")[: 1 + job.error_map])
 
-    def _enhancing_code(self, layers: Sequence[ImageLayer]) -> str:
-        settings = {**self.advanced.changes(), "uncertainty": self.uncertainty.isChecked()}
-        names = ", ".join(repr(layer.name) for layer in layers)
-        error_map = (
-            "    error = mapped_error(EnhancedField(result.image, image))\n    show_error_map(viewer, layer, error)\n"
-        )
-        return (
-            "import napari\n"
-            "from napari_smdiffusion import EnhancedField, mapped_error\n"
-            "from napari_smdiffusion.napari import show_enhanced, show_error_map, widefield_source\n\n"
-            "viewer = napari.current_viewer()\n"
-            f"for name in ({names},):\n"
-            "    layer = viewer.layers[name]\n"
-            "    image = widefield_source(layer).read()\n"
-            f"    result = enhancer.enhance_with_uncertainty(image, {settings_code(settings)})\n"
-            f"    show_enhanced(viewer, layer, result, enhancer.config.upscale, in_place={self.in_place.isChecked()})\n"
-            f"{error_map if self.error_map.isChecked() else ''}"
-        )
+    def on_start(self, job: EnhanceJob | TrainEnhancerJob) -> None:
+        """Remember which layers are enhanced: a person may tick others meanwhile."""
+        self._layers = self.layer_list.layers()
+        self._said = []
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Show each enhanced layer when it is ready, new or in place, with the maps on top."""
@@ -189,17 +134,20 @@ class EnhanceDock(Dock):
             if isinstance(event, PartDone):
                 self._show(self._layers[event.index], event.result)
 
-    def on_result(self, result: _Result) -> str:
+    def on_result(self, result: EnhanceResult | Enhancer) -> str:
         """Say what was done."""
-        if result.trained is not None:
-            self.model.choose(result.trained)
+        said = []
+        if self.model.model() == "":
+            name = result.enhancer.name if isinstance(result, EnhanceResult) else result.name
+            self.model.choose(name)
             self.training.start_from.refresh()
             remember(self.key, self.settings())
-        said = [f"The enhancer {result.trained} is trained and chosen."] if result.trained else []
-        said += self._said
-        if self._layers:
-            said.append(f"{result.made} of {len(self._layers)} layers enhanced ×{result.factor}.")
-        return " ".join([*said, *result.failures])
+            said.append(f"The enhancer {name} is trained and chosen.")
+        if not isinstance(result, EnhanceResult):
+            return " ".join(said)
+        failures = [error_message(one.error, one.doing).removesuffix(".") + "." for one in result.failures]
+        count, factor = len(result.images), result.enhancer.config.upscale
+        return " ".join([*said, *self._said, f"{count} of {result.count} layers enhanced ×{factor}.", *failures])
 
     def on_end(self) -> None:
         """Offer another name for the next enhancer, unless nothing was saved under this one."""
@@ -249,14 +197,15 @@ class EnhanceDock(Dock):
             raise InputError("Choose at least one widefield layer to enhance.")
         return model
 
-    def _show(self, layer: ImageLayer, made: _Made) -> None:
+    def _show(self, layer: ImageLayer, made: EnhancedImage) -> None:
         in_place = self.in_place.isChecked() and layer in self.viewer.layers
         name = plain_name(layer)
-        show_enhanced(self.viewer, layer, made.enhancement, made.factor, in_place=in_place)
-        if made.error is not None and made.agreement is not None:
+        show_enhanced(self.viewer, layer, made.enhancement, made.upscale, in_place=in_place)
+        if made.error is not None:
             show_error_map(self.viewer, layer, made.error)
+            agreement = float(np.mean(made.error.provenance.rsp or ()))
             self._said.append(
-                f"{name}: agreement with the widefield image (RSP) {made.agreement:.3f}; 1 is best, and haze lowers it."
+                f"{name}: agreement with the widefield image (RSP) {agreement:.3f}; 1 is best, and haze lowers it."
             )
         self.layer_list.refresh()
 
@@ -279,23 +228,3 @@ class EnhanceDock(Dock):
 
     def _show_training(self) -> None:
         self.training.setVisible(self.model.model() == "")
-
-
-def _enhance_layer(
-    enhancer: Enhancer, image: Image, config: EnhanceConfig, error_map: bool, stop: Stop
-) -> Steps[_Made]:
-    from ...enhance.applying import enhance_steps
-    from ...report.enhanced import EnhancedField, mapped_error_steps
-
-    enhancement = yield from enhance_steps(enhancer, image, config, stop=stop)
-    if not error_map:
-        return _Made(enhancer.config.upscale, enhancement, None, None)
-    try:
-        error = yield from mapped_error_steps(EnhancedField(enhancement.image, image), stop)
-    # The image is there already, whoever stops now and whatever goes wrong.
-    except Stopped:
-        return _Made(enhancer.config.upscale, enhancement, None, None)
-    except Exception as problem:
-        yield Note(error_message(problem, f"mapping the errors of {image.name}"))
-        return _Made(enhancer.config.upscale, enhancement, None, None)
-    return _Made(enhancer.config.upscale, enhancement, error, float(np.mean(error.provenance.rsp or ())))

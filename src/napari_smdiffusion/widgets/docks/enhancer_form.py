@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...base.errors import InputError
-from ...base.events import Note
 from ...base.folders import user_folder
 from ...base.settings import setting_fields
 from ...enhance.settings import EnhancerConfig
 from ...microscope.settings import MicroscopeConfig
+from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import checked_name, free_name
 from ...store.folder import check_place
 from ...structures.registry import STRUCTURES
 from ..frame.dock import Folded, heading
-from ..frame.scripts import images_code, settings_code, widefield_code
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.pickers import LayerList
-from ..viewer.layers import layer_source
+from ..viewer.layers import live_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,11 +28,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-    from ...base.events import Steps, Stop
-    from ...enhance.model import Enhancer
     from ..viewer.layers import LayerSource
 
-_Widefield = TypeVar("_Widefield")
 _MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
 _TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
 
@@ -93,60 +89,33 @@ class TrainingForm(QWidget):
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
 
-    def steps_maker(self, widefield: Sequence[LayerSource]) -> Any:
-        """Check the form and return what makes the steps of the training; `widefield` is what will be enhanced."""
+    def job(self, widefield: Sequence[LayerSource]) -> TrainEnhancerJob:
+        """Return the training that the form describes; `widefield` is what will be enhanced."""
         layers, structure = self.sources.layers(), self._structure()
         paired = self._paired(layers, widefield)
         if not layers and structure == "none":
             raise InputError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
-        sources = [layer_source(layer) for layer in layers]
-        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
-        config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
-        optics = MicroscopeConfig(**self.optics.values())
-        example = self._example(widefield)
-        start = self.start_from.chosen()
         name = checked_name(self.name.text())
         out = user_folder() / "enhancer" / name
         check_place(out)
-
-        def steps(stop: Stop) -> Steps[Enhancer]:
-            from ...enhance.model import load_enhancer, settings_from, train_enhancer_steps
-            from ...microscope.fit import fit_microscope
-            from ...structures.simulate import simulated_like
-
-            begin = load_enhancer(start) if start else None
-            settings_from(begin, config)  # before long work
-            microscope = optics
-            images = [source.read(stop) for source in sources]
-            if structure != "none":
-                images += simulated_like(structure, images, config.seed)
-            if example is not None:
-                found = fit_microscope(example.read(stop), images, optics, config.upscale)
-                yield Note(found.sentence)
-                microscope = found.config(optics)
-            cameras = [source.read(stop) for source in paired]
-            pairs = list(zip(cameras, images, strict=True)) if cameras else []
-            return (
-                yield from train_enhancer_steps(
-                    images,
-                    config,
-                    microscope,
-                    weights=weights,
-                    pairs=pairs,
-                    start=begin,
-                    out=out,
-                    name=name,
-                    stop=stop,
-                )
-            )
-
-        return steps
+        return TrainEnhancerJob(
+            [live_source(layer) for layer in layers],
+            EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values()),
+            MicroscopeConfig(**self.optics.values()),
+            weights=self.sources.weights(),
+            widefield=paired,
+            fit=self._example(widefield),
+            simulated=[] if structure == "none" else [(structure, self.simulated_weight.value())],
+            start=self.start_from.chosen() or None,
+            out=out,
+            name=name,
+        )
 
     def _structure(self) -> str:
         """Return the simulated structure to learn from as well, or "none"."""
         return "none" if self.pairs.isChecked() else self.simulated.currentText()
 
-    def _paired(self, layers: Sequence[ImageLayer], widefield: Sequence[_Widefield]) -> list[_Widefield]:
+    def _paired(self, layers: Sequence[ImageLayer], widefield: Sequence[LayerSource]) -> list[LayerSource]:
         """Return the widefield image of each layer; none where the microscope is simulated."""
         if not self.pairs.isChecked():
             return []
@@ -162,56 +131,13 @@ class TrainingForm(QWidget):
         for widget in self._simulation:
             widget.setEnabled(not self.pairs.isChecked())
 
-    def _example(self, widefield: Sequence[_Widefield]) -> _Widefield | None:
+    def _example(self, widefield: Sequence[LayerSource]) -> LayerSource | None:
         """Return what the microscope is fitted to, or None."""
         if not self.fit.isChecked() or self.pairs.isChecked():
             return None
         if not widefield:
             raise InputError("Tick the widefield layer that the microscope is to be fitted to.")
         return widefield[0]
-
-    def code(self, widefield: Sequence[ImageLayer]) -> str:
-        """Return the same training as Python; `widefield` is what will be enhanced."""
-        layers, structure = self.sources.layers(), self._structure()
-        paired = self._paired(layers, widefield)
-        settings = {"minutes": self.time.minutes(), **self.factor.values(), **self.advanced.changes()}
-        weights = [*self.sources.weights(), *([self.simulated_weight.value()] if structure != "none" else [])]
-        simulated = (
-            ""
-            if structure == "none"
-            else (
-                "from napari_smdiffusion import simulated_like\n"
-                f"sources += simulated_like({structure!r}, sources, {self.advanced.values()['seed']})\n"
-            )
-        )
-        example = self._example(widefield)
-        fitted = (
-            ""
-            if example is None
-            else (
-                "from napari_smdiffusion import fit_microscope\n"
-                f"{widefield_code([example])}"
-                f"found = fit_microscope(widefield[0], sources, microscope, {self.factor.values()['upscale']})\n"
-                "microscope = found.config(microscope)\n"
-            )
-        )
-        pairs = f"{widefield_code(paired)}pairs = list(zip(widefield, sources, strict=True))\n" if paired else ""
-        start = self.start_from.chosen()
-        begin = f"start = load_enhancer({start!r})\n" if start else ""
-        learned = (
-            f"{'pairs=pairs' if paired else 'sources'}, weights={weights}, microscope=microscope"
-            f"{', start=start' if start else ''}"
-        )
-        return (
-            f"from napari_smdiffusion import Enhancer, MicroscopeConfig{', load_enhancer' if start else ''}\n"
-            "from napari_smdiffusion import user_folder\n"
-            f"{images_code('sources', layers) if layers else 'sources = []'}\n"
-            f"{simulated}"
-            f"microscope = MicroscopeConfig({settings_code(self.optics.changes())})\n"
-            f"{fitted}{pairs}{begin}"
-            f"enhancer = Enhancer.train({learned}, {settings_code(settings)})\n"
-            f'enhancer.save(user_folder() / "enhancer" / {checked_name(self.name.text())!r})\n'
-        )
 
     def settings(self) -> dict[str, Any]:
         """Return what is to be remembered."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...base.events import Event, Note, Progress, Steps, Stop, never
+from ...base.events import Event, Note, Progress, Steps, Stop
 from ...base.terminal import clock
 from ..viewer.layer_watch import keep_file_facts
 from ..viewer.layers import with_copied_layers
@@ -39,18 +38,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...recipes.job import Job
-
-
-@dataclass(frozen=True)
-class Task:
-    """Work that is no recipe's job: in words, and as steps."""
-
-    title: str
-    make_steps: Callable[[Stop], Steps[Any]]
-
-    def steps(self, stop: Stop = never) -> Steps[Any]:
-        """Do the work."""
-        return self.make_steps(stop)
 
 
 class Dock(QWidget):

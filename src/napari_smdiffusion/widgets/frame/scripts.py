@@ -10,10 +10,9 @@ from ...base.folders import user_folder
 from ..viewer.layers import LayerSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from dataclasses import Field
 
-    from napari.layers import Image as ImageLayer
 
 _OURS, _NAPARI = "napari_smdiffusion", "napari_smdiffusion.napari"
 _WIDTH = 100  # letters of a line, from which a call is written on several
@@ -83,26 +82,3 @@ def _bracketed(begin: str, parts: Sequence[str], end: str, indent: str, alone: s
     if len(indent + line) <= _WIDTH and "\n" not in line:
         return line
     return "\n".join([begin, *(f"{indent}    {part}," for part in parts), f"{indent}{end}"])
-
-
-VIEWER = "import napari\nfrom napari_smdiffusion.napari import layer_image\n\nviewer = napari.current_viewer()\n"
-
-
-def images_code(variable: str, layers: Sequence[ImageLayer]) -> str:
-    """Return code that reads layers of the viewer into a list."""
-    names = ", ".join(repr(layer.name) for layer in layers)
-    return f"{VIEWER}{variable} = [layer_image(viewer.layers[name]) for name in ({names},)]\n"
-
-
-def widefield_code(layers: Sequence[ImageLayer]) -> str:
-    """Return code that reads widefield layers into a list: of one that was enhanced in place, its original."""
-    names = ", ".join(repr(layer.name) for layer in layers)
-    return (
-        "from napari_smdiffusion.napari import widefield_source\n"
-        f"{VIEWER}widefield = [widefield_source(viewer.layers[name]).read() for name in ({names},)]\n"
-    )
-
-
-def settings_code(settings: Mapping[str, Any]) -> str:
-    """Return settings as keyword arguments."""
-    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
