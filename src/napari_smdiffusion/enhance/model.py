@@ -224,13 +224,12 @@ class Enhancer:
         record = read_facts(folder, KIND, EnhancerRecord)
         with model_errors(folder):
             config = record.config
-            # On "meta" nothing is allocated: settings that the weights belie cost no memory.
-            with torch.device("meta"):
-                network = EnhancerNetwork(config.upscale, config.channels)
             weights = load_file(folder / WEIGHTS / _WEIGHTS_FILE)
-            network.load_state_dict(
-                {key: value.to(torch.float32, copy=True) for key, value in weights.items()}, assign=True
-            )
+            # First on "meta", where nothing is allocated: a width that the weights do not have costs no memory.
+            with torch.device("meta"):
+                EnhancerNetwork(config.upscale, config.channels).load_state_dict(weights, assign=True)
+            network = EnhancerNetwork(config.upscale, config.channels)
+            network.load_state_dict({key: value.float() for key, value in weights.items()})
             calibration = None if record.calibration is None else Calibration.of(record.calibration)
             return cls(
                 network.eval(),
