@@ -355,18 +355,24 @@ def test_a_defect_keeps_its_traceback(tmp_path, monkeypatch):
 
 
 def test_a_command_that_is_stopped_leaves_no_file(folder, monkeypatch, capsys):
-    counts = itertools.count()
+    def soon(asked):
+        """Return what stops a command when its stop is asked for the time `asked`, counted from 0."""
+        counts = itertools.count()
 
-    @contextmanager
-    def soon():
-        yield lambda: next(counts) >= 2
+        @contextmanager
+        def stop():
+            yield lambda: next(counts) >= asked
 
-    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", soon)
+        return stop
+
+    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", soon(2))
     before = sorted(folder.rglob("*"))
     arguments = ["--uncertainty", "--tile", 64, "--out", folder / "x.tif"]
     assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 130
     assert "the image is not enhanced" in capsys.readouterr().err
     write_image(folder / "g.tif", simulate("microtubules", size=256))
+    # After both images are read.
+    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", soon(2))
     assert _run("compare", folder / "g.tif", "--generated", folder / "g.tif", "--out", folder / "c") == 130
     assert "no report was written" in capsys.readouterr().err
     (folder / "g.tif").unlink()
@@ -404,7 +410,7 @@ def test_interrupt_keeps_the_model(folder):
     command = [
         sys.executable,
         "-m",
-        "napari_smdiffusion.cli.entry",
+        "napari_smdiffusion",
         "train",
         folder / "storm.tif",
         "--out",

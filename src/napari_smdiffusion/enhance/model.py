@@ -224,12 +224,13 @@ class Enhancer:
         record = read_facts(folder, KIND, EnhancerRecord)
         with model_errors(folder):
             config = record.config
-            weights = load_file(folder / WEIGHTS / _WEIGHTS_FILE)
-            # First on "meta", where nothing is allocated: a width that the weights do not have costs no memory.
+            # On "meta" nothing is allocated: settings that the weights belie cost no memory.
             with torch.device("meta"):
-                EnhancerNetwork(config.upscale, config.channels).load_state_dict(weights, assign=True)
-            network = EnhancerNetwork(config.upscale, config.channels)
-            network.load_state_dict({key: value.float() for key, value in weights.items()})
+                network = EnhancerNetwork(config.upscale, config.channels)
+            weights = load_file(folder / WEIGHTS / _WEIGHTS_FILE)
+            network.load_state_dict(
+                {key: value.to(torch.float32, copy=True) for key, value in weights.items()}, assign=True
+            )
             calibration = None if record.calibration is None else Calibration.of(record.calibration)
             return cls(
                 network.eval(),

@@ -17,8 +17,6 @@ from .task import AccumulatedGradients, Task
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    import numpy.typing as npt
 
 _TIMED_STEPS = 20  # steps timed before the minutes are turned into a number of steps
 _CHECKPOINT_SECONDS = 40.0
@@ -79,49 +77,64 @@ def optimize_steps(
         If the training is stopped before the first step.
     """
     state.network.train()
-    if state.total is None:
-        state.total = budget.steps
-    accumulate = AccumulatedGradients(task, device)
-    clock = _BudgetClock(budget.minutes)
-    last_saved = time.monotonic()
+    state.total = budget.steps if state.total is None else state.total
+    accumulate, clock = AccumulatedGradients(task, device), _BudgetClock(budget.minutes)
+    save_sometimes = _TimedCheckpoint(checkpoint)
     # Samples of the untrained network, as the baseline of the later previews.
-    if state.step == 0 and (images := _preview_images(state, task)) is not None:
-        yield Preview(task.stage, 0, images)
+    if state.step == 0:
+        yield from _preview(state, task)
     countdown = Countdown(state.step, state.total) if state.total else None
     while (state.total is None or state.step < state.total) and not stop():
         batch = task.draw(state.step)
         yield from accumulate(state.network, batch)
-        losses = accumulate.losses
-        if not bool(torch.isfinite(losses).all()):
-            raise TrainingDivergedError(
-                f"The loss became {float(losses.mean())} at step {state.step}: train again with a lower learning rate."
-            )
-        state.note_loss(losses, batch.quartile)
-        if state.has_diverged():
-            raise TrainingDivergedError(
-                f"The loss rose instead of falling, to {state.curve[-1][1]:.3g} at step {state.step}: train again "
-                "with a lower learning rate."
-            )
+        _note_losses(state, accumulate.losses, batch.quartile)
         state.update()
         if state.total is None:
             state.total = clock.total(state.step)
         countdown = countdown or (Countdown(state.step, state.total) if state.total else None)
         seconds_left = countdown.left(state.step) if countdown else budget.minutes * 60
-        yield _progress(task.stage, state, losses, seconds_left)
-        if _preview_due(state) and not stop() and (images := _preview_images(state, task)) is not None:
-            yield Preview(task.stage, state.step, images)
-        if checkpoint is not None and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
-            try:
-                checkpoint(state, False)
-            except OSError as error:  # for example a network drive that is briefly unavailable
-                yield Note(f"{error} The training continues, and the next save is tried soon.")
-            last_saved = time.monotonic()
+        yield _progress(task.stage, state, accumulate.losses, seconds_left)
+        if _preview_due(state) and not stop():
+            yield from _preview(state, task)
+        yield from save_sometimes(state)
     if not state.step:
         raise Stopped("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
         checkpoint(state, True)
     _copy_to(state.network, state.average)
     state.network.eval()
+
+
+def _note_losses(state: TrainingState, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
+    """Add the losses of a step, (B,), to the curve, or raise a TrainingDivergedError."""
+    if not bool(torch.isfinite(losses).all()):
+        raise TrainingDivergedError(
+            f"The loss became {float(losses.mean())} at step {state.step}: train again with a lower learning rate."
+        )
+    state.note_loss(losses, quartile)
+    if state.has_diverged():
+        raise TrainingDivergedError(
+            f"The loss rose instead of falling, to {state.curve[-1][1]:.3g} at step {state.step}: train again "
+            "with a lower learning rate."
+        )
+
+
+class _TimedCheckpoint:
+    """Save a state when the last save was long enough ago."""
+
+    def __init__(self, checkpoint: Callable[[TrainingState, bool], None] | None) -> None:
+        self._checkpoint = checkpoint
+        self._last_saved = time.monotonic()
+
+    def __call__(self, state: TrainingState) -> Steps[None]:
+        """Save the state if it is time; a save that fails is a note."""
+        if self._checkpoint is None or time.monotonic() - self._last_saved <= _CHECKPOINT_SECONDS:
+            return
+        try:
+            self._checkpoint(state, False)
+        except OSError as error:  # for example a network drive that is briefly unavailable
+            yield Note(f"{error} The training continues, and the next save is tried soon.")
+        self._last_saved = time.monotonic()
 
 
 def _progress(stage: str, state: TrainingState, losses: torch.Tensor, seconds_left: float) -> Progress:
@@ -133,9 +146,12 @@ def _preview_due(state: TrainingState) -> bool:
     return bool(state.total) and state.step % max(1, (state.total or 1) // _PREVIEWS) == 0
 
 
-def _preview_images(state: TrainingState, task: Task) -> npt.NDArray[np.float32] | None:
+def _preview(state: TrainingState, task: Task) -> Steps[None]:
+    """Yield a preview with the averaged weights, if the task makes one."""
     with with_averaged_weights(state) as network:
-        return task.preview(network)
+        images = task.preview(network)
+    if images is not None:
+        yield Preview(task.stage, state.step, images)
 
 
 class _BudgetClock:
