@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
-from napari_smdiffusion import EnhancedField, Image, Stopped, compare_images, simulate
+from napari_smdiffusion import EnhancedField, Image, InputError, Stopped, compare_images, simulate
 from napari_smdiffusion.base.events import run
 from napari_smdiffusion.images.registration import translated
 from napari_smdiffusion.report import context
@@ -165,7 +165,9 @@ def test_error_maps_of_a_stack_can_be_stopped(field):
 
 
 def test_nothing_to_compare_is_said(tmp_path):
-    with pytest.raises(ValueError, match="nothing to compare"):
+    with pytest.raises(InputError, match="nothing to compare"):
+        run(compare_steps([], None, [], tmp_path))
+    with pytest.raises(InputError, match="Give experimental and generated images, or an enhanced"):
         compare_images([], None, [], tmp_path)
 
 
