@@ -24,17 +24,17 @@ def _csv(path, header, rows=ROWS):
         "xnm,ynm,locprecnm",
     ],
 )
-def test_tables_of_common_programs(tmp_path, header):
+def test_tables_of_common_programs_are_read(tmp_path, header):
     table = read_table(_csv(tmp_path / "a.csv", header))
     np.testing.assert_allclose(np.stack([table.x, table.y, table.precision], 1), ROWS)
 
 
-def test_decode_says_its_unit(tmp_path):
+def test_a_decode_table_is_read_in_its_stated_unit(tmp_path):
     table = _csv(tmp_path / "a.csv", "# {'xy_unit': 'nm'}\nx,y,x_sig")
     np.testing.assert_allclose(read_table(table).x, [row[0] for row in ROWS])
 
 
-def test_picasso(tmp_path):
+def test_a_picasso_file_is_read_with_the_pixel_size_of_its_yaml_file(tmp_path):
     import h5py
 
     locs = np.array([(10.0, 20.0, 0.1), (30.0, 15.0, 0.2)], [("x", "f4"), ("y", "f4"), ("lpx", "f4")])
@@ -78,31 +78,31 @@ def test_picasso(tmp_path):
     [
         ("a,b", [(1, 2)], "has the columns a, b"),
         ("x [nm],y [nm]", [], "holds no localization"),
-        ("x,y", [(1, 2)], "does not say that x and y are in nm"),
+        ("x,y", [(1, 2)], "does not state that x and y are in nm"),
         ("xnm,ynm", [(1, 2), ("xnm", "ynm")], "holds something other than numbers in 'xnm'"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, header, rows, message):
+def test_unsuitable_tables_are_refused(tmp_path, header, rows, message):
     with pytest.raises(ValueError, match=message):
         read_table(_csv(tmp_path / "a.csv", header, rows))
 
 
-def test_every_molecule_is_rendered_once_at_its_place(tmp_path):
+def test_every_molecule_is_rendered_once_at_its_position(tmp_path):
     image = read_image(_csv(tmp_path / "a.csv", "xnm,ynm,locprecnm"), pixel_size=20.0)
     assert image.pixel_size == 20.0
     assert image.pixels.sum() == pytest.approx(3, rel=0.01)
     y, x = np.unravel_index(image.pixels[0].argmax(), image.size)
-    # The sharpest molecule is the brightest: the first row, at the left border and 500 nm below the upper one.
+    # The most precise molecule is the brightest: the first row, at the left border and 500 nm below the upper border.
     assert (y, x) == (2 + 25, 2)
 
 
-def test_a_rendered_image_lies_where_its_molecules_do(tmp_path):
+def test_the_origin_of_a_rendered_image_fits_the_positions(tmp_path):
     image = read_image(_csv(tmp_path / "a.csv", "xnm,ynm,locprecnm"), pixel_size=20.0)
     table = read_table(tmp_path / "a.csv")
     y, x = np.unravel_index(image.pixels[0].argmax(), image.size)
     sharpest = table.precision.argmin()
-    place = [corner + (pixel + 0.5) * 20 for corner, pixel in zip(image.origin, (y, x), strict=True)]
-    np.testing.assert_allclose(place, (table.y[sharpest], table.x[sharpest]), atol=10)
+    position = [corner + (pixel + 0.5) * 20 for corner, pixel in zip(image.origin, (y, x), strict=True)]
+    np.testing.assert_allclose(position, (table.y[sharpest], table.x[sharpest]), atol=10)
 
 
 def test_less_precise_molecules_are_wider():
@@ -110,20 +110,20 @@ def test_less_precise_molecules_are_wider():
     assert sharp.max() > 5 * wide.max()
 
 
-def test_absurd_sizes_are_refused():
+def test_an_absurdly_large_rendered_image_is_refused():
     table = Localizations(np.array([0.0, 1e9]), np.array([0.0, 1e9]), np.array([1.0, 1.0]))
     with pytest.raises(ValueError, match="check that the table is in nm"):
         render(table, 10.0)
 
 
-def test_depth_is_read_and_a_projection_says_so(tmp_path):
+def test_z_is_read_and_a_projection_along_z_is_a_warning(tmp_path):
     header = '"x [nm]","y [nm]","z [nm]","uncertainty_xy [nm]"'
     deep = _csv(tmp_path / "a.csv", header, [(1000.0, 2000.0, -300.0, 10.0), (3000.0, 1500.0, 200.0, 20.0)])
     np.testing.assert_array_equal(read_table(deep).z, [-300, 200])
     with pytest.warns(InputWarning, match=r"a\.csv is 3-D \(z from -300 to 200 nm\): its image is a projection"):
         image = read_image(deep)
     assert image.pixels.sum() == pytest.approx(2, rel=0.01)
-    # A plane that is somewhere is one plane all the same; no warning, which would be an error here.
+    # All molecules have one z: this is a plane, and there is no warning. (pytest turns a warning into an error.)
     flat = _csv(tmp_path / "b.csv", header, [(1000.0, 2000.0, 50.0, 10.0), (3000.0, 1500.0, 50.0, 20.0)])
     assert read_table(flat).depth is None
     read_image(flat)

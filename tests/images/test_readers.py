@@ -1,4 +1,4 @@
-"""Readers of image files: found by suffix, then by what is in the file."""
+"""The reader of an image file is chosen by the suffix, then by the content of the file."""
 
 from pathlib import Path
 
@@ -21,8 +21,8 @@ def _metadata(path):
 
 
 @pytest.fixture
-def arrays():
-    """Register a reader of .npy files; those whose name has `result` in it say that they are enhanced."""
+def npy_reader():
+    """Register a reader of .npy files. Files with `result` in their name have the kind "enhanced"."""
 
     @READERS.register("NumPy array")
     @image_reader(".npy", metadata=_metadata)
@@ -33,8 +33,8 @@ def arrays():
     READERS.remove("NumPy array")
 
 
-@pytest.mark.usefixtures("arrays")
-def test_a_new_reader_reads_files_and_those_of_folders(tmp_path):
+@pytest.mark.usefixtures("npy_reader")
+def test_a_new_reader_reads_files_alone_and_in_folders(tmp_path):
     np.save(tmp_path / "a.npy", PLANE)
     np.save(tmp_path / "result.npy", PLANE)
     write_image(tmp_path / "b.tif", Image(PLANE, 30.0))
@@ -46,12 +46,12 @@ def test_a_new_reader_reads_files_and_those_of_folders(tmp_path):
     assert ".npy" in image_suffixes()
 
 
-def test_files_of_no_reader_have_no_metadata(tmp_path):
+def test_a_file_without_a_reader_has_no_metadata(tmp_path):
     np.save(tmp_path / "result.npy", PLANE)
     assert read_metadata(tmp_path / "result.npy") == FileMetadata()
 
 
-def test_what_is_in_a_file_decides_between_readers_of_one_suffix(tmp_path):
+def test_the_content_of_a_file_decides_between_readers_of_one_suffix(tmp_path):
     @READERS.register("matrix")
     @image_reader(".csv", supports=lambda path: path.read_text()[:1].isdigit())
     def read_matrix(path, pixel_size):
@@ -69,7 +69,7 @@ def test_what_is_in_a_file_decides_between_readers_of_one_suffix(tmp_path):
         READERS.remove("matrix")
 
 
-def test_a_tiff_file_of_another_suffix_is_read_and_another_file_is_refused(tmp_path):
+def test_a_tiff_file_with_another_suffix_is_read_and_other_files_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", PLANE)
     (tmp_path / "a.tif").rename(tmp_path / "a.stk")
     np.testing.assert_array_equal(read_image(tmp_path / "a.stk").pixels[0], PLANE)
@@ -79,8 +79,8 @@ def test_a_tiff_file_of_another_suffix_is_read_and_another_file_is_refused(tmp_p
             read_image(tmp_path / name)
 
 
-def test_the_manifest_names_the_files_that_napari_opens_with_our_readers():
+def test_the_manifest_lists_the_suffixes_of_the_readers_for_napari():
     manifest = yaml.safe_load((Path(napari_smdiffusion.__file__).parent / "napari.yaml").read_text())
     (reader,) = manifest["contributions"]["readers"]
-    ours = {f"*{suffix}" for one in READERS.values() if one.in_napari for suffix in one.suffixes}
-    assert set(reader["filename_patterns"]) == ours
+    patterns = {f"*{suffix}" for entry in READERS.values() if entry.in_napari for suffix in entry.suffixes}
+    assert set(reader["filename_patterns"]) == patterns

@@ -66,7 +66,7 @@ def test_a_model_that_no_demo_made_is_kept(tmp_path, tiny_model, name):
 def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path):
     sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     widefield = Image(np.ones((64, 64)), 106.0)
-    with pytest.raises(ValueError, match="mend a pixel size"):
+    with pytest.raises(ValueError, match="correct a pixel size"):
         run(DemoJob([sharp], widefield, sharp, 4, minutes=1, out=tmp_path).steps())
     assert not list(tmp_path.iterdir())
 

@@ -73,7 +73,7 @@ def test_a_reference_of_a_part_of_the_field_is_found(field, tmp_path):
     whole = EnhancedField.cropped_to_reference(field.enhanced, field.widefield, field.reference)
     assert (whole.part, whole.reference) == ("", field.reference)
     assert EnhancedField.cropped_to_reference(field.enhanced, field.widefield).reference is None
-    with pytest.raises(ValueError, match="mend a pixel size"):
+    with pytest.raises(ValueError, match="correct a pixel size"):
         EnhancedField.cropped_to_reference(field.enhanced, field.widefield, replace(part, pixel_size=30.0))
     noise = replace(part, pixels=np.random.default_rng(0).random(part.pixels.shape, np.float32))
     with pytest.raises(ValueError, match="r of 200 × 160 pixels was not found in w"):
@@ -270,7 +270,7 @@ def test_empty_planes_of_a_stack_leave_a_report(field, tmp_path):
 
 
 def test_pixel_sizes_that_contradict_each_other_are_refused(field):
-    with pytest.raises(ValueError, match="mend a pixel size"):
+    with pytest.raises(ValueError, match="correct a pixel size"):
         replace(field, widefield=replace(field.widefield, pixel_size=500.0))
 
 

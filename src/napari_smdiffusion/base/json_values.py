@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Conversion of values to the types that JSON has."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 
 def plain(value: Any, place: str) -> Any:
-    """Return `value` as JSON gives it back: numbers and arrays of NumPy as plain numbers and lists.
+    """Return `value` in its JSON form: NumPy numbers and arrays become plain numbers and lists.
 
     Parameters
     ----------
     value
         Text, numbers, None, and sequences and mappings of them.
     place
-        What to call it in an error.
+        Name of the value in errors.
 
     Raises
     ------
     InputError
-        If it holds anything that JSON cannot.
+        If it holds a value that JSON cannot hold.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(one, f"{place}[{key!r}]") for key, one in value.items()}
-    # Nothing is NumPy's before NumPy is imported, which the help of the command line does without.
+        return {str(key): plain(item, f"{place}[{key!r}]") for key, item in value.items()}
+    # The help of the command line does not import NumPy, which would make it slow. Without the import, no value is a
+    # NumPy value.
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         return plain(value.tolist(), place)
     if isinstance(value, (list, tuple)):
-        return [plain(one, place) for one in value]
+        return [plain(item, place) for item in value]
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise InputError(
-        f"{place} is of type {type(value).__name__}, which no file can keep: give text, numbers, lists or dictionaries."
+        f"{place} is of type {type(value).__name__}, which JSON cannot hold: give text, numbers, lists or dictionaries."
     )
 
 

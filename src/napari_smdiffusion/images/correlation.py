@@ -23,14 +23,14 @@ def correlation_map(plane: Pixels, patch: Pixels) -> Pixels:
 
 
 def _without_mean(image: Pixels) -> Values:
-    """Return the image without its mean: of one that is constant nothing is left, which float32 does not promise."""
+    """Return the image minus its mean, in float64: in float32 a constant image may leave rounding errors."""
     wide = np.asarray(image, np.float64)
     centred: Values = wide - wide.mean()
     return centred
 
 
 def _centred(patch: Pixels) -> tuple[Values, float]:
-    """Return the patch without its mean, and the norm of that."""
+    """Return the patch minus its mean, and the norm of the difference (1 for a constant patch)."""
     centred = _without_mean(patch)
     return centred, float(np.sqrt((centred**2).sum())) or 1.0
 
@@ -38,15 +38,17 @@ def _centred(patch: Pixels) -> tuple[Values, float]:
 def _window_norms(plane: Values, shape: tuple[int, int], flat: float = 1e-5) -> Values:
     """Return sqrt(Σ (I - mean)²) over every window, from summed-area tables.
 
-    It is at least that of a window with the share `flat` of the contrast of the plane, whatever its units.
+    The norm is at least `flat` times the norm of a window with the contrast of the whole plane, in any units. Flat
+    windows then have a correlation near 0.
     """
-    least = max(flat**2 * float(np.mean(plane**2)) * shape[0] * shape[1], 1e-300)
+    lowest = max(flat**2 * float(np.mean(plane**2)) * shape[0] * shape[1], 1e-300)
     sums = [_box_sums(v, shape) for v in (plane, plane**2)]
-    norms: Values = np.sqrt(np.maximum(sums[1] - sums[0] ** 2 / (shape[0] * shape[1]), least))
+    norms: Values = np.sqrt(np.maximum(sums[1] - sums[0] ** 2 / (shape[0] * shape[1]), lowest))
     return norms
 
 
 def _box_sums(values: Values, shape: tuple[int, int]) -> Values:
+    """Return the sum over every window of `shape`, (Y - y + 1, X - x + 1)."""
     table = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     y, x = shape
     sums: Values = table[y:, x:] - table[:-y, x:] - table[y:, :-x] + table[:-y, :-x]

@@ -1,7 +1,7 @@
 """Images with a pixel size.
 
-Axes are (N, Y, X): N single planes of one kind, Y down, X to the right. Lengths are in nanometres, intensities in
-the units of the file they came from.
+Axes are (N, Y, X): N planes of one kind, Y down, X to the right. Lengths are in nanometres. Intensities have the units
+of the source file.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..base.arrays import Pixels
-_SMALLEST = 16  # px; below this there is nothing to learn from and nothing to enhance
+_MIN_SIDE = 16  # pixels; a smaller image is too small for training and for enhancement
 
 
 class _ProvenanceField:
-    """The field `provenance` of `Image`: any mapping may be given, and a `Provenance` is kept."""
+    """The field `provenance` of `Image`: it accepts any mapping and stores a `Provenance`."""
 
     @overload
     def __get__(self, image: None, owner: type) -> None: ...
     @overload
     def __get__(self, image: Image, owner: type) -> Provenance: ...
     def __get__(self, image: Image | None, owner: type) -> Provenance | None:
-        """Return the provenance of an image; of the class, the default of the field."""
+        """Return the provenance of an image. On the class, return None, the default of the field."""
         return None if image is None else image.__dict__["provenance"]
 
     def __set__(self, image: Image, value: Provenance | Mapping[str, Any] | None) -> None:
-        """Keep `value` as a `Provenance`; raises InputError for what JSON cannot hold."""
+        """Store `value` as a `Provenance`; raises InputError for values that JSON cannot hold."""
         if not isinstance(value, Provenance):
             value = Provenance.from_json(value or {}, f"{image.name}: provenance")
         image.__dict__["provenance"] = value
@@ -50,26 +50,26 @@ class Image:
     Parameters
     ----------
     pixels
-        (Y, X) or (N, Y, X), any real number type; kept as (N, Y, X) float32, which holds 16-bit counts exactly. The
-        image cannot be written to. An array in memory that the caller can write to is copied, so that later changes do
-        not reach the image. A read-only array (see `read_only`) and a memory map are used as they are.
+        (Y, X) or (N, Y, X), any real number type. The image stores them read-only as (N, Y, X) float32, which holds
+        16-bit counts exactly. A writable array in memory is copied, so that later changes do not reach the image. A
+        read-only array (see `read_only`) and a memory map are used without a copy.
     pixel_size
-        Side of a pixel in nm, or None where it is not known.
+        Side of a pixel in nm, or None if it is unknown.
     origin
-        (y, x) of the upper left corner of the first pixel, in nm. Two images lie on each other when their corners do,
-        whatever their pixel sizes.
+        (y, x) of the upper left corner of the first pixel, in nm. Images with equal corners overlap, also if their
+        pixel sizes differ.
     name
-        What a person calls it.
+        Name for messages and layers.
     provenance
-        Where it came from: for generated and enhanced images the model, seed, settings and version. A dictionary, or
-        another mapping, becomes a `Provenance`: numbers and arrays of NumPy become plain numbers and lists, and tuples
-        become lists, as JSON has them.
+        Source of the image. Generated and enhanced images state the model, seed, settings and version. A dictionary or
+        another mapping becomes a `Provenance`. NumPy numbers and arrays become plain numbers and lists, and tuples
+        become lists, as in JSON.
 
     Raises
     ------
     InputError
-        If the pixels are not one or more finite, real, gray planes of at least 16 × 16 pixels, the pixel size is not
-        positive, or the provenance holds anything that JSON cannot.
+        If the pixels are not one or more planes of finite, real, gray values and at least 16 × 16 pixels. Also if the
+        pixel size is not positive, or the provenance holds a value that JSON cannot hold.
     """
 
     pixels: Pixels
@@ -97,48 +97,52 @@ class Image:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the pixels, by which a model's training data can be recognised."""
+        """SHA-256 of the pixels. It identifies the training images of a model."""
         return hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
 
     def crop(self, y: slice, x: slice) -> Image:
-        """Return the part of the field in pixel rows `y` and columns `x`, at its place in nm.
+        """Return the pixel rows `y` and columns `x` as an image, with its own origin in nm.
 
         Raises
         ------
         InputError
-            If they name no part of it, or one of less than 16 pixels.
+            If the slices are empty or have a step other than 1, or a side of the crop is below 16 pixels.
         """
         rows, columns = range(*y.indices(self.size[0])), range(*x.indices(self.size[1]))
         if not rows or not columns or rows.step != 1 or columns.step != 1:
-            raise InputError(f"{self.name}: rows {y} and columns {x} do not name a part of its {self.size} pixels.")
-        step = self.pixel_size or 0.0
-        corner = (self.origin[0] + rows[0] * step, self.origin[1] + columns[0] * step)
+            raise InputError(
+                f"{self.name}: rows {y} and columns {x} do not name a part of its {self.size} pixels: give slices "
+                "within the image, with step 1."
+            )
+        pixel_size = self.pixel_size or 0.0
+        corner = (self.origin[0] + rows[0] * pixel_size, self.origin[1] + columns[0] * pixel_size)
         pixels = self.pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return replace(self, pixels=pixels, origin=corner)
 
 
 def with_own_pixels(image: Image, pixels: Pixels, **changes: Any) -> Image:
-    """Return a copy of `image` with other pixels, which are not read and not copied.
+    """Return `image` with other pixels, which are neither read nor copied.
 
-    For pixels that this package computed, which may be larger than memory: `Image` itself looks for NaN in all of them.
+    Use it for pixels that this package computed and that may be larger than memory. `Image` itself reads every pixel
+    to search for NaN.
 
     Parameters
     ----------
     image
-        A checked image, from which every field but `pixels` and `changes` is taken.
+        A checked image. The result takes every field from it, except `pixels` and `changes`.
     pixels
         (N, Y, X), float32 of either byte order; finite.
     **changes
-        Other fields of `Image`, valid as they are.
+        Other fields of `Image`; they are not checked.
     """
-    other = copy.copy(image)
+    changed = copy.copy(image)
     for name, value in {"pixels": pixels, **changes}.items():
-        object.__setattr__(other, name, value)
-    return other
+        object.__setattr__(changed, name, value)
+    return changed
 
 
 def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
-    """Return `pixels` as (N, Y, X) float32, or say in a sentence why they are no such image."""
+    """Return `pixels` as (N, Y, X) float32; raises InputError if they are no gray image."""
     array = np.asarray(pixels)
     if array.size == 0:
         raise InputError(f"{name} is empty: give an image with pixels in it.")
@@ -154,25 +158,25 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
         raise InputError(
             f"{name} has {array.ndim} axes, shape {array.shape}: give a 2-D image or a stack (planes, Y, X)."
         )
-    if min(array.shape[1:]) < _SMALLEST:
+    if min(array.shape[1:]) < _MIN_SIDE:
         raise InputError(
-            f"{name} is {array.shape[1]} × {array.shape[2]} pixels: give one of at least {_SMALLEST} × {_SMALLEST}."
+            f"{name} is {array.shape[1]} × {array.shape[2]} pixels: give one of at least {_MIN_SIDE} × {_MIN_SIDE}."
         )
-    # float64 beyond the float32 range becomes infinite here and is refused below.
+    # Values beyond the float32 range become infinite here; the check below refuses them.
     with np.errstate(over="ignore"):
         planes = np.asarray(array, dtype=np.float32)
     if np.may_share_memory(planes, array) and array.flags.writeable and not _is_mapped(pixels):
         planes = planes.copy()
-    # Plane by plane: the whole may be larger than memory.
+    # Plane by plane, because a mapped image may be larger than memory.
     if not all(np.isfinite(plane).all() for plane in planes):
-        raise InputError(f"{name} has NaN or infinite pixels: replace them (by 0, say) first.")
+        raise InputError(f"{name} has NaN or infinite pixels: replace them first, for example by 0.")
     return read_only(planes)
 
 
 def read_only(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a view of `pixels` that cannot be written to, which `Image` takes without a copy.
+    """Return a read-only view of `pixels`, which `Image` uses without a copy.
 
-    For arrays that nobody changes afterwards, such as results that were just computed.
+    Use it for arrays that do not change afterwards, such as a result that was just computed.
     """
     view = pixels.view()
     view.flags.writeable = False
@@ -180,7 +184,7 @@ def read_only(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _is_mapped(pixels: Any) -> bool:
-    """Return whether the pixels of an array lie in a file: a copy in memory may not be possible."""
+    """Return whether an array is mapped from a file, which may be too large for a copy in memory."""
     while pixels is not None:
         if isinstance(pixels, (np.memmap, mmap.mmap)):
             return True
@@ -189,17 +193,17 @@ def _is_mapped(pixels: Any) -> bool:
 
 
 def empty_images(count: int, height: int, width: int) -> Pixels:
-    """Return an array for so many images, (N, Y, X); raises MemoryError with a sentence where there is no room."""
+    """Return an array for `count` images, (N, Y, X); raises MemoryError with a message if memory is too small."""
     try:
         return np.empty((count, height, width), np.float32)
     except MemoryError as error:
         raise MemoryError(
-            f"There is no room in memory for {count} images of {height} × {width} pixels: choose fewer or smaller ones."
+            f"Memory is too small for {count} images of {height} × {width} pixels: choose fewer or smaller images."
         ) from error
 
 
 def as_image(source: Image | npt.ArrayLike, name: str = "image", pixel_size: float | None = None) -> Image:
-    """Return `source` as an `Image`; a pixel size that is given replaces the image's own."""
+    """Return `source` as an `Image`; `pixel_size` in nm replaces the image's own unless it is None."""
     image = source if isinstance(source, Image) else Image(np.asarray(source), name=name)
     return image if pixel_size is None else replace(image, pixel_size=pixel_size)
 
@@ -207,26 +211,26 @@ def as_image(source: Image | npt.ArrayLike, name: str = "image", pixel_size: flo
 def as_images(
     sources: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike], pixel_size: float | None = None
 ) -> list[Image]:
-    """Return one image, one array, or a list of them as a list of `Image`."""
-    several = sources if isinstance(sources, (list, tuple)) else [sources]
-    return [as_image(source, f"image {i + 1}", pixel_size) for i, source in enumerate(several)]
+    """Return an image, an array, or a sequence of them as a list of `Image`."""
+    source_list = sources if isinstance(sources, (list, tuple)) else [sources]
+    return [as_image(source, f"image {i + 1}", pixel_size) for i, source in enumerate(source_list)]
 
 
 def common_pixel_size(images: Iterable[Image]) -> float | None:
-    """Return the one pixel size of `images` in nm, None where none has one.
+    """Return the common pixel size of `images` in nm, or None if no image has one.
 
     Raises
     ------
     InputError
-        If there is no image, or the pixel sizes differ by more than 5 %.
+        If `images` is empty, or their pixel sizes differ by more than 5 %.
     """
     images = list(images)
     if not images:
         raise InputError("No image was given: name at least one.")
-    known = [image for image in images if image.pixel_size]
-    sizes = [image.pixel_size or 0.0 for image in known]
+    with_size = [image for image in images if image.pixel_size]
+    sizes = [image.pixel_size or 0.0 for image in with_size]
     if sizes and max(sizes) > 1.05 * min(sizes):
-        low, high = known[sizes.index(min(sizes))], known[sizes.index(max(sizes))]
+        low, high = with_size[sizes.index(min(sizes))], with_size[sizes.index(max(sizes))]
         raise InputError(
             f"{low.name} has pixels of {low.pixel_size:.4g} nm and {high.name} of {high.pixel_size:.4g} nm: "
             "give images of one pixel size."

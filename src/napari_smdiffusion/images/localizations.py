@@ -1,7 +1,7 @@
 """Localization tables of the common programs, and their rendering as an image.
 
-A table is reduced to what rendering needs: x, y and the localization precision, all in nm. z of a 3-D table is read
-too; an image is a projection along it.
+The table reader keeps the columns that rendering needs: x, y and the localization precision, all in nm. It also reads z
+of a 3-D table; the rendered image is a projection along z.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = (".csv", ".hdf5", ".h5")
 
-# Headers of x, y and precision, in nm but for DECODE, whose files say their unit.
+# Headers of x, y and precision. All are in nm, except in DECODE's files, which state their unit.
 _HEADERS: dict[str, tuple[str, str, str | None]] = {
     "ThunderSTORM": ("x [nm]", "y [nm]", "uncertainty [nm]"),
     "ThunderSTORM (older)": ("x[nm]", "y[nm]", "uncertainty[nm]"),
@@ -36,18 +36,18 @@ _HEADERS: dict[str, tuple[str, str, str | None]] = {
     "SMAP": ("xnm", "ynm", "locprecnm"),
     "DECODE": ("x", "y", "x_sig"),
 }
-# Header of z, by that of x.
+# Header of z for each header of x.
 _DEPTH = {"x [nm]": "z [nm]", "x[nm]": "z[nm]", "xnm": "znm", "x": "z"}
-_PIXEL_SIZE = 20.0  # nm, of a rendered image by default
+_PIXEL_SIZE = 20.0  # nm; default of a rendered image
 _MARGIN = 2  # pixels around the outermost molecules
-_MOST_PIXELS = 2**28  # a table in the wrong unit asks for absurd images
+_MAX_PIXELS = 2**28  # a table in the wrong unit would give an absurdly large image
 
 
 @dataclass(frozen=True)
 class Localizations:
     """Positions and localization precision of single molecules, each (n,) float64 in nm.
 
-    Precision and z may be NaN; z is None where the table has none.
+    Precision and z may be NaN; z is None if the table has no such column.
     """
 
     x: npt.NDArray[np.float64]
@@ -57,20 +57,20 @@ class Localizations:
 
     @property
     def depth(self) -> tuple[float, float] | None:
-        """Least and greatest z in nm, or None where all molecules lie in one plane."""
-        known = np.empty(0) if self.z is None else self.z[np.isfinite(self.z)]
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+        """Lowest and highest z in nm, or None if all molecules are in one plane."""
+        finite = np.empty(0) if self.z is None else self.z[np.isfinite(self.z)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         return (low, high) if low < high else None
 
 
 def is_table(path: Path) -> bool:
-    """Return whether a file looks like a localization table; only its header is read."""
+    """Return whether a file looks like a localization table. Only its header is read."""
     try:
         if path.suffix.lower() == ".csv":
             import pandas as pd
 
             columns = _stripped(pd.read_csv(path, comment="#", skipinitialspace=True, nrows=0))
-            # Columns that are called x and y may be anything, but for DECODE's comment.
+            # Any csv file may have columns x and y. DECODE's files also have a comment with the unit.
             return any(
                 names[0] in columns and names[1] in columns and (names[0] != "x" or "xy_unit" in _comments(path))
                 for names in _HEADERS.values()
@@ -79,18 +79,18 @@ def is_table(path: Path) -> bool:
 
         with h5py.File(path) as file:
             return {"x", "y"} <= set(file["locs"].dtype.names or ())
-    # Without h5py another reader may be able to; a group has no dtype.
+    # Without h5py another reader may still read the file. An HDF5 group has no dtype.
     except (ImportError, OSError, ValueError, KeyError, AttributeError):
         return False
 
 
 def read_table(path: Path) -> Localizations:
-    """Read a localization table of ThunderSTORM, SMAP (csv), Picasso (hdf5 with its yaml) or DECODE (csv).
+    """Read a localization table of ThunderSTORM, SMAP or DECODE (csv), or of Picasso (hdf5 with its yaml).
 
     Raises
     ------
     InputError
-        If the file is none of these; the sentence names it and the headers that were looked for.
+        If the file is none of these; the message names the file and the expected headers.
     """
     if path.suffix.lower() != ".csv":
         return _read_picasso(path)
@@ -101,7 +101,7 @@ def read_table(path: Path) -> Localizations:
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} cannot be read as a table ({error}).") from error
     table = _stripped(table)
-    # A header whose precision is there too comes before one that fits in x and y alone.
+    # Headers that also match in the precision are tried before headers that match in x and y only.
     for x, y, precision in sorted(_HEADERS.values(), key=lambda names: names[2] not in table):
         if x in table and y in table:
             return _localizations(table, (x, y, precision), _decode_unit(path) if x == "x" else 1.0, path)
@@ -112,7 +112,7 @@ def read_table(path: Path) -> Localizations:
 
 
 def _stripped(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table without blanks around the names of its columns."""
+    """Return a table whose column names have no surrounding blanks."""
     return table.rename(columns=lambda name: str(name).strip())
 
 
@@ -123,11 +123,11 @@ def _comments(path: Path) -> str:
 
 
 def _decode_unit(path: Path) -> float:
-    """Return nm per unit of a DECODE csv, which says in its comment lines whether it is in nm or in pixels."""
+    """Return the nm per unit of a DECODE csv file, whose comment lines state its unit (nm or pixels)."""
     if '"xy_unit": "nm"' in _comments(path).replace("'", '"'):
         return 1.0
     raise InputError(
-        f"{path} does not say that x and y are in nm: export it in nm, or name the columns 'x [nm]', 'y [nm]'."
+        f"{path} does not state that x and y are in nm: export it in nm, or name the columns 'x [nm]', 'y [nm]'."
     )
 
 
@@ -136,21 +136,23 @@ def _localizations(table: pd.DataFrame, names: tuple[str, str, str | None], unit
         try:
             return np.asarray(table[name].to_numpy(np.float64) * unit)
         except ValueError as error:
-            raise InputError(f"{path} holds something other than numbers in {name!r} ({error}): mend it.") from error
+            raise InputError(
+                f"{path} holds something other than numbers in {name!r} ({error}): correct this column."
+            ) from error
 
     x, y = (column(name) for name in names[:2])
     precision = np.full(len(x), np.nan) if names[2] is None or names[2] not in table else column(names[2])
     depth = _DEPTH[names[0]]
-    return _known(Localizations(x, y, precision, column(depth) if depth in table else None), path)
+    return _with_finite_position(Localizations(x, y, precision, column(depth) if depth in table else None), path)
 
 
-def _known(table: Localizations, path: Path) -> Localizations:
-    """Return those whose x and y are numbers."""
-    known = np.isfinite(table.x) & np.isfinite(table.y)
-    if not known.any():
+def _with_finite_position(table: Localizations, path: Path) -> Localizations:
+    """Return the localizations whose x and y are finite; raises InputError if there is none."""
+    finite = np.isfinite(table.x) & np.isfinite(table.y)
+    if not finite.any():
         raise InputError(f"{path} holds no localization: export it again with at least one.")
-    z = None if table.z is None else table.z[known]
-    return Localizations(table.x[known], table.y[known], table.precision[known], z)
+    z = None if table.z is None else table.z[finite]
+    return Localizations(table.x[finite], table.y[finite], table.precision[finite], z)
 
 
 def _read_picasso(path: Path) -> Localizations:
@@ -167,20 +169,23 @@ def _read_picasso(path: Path) -> Localizations:
     missing = {"x", "y"} - set(locs.dtype.names or ())
     if missing or len(locs) == 0:
         raise InputError(f"{path} holds no x and y of localizations: export it from Picasso again.")
-    step = _picasso_pixel_size(path)
-    x, y = (locs[name].astype(np.float64) * step for name in ("x", "y"))
-    precise = locs["lpx"].astype(np.float64) * step if "lpx" in locs.dtype.names else np.full(len(x), np.nan)
-    # z alone is in nm already.
+    camera_pixel = _picasso_pixel_size(path)
+    x, y = (locs[name].astype(np.float64) * camera_pixel for name in ("x", "y"))
+    precision = locs["lpx"].astype(np.float64) * camera_pixel if "lpx" in locs.dtype.names else np.full(len(x), np.nan)
+    # Picasso stores x and y in camera pixels, but z in nm.
     z = locs["z"].astype(np.float64) if "z" in locs.dtype.names else None
-    return _known(Localizations(x, y, precise, z), path)
+    return _with_finite_position(Localizations(x, y, precision, z), path)
 
 
 def _picasso_pixel_size(path: Path) -> float:
-    """Return the side of a camera pixel in nm from the yaml file beside a Picasso file: one document per step."""
+    """Return the side of a camera pixel in nm from the yaml file beside a Picasso file.
+
+    The yaml file has one document per processing step.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-        """Reads Python's own types, such as a tuple that is the ROI, as None rather than refuse the whole file."""
+        """Reads Python's own types as None, for example a tuple for the ROI, so that the file stays readable."""
 
     Loader.add_multi_constructor("", lambda *_: None)
     text = path.with_suffix(".yaml")
@@ -192,7 +197,7 @@ def _picasso_pixel_size(path: Path) -> float:
     for document in documents:
         for key, value in document.items() if isinstance(document, dict) else ():
             if str(key).lower() == "pixelsize" and not isinstance(value, bool):
-                # YAML takes 1e2 for text: a float needs a point and a sign there.
+                # YAML reads 1e2 as text: its floats need a point and a sign.
                 with suppress(ValueError, TypeError):
                     if 0 < float(value) < math.inf:
                         return float(value)
@@ -204,13 +209,13 @@ def _picasso_pixel_size(path: Path) -> float:
 def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> npt.NDArray[np.float32]:
     """Render each molecule as a normalised Gaussian of its own precision.
 
-    The molecules are sorted into a few levels of precision, and each level's histogram is blurred once by its mean: a
-    million localizations take a second.
+    The molecules are sorted into a few levels of precision. The histogram of each level is blurred once by the level's
+    mean precision. A million localizations take about a second.
 
     Parameters
     ----------
     localizations
-        Positions and precision in nm. An unknown precision counts as half a pixel.
+        Positions and precision in nm. An unknown precision is replaced by half a pixel.
     pixel_size
         Side of the image's pixels in nm.
     levels
@@ -218,8 +223,8 @@ def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> 
 
     Returns
     -------
-    (Y, X) float32, molecules per pixel; a margin of two pixels is left around the outermost ones, and
-    `rendered_corner` tells where its corner lies.
+    (Y, X) float32, molecules per pixel, with a margin of two pixels around the outermost molecules. `rendered_corner`
+    returns the position of its corner.
 
     Raises
     ------
@@ -228,7 +233,7 @@ def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> 
     """
     x, y = localizations.x - localizations.x.min(), localizations.y - localizations.y.min()
     shape = (int(y.max() / pixel_size) + 2 * _MARGIN + 1, int(x.max() / pixel_size) + 2 * _MARGIN + 1)
-    if shape[0] * shape[1] > _MOST_PIXELS:
+    if shape[0] * shape[1] > _MAX_PIXELS:
         raise InputError(
             f"Rendered at {pixel_size:g} nm the localizations fill {shape[0]} × {shape[1]} pixels: "
             "check that the table is in nm, or choose a larger pixel size."
@@ -236,34 +241,35 @@ def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> 
     shape = (max(shape[0], 16), max(shape[1], 16))
     blur = np.where(np.isfinite(localizations.precision), localizations.precision / pixel_size, 0.5)
     blur = np.clip(blur, 0.3, 20)
-    order = np.array_split(np.argsort(blur), min(levels, len(blur)))
+    level_indices = np.array_split(np.argsort(blur), min(levels, len(blur)))
     image = np.zeros(shape, np.float32)
-    for part in order:
-        rows, columns = ((along[part] / pixel_size).astype(int) + _MARGIN for along in (y, x))
+    for indices in level_indices:
+        rows, columns = ((positions[indices] / pixel_size).astype(int) + _MARGIN for positions in (y, x))
         counts = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
-        image += gaussian_filter(counts.reshape(shape).astype(np.float32), float(blur[part].mean()))
+        image += gaussian_filter(counts.reshape(shape).astype(np.float32), float(blur[indices].mean()))
     return image
 
 
 def rendered_corner(localizations: Localizations, pixel_size: float) -> tuple[float, float]:
-    """Return where the corner of the rendered image lies, (y, x) in nm."""
-    y, x = (float(along.min()) - _MARGIN * pixel_size for along in (localizations.y, localizations.x))
+    """Return the upper left corner of the rendered image, (y, x) in nm."""
+    y, x = (float(positions.min()) - _MARGIN * pixel_size for positions in (localizations.y, localizations.x))
     return y, x
 
 
 @READERS.register("localization table")
 @image_reader(*TABLE_SUFFIXES, supports=is_table)
 def read_rendered(path: Path, pixel_size: float | None) -> Image:
-    """Read a localization table and render it with pixels of 20 nm, or of another size.
+    """Read a localization table and render it with pixels of `pixel_size` nm (None: 20 nm).
 
     Warns
     -----
     InputWarning
         If the table is 3-D: its image is a projection along z.
     """
-    table, step = read_table(path), pixel_size or _PIXEL_SIZE
+    table, rendered_pixel = read_table(path), pixel_size or _PIXEL_SIZE
     if table.depth:
         low, high = table.depth
-        sentence = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
-        warnings.warn(InputWarning(sentence), stacklevel=3)
-    return Image(read_only(render(table, step)), step, rendered_corner(table, step), path.name)
+        message = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
+        warnings.warn(InputWarning(message), stacklevel=3)
+    pixels = read_only(render(table, rendered_pixel))
+    return Image(pixels, rendered_pixel, rendered_corner(table, rendered_pixel), path.name)

@@ -1,4 +1,4 @@
-"""The kinds of image files that can be read: each reader is a file of this package that registers itself."""
+"""The registry of readers of image files. Each reader is a module of this package that registers itself."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileMetadata:
-    """What a file states beside its pixels.
+    """The metadata of an image file.
 
     Parameters
     ----------
     provenance
-        Where the image came from; empty in files of other programs.
+        Source of the image; empty for files of other programs.
     pixel_size
-        In nm, or None where the file states none that can be used.
+        Pixel size in nm, or None if the file states none or an unusable one.
     problem
-        Why the pixel size cannot be used, as a sentence: the pixels are not square.
+        Message that states why the pixel size is unusable: the pixels are not square. Empty if there is no problem.
     """
 
     provenance: Provenance = field(default_factory=Provenance)
@@ -52,17 +52,17 @@ class Reader:
     Parameters
     ----------
     read
-        Function of the path and of a pixel size in nm, which replaces the one in the file; None: the file's own. It
-        raises InputError with a sentence that names the file where it cannot be read.
+        Function of the path and a pixel size in nm. The pixel size replaces the one in the file; None uses the file's
+        own. The function raises InputError with a message that names the file if it cannot read the file.
     suffixes
-        What the names of these files end in, in lower case with the dot.
+        Endings of the file names, in lower case with the dot.
     metadata
-        Function of the path. It reads no pixels, and returns an empty `FileMetadata` where the file cannot be read.
+        Function of the path. It reads no pixels, and returns an empty `FileMetadata` if it cannot read the file.
     supports
-        Function of the path that looks into the file, quickly. It is asked where the suffix alone does not decide, and
-        by napari, which offers the file to other plugins where it says no.
+        Function of the path that checks quickly whether this reader can read the file. It decides where several
+        readers share a suffix. Where it returns False, napari offers the file to other plugins.
     in_napari
-        Whether napari opens these files with it, by the patterns in `napari.yaml`.
+        Whether napari uses this reader to open files; `napari.yaml` lists the patterns.
     """
 
     read: ReadImage
@@ -81,35 +81,37 @@ def image_reader(
     supports: Callable[[Path], bool] = _any_file,
     in_napari: bool = True,
 ) -> Callable[[ReadImage], Reader]:
-    """Return a decorator that makes a reader from the function that reads a file.
+    """Return a decorator that makes a `Reader` from a function `read`.
 
-    The parameters are those of `Reader`.
+    `Reader` describes the parameters.
     """
     return lambda read: Reader(read, suffixes, metadata, supports, in_napari)
 
 
 def image_suffixes() -> tuple[str, ...]:
-    """Return the suffixes of all files that can be read."""
+    """Return the suffixes of all readers."""
     return tuple(dict.fromkeys(suffix for reader in READERS.values() for suffix in reader.suffixes))
 
 
 def readers_of_suffix(path: Path) -> list[Reader]:
-    """Return the readers of the files with the suffix of `path`."""
+    """Return the readers for the suffix of `path`."""
     return [reader for reader in READERS.values() if path.suffix.lower() in reader.suffixes]
 
 
 def reader_of(path: Path) -> Reader:
-    """Return the reader of a file: by its suffix, and where this does not decide, by what is in the file.
+    """Return the reader of a file, by its suffix.
+
+    If no reader or several readers have the suffix, the content of the file decides.
 
     Raises
     ------
     InputError
-        If there is none.
+        If no reader supports the file.
     """
-    named = readers_of_suffix(path)
-    if len(named) == 1:
-        return named[0]
-    for reader in named or READERS.values():
+    candidates = readers_of_suffix(path)
+    if len(candidates) == 1:
+        return candidates[0]
+    for reader in candidates or READERS.values():
         if reader.supports(path):
             return reader
     raise InputError(

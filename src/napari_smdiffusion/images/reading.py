@@ -24,17 +24,17 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
     Parameters
     ----------
     path
-        A TIFF (8-, 16-, 32-bit or float; one plane or a stack), a localization table (.csv, .hdf5), which is rendered,
-        or a file of another of `READERS`.
+        A TIFF file (8-, 16-, 32-bit or float; one plane or a stack), a localization table (.csv, .hdf5), or a file of
+        another reader in `READERS`. A localization table is rendered as an image.
     pixel_size
-        In nm; replaces the one in the file. A localization table is rendered at it (default 20 nm).
+        Pixel size in nm. It replaces the one in the file, and sets the pixels of a rendered table (default 20 nm).
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     InputError
-        If the file cannot be read as a gray image; the sentence names the file.
+        If the file cannot be read as a gray image; the message names the file.
 
     Warns
     -----
@@ -52,16 +52,23 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
 def read_images(
     paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None, left_out: Container[str] = ()
 ) -> list[Image]:
-    """Read files and all image files of folders, in the order given, then by name.
+    """Read image files, and all image files in folders.
 
-    Files of folders whose kind of provenance is among `left_out` are not read: results of an earlier run.
+    Parameters
+    ----------
+    paths
+        Files and folders. The images have this order; the files of a folder are sorted by name.
+    pixel_size
+        Pixel size in nm for all images; it replaces the ones in the files.
+    left_out
+        Kinds of provenance. Files of these kinds in folders are skipped: they are results of an earlier run.
 
     Raises
     ------
     FileNotFoundError
         If a path does not exist, or a folder holds no image.
     InputError
-        If no path was given, a file cannot be read, or two images have different pixel sizes.
+        If `paths` is empty, a file cannot be read, or two images have different pixel sizes.
     """
     images = [read_image(path, pixel_size) for path in image_files(paths, left_out=left_out)]
     common_pixel_size(images)
@@ -73,10 +80,16 @@ def image_files(
     suffixes: tuple[str, ...] = (),
     left_out: Container[str] = (),
 ) -> list[Path]:
-    """Return the files named in `paths`, and those of folders that end in one of `suffixes`.
+    """Return the files in `paths`, and the image files in the folders in `paths`.
 
-    Hidden files of folders are left out, and those whose kind of provenance is among `left_out`. Without `suffixes`,
-    they are those of all `READERS`.
+    Parameters
+    ----------
+    paths
+        Files and folders. A file is returned with any suffix.
+    suffixes
+        Suffixes of the files to return from folders; () for the suffixes of all `READERS`. Hidden files are skipped.
+    left_out
+        Kinds of provenance. Files of these kinds in folders are skipped.
 
     Raises
     ------
@@ -88,19 +101,22 @@ def image_files(
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no file {path}.")
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found = [p for p in inside if p == path or (p.suffix.lower() in suffixes and not p.name.startswith("."))]
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
+        images = [file for file in inside if file.suffix.lower() in suffixes]
         if left_out:
-            found = [p for p in found if p == path or kind_of_file(p) not in left_out]
-        if not found:
-            made = ", or only results of another run" if left_out else ""
-            raise FileNotFoundError(f"The folder {path} holds no file that ends in {', '.join(suffixes)}{made}.")
-        files += found
+            images = [file for file in images if kind_of_file(file) not in left_out]
+        if not images:
+            results = ", or only results of another run" if left_out else ""
+            raise FileNotFoundError(f"The folder {path} holds no file that ends in {', '.join(suffixes)}{results}.")
+        files += images
     return files
 
 
 def read_metadata(path: Path) -> FileMetadata:
-    """Return what a file states beside its pixels: nothing where no reader has its suffix."""
+    """Return the metadata of a file; empty if no reader has its suffix."""
     for reader in readers_of_suffix(path):
         if (metadata := reader.metadata(path)) != FileMetadata():
             return metadata
@@ -108,23 +124,23 @@ def read_metadata(path: Path) -> FileMetadata:
 
 
 def kind_of_file(path: Path) -> str:
-    """Return what kind of image is in a file: "experimental", unless this package made it."""
+    """Return the kind of provenance of an image file; "experimental" if the file states none."""
     return read_metadata(path).provenance.kind
 
 
 def mapped_image(path: Path) -> Image:
-    """Return a TIFF file that `new_tiff` wrote, mapped: each plane is read from the disk when it is used.
+    """Return the image in a TIFF file that `new_tiff` wrote, mapped: a plane is read from the disk when it is used.
 
     Returns
     -------
-    Image of (N, Y, X) float32, in the byte order of the file, which cannot be written to.
+    Image of (N, Y, X) float32 in the byte order of the file, read-only.
     """
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        own = own_metadata(tiff)
+        metadata = own_metadata(tiff)
     pixels: Any = tifffile.memmap(path, mode="r")
     if pixels.dtype != np.float32:
         return read_image(path)
-    empty = Image(np.zeros((16, 16), np.float32), own.pixel_size, own.origin, str(path), own.provenance)
+    empty = Image(np.zeros((16, 16), np.float32), metadata.pixel_size, metadata.origin, str(path), metadata.provenance)
     return with_own_pixels(empty, pixels.reshape(-1, *pixels.shape[-2:]))

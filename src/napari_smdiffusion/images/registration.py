@@ -1,7 +1,7 @@
-"""Registration of a widefield image with a super-resolution image of the same field.
+"""Registration of a widefield image with a super-resolution image of the same field of view.
 
-Cameras and reconstructions put their corners where they like: pairs that agree to a widefield pixel are often off by
-half of one, which is several pixels of the super-resolution image. Planes are (Y, X).
+Cameras and reconstruction programs define the corner of an image differently. Pairs with equal corners are often
+shifted by half a widefield pixel, which is several pixels of the super-resolution image. Planes are (Y, X).
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     Pixels = npt.NDArray[np.float32]
 
-_REGISTERED = 0.35  # correlation above which a super-resolution image is taken to lie in the widefield image
-_FOCUS, _PEAK = 1.5, 6  # widefield pixels: blur of the super-resolution image, and how wide its correlation peak is
-_HAZE = 3.0  # widefield pixels: what is wider is left out
-_LARGEST = 2560  # super-resolution pixels along a side: more says nothing more, and takes gigabytes
-_MOST = 2  # widefield pixels by which a pair may be off
-_PIXELS_DIFFER = 0.05  # by which pixel sizes may differ from the factor
-# In units of 1/√(widefield pixels): simulated images of different fields reached 2.7 to 4.2, those of one field 13 up.
-_CHANCE = 5.0
+_MIN_CORRELATION = 0.35  # of a super-resolution image and the widefield image that contains its field
+_FOCUS_BLUR, _PEAK = 1.5, 6  # widefield pixels: blur of the super-resolution image, half-width of a correlation peak
+_LONGEST_DETAIL = 3.0  # widefield pixels: σ of the Gaussian that removes structures wider than filaments
+_MAX_SIDE = 2560  # super-resolution pixels: larger fields add no precision and take gigabytes of memory
+_MAX_SHIFT = 2  # widefield pixels between the images of a pair
+_PIXEL_SIZE_TOLERANCE = 0.05  # relative difference between the ratio of the pixel sizes and the factor
+# Highest correlation by chance, in units of 1/√(widefield pixels). Simulated images of different fields reached 2.7 to
+# 4.2; those of one field reached 13 or more.
+_CHANCE_LIMIT = 5.0
 
 
 def find_in(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] | None:
-    """Find a super-resolution plane in a widefield plane of the same field or a larger one, to whole pixels.
+    """Find a super-resolution plane in a widefield plane of the same or a larger field, to whole widefield pixels.
 
     Parameters
     ----------
@@ -48,25 +49,25 @@ def find_in(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] | 
 
     Returns
     -------
-    The widefield pixel (y, x) on which its corner lies; None where it fits nowhere, or in several places alike.
+    The widefield pixel (y, x) at its corner. None if the correlation is low everywhere, or similar at several places.
     """
     rows, columns = (length // factor for length in sharp.shape)
     if rows > widefield.shape[0] or columns > widefield.shape[1]:
         return None
-    gathered = averaged(sharp, factor)
-    # Without haze: what is wider than filaments are in a widefield image says little of where they lie.
-    camera, blurred = (image - gaussian_filter(image, 8) for image in (widefield, gaussian_filter(gathered, _FOCUS)))
-    fits = correlation_map(camera, blurred)
-    y, x = (int(i) for i in np.unravel_index(int(fits.argmax()), fits.shape))
-    elsewhere = fits.copy()
+    blurred = gaussian_filter(averaged(sharp, factor), _FOCUS_BLUR)
+    # Structures wider than filaments (haze) contribute little to the position, so they are removed.
+    camera_detail, sharp_detail = (image - gaussian_filter(image, 8) for image in (widefield, blurred))
+    correlation = correlation_map(camera_detail, sharp_detail)
+    y, x = (int(i) for i in np.unravel_index(int(correlation.argmax()), correlation.shape))
+    elsewhere = correlation.copy()
     elsewhere[max(0, y - _PEAK) : y + _PEAK + 1, max(0, x - _PEAK) : x + _PEAK + 1] = 0
-    if fits[y, x] < max(_REGISTERED, 1.5 * float(elsewhere.max())):
+    if correlation[y, x] < max(_MIN_CORRELATION, 1.5 * float(elsewhere.max())):
         return None
     return y, x
 
 
 def crop_to_common_field(sharp: Image, widefield: Image, factor: int) -> tuple[Image, Image, tuple[int, int]]:
-    """Cut a super-resolution image and a widefield image of the same field or a larger one to what both show.
+    """Crop a super-resolution image and a widefield image of the same or a larger field to their common field.
 
     Parameters
     ----------
@@ -79,47 +80,50 @@ def crop_to_common_field(sharp: Image, widefield: Image, factor: int) -> tuple[I
 
     Returns
     -------
-    The super-resolution image and the widefield image of the field, and the widefield pixel (y, x) of its corner. Where
-    one has exactly `factor` times the pixels of the other they are taken to show one field, and stay as they are.
+    The super-resolution image and the widefield image of the common field, and the widefield pixel (y, x) at its
+    corner. If the sides of the images differ by exactly `factor`, the images are assumed to show one field and are
+    unchanged.
 
     Raises
     ------
     InputError
-        If pixel sizes that are known do not differ by the factor, or the super-resolution image is larger, was not
-        found in the widefield image, or planes of it were found at different places.
+        If the known pixel sizes do not differ by the factor. Also if the super-resolution image is larger than the
+        widefield image, is not found in it, or its planes are found at different places.
     """
     check_pixel_sizes(widefield, sharp, factor)
     if sharp.size == tuple(length * factor for length in widefield.size):
         return sharp, widefield, (0, 0)
     planes = zip(sharp.pixels, widefield.pixels, strict=False)
-    found = {find_in(fine, coarse, factor) for fine, coarse in planes} - {None}
-    if len(found) > 1:
-        raise InputError(f"Planes of {sharp.name} lie at different places of {widefield.name}: crop both to one field.")
-    corner = next(iter(found), None)
+    corners = {find_in(fine, coarse, factor) for fine, coarse in planes} - {None}
+    if len(corners) > 1:
+        raise InputError(
+            f"Planes of {sharp.name} were found at different places of {widefield.name}: crop both to one field."
+        )
+    corner = next(iter(corners), None)
     if corner is None:
         (height, width), (rows, columns) = sharp.size, widefield.size
         raise InputError(
             f"{sharp.name} of {height} × {width} pixels was not found in {widefield.name}, whose field has "
-            f"{rows * factor} × {columns * factor} of them for a factor of {factor}: crop both to the same field, or "
+            f"{rows * factor} × {columns * factor} pixels at a factor of {factor}: crop both to the same field, or "
             "give another factor."
         )
     return *crop_pair(sharp, widefield, factor, corner), corner
 
 
 def check_pixel_sizes(widefield: Image, fine: Image, factor: int) -> None:
-    """Raise a ValueError where the pixel sizes are known and do not differ by the factor."""
-    one, other = fine.pixel_size, widefield.pixel_size
-    if one and other and abs(other / one / factor - 1) > _PIXELS_DIFFER:
+    """Raise an InputError if both pixel sizes are known and do not differ by the factor."""
+    fine_pixel, coarse_pixel = fine.pixel_size, widefield.pixel_size
+    if fine_pixel and coarse_pixel and abs(coarse_pixel / fine_pixel / factor - 1) > _PIXEL_SIZE_TOLERANCE:
         raise InputError(
-            f"{fine.name} has pixels of {one:.4g} nm and {widefield.name} of {other:.4g} nm, which is no factor of "
-            f"{factor}: give images of the same field, another factor, or mend a pixel size."
+            f"{fine.name} has pixels of {fine_pixel:.4g} nm and {widefield.name} of {coarse_pixel:.4g} nm, which is no "
+            f"factor of {factor}: give images of the same field, give another factor, or correct a pixel size."
         )
 
 
 def crop_pair(sharp: Image, widefield: Image, factor: int, corner: tuple[int, int]) -> tuple[Image, Image]:
-    """Cut a super-resolution image and a widefield image to what both show, where the one's corner lies is known.
+    """Crop a super-resolution image and a widefield image to their common field.
 
-    What is left of the super-resolution image is a whole number of widefield pixels, of which `corner` is the first.
+    The super-resolution image begins at the widefield pixel `corner`, (y, x). It is cropped to whole widefield pixels.
     """
     rows, columns = (length // factor for length in sharp.size)
     y, x = corner
@@ -130,58 +134,58 @@ def crop_pair(sharp: Image, widefield: Image, factor: int, corner: tuple[int, in
 def registration_shift(
     widefield: Sequence[Pixels] | Pixels, sharp: Sequence[Pixels] | Pixels, factor: int
 ) -> tuple[float, float] | None:
-    """Return by how much a widefield image must be translated to be registered with the super-resolution image.
+    """Return the translation that registers a widefield image with the super-resolution image.
 
-    The highest correlation of the two without what is wider than filaments, to parts of a pixel by a parabola through
-    it and its neighbours; the planes of a stack are taken to share one shift.
+    Structures wider than filaments are removed from both images. The shift is at the maximum of their correlation; a
+    parabola through the maximum and its neighbours gives it to a fraction of a pixel. The planes of a stack share one
+    shift.
 
     Parameters
     ----------
     widefield, sharp
-        Planes (Y, X) and (Y·factor, X·factor) of the same field, off by at most two widefield pixels.
+        Planes (Y, X) and (Y·factor, X·factor) of the same field, shifted by at most two widefield pixels.
     factor
         Super-resolution pixels per widefield pixel.
 
     Returns
     -------
-    (y, x) in super-resolution pixels, positive towards larger indices; None where the two do not correlate more than
-    images of different fields do by chance, or are off by more.
+    (y, x) in super-resolution pixels, positive towards larger indices. None if the correlation is no higher than that
+    of images of different fields, or the shift is larger.
     """
-    most = _MOST * factor
-    # The middle of a large field says it as well.
+    max_shift = _MAX_SHIFT * factor
     pairs = [_middle(w, s, factor) for w, s in zip(widefield, sharp, strict=True)]
-    maps = [_correlations(w, s, factor, most + 1) for w, s in pairs]
-    found = np.mean(maps, axis=0)
-    y, x = (int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
-    by_chance = _CHANCE / np.sqrt(sum(w.size for w, _ in pairs))
-    # At the edge, which is a pixel further out, the search has run away: a pair that is off so far is no pair.
-    if found[y, x] <= by_chance or max(abs(y - most - 1), abs(x - most - 1)) > most:
+    maps = [_correlations(w, s, factor, max_shift + 1) for w, s in pairs]
+    correlation = np.mean(maps, axis=0)
+    y, x = (int(i) for i in np.unravel_index(int(correlation.argmax()), correlation.shape))
+    by_chance = _CHANCE_LIMIT / np.sqrt(sum(w.size for w, _ in pairs))
+    # The map reaches one pixel further than `max_shift`: a maximum at its edge is none of the permitted shifts.
+    if correlation[y, x] <= by_chance or max(abs(y - max_shift - 1), abs(x - max_shift - 1)) > max_shift:
         return None
-    down, right = _vertex(*found[y - 1 : y + 2, x]), _vertex(*found[y, x - 1 : x + 2])
-    return most + 1 - y - down, most + 1 - x - right
+    down, right = _vertex(*correlation[y - 1 : y + 2, x]), _vertex(*correlation[y, x - 1 : x + 2])
+    return max_shift + 1 - y - down, max_shift + 1 - x - right
 
 
 def _middle(widefield: Pixels, sharp: Pixels, factor: int) -> tuple[Pixels, Pixels]:
-    """Return the same place of both, `_LARGEST` fine pixels along a side at most."""
-    side = _LARGEST // factor
+    """Return the same middle part of both planes, with sides of at most `_MAX_SIDE` super-resolution pixels."""
+    side = _MAX_SIDE // factor
     y, x = (max(0, length - side) // 2 for length in widefield.shape)
     f = factor
     return widefield[y : y + side, x : x + side], sharp[y * f : (y + side) * f, x * f : (x + side) * f]
 
 
-def _correlations(widefield: Pixels, sharp: Pixels, factor: int, most: int) -> Pixels:
-    """Return the correlation at every shift of up to `most` pixels, (2·most + 1, 2·most + 1)."""
+def _correlations(widefield: Pixels, sharp: Pixels, factor: int, reach: int) -> Pixels:
+    """Return the correlation at every shift of up to `reach` pixels, (2·reach + 1, 2·reach + 1)."""
     fine = zoom(widefield, factor, order=3, grid_mode=True, mode="nearest") if factor > 1 else widefield
-    one, other = (plane - gaussian_filter(plane, _HAZE * factor) for plane in (fine, sharp))
-    return correlation_map(one, other[most:-most, most:-most])
+    fine_detail, sharp_detail = (plane - gaussian_filter(plane, _LONGEST_DETAIL * factor) for plane in (fine, sharp))
+    return correlation_map(fine_detail, sharp_detail[reach:-reach, reach:-reach])
 
 
 def _vertex(before: float, top: float, after: float) -> float:
-    """Return where the parabola through three equidistant points is highest, relative to the middle one."""
-    curved = before - 2 * top + after
-    return float(0.5 * (before - after) / curved) if curved < 0 else 0.0
+    """Return the maximum of the parabola through three equidistant points, relative to the middle point."""
+    curvature = before - 2 * top + after
+    return float(0.5 * (before - after) / curvature) if curvature < 0 else 0.0
 
 
 def translated(plane: Pixels, by: tuple[float, float]) -> Pixels:
-    """Return a plane translated by (y, x) pixels, between pixels by cubic splines; its border is repeated."""
+    """Return a plane translated by (y, x) pixels, with cubic spline interpolation; border pixels are repeated."""
     return np.asarray(shift(plane, by, order=3, mode="nearest"), np.float32)

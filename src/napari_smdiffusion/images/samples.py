@@ -1,4 +1,4 @@
-"""Sample images: a simulated pair that ships with the package, and real pairs from their public repository."""
+"""Sample images: a simulated pair that is part of the package, and measured pairs from a public repository."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ _HASHES = {
         "1a88eeedcfe056db814a3e19ca38a2f5745cdf8815ec57730aaaad64c83868dd"
     ),
 }
-_STORM_PIXEL = {"microtubule": 19.35600, "mitochondria": 20.0}  # nm; the second is not stated with the data: about 20
+_STORM_PIXEL = {"microtubule": 19.35600, "mitochondria": 20.0}  # nm; 20 nm is an estimate, the data states no value
 _FACTOR = {"microtubule": 5, "mitochondria": 4}
-# Where the corner of the STORM image lies in the widefield image, (y, x) in widefield pixels; the fractions as found by
-# `registration.registration_shift`, which differs by up to 0.3 between parts of these fields.
+# Corner of the STORM image in the widefield image, (y, x) in widefield pixels. The fractions come from
+# `registration.registration_shift`; they differ by up to 0.3 between parts of these fields.
 _CORNER = {"microtubule": (50.52, 48.16), "mitochondria": (-0.53, 0.54)}
 
 
 def simulated_pair() -> tuple[Image, Image]:
     """Return (super-resolution, widefield) of simulated microtubules: 1280² pixels of 20 nm, and 256² of 100 nm.
 
-    They are of two different fields of the same kind, as a microscopist has them: no pixel of the widefield image was
-    seen by whoever is trained on the super-resolution image. `simulated_reference` is the widefield image's own field.
+    The two images show different fields of the same structure, as in a typical experiment. A model that is trained on
+    the super-resolution image has therefore not used the widefield field. `simulated_reference` shows the widefield
+    field.
     """
     folder = Path(__file__).parents[1] / "bundled"
     return read_image(folder / "sample_super_resolution.tif"), read_image(folder / "sample_widefield.tif")
 
 
 def simulated_reference() -> Image:
-    """Return the super-resolution image of the widefield sample's field, to compare an enhanced image with."""
+    """Return the super-resolution image of the widefield sample's field, as a reference for an enhanced image."""
     return read_image(Path(__file__).parents[1] / "bundled" / "sample_reference.tif")
 
 
 def sfsrm_pair(structure: str) -> tuple[Image, Image]:
-    """Return (STORM, widefield) of one fixed cell, placed so that the widefield image lies on the STORM image.
+    """Return (STORM, widefield) of one fixed cell; their origins register the two images.
 
-    They are fetched at the first call and kept in the user's cache; $SMDIFFUSION_SAMPLES replaces the address.
+    The first call downloads the files to the user's folder. The variable SMDIFFUSION_SAMPLES replaces the address.
 
     Parameters
     ----------
@@ -58,40 +59,40 @@ def sfsrm_pair(structure: str) -> tuple[Image, Image]:
     Raises
     ------
     OSError
-        If they cannot be fetched, or are not what they should be.
+        If the files cannot be downloaded, or have unexpected content.
     """
-    step = _STORM_PIXEL[structure]
-    coarse = step * _FACTOR[structure]
-    storm = read_image(_fetched(f"{structure}/reference/{structure}_STORM.tif"), step)
-    widefield = read_image(_fetched(f"{structure}/widefield/{structure}_widefield.tif"), coarse)
+    fine_pixel = _STORM_PIXEL[structure]
+    coarse_pixel = fine_pixel * _FACTOR[structure]
+    storm = read_image(_local_copy(f"{structure}/reference/{structure}_STORM.tif"), fine_pixel)
+    widefield = read_image(_local_copy(f"{structure}/widefield/{structure}_widefield.tif"), coarse_pixel)
     y, x = _CORNER[structure]
-    place = (-y * coarse, -x * coarse)
-    note = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)")
+    origin = (-y * coarse_pixel, -x * coarse_pixel)
+    provenance = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)")
     return (
-        Image(storm.pixels, step, name=f"{structure}, STORM", provenance=note),
-        Image(widefield.pixels, coarse, place, f"{structure}, widefield", note),
+        Image(storm.pixels, fine_pixel, name=f"{structure}, STORM", provenance=provenance),
+        Image(widefield.pixels, coarse_pixel, origin, f"{structure}, widefield", provenance),
     )
 
 
-def _fetched(path: str) -> Path:
-    """Return a local copy of one of the SFSRM files, which is fetched if it is not here yet."""
+def _local_copy(path: str) -> Path:
+    """Return the local copy of one of the SFSRM files; the file is downloaded if there is none."""
     import pooch
 
     address = os.environ.get("SMDIFFUSION_SAMPLES", SFSRM)
-    kept = user_folder() / "samples"
+    folder = user_folder() / "samples"
     try:
-        kept.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
-            f"{kept} cannot be written ({error.strerror}): set SMDIFFUSION_HOME to a folder of yours."
+            f"{folder} cannot be written ({error.strerror}): set SMDIFFUSION_HOME to a folder of yours."
         ) from error
     pooch.get_logger().setLevel("WARNING")
     try:
-        found = pooch.retrieve(address + path, known_hash=_HASHES[path], fname=Path(path).name, path=kept)
-    # requests, urllib and pooch raise many kinds of errors; to a person they are all the same.
+        file = pooch.retrieve(address + path, known_hash=_HASHES[path], fname=Path(path).name, path=folder)
+    # requests, urllib and pooch raise many kinds of errors; the user needs the same message for all.
     except Exception as error:
         raise OSError(
-            f"The sample images cannot be fetched from {address} ({type(error).__name__}): connect to the internet and "
-            "try again, or open the simulated pair, which is always here."
+            f"The sample images cannot be downloaded from {address} ({type(error).__name__}): connect to the internet "
+            "and try again, or open the simulated pair, which needs no download."
         ) from error
-    return Path(found)
+    return Path(file)

@@ -1,4 +1,4 @@
-"""TIFF files as this package writes them: with pixel size, place and provenance."""
+"""TIFF files of this package, with pixel size, origin and provenance."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from .image import Image
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-_METADATA_KEY = "napari_smdiffusion"  # key of our own metadata in a TIFF file
-_IMAGEJ_MOST = 3.9e9  # bytes: ImageJ's own form ends at 4 GB
+_METADATA_KEY = "napari_smdiffusion"  # key of this package's metadata in a TIFF file
+_IMAGEJ_MAX_BYTES = 3.9e9  # ImageJ's own form ends at 4 GB
 _NO_PROVENANCE = Provenance()
 
 
 @dataclass(frozen=True)
 class OwnMetadata:
-    """What `new_tiff` writes into a file beside the pixels.
+    """The metadata that `new_tiff` writes into a file.
 
     Parameters
     ----------
     pixel_size
-        In nm; None where it is not known.
+        Side of a pixel in nm, or None if it is unknown.
     origin
-        (y, x) of the corner of the first pixel, in nm.
+        (y, x) of the upper left corner of the first pixel, in nm.
     provenance
-        Where the image came from.
+        Source of the image.
     """
 
     pixel_size: float | None = None
@@ -51,7 +51,7 @@ class OwnMetadata:
     provenance: Provenance = field(default_factory=Provenance)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the description of the file holds."""
+        """Return the metadata in the form that the description of the file holds."""
         return {
             "pixel_size_nm": self.pixel_size,
             "origin_nm": self.origin,
@@ -60,15 +60,15 @@ class OwnMetadata:
 
 
 def own_metadata(tiff: Any) -> OwnMetadata:
-    """Return what `new_tiff` put into the file, or nothing; values of another type are left out."""
-    # Any program may have written the description.
+    """Return the metadata that `new_tiff` wrote into an open TIFF file; values of an unexpected type are ignored."""
+    # Any program may have written the description, so every kind of text is possible.
     with suppress(ValueError, TypeError, KeyError, RecursionError):
         text = tiff.imagej_metadata[_METADATA_KEY] if tiff.is_imagej else tiff.pages[0].description
-        facts = read_json(text)
-        if isinstance(facts, dict):
-            found = facts.get("provenance")
-            provenance = Provenance.from_json(found) if isinstance(found, dict) else Provenance()
-            return OwnMetadata(_positive(facts.get("pixel_size_nm")), _corner(facts.get("origin_nm")), provenance)
+        values = read_json(text)
+        if isinstance(values, dict):
+            stated = values.get("provenance")
+            provenance = Provenance.from_json(stated) if isinstance(stated, dict) else Provenance()
+            return OwnMetadata(_positive(values.get("pixel_size_nm")), _corner(values.get("origin_nm")), provenance)
     return OwnMetadata()
 
 
@@ -87,10 +87,10 @@ def _is_number(value: Any) -> bool:
 
 
 def made_by_us(path: Path) -> bool:
-    """Return whether a file is a TIFF that this package generated, simulated, enhanced or mapped."""
+    """Return whether a file is a TIFF that this package wrote with a kind other than "experimental"."""
     import tifffile
 
-    # A file that is damaged, or no TIFF, raises one of many kinds of errors.
+    # tifffile raises many kinds of errors for damaged files and files of other formats.
     with suppress(Exception), tifffile.TiffFile(path) as tiff:
         return own_metadata(tiff).provenance.kind != EXPERIMENTAL
     return False
@@ -105,27 +105,46 @@ def new_tiff(
     provenance: Provenance = _NO_PROVENANCE,
     dtype: npt.DTypeLike = np.float32,
 ) -> Iterator[npt.NDArray[Any]]:
-    """Open an array (N, Y, X) that is a TIFF file, for images larger than memory.
+    """Open an (N, Y, X) array that is mapped to a new TIFF file, for images larger than memory.
 
-    The file has the pixel size as ImageJ reads it, and place and provenance; it appears when the block ends well. The
-    array stays readable after the block and can then no longer be written to. Windows cannot rename a file that is
-    mapped: there, delete the array within the block.
+    The file appears when the block ends without an error. After the block the array is read-only. Windows cannot
+    rename a mapped file, so delete the array within the block.
+
+    Parameters
+    ----------
+    path
+        File to write; it is replaced if it exists.
+    shape
+        (N, Y, X) in pixels.
+    pixel_size
+        Side of a pixel in nm, or None if it is unknown. ImageJ reads it too.
+    origin
+        (y, x) of the upper left corner in nm.
+    provenance
+        Source of the image.
+    dtype
+        Type of the pixels in the file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or the disk has too little space.
     """
     import tifffile
 
-    kind = np.dtype(dtype)
-    options = _tiff_options(shape, kind.itemsize, pixel_size, origin, provenance)
+    pixel_type = np.dtype(dtype)
+    options = _tiff_options(shape, pixel_type.itemsize, pixel_size, origin, provenance)
     with atomic_file(path) as temporary:
-        check_space(path, shape, itemsize=kind.itemsize)
-        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=kind, **options)
+        check_space(path, shape, itemsize=pixel_type.itemsize)
+        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=pixel_type, **options)
         _allocate(temporary, path)
         try:
             yield pixels
             pixels.flush()
             pixels.flags.writeable = False
         finally:
-            # The map ends with the last array that uses it. Closed before, any use of one would be a segmentation
-            # fault.
+            # The map is closed with the last array that uses it. Closing it here would turn any later use of an array
+            # into a segmentation fault.
             del pixels
             if os.name == "nt":
                 gc.collect()
@@ -133,7 +152,7 @@ def new_tiff(
 
 @dataclass
 class GrowingTiff:
-    """An array (N, Y, X) in a file, of which the first `finished` planes are kept."""
+    """An (N, Y, X) array in a file. The result has its first `finished` planes."""
 
     pixels: npt.NDArray[Any]
     finished: int = 0
@@ -147,12 +166,15 @@ def growing_tiff(
     origin: tuple[float, float] = (0.0, 0.0),
     provenance: Provenance = _NO_PROVENANCE,
 ) -> Iterator[GrowingTiff]:
-    """Do the same as `new_tiff` for work that may be stopped: only the planes that are finished become the file.
+    """Open a new TIFF file for a job that may be stopped: the file then has only the finished planes.
+
+    The parameters are those of `new_tiff`.
 
     Raises
     ------
     OSError
-        If it cannot be written. Where the finished planes alone cannot, the message names the file that holds them.
+        If the file cannot be written. If only the last copy of the finished planes fails, the message names the file
+        that holds them.
     """
     whole = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.whole.tif")
     with new_tiff(whole, shape, pixel_size, origin, provenance) as pixels:
@@ -166,7 +188,7 @@ def growing_tiff(
     try:
         _copy_planes(whole, path, growing.finished, pixel_size, origin, provenance)
     except OSError as error:
-        raise OSError(f"{error} What is finished, {growing.finished} planes, begins the file {whole}.") from error
+        raise OSError(f"{error} The {growing.finished} finished planes are the first in the file {whole}.") from error
     whole.unlink()
 
 
@@ -178,7 +200,7 @@ def _copy_planes(
     origin: tuple[float, float],
     provenance: Provenance,
 ) -> None:
-    """Write the first `count` planes of a file that `new_tiff` wrote as another one."""
+    """Write the first `count` planes of a file of `new_tiff` to another file."""
     import tifffile
 
     source: Any = tifffile.memmap(whole, mode="r")
@@ -196,35 +218,37 @@ def _tiff_options(
     origin: tuple[float, float],
     provenance: Provenance,
 ) -> dict[str, Any]:
-    """Return how tifffile writes (N, Y, X) pixels with their pixel size, place and provenance.
+    """Return tifffile's options to write (N, Y, X) pixels with their pixel size, origin and provenance.
 
-    The planes are a plain ImageJ stack. tifffile itself writes only hyperstacks in ImageJ's form, in which every axis
-    is time, depth or color, and nobody knows that of N images. A description with the number of images alone opens as
-    a stack in ImageJ, and has the axes IYX in tifffile.
+    The planes are a plain ImageJ stack. tifffile's own ImageJ files are hyperstacks, in which every axis is time, depth
+    or color; the axis of N images is none of these. A description with only the number of images opens as a stack in
+    ImageJ, and has the axes IYX in tifffile.
     """
-    # Older tifffile reads no line of ImageJ's description that has a second "=", and takes any description in which it
-    # finds "shape": for its own.
+    # Older versions of tifffile skip a line of ImageJ's description with a second "=". They also mistake a description
+    # that contains "shape": for their own format.
     text = (
         json.dumps(OwnMetadata(pixel_size, origin, provenance).to_json())
         .replace("=", "\\u003d")
         .replace('"shape":', '"\\u0073hape":')
     )
     options: dict[str, Any] = {"description": text, "metadata": None, "photometric": "minisblack"}
-    large = itemsize * math.prod(shape) > _IMAGEJ_MOST
+    large = itemsize * math.prod(shape) > _IMAGEJ_MAX_BYTES
     if large:
         options["bigtiff"] = True
     else:
         unit = "unit=um\n" if pixel_size else ""
         options["description"] = f"ImageJ=1.11a\nimages={shape[0]}\n{unit}loop=false\n{_METADATA_KEY}={text}\n"
     if pixel_size:
-        # ImageJ counts in its own unit, which is µm here.
+        # ImageJ's resolution is in pixels per unit, and the unit is µm here.
         per_unit, unit_tag = (1e7, "CENTIMETER") if large else (1e3, "NONE")
         options |= {"resolution": (per_unit / pixel_size,) * 2, "resolutionunit": unit_tag}
     return options
 
 
 def write_image(path: str | os.PathLike[str], image: Image, dtype: npt.DTypeLike | None = None) -> None:
-    """Write an image as a TIFF (N, Y, X) with its pixel size, place and provenance, whole or not at all.
+    """Write an image as an (N, Y, X) TIFF with its pixel size, origin and provenance.
+
+    If writing fails, an existing file stays unchanged.
 
     Parameters
     ----------
@@ -233,25 +257,24 @@ def write_image(path: str | os.PathLike[str], image: Image, dtype: npt.DTypeLike
     image
         Image to write.
     dtype
-        Type of the pixels in the file. By default whole numbers are written as uint8 or uint16 where all fit, and
-        anything else as float32; the pixels are the same when they are read back.
+        Type of the pixels in the file. The default is uint8 or uint16 if it holds every pixel exactly, else float32.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
-    shape, kind = (len(image), *image.size), dtype or _exact_type(image.pixels)
-    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance, kind) as pixels:
+    shape, file_type = (len(image), *image.size), dtype or _exact_type(image.pixels)
+    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance, file_type) as pixels:
         for target, plane in zip(pixels, image.pixels, strict=True):
             target[...] = plane
-        del pixels, target  # Windows renames no mapped file
+        del pixels, target  # Windows cannot rename a mapped file
 
 
 def _exact_type(pixels: Pixels) -> npt.DTypeLike:
-    """Return the smallest of uint8 and uint16 that holds all of (N, Y, X) `pixels` exactly, or else float32."""
+    """Return the smaller of uint8 and uint16 that holds all (N, Y, X) `pixels` exactly, or float32 if neither does."""
     highest = 0.0
-    for plane in pixels:  # plane by plane: the whole may be larger than memory
+    for plane in pixels:  # plane by plane, because a mapped image may be larger than memory
         highest = max(highest, float(plane.max()))
         if plane.min() < 0 or highest > np.iinfo(np.uint16).max or (plane != np.floor(plane)).any():
             return np.float32

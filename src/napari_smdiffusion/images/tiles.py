@@ -1,4 +1,4 @@
-"""Tiles of a plane, with the overlap that a network needs."""
+"""Tiles of a plane, with the overlap that a network needs to give the same result as for the whole plane."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a plane: `core` is what the tile is responsible for, `window` is what a network sees of it."""
+    """A part of a plane, as (rows, columns): the tile's result covers `core`; the network's input is `window`."""
 
     core: tuple[slice, slice]
     window: tuple[slice, slice]
 
     def core_in_window(self, factor: int = 1) -> tuple[slice, slice]:
-        """Where the core lies in the window's result, `factor` times finer than the plane."""
+        """Return the (rows, columns) of the core in the window's result, which is `factor` times finer."""
         rows, columns = (
             slice((core.start - window.start) * factor, (core.stop - window.start) * factor)
             for core, window in zip(self.core, self.window, strict=True)
@@ -27,7 +27,7 @@ class Tile:
         return rows, columns
 
     def core_in_plane(self, factor: int = 1) -> tuple[slice, slice]:
-        """Where the core lies in the whole result, `factor` times finer than the plane."""
+        """Return the (rows, columns) of the core in the plane's result, which is `factor` times finer."""
         rows, columns = (slice(core.start * factor, core.stop * factor) for core in self.core)
         return rows, columns
 
@@ -35,10 +35,23 @@ class Tile:
 def tiles(
     shape: tuple[int, int], tile: int, overlap: int, align: int = 1, part: tuple[slice, slice] | None = None
 ) -> Iterator[Tile]:
-    """Cover a plane, or a `part` of it, with cores of at most `tile` pixels, seen with `overlap` more on each side.
+    """Cover a plane with tiles whose cores do not overlap.
 
-    With an overlap of at least a network's reach, and windows that begin at multiples of the network's `align`, the
-    cores put together are what the network makes of the whole plane: no blending is needed and no seam can appear.
+    The overlap must be at least the network's reach. The joined cores then equal the network's result for the whole
+    plane, so that no blending is needed and no seam appears.
+
+    Parameters
+    ----------
+    shape
+        (Y, X) of the plane, in pixels.
+    tile
+        Side of a core in pixels; cores at the border may be smaller.
+    overlap
+        Pixels that a window adds on each side of its core, as far as the plane reaches.
+    align
+        Windows begin at multiples of this number of pixels, as the network's downsampling requires.
+    part
+        (rows, columns) of the plane to cover, which begin at multiples of `align`; None: the whole plane.
 
     Raises
     ------
@@ -55,4 +68,5 @@ def tiles(
 
 
 def _widened(part: slice, overlap: int, length: int) -> slice:
+    """Return `part` with `overlap` more pixels on each side, within 0 to `length`."""
     return slice(max(part.start - overlap, 0), min(part.stop + overlap, length))

@@ -130,7 +130,7 @@ class MeasureContext:
         """Names of the experimental images that the model was trained on, as far as it is known."""
         if self.generated is None:
             return []
-        known = {image.digest for image in self.training} | set(self.generated.provenance.seen)
+        known = {image.digest for image in self.training} | set(self.generated.provenance.training_names)
         return [Path(image.name).name for image in self.experimental if image.digest in known]
 
     def cut(self, sizes: Sequence[int], enough: int) -> Patches:

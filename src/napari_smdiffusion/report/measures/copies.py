@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...images.patches import symmetry
-from ...images.provenance import listed
+from ...images.provenance import join_names
 from ...measure.copies import CopySearch, look_for_copies
 from ...measure.realism import spread
 from ..measure import LeftOut, Measure, PictureRow
@@ -82,12 +82,12 @@ def _compute(context: MeasureContext) -> Copies | LeftOut | None:
 
 def _other_images(generated: Image, training: tuple[Image, ...]) -> str:
     """Return a sentence where the generated images name what their model saw, and none of the images given is that."""
-    seen = generated.provenance.seen
+    seen = generated.provenance.training_names
     if not seen or {image.digest for image in training} & set(seen):
         return ""
     return (
         " But none of the training images given is, as it is, what the model was trained on "
-        f"({listed(seen.values())}): where none holds it either, this tells nothing of copies."
+        f"({join_names(seen.values())}): where none holds it either, this tells nothing of copies."
     )
 
 

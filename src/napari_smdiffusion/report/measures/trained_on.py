@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...images.provenance import listed
+from ...images.provenance import join_names
 from ..measure import Measure
 from . import MEASURES
 
@@ -24,8 +24,8 @@ def _compute(context: MeasureContext) -> TrainedOn | None:
     if not context.trained_on:
         return None
     return TrainedOn(
-        f"The model was trained on the experimental images ({listed(context.trained_on)}): realism, spectra, skeletons "
-        "and the classifier tell how well it has learned them, not how it does on others."
+        f"The model was trained on the experimental images ({join_names(context.trained_on)}): realism, spectra, "
+        "skeletons and the classifier tell how well it has learned them, not how it does on others."
     )
 
 

@@ -16,7 +16,7 @@ from ...base.events import Event, Generated, Preview, Progress, Steps, Stop
 from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
 from ...images.patches import averaged, inverse_symmetry, symmetry
-from ...images.provenance import EXPERIMENTAL, METADATA, SIMULATED, SYNTHETIC, Provenance, layer_metadata, listed
+from ...images.provenance import EXPERIMENTAL, METADATA, SIMULATED, SYNTHETIC, Provenance, join_names, layer_metadata
 from ...recipes.generate import GenerateJob, facts_to_generate
 from ..frame.dock import Dock, Folded, heading
 from ..frame.new_models import forget_model, subscribe
@@ -230,7 +230,7 @@ class GenerateDock(Dock):
         pixels = np.asarray(shown, np.float32)
         top, left = (max(0, (length - _LOOKED_UP) // 2) for length in pixels.shape)
         patch = pixels[top : top + _LOOKED_UP, left : left + _LOOKED_UP].copy()
-        known = layer_provenance(layer).seen
+        known = layer_provenance(layer).training_names
         sources = []
         for one in layers:
             # What is no image of the kind that can be trained on need not be asked about here.
@@ -312,7 +312,7 @@ def _nearest_steps(
         exact = [(source, image) for source, image in images if image.digest in known]
         planes = [(source, plane) for source, image in exact or images for plane in image.pixels]
         if not planes:
-            names = listed(source.name for source in sources)
+            names = join_names(source.name for source in sources)
             raise InputError(f"Nothing of {names} can be compared: look for NaN pixels.")
         for i, (source, plane) in enumerate(planes):
             yield Progress("comparing", i, len(planes), float("inf"))
@@ -325,7 +325,7 @@ def _nearest_steps(
                 height, width = turned_patch.shape
                 found = plane[match.y : match.y + height, match.x : match.x + width]
                 turned = np.ascontiguousarray(inverse_symmetry(found, match.symmetry))
-                best = _Nearest(match, turned, source, "" if exact else listed(known.values()))
+                best = _Nearest(match, turned, source, "" if exact else join_names(known.values()))
         if best is None:
             raise Stopped("Stopped before anything was compared.")
         return best
