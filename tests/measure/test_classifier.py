@@ -1,4 +1,4 @@
-"""The classifier guesses where there is nothing to tell, and knows where there is."""
+"""The classifier guesses for patches of one kind, and recognizes patches of different kinds."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ def kinds():
     return [np.round(20 * grid_patches([curves(s), curves(s + 1)], 32))[:80] for s in (0, 10)]
 
 
-def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
+def test_the_classifier_guesses_for_equal_kinds_and_recognizes_different_kinds(kinds):
     first, second = kinds
     alike = two_sample_test(first, second, epochs=3)
-    other = two_sample_test(first, second.mean((1, 2), keepdims=True) + 0 * second, epochs=3)
+    different = two_sample_test(first, second.mean((1, 2), keepdims=True) + 0 * second, epochs=3)
     assert 0.3 < alike.auc < 0.7
-    assert other.auc > 0.95
+    assert different.auc > 0.95
     assert len(alike.folds) == 3
     assert alike.auc == pytest.approx(np.mean(alike.folds))
     assert alike.by_chance == pytest.approx(0.09, abs=0.005)
@@ -31,66 +31,66 @@ def test_it_guesses_where_both_are_alike_and_knows_where_not(kinds):
     ("auc", "halves", "words"),
     [
         (0.3, 0.5, "30 times in 100"),
-        (0.55, 0.5, "cannot tell them apart"),
-        (0.65, 0.7, "no more than two regions"),
-        (0.72, 0.65, "beyond those between two regions"),
-        (0.9, 0.95, "no more than two regions"),
-        (0.9, 0.6, "a mark of their own"),
+        (0.55, 0.5, "no difference was found"),
+        (0.65, 0.7, "no larger than between two regions"),
+        (0.72, 0.65, "is larger than between two regions"),
+        (0.9, 0.95, "no larger than between two regions"),
+        (0.9, 0.6, "clearly differ"),
     ],
 )
-def test_the_meaning_depends_on_what_two_halves_of_the_experiment_differ_by(auc, halves, words):
-    told, of_halves = (TwoSample(one, (one,) * 3, 0.1, 12) for one in (auc, halves))
-    assert words in meaning(told, of_halves)
-    assert "in 12 epochs" in meaning(told, of_halves)
+def test_the_meaning_depends_on_the_difference_of_two_halves_of_the_experiment(auc, halves, words):
+    result, result_of_halves = (TwoSample(area, (area,) * 3, 0.1, 12) for area in (auc, halves))
+    assert words in meaning(result, result_of_halves)
+    assert "12 epochs" in meaning(result, result_of_halves)
 
 
-def test_a_background_of_any_height_hides_nothing(kinds):
+def test_a_high_background_does_not_change_the_result(kinds):
     first, second = kinds
-    moved = [two_sample_test(first + base, np.round(2 * second) + base, epochs=3).auc for base in (0, 30_000)]
-    assert moved[1] == pytest.approx(moved[0], abs=0.02)
+    areas = [two_sample_test(first + base, np.round(2 * second) + base, epochs=3).auc for base in (0, 30_000)]
+    assert areas[1] == pytest.approx(areas[0], abs=0.02)
 
 
-def test_small_differences_are_seen_and_larger_ones_better(kinds):
+def test_larger_differences_give_a_larger_area(kinds):
     first, second = kinds
-    found = [two_sample_test(first, np.round(factor * second), epochs=6).auc for factor in (1.0, 1.3, 2.0)]
-    assert found[0] < found[1] < found[2]
-    assert found[2] > 0.8
+    areas = [two_sample_test(first, np.round(factor * second), epochs=6).auc for factor in (1.0, 1.3, 2.0)]
+    assert areas[0] < areas[1] < areas[2]
+    assert areas[2] > 0.8
 
 
 @pytest.mark.parametrize("damage", [{"gap": 0.7}, {"wave": 4.0, "wavelength": 16.0}])
-def test_dashed_and_wavy_filaments_are_told(damage):
-    real, made, damaged = (
+def test_the_classifier_recognizes_dashed_and_wavy_filaments(damage):
+    experimental, similar, damaged = (
         np.round(20 * grid_patches([curves(first + i, **kind) for i in range(3)], 64))
         for first, kind in ((0, {}), (10, {}), (10, damage))
     )
-    good, bad = (two_sample_test(real, one, epochs=12).auc for one in (made, damaged))
+    good, bad = (two_sample_test(experimental, patches, epochs=12).auc for patches in (similar, damaged))
     assert bad > max(good, 0.5) + 0.1
 
 
-def test_fractions_are_no_mark_where_the_source_has_whole_numbers(kinds):
+def test_fractions_are_rounded_if_the_experiment_has_whole_numbers(kinds):
     first, second = kinds
-    moved = second + np.random.default_rng(0).uniform(-0.4, 0.4, second.shape).astype(np.float32) - 0.0
-    assert two_sample_test(first, moved, epochs=1) == two_sample_test(first, second, epochs=1)
+    fractions = second + np.random.default_rng(0).uniform(-0.4, 0.4, second.shape).astype(np.float32) - 0.0
+    assert two_sample_test(first, fractions, epochs=1) == two_sample_test(first, second, epochs=1)
 
 
-def test_it_repeats_itself_and_leaves_the_random_generator_alone(kinds):
+def test_the_result_is_reproducible_and_does_not_use_the_global_generator(kinds):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one, two = (two_sample_test(*kinds, epochs=1, seed=3) for _ in range(2))
-    assert one == two
+    result, repeated = (two_sample_test(*kinds, epochs=1, seed=3) for _ in range(2))
+    assert result == repeated
     assert torch.equal(before, torch.get_rng_state())
-    # Trainings in other threads may draw from it meanwhile.
-    assert two_sample_test(*kinds, epochs=1, seed=3, stop=lambda: bool(torch.rand(1) > 2)) == one
+    # Trainings in other threads may draw from the global generator during the test.
+    assert two_sample_test(*kinds, epochs=1, seed=3, stop=lambda: bool(torch.rand(1) > 2)) == result
 
 
-def test_large_patches_are_averaged():
+def test_large_patches_are_averaged_over_2_by_2_pixels():
     patches = np.random.default_rng(0).random((24, 256, 256)).astype(np.float32)
     coarse = patches.reshape(24, 128, 2, 128, 2).mean((2, 4))
     fine, halved = (two_sample_test(p, p[::-1], scale=1.0, epochs=1) for p in (patches, coarse))
     assert fine.folds == pytest.approx(halved.folds, abs=0.02)
 
 
-def test_what_cannot_be_told_is_refused(kinds):
+def test_too_few_patches_and_unequal_sizes_are_refused(kinds):
     with pytest.raises(ValueError, match="at least 24 patches"):
         two_sample_test(kinds[0][:10], kinds[1])
     with pytest.raises(ValueError, match="of one size"):

@@ -1,4 +1,4 @@
-"""The resolution that is found in images whose resolution is known."""
+"""The measured resolution of images whose resolution is known."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from napari_smdiffusion.measure.resolution import (
 )
 
 PIXEL = 20.0  # nm
-PHOTONS = 500  # of one molecule
+PHOTONS = 500  # per molecule
 
 
 def _frequencies(size):
@@ -21,7 +21,7 @@ def _frequencies(size):
 
 
 def _molecules(transfer, size=256, photons=PHOTONS, seed=0, exposures=2):
-    """Return exposures of molecules at random places, seen through a transfer function: (exposures, size, size)."""
+    """Return exposures (exposures, size, size) of molecules at random positions, imaged with a transfer function."""
     rng = np.random.default_rng(seed)
     light = np.fft.fft2(rng.poisson(0.05, (size, size)) * float(photons))
     mean = np.fft.ifft2(light * transfer(_frequencies(size))).real.clip(0)
@@ -44,9 +44,9 @@ def _aperture(cutoff):
 
 
 def _known(sigma, photons):
-    """Return the resolution in nm of randomly placed molecules of `photons` in each of two images.
+    """Return the resolution in nm of randomly placed molecules with `photons` in each of two images.
 
-    Their power is photons · exp(-4 π² sigma² f²) times that of the noise, and the correlation P / (P + 1) is 1/7 where
+    Their power P is photons · exp(-4 π² sigma² f²) in units of the noise power. The correlation P / (P + 1) is 1/7 at
     P = 1/6.
     """
     return PIXEL * 2 * np.pi * sigma / np.sqrt(np.log(6 * photons))
@@ -55,56 +55,56 @@ def _known(sigma, photons):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("sigma", [1.5, 2.5, 4.0])
 def test_two_images_of_known_resolution(sigma, seed):
-    found = fourier_ring_correlation(*_molecules(_gaussian(sigma), seed=seed), PIXEL)
-    assert found.resolution == pytest.approx(_known(sigma, PHOTONS), rel=0.06)
-    assert found.warning is None
-    assert found.frequencies.shape == found.curve.shape
-    assert found.frequencies[-1] < 0.5 / PIXEL
-    # Before the crossing the curve lies above the threshold, and far beyond it there is nothing.
-    assert (found.curve[found.frequencies < 0.95 / found.resolution] > 1 / 7).all()
-    assert abs(found.curve[found.frequencies > 1.5 / found.resolution].mean()) < 0.05
+    result = fourier_ring_correlation(*_molecules(_gaussian(sigma), seed=seed), PIXEL)
+    assert result.resolution == pytest.approx(_known(sigma, PHOTONS), rel=0.06)
+    assert result.warning is None
+    assert result.frequencies.shape == result.curve.shape
+    assert result.frequencies[-1] < 0.5 / PIXEL
+    # The curve is above the threshold before the crossing, and near 0 far beyond it.
+    assert (result.curve[result.frequencies < 0.95 / result.resolution] > 1 / 7).all()
+    assert abs(result.curve[result.frequencies > 1.5 / result.resolution].mean()) < 0.05
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("sigma", [1.5, 2.5, 4.0])
 def test_one_image_of_known_resolution(sigma, seed):
-    found = single_image_frc(_molecules(_gaussian(sigma), seed=seed)[0], PIXEL)
-    assert found.resolution == pytest.approx(_known(sigma, PHOTONS / 2), rel=0.06)
-    assert found.warning is None
+    result = single_image_frc(_molecules(_gaussian(sigma), seed=seed)[0], PIXEL)
+    assert result.resolution == pytest.approx(_known(sigma, PHOTONS / 2), rel=0.06)
+    assert result.warning is None
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("sigma", [1.5, 2.5, 4.0])
 def test_decorrelation_of_known_resolution(sigma, seed):
-    # It knows neither threshold nor signal: where noise begins to prevail is told within 20 %.
-    found = decorrelation_analysis(_molecules(_gaussian(sigma), seed=seed)[0], PIXEL)
-    assert found.resolution == pytest.approx(_known(sigma, PHOTONS / 2), rel=0.2)
-    assert found.warning is None
+    # Without a threshold or a model of the signal, the method is accurate to 20 %.
+    result = decorrelation_analysis(_molecules(_gaussian(sigma), seed=seed)[0], PIXEL)
+    assert result.resolution == pytest.approx(_known(sigma, PHOTONS / 2), rel=0.2)
+    assert result.warning is None
 
 
 @pytest.mark.parametrize("cutoff", [0.15, 0.25, 0.35])
 def test_a_transfer_function_that_ends(cutoff):
-    # Where light is plenty, an image holds all that passes the microscope, and no more.
-    one, other = _molecules(_aperture(cutoff), photons=5000)
-    assert fourier_ring_correlation(one, other, PIXEL).resolution == pytest.approx(PIXEL / cutoff, rel=0.05)
-    assert single_image_frc(one, PIXEL).resolution == pytest.approx(PIXEL / cutoff, rel=0.06)
-    # The transfer function fades out, so that decorrelation ends a tenth before it.
-    assert decorrelation_analysis(one, PIXEL).resolution == pytest.approx(1.12 * PIXEL / cutoff, rel=0.08)
+    # With many photons, the resolution is the end of the transfer function.
+    first, second = _molecules(_aperture(cutoff), photons=5000)
+    assert fourier_ring_correlation(first, second, PIXEL).resolution == pytest.approx(PIXEL / cutoff, rel=0.05)
+    assert single_image_frc(first, PIXEL).resolution == pytest.approx(PIXEL / cutoff, rel=0.06)
+    # The transfer function fades out: the decorrelation analysis ends a tenth before it.
+    assert decorrelation_analysis(first, PIXEL).resolution == pytest.approx(1.12 * PIXEL / cutoff, rel=0.08)
 
 
-def test_decorrelation_tells_smooth_images_without_noise_apart():
-    # As networks make them, and with no noise that could end the curves.
+def test_decorrelation_of_smooth_images_without_noise():
+    # Networks produce such images; no noise ends the curves.
     plane = simulate("mitochondria", size=256, seed=0).pixels[0]
-    found = [decorrelation_analysis(gaussian_filter(plane, sigma), PIXEL).resolution for sigma in (1, 2, 3, 5)]
-    assert found == pytest.approx([PIXEL * 2.8 * sigma for sigma in (1, 2, 3, 5)], rel=0.1)
+    resolutions = [decorrelation_analysis(gaussian_filter(plane, sigma), PIXEL).resolution for sigma in (1, 2, 3, 5)]
+    assert resolutions == pytest.approx([PIXEL * 2.8 * sigma for sigma in (1, 2, 3, 5)], rel=0.1)
     rounded = np.round(255 * gaussian_filter(plane, 2) / plane.max()).astype(np.float32)
-    assert decorrelation_analysis(rounded, PIXEL).resolution == pytest.approx(found[1], rel=0.05)
+    assert decorrelation_analysis(rounded, PIXEL).resolution == pytest.approx(resolutions[1], rel=0.05)
 
 
-def test_of_an_image_too_small_for_its_detail_a_coarser_one_is_not_ruled_out():
+def test_decorrelation_warns_if_the_image_is_too_small_for_its_detail():
     plane = gaussian_filter(np.random.default_rng(0).poisson(0.02, (512, 512)).astype(np.float64), 5)
     noisy = (plane + np.random.default_rng(1).normal(0, 0.05 * plane.std(), plane.shape)).astype(np.float32)
-    whole, part = (decorrelation_analysis(one, PIXEL) for one in (noisy, noisy[:48, :48]))
+    whole, part = (decorrelation_analysis(image, PIXEL) for image in (noisy, noisy[:48, :48]))
     assert whole.warning is None
     assert part.resolution < 0.7 * whole.resolution
     assert "too small for its detail" in part.warning
@@ -113,41 +113,41 @@ def test_of_an_image_too_small_for_its_detail_a_coarser_one_is_not_ruled_out():
 
 
 def test_oblong_images_have_the_resolution_of_square_ones():
-    one, other = _molecules(_gaussian(2.5))[:, :, :160]
+    first, second = _molecules(_gaussian(2.5))[:, :, :160]
     known = _known(2.5, PHOTONS)
-    assert fourier_ring_correlation(one, other, PIXEL).resolution == pytest.approx(known, rel=0.08)
-    assert single_image_frc(one.T, PIXEL).resolution == pytest.approx(_known(2.5, PHOTONS / 2), rel=0.08)
-    assert decorrelation_analysis(one, PIXEL).resolution == pytest.approx(known, rel=0.25)
+    assert fourier_ring_correlation(first, second, PIXEL).resolution == pytest.approx(known, rel=0.08)
+    assert single_image_frc(first.T, PIXEL).resolution == pytest.approx(_known(2.5, PHOTONS / 2), rel=0.08)
+    assert decorrelation_analysis(first, PIXEL).resolution == pytest.approx(known, rel=0.25)
 
 
-def test_resolution_has_the_unit_of_the_pixel_size_and_not_that_of_the_intensities():
-    one, other = _molecules(_gaussian(2.5))
-    found = fourier_ring_correlation(one, other, PIXEL)
-    assert fourier_ring_correlation(5 * one + 3, 0.1 * other - 7, 2 * PIXEL).resolution == pytest.approx(
-        2 * found.resolution, rel=1e-3
+def test_the_resolution_scales_with_the_pixel_size_but_not_with_the_intensities():
+    first, second = _molecules(_gaussian(2.5))
+    result = fourier_ring_correlation(first, second, PIXEL)
+    assert fourier_ring_correlation(5 * first + 3, 0.1 * second - 7, 2 * PIXEL).resolution == pytest.approx(
+        2 * result.resolution, rel=1e-3
     )
-    sharp = decorrelation_analysis(one, PIXEL).resolution
-    assert decorrelation_analysis(5 * one + 3, 2 * PIXEL).resolution == pytest.approx(2 * sharp, rel=1e-3)
+    sharp = decorrelation_analysis(first, PIXEL).resolution
+    assert decorrelation_analysis(5 * first + 3, 2 * PIXEL).resolution == pytest.approx(2 * sharp, rel=1e-3)
 
 
-def test_one_image_splits_the_same_way_for_the_same_seed():
+def test_the_split_of_one_image_depends_only_on_the_seed():
     image = _molecules(_gaussian(2.5))[0]
-    first, again, other = (single_image_frc(image, PIXEL, seed) for seed in (0, 0, 1))
+    first, again, reseeded = (single_image_frc(image, PIXEL, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.curve, again.curve)
-    assert not np.array_equal(first.curve, other.curve)
-    assert first.resolution == pytest.approx(other.resolution, rel=0.06)
+    assert not np.array_equal(first.curve, reseeded.curve)
+    assert first.resolution == pytest.approx(reseeded.resolution, rel=0.06)
 
 
 def _stretched(counts):
-    """Return counts as an 8-bit picture that uses the whole range, with its brightest pixels clipped."""
+    """Return counts as an 8-bit image that uses the whole range, with its brightest pixels clipped."""
     return np.clip(np.round(counts * 255 / np.percentile(counts, 99.5)), 0, 255)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda counts: counts + 0.5, "not whole numbers"),
-        (lambda counts: counts - 10, "not whole numbers"),
+        (lambda counts: counts + 0.5, "negative or not whole numbers"),
+        (lambda counts: counts - 10, "negative or not whole numbers"),
         (_stretched, "clipped at 255"),
         (lambda counts: np.round(counts * 255 / counts.max()), "less noise than counts"),
         (lambda counts: np.round(gaussian_filter(counts, 0.7)), "less noise than counts"),
@@ -156,19 +156,19 @@ def _stretched(counts):
     ],
     ids=["fractions", "negative", "stretched", "scaled down", "smoothed", "offset", "gain"],
 )
-def test_pixels_that_are_not_counts_are_called_out(change, sentence):
+def test_pixels_that_are_not_counts_give_a_warning(change, sentence):
     counts = _molecules(_gaussian(2.0), photons=4000)[0]
     assert single_image_frc(counts, PIXEL).warning is None
     assert sentence in single_image_frc(change(counts).astype(np.float32), PIXEL).warning
 
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
-def test_a_rendering_in_8_bits_is_not_counts(structure):
+def test_an_8_bit_rendering_gives_a_warning(structure):
     rendered = gaussian_filter(simulate(structure, size=128, seed=0).pixels[0], 1)
-    assert "not be believed" in single_image_frc(_stretched(rendered), PIXEL).warning
+    assert "unreliable" in single_image_frc(_stretched(rendered), PIXEL).warning
 
 
-def test_dim_counts_and_a_little_read_noise_are_still_counts():
+def test_dim_counts_and_small_read_noise_give_no_warning():
     counts = _molecules(_gaussian(2.0), photons=20)[0]
     assert single_image_frc(counts, PIXEL).warning is None
     bright = _molecules(_gaussian(2.0), photons=4000)[0]
@@ -176,13 +176,13 @@ def test_dim_counts_and_a_little_read_noise_are_still_counts():
     assert single_image_frc(np.maximum(np.round(bright + read), 0), PIXEL).warning is None
 
 
-def test_what_cannot_be_told_is_not_told():
+def test_images_without_a_resolution_have_a_warning_instead():
     rng = np.random.default_rng(0)
-    noise, other = rng.normal(size=(2, 128, 128)).astype(np.float32)
+    noise, other_noise = rng.normal(size=(2, 128, 128)).astype(np.float32)
     same = fourier_ring_correlation(noise, noise, PIXEL)
     assert same.resolution is None
     assert "resolution is 40 nm or better" in same.warning
-    unrelated = fourier_ring_correlation(noise, other, PIXEL)
+    unrelated = fourier_ring_correlation(noise, other_noise, PIXEL)
     assert unrelated.resolution is None
     assert "hardly more in common" in unrelated.warning
     empty = decorrelation_analysis(noise, PIXEL)
@@ -193,7 +193,7 @@ def test_what_cannot_be_told_is_not_told():
     assert "hardly more in common" in flat.warning
 
 
-def test_images_without_an_answer_are_refused():
+def test_unusable_images_are_refused():
     image = _molecules(_gaussian(2.0), size=64)[0]
     with pytest.raises(ValueError, match="must show the same field"):
         fourier_ring_correlation(image, image[:40], PIXEL)
@@ -205,5 +205,5 @@ def test_images_without_an_answer_are_refused():
         decorrelation_analysis(np.where(image > 10, np.nan, image), PIXEL)
     with pytest.raises(ValueError, match="All pixels are the same"):
         decorrelation_analysis(np.ones_like(image), PIXEL)
-    with pytest.raises(ValueError, match="does not hold counts"):
+    with pytest.raises(ValueError, match="give an image of counts"):
         single_image_frc(image / image.max() / 3, PIXEL)

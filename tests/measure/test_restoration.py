@@ -1,4 +1,4 @@
-"""Enhanced images against their reference, and against the widefield images they were made from."""
+"""Comparison of enhanced images with their reference, and with their widefield images."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def noisy(fields):
     return truth + noise, float(np.ptp(truth)), truth
 
 
-def test_restoration_ignores_scale_and_offset(fields):
+def test_image_similarity_ignores_scale_and_offset(fields):
     truth = fields[0]
     report = image_similarity(3 * truth + 7, truth)
     assert report["correlation"] == pytest.approx(1)
@@ -40,7 +40,7 @@ def test_restoration_ignores_scale_and_offset(fields):
     np.testing.assert_allclose(linear_fit(2 * truth + 1, truth), truth, atol=1e-4)
 
 
-def test_psnr_and_ssim_agree_with_scikit_image(fields, noisy):
+def test_psnr_and_ssim_equal_those_of_scikit_image(fields, noisy):
     from skimage import metrics
 
     for image in (noisy[0], gaussian_filter(fields[0], 2), fields[1]):
@@ -57,19 +57,19 @@ def test_psnr_and_ssim_agree_with_scikit_image(fields, noisy):
         assert report["ssim"] == pytest.approx(metrics.structural_similarity(fitted, truth, **options), abs=1e-4)
 
 
-def test_ms_ssim_agrees_with_torchmetrics(fields, noisy):
+def test_ms_ssim_equals_that_of_torchmetrics(fields, noisy):
     from torchmetrics.functional import image as metrics
 
     span = noisy[1]
     for image in (noisy[0], gaussian_filter(fields[0], 2)):
-        one, other = (torch.from_numpy(plane)[None, None].double() for plane in (image, fields[0]))
-        expected = metrics.multiscale_structural_similarity_index_measure(one, other, data_range=span)
+        tensors = (torch.from_numpy(plane)[None, None].double() for plane in (image, fields[0]))
+        expected = metrics.multiscale_structural_similarity_index_measure(*tensors, data_range=span)
         assert ms_ssim(image, fields[0], span) == pytest.approx(float(expected), abs=1e-4)
 
 
-def test_ms_ssim_agrees_with_its_definition(fields, noisy):
-    span, place = noisy[1], torch.arange(-5.0, 6.0, dtype=torch.float64)
-    kernel = torch.exp(-0.5 * (place / 1.5) ** 2)
+def test_ms_ssim_equals_its_definition(fields, noisy):
+    span, offset = noisy[1], torch.arange(-5.0, 6.0, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (offset / 1.5) ** 2)
     kernel = torch.outer(kernel, kernel)[None, None] / kernel.sum() ** 2
     a, b = (torch.from_numpy(plane)[None, None].double() for plane in (noisy[0], fields[0]))
     expected = 1.0
@@ -85,7 +85,7 @@ def test_ms_ssim_agrees_with_its_definition(fields, noisy):
     assert ms_ssim(noisy[0], fields[0], span) == pytest.approx(expected, abs=1e-6)
 
 
-def test_ms_ssim_is_1_for_the_same_image_and_falls_with_the_damage(noisy):
+def test_ms_ssim_is_1_for_equal_images_and_falls_with_the_damage(noisy):
     image, span, truth = noisy
     assert ms_ssim(truth, truth, span) == 1
     blurred = [ms_ssim(gaussian_filter(truth, sigma), truth, span) for sigma in (0.5, 1, 2, 4, 8)]
@@ -96,17 +96,17 @@ def test_ms_ssim_is_1_for_the_same_image_and_falls_with_the_damage(noisy):
         assert scores[-1] < scores[0] - 0.15
 
 
-def test_ms_ssim_looks_at_the_scales_that_fit(noisy):
+def test_ms_ssim_uses_the_scales_that_fit_the_image(noisy):
     image, span, truth = noisy
     assert ms_ssim(image, truth, span, scales=1) == pytest.approx(ssim(image, truth, span))
-    # Noise is fine, so that coarser scales forgive it.
+    # Noise is finest at the first scale: coarser scales average it out.
     scores = [ms_ssim(image, truth, span, scales) for scales in (1, 2, 3, 4, 5)]
     assert scores == sorted(scores)
     small, small_truth = image[:40, :40], truth[:40, :40]
     assert ms_ssim(small, small_truth, span) == ms_ssim(small, small_truth, span, scales=2)
 
 
-def test_ms_ssim_of_a_negative_is_0(noisy):
+def test_ms_ssim_of_an_inverted_image_is_0(noisy):
     _, span, truth = noisy
     assert ms_ssim(truth.max() - truth, truth, span, scales=1) < 0.5
     stripes = np.indices((64, 64))[1].astype(np.float32) % 4 // 2
@@ -116,13 +116,13 @@ def test_ms_ssim_of_a_negative_is_0(noisy):
 def test_images_that_cannot_be_compared_are_refused(fields):
     with pytest.raises(ValueError, match="must show the same field"):
         ssim(fields[0], fields[0, :100], 1.0)
-    with pytest.raises(ValueError, match="11 along each side"):
+    with pytest.raises(ValueError, match="at least 11 pixels along each side"):
         ms_ssim(fields[0, :8], fields[0, :8], 1.0)
     with pytest.raises(ValueError, match="scales must be between 1 and 5"):
         ms_ssim(fields[0], fields[0], 1.0, scales=6)
 
 
-def test_the_error_map_is_hottest_where_something_was_made_up(fields):
+def test_the_error_map_is_highest_at_an_invented_structure(fields):
     truth = fields[0][:200, :200]
     widefield = gaussian_filter(truth.reshape(50, 4, 50, 4).mean((1, 3)), 1.2) * 50 + 10
     honest = error_map(truth, widefield, 4)
@@ -139,23 +139,23 @@ def test_the_error_map_is_hottest_where_something_was_made_up(fields):
 
 @pytest.mark.parametrize("haze", [0.2, 0.5, 0.85])
 @pytest.mark.parametrize(("y", "x", "angle"), [(100, 150, 0.4), (180, 70, 2.0), (128, 128, 1.2)])
-def test_the_hottest_spot_lies_on_a_filament_that_was_planted_or_erased(haze, y, x, angle):
+def test_the_error_map_is_highest_on_an_added_or_removed_filament(haze, y, x, angle):
     without = simulate("microtubules", size=256, seed=1).pixels[0]
     filament = _filament(without.shape, y, x, angle)
-    # As bright as the brighter parts of the real filaments, not brighter than everything.
+    # The filament is as bright as the brighter parts of the real filaments.
     bright = np.percentile(without[without > 0.1 * without.max()], 90)
-    with_it = np.where(filament, np.maximum(without, bright), without)
-    for shown, enhanced in ((without, with_it), (with_it, without)):
-        widefield = _seen(shown, haze)
-        honest, report = error_map(shown, widefield, FACTOR), error_map(enhanced, widefield, FACTOR)
+    with_filament = np.where(filament, np.maximum(without, bright), without)
+    for truth, enhanced in ((without, with_filament), (with_filament, without)):
+        widefield = _simulated_widefield(truth, haze)
+        honest, report = error_map(truth, widefield, FACTOR), error_map(enhanced, widefield, FACTOR)
         assert honest.rsp > 0.95
         assert report.rsp < honest.rsp - 0.02
         assert report.rse > 1.3 * honest.rse
-        assert _distance_of_hottest(report.error, filament) <= 2
+        assert _distance_of_maximum(report.error, filament) <= 2
 
 
-def _seen(truth, haze):
-    """Return (Y, X) as the package's microscope sees it: noisy, on a background, a share of the light out of focus."""
+def _simulated_widefield(truth, haze):
+    """Return a widefield image of a plane (Y, X) by the simulated microscope, with noise, background and haze."""
     config = MicroscopeConfig(
         width_range=(1.0, 1.0), haze_range=(haze, haze), photons_range=(300.0, 300.0), background_range=(0.1, 0.1)
     )
@@ -171,25 +171,25 @@ def _filament(shape, y, x, angle, length=60):
     return (np.abs(along) <= length / 2) & (np.abs(across) <= 1)
 
 
-def _distance_of_hottest(error, mask):
-    """Return how far the hottest pixel of an error map is from a mask on the fine grid, in widefield pixels."""
-    hottest = (np.array(np.unravel_index(error.argmax(), error.shape)) + 0.5) * FACTOR
-    return np.hypot(*(np.argwhere(mask) + 0.5 - hottest).T).min() / FACTOR
+def _distance_of_maximum(error, mask):
+    """Return the distance in widefield pixels of the maximum of an error map from a mask on the fine grid."""
+    maximum = (np.array(np.unravel_index(error.argmax(), error.shape)) + 0.5) * FACTOR
+    return np.hypot(*(np.argwhere(mask) + 0.5 - maximum).T).min() / FACTOR
 
 
-def test_a_negative_is_no_restoration():
+def test_an_inverted_image_is_not_similar():
     truth = simulate("microtubules", size=256, seed=1).pixels[0]
     widefield = gaussian_filter(truth, 6).reshape(64, 4, 64, 4).mean((1, 3))
     assert error_map(truth.max() - truth, widefield, 4).rsp < 0.5 < error_map(truth, widefield, 4).rsp
-    said = image_similarity(-truth, truth)
-    assert said["psnr"] < image_similarity(gaussian_filter(truth, 3), truth)["psnr"]
-    assert said["ssim"] < 0.9
+    report = image_similarity(-truth, truth)
+    assert report["psnr"] < image_similarity(gaussian_filter(truth, 3), truth)["psnr"]
+    assert report["ssim"] < 0.9
 
 
 def test_units_do_not_matter():
     truth = simulate("microtubules", size=128, seed=1).pixels[0]
-    said, small = (image_similarity(unit * gaussian_filter(truth, 1), unit * truth) for unit in (1, np.float32(1e-6)))
-    assert small == pytest.approx(said, rel=1e-3)
+    report, small = (image_similarity(unit * gaussian_filter(truth, 1), unit * truth) for unit in (1, np.float32(1e-6)))
+    assert small == pytest.approx(report, rel=1e-3)
     coarse = gaussian_filter(truth, 6).reshape(32, 4, 32, 4).mean((1, 3)) * 1000
     maps = [error_map(truth * unit, coarse, 4) for unit in (1, np.float32(1e-9))]
     assert maps[0].rsp > 0.9

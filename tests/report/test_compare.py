@@ -211,7 +211,7 @@ def test_copies_are_found_wherever_they_are_and_a_whole_report_has_a_sentence_fo
     told = replace(field, uncertainty=field.enhanced)
     report = dict(compare_images([held_out], Image(pixels, 20.0, name="made"), [seen], tmp_path, told))
     assert report["memorization"]["copied"] == [{"image": 1, "row": 640, "column": 512}]
-    assert report["memorization"]["verdict"].endswith("held out seem to.")
+    assert report["memorization"]["verdict"].endswith("held out seem to be in them.")
     assert report["two_sample"]["patch"] == 64
     assert {"auc", "by_chance", "auc_two_halves"} <= set(report["two_sample"])
     assert (tmp_path / "comparison.png").exists()

@@ -1,1 +1,1 @@
-"""From arrays to numbers: how alike images are, how sharp, and how often they repeat."""
+"""Measures of images: similarity, realism, resolution, filaments and copies of training images."""

@@ -1,4 +1,4 @@
-"""Where an enhanced image disagrees with its widefield image."""
+"""The error map: the difference between a widefield image and its enhanced image, blurred back."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ErrorMap:
-    """Where an enhanced image and its widefield image disagree (SQUIRREL; Culley et al., Nature Methods 2018).
+    """The disagreement of an enhanced image with its widefield image (SQUIRREL; Culley et al., Nature Methods 2018).
 
     Parameters
     ----------
     error
         (Y, X) on the widefield grid: |blurred enhanced - widefield|, in widefield units.
     rse
-        Resolution-scaled error: the root mean square of it.
+        Resolution-scaled error: the root mean square of `error`.
     rsp
-        Resolution-scaled Pearson correlation: near 1 when the enhanced image explains the widefield image, 0 where one
-        of them is constant.
+        Resolution-scaled Pearson correlation: near 1 if the enhanced image explains the widefield image, 0 if one of
+        them is constant.
     """
 
     error: Pixels
@@ -40,55 +40,56 @@ class ErrorMap:
 def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     """Blur an enhanced plane back to widefield and compare the two.
 
-    Beside the Gaussian of SQUIRREL, which stands for light in focus, a second and wider one stands for haze: without
-    it, the haze of a thick sample would count as error. Their widths and shares, and a constant background, are those
-    that agree best.
+    A Gaussian blurs the light in focus, as in SQUIRREL. A second, wider Gaussian models the out-of-focus light
+    (haze), which would count as error otherwise. The widths and shares of both and a constant background are fitted.
 
     Parameters
     ----------
     enhanced
-        (Y·factor, X·factor).
+        (Y·factor, X·factor) plane, in any units.
     widefield
-        (Y, X).
+        (Y, X) plane.
     factor
         Enhanced pixels per widefield pixel.
     """
-    gathered = averaged(np.asarray(enhanced, np.float32), factor)
-    # Of the size of the constant that is fitted beside it: least squares would drop what is far smaller.
-    gathered = gathered / (float(gathered.std()) or 1.0)
+    binned = averaged(np.asarray(enhanced, np.float32), factor)
+    # Scaled to the size of the constant in the least squares fit, which would drop much smaller columns.
+    binned = binned / (float(binned.std()) or 1.0)
 
-    # The widths are found in the middle of a large image, which is quick and enough.
+    # The widths are fitted to the middle of a large image: that is fast, and accurate enough.
     middle = tuple(
-        slice((length - min(length, _FITTED)) // 2, (length + min(length, _FITTED)) // 2) for length in widefield.shape
+        slice((length - min(length, _FIT_SIDE)) // 2, (length + min(length, _FIT_SIDE)) // 2)
+        for length in widefield.shape
     )
-    part, target = gathered[middle], widefield[middle]
+    part, target = binned[middle], widefield[middle]
 
-    def left(logarithms: Values) -> float:
-        explained = _explained(part, target, logarithms)
-        return float(np.mean((explained - target) ** 2)) / (float(np.var(target)) or 1.0)
+    def residual(log_widths: Values) -> float:
+        fit = _blurred_back(part, target, log_widths)
+        return float(np.mean((fit - target) ** 2)) / (float(np.var(target)) or 1.0)
 
-    # There may be several valleys: one for the blur in focus, others for haze of many widths.
-    begin = min((np.log(pair) for pair in product((0.7, 1.3, 2.5), (2.0, 5.0, 15.0))), key=left)
-    best = minimize(left, begin, method="Nelder-Mead", options={"xatol": 0.05, "fatol": 1e-5, "maxfev": 60})
-    image = _explained(gathered, widefield, best.x)
-    error = np.abs(image - widefield)
-    return ErrorMap(error, float(np.sqrt(np.mean(error**2))), correlation(image, widefield))
-
-
-_WIDTHS = np.log(((0.2, 0.5), (8.0, 40.0)))  # widefield pixels: of the narrow Gaussian, and how much wider the other is
-_FITTED = 512  # widefield pixels along a side
+    # The residual may have several minima, for different widths of the haze: the best of six starting points is used.
+    start = min((np.log(pair) for pair in product((0.7, 1.3, 2.5), (2.0, 5.0, 15.0))), key=residual)
+    best = minimize(residual, start, method="Nelder-Mead", options={"xatol": 0.05, "fatol": 1e-5, "maxfev": 60})
+    blurred = _blurred_back(binned, widefield, best.x)
+    error = np.abs(blurred - widefield)
+    return ErrorMap(error, float(np.sqrt(np.mean(error**2))), correlation(blurred, widefield))
 
 
-def _explained(gathered: Pixels, widefield: Pixels, logarithms: Values) -> Pixels:
-    """Return what Gaussians of these widths make of an enhanced plane, as near as can be to `widefield`."""
-    narrow, more = np.exp(np.clip(logarithms, *_WIDTHS))
-    return _mixed(gaussian_filter(gathered, narrow), gaussian_filter(gathered, narrow + more), widefield)
+# Limits in widefield pixels of (σ of the blur in focus, additional σ of the haze).
+_LOG_WIDTHS = np.log(((0.2, 0.5), (8.0, 40.0)))
+_FIT_SIDE = 512  # widefield pixels; the widths are fitted to a region of at most this side
 
 
-def _mixed(focused: Pixels, hazy: Pixels, widefield: Pixels) -> Pixels:
-    """Return the mixture of both, neither of them negative, and a background that is nearest to `widefield`."""
+def _blurred_back(binned: Pixels, widefield: Pixels, log_widths: Values) -> Pixels:
+    """Return the mixture of `binned` (Y, X), blurred by Gaussians of these two widths, that fits `widefield` best."""
+    narrow, additional = np.exp(np.clip(log_widths, *_LOG_WIDTHS))
+    return _best_mixture(gaussian_filter(binned, narrow), gaussian_filter(binned, narrow + additional), widefield)
+
+
+def _best_mixture(focused: Pixels, hazy: Pixels, widefield: Pixels) -> Pixels:
+    """Return the mixture of both, with shares of at least 0, and a constant that fits `widefield` best."""
     columns = np.stack([focused.ravel(), hazy.ravel(), np.ones(focused.size, np.float32)], axis=1)
-    # Three unknowns: the normal equations are exact enough, and quick.
+    # The normal equations are fast, and accurate enough for three unknowns.
     gram, target = columns.T @ columns.astype(np.float64), columns.T @ widefield.ravel().astype(np.float64)
     shares, *_ = np.linalg.lstsq(gram, target, rcond=None)
     if min(shares[:2]) < 0:

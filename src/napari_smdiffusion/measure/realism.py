@@ -1,4 +1,4 @@
-"""Judging generated images with numbers: how real they look. Every report is plain values.
+"""The realism of generated images: realism score, diversity, repetition and coverage, as plain values.
 
 Patches are (N, Y, X) arrays of one size, in the units of the experimental images.
 """
@@ -24,35 +24,36 @@ from .spectrum import radial_spectrum
 if TYPE_CHECKING:
     from ..base.arrays import Indices, Number, Pixels, Values
 
-_SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, of the band-pass filters
-_RINGS = 10
-_FAINT = 1e-6  # of the mean square: without it a patch that is black, or nearly, has any direction or none
-_SCALE = 4.0  # a model that is less than so many times as far as experimental patches cannot serve as a scale
-_DIVIDED = 20  # divisions of the experimental patches into halves
-_GROUPS = 10  # of patches that are left out in turn
-_NINETY = 1.645  # standard errors on both sides of what is true in 90 % of cases
-_NEIGHBOURS = 5
+_SCALES = (1.0, 2.0, 4.0, 8.0)  # pixels, standard deviations of the band-pass filters
+_RINGS = 10  # of the radial power spectrum
+_FAINT = 1e-6  # added to mean squares, so that the anisotropy of a black patch is 1
+_MIN_DISTANCE = 4.0  # least distance of the mathematical model, in units of the distance of the experimental halves
+_DIVISIONS = 20  # divisions of the experimental patches into halves
+_GROUPS = 10  # groups of patches that the jackknife leaves out in turn
+_Z_90 = 1.645  # standard errors to each side of a 90 % interval
+_NEIGHBOURS = 5  # an experimental patch is covered within the distance of its fifth nearest neighbour
 
 
 def texture_features(patches: Pixels) -> Values:
     """Describe the texture of patches without a pretrained network.
 
-    Band energies and their anisotropy and sparsity, energies of the band-passed band energies (second order, as in a
-    scattering transform; Bruna and Mallat 2013), intensity quantiles, and the radial power spectrum, all as logarithms.
+    The features are logarithms of band energies with their anisotropy and sparsity, of energies of the band-passed band
+    energies (second order, as in a scattering transform; Bruna and Mallat 2013), of intensity quantiles, and of the
+    radial power spectrum.
 
     Parameters
     ----------
     patches
-        (N, Y, X), with a background of about 0 and a standard deviation of about 1 over all experimental patches.
+        (N, Y, X) patches, scaled so that experimental patches have a background near 0 and a standard deviation of 1.
 
     Returns
     -------
     (N, 42) float64.
     """
-    return np.stack([_describe(patch) for patch in patches])
+    return np.stack([_features(patch) for patch in patches])
 
 
-def _describe(patch: Pixels) -> Values:
+def _features(patch: Pixels) -> Values:
     values: list[float] = []
     blurred = [patch, *(gaussian_filter(patch, s) for s in _SCALES)]
     for fine, coarse in pairwise(blurred):
@@ -61,8 +62,8 @@ def _describe(patch: Pixels) -> Values:
         along_y, along_x = (float(np.mean(np.diff(band, axis=axis) ** 2)) for axis in (0, 1))
         ratio = (along_y + _FAINT) / (along_x + _FAINT)
         values += [energy, size, ratio + 1 / ratio]
-        for wide in (4.0, 12.0):
-            envelope = gaussian_filter(np.abs(band), wide)
+        for sigma in (4.0, 12.0):
+            envelope = gaussian_filter(np.abs(band), sigma)
             values.append(float(np.var(envelope)))
     values += [float(v) + 0.05 for v in np.quantile(patch, (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.998))]
     values += [float(patch.std()), float(patch.mean()) + 0.05, float(np.mean(np.abs(patch)))]
@@ -71,12 +72,13 @@ def _describe(patch: Pixels) -> Values:
 
 
 def frechet_distance(a: Values, b: Values) -> float:
-    """Return the Fréchet distance of two sets of features, each taken as one Gaussian (Dowson and Landau 1982).
+    """Return the Fréchet distance of two sets of features, (N, F) and (M, F), modelled as Gaussians.
 
-    Covariances are shrunk towards their diagonal, because there are few patches for so many features.
+    See Dowson and Landau (1982). The covariances are shrunk towards their diagonal, because there are few patches for
+    the number of features.
     """
     (mean_a, cov_a), (mean_b, cov_b) = (_gaussian(features) for features in (a, b))
-    # The trace of (A B)^½ is the sum of the roots of the eigenvalues of LᵀBL, where LLᵀ = A.
+    # The trace of (A B)^½ is the sum of the square roots of the eigenvalues of LᵀBL, with LLᵀ = A.
     lower = cholesky(cov_a, lower=True)
     root = np.sqrt(np.maximum(eigvalsh(lower.T @ cov_b @ lower), 0)).sum()
     return float(np.sum((mean_a - mean_b) ** 2) + np.trace(cov_a + cov_b) - 2 * root)
@@ -91,33 +93,40 @@ def _gaussian(features: Values, shrink: float = 0.1) -> tuple[Values, Values]:
 def realism(
     generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0
 ) -> dict[str, float | None]:
-    """Judge how near generated patches are to experimental ones, and how diverse they are.
+    """Measure the distance of generated patches from experimental ones, and their diversity.
 
     Parameters
     ----------
     generated, experimental
         (N, Y, X) patches of one size, at least 8 of each; the experimental ones should not overlap.
     pixel_size
-        In nm, for the mathematical models; 20 where it is not known.
+        In nm, for the mathematical models; 20 if it is unknown.
     seed
-        Of the mathematical models, and of what is drawn by chance.
+        Seed of the mathematical models and of the random divisions.
 
     Returns
     -------
-    `score`, 0 where generated patches are as near to half of the experimental patches as the other half is (the mean
-    of 20 divisions by chance), and 1 where they are as far as the nearest model of `STRUCTURES`; None where that one is
-    less than four times as far as the halves are from each other, which leaves no scale. `score_low` and `score_high`,
-    between which it lies with 90 % confidence as far as the choice of patches goes (see `frechet_difference`). The
-    three Fréchet distances it is made of, each between equally many patches, for it falls with their number.
+    Dictionary with these keys:
 
-    `diversity`, the mean distance in the space of features from a generated patch to its nearest neighbour among as
-    many others, over the same for equally many experimental ones: 1 is ideal; None where the experimental ones are all
-    the same. `repeated`, the share of generated patches that come more than once: those whose nearest neighbour among
-    all generated ones is less than a tenth as far as experimental ones are apart, less the same share of experimental
-    ones, which the empty ones are among. And `coverage`, the share of
-    experimental patches that have a generated one as near as their fifth nearest experimental one (Naeem et al., ICML
-    2020), over the same for two halves of the experimental patches: 1 is ideal, and a few images repeated cover little,
-    as do images that are unlike any experimental one.
+    score
+        Fréchet distance of the generated patches to half of the experimental patches (mean of 20 random divisions). It
+        is 0 at the distance of the other half, and 1 at the distance of the nearest model of `STRUCTURES`. It is None
+        if the model is less than four times as far away as the halves are from each other.
+    score_low, score_high
+        90 % confidence interval of the score for the random choice of patches (see `frechet_difference`).
+    frechet_generated, frechet_experimental, frechet_mathematical_model
+        The three Fréchet distances. All use the same number of patches, because the distance depends on it.
+    diversity
+        Mean distance, in the space of features, of a generated patch to its nearest neighbour, relative to an equal
+        number of experimental patches. 1 is ideal; None if all experimental patches are equal.
+    repeated
+        Share of generated patches that occur more than once: their nearest neighbour is closer than a tenth of the
+        median distance of experimental neighbours. The same share of the experimental patches is subtracted, because
+        it includes empty patches.
+    coverage
+        Share of experimental patches with a generated patch as near as their fifth nearest experimental one (Naeem et
+        al., ICML 2020), relative to the same share for two halves of the experiment. 1 is ideal. Repeated images and
+        unrealistic images lower it.
 
     Raises
     ------
@@ -129,7 +138,7 @@ def realism(
             f"Realism needs at least 8 patches of each kind, not {len(generated)} generated and {len(experimental)} "
             "experimental: generate more, or use smaller patches."
         )
-    # Background becomes 0, so that a wrong background shows.
+    # The experimental background becomes 0, so that a wrong background of generated patches changes the features.
     dark, std = float(np.percentile(experimental, 1)), float(experimental.std()) or 1.0
 
     def features(patches: Pixels) -> Values:
@@ -137,19 +146,21 @@ def realism(
 
     rng = np.random.default_rng(seed)
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
-    real, all_made = features(experimental), features(generated)
-    models = [features(_model_patches(s, count, size, pixel_size or 20.0, experimental, seed)) for s in STRUCTURES]
-    compared = frechet_difference(all_made, real, rng)
-    firsts = [real[one[:count]] for one, _ in compared.halves]
+    experimental_features, generated_features = features(experimental), features(generated)
+    models = [
+        features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in STRUCTURES
+    ]
+    compared = frechet_difference(generated_features, experimental_features, rng)
+    firsts = [experimental_features[half[:count]] for half, _ in compared.halves]
     far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
     score = low = high = None
-    if far > _SCALE * compared.floor:
+    if far > _MIN_DISTANCE * compared.floor:
         scale = far - compared.floor
         score = (compared.near - compared.floor) / scale
-        low, high = (score + sign * _NINETY * compared.error / scale for sign in (-1, 1))
-    one, other = (real[half[:count]] for half in compared.halves[0])
-    # As many as there are experimental ones: distances to the nearest neighbour fall with the number of patches.
-    some = all_made[rng.permutation(len(all_made))[: len(real)]]
+        low, high = (score + sign * _Z_90 * compared.error / scale for sign in (-1, 1))
+    first_half, second_half = (experimental_features[half[:count]] for half in compared.halves[0])
+    # At most the number of experimental patches: the distance to the nearest neighbour falls with the number.
+    subset = generated_features[rng.permutation(len(generated_features))[: len(experimental_features)]]
     return {
         "score": score,
         "score_low": low,
@@ -157,24 +168,24 @@ def realism(
         "frechet_generated": compared.near,
         "frechet_experimental": compared.floor,
         "frechet_mathematical_model": far,
-        "diversity": _diversity(some, real),
-        "repeated": _repeated(all_made, real),
-        "coverage": _coverage(some[:count], one) / max(_coverage(other, one), 1 / count),
+        "diversity": _diversity(subset, experimental_features),
+        "repeated": _repeated(generated_features, experimental_features),
+        "coverage": _coverage(subset[:count], first_half) / max(_coverage(second_half, first_half), 1 / count),
     }
 
 
 @dataclass(frozen=True)
 class FrechetDifference:
-    """How far generated patches are from experimental ones, and experimental ones from each other.
+    """Fréchet distances of generated and of experimental patches to experimental ones.
 
     Parameters
     ----------
     near, floor
-        Mean Fréchet distances to one half of the experimental patches: of the generated ones, and of the other half.
+        Mean Fréchet distance to one half of the experimental patches, from the generated ones and from the other half.
     error
-        Standard error of `near` - `floor`, as far as the choice of patches goes.
+        Standard error of `near` - `floor` for the random choice of patches.
     halves
-        The divisions of the experimental patches, indices of either half.
+        Indices of the two halves of the experimental patches, for each division.
     """
 
     near: float
@@ -183,93 +194,105 @@ class FrechetDifference:
     halves: list[tuple[Indices, Indices]]
 
 
-def frechet_difference(made: Values, real: Values, rng: np.random.Generator) -> FrechetDifference:
-    """Compare the features of generated and of experimental patches, (N, F) and (M, F), in 20 divisions by chance.
+def frechet_difference(generated: Values, experimental: Values, rng: np.random.Generator) -> FrechetDifference:
+    """Compare the features of generated and of experimental patches in 20 random divisions.
 
-    A few patches may be divided so that one half has most of the nucleus: hence many divisions. The error is that of
-    the jackknife, which leaves out a tenth of one kind in turn (Efron and Stein 1981). A bootstrap does not serve:
-    patches that are drawn twice make two sets unlike each other that are not.
+    A single division of few patches may put most of the nucleus into one half. The error is that of the jackknife,
+    which leaves out a tenth of one kind in turn (Efron and Stein 1981). A bootstrap overestimates the distance, because
+    it draws some patches twice.
+
+    Parameters
+    ----------
+    generated, experimental
+        Features of generated patches (N, F) and of experimental patches (M, F).
+    rng
+        Random generator of the divisions.
     """
-    divisions = [np.array_split(rng.permutation(len(real)), 2) for _ in range(_DIVIDED)]
-    halves = [(one, other) for one, other in divisions]
-    drawn = [rng.permutation(len(made)) for _ in halves]
-    near, floor = _distances(made, real, drawn, halves)
+    divisions = [np.array_split(rng.permutation(len(experimental)), 2) for _ in range(_DIVISIONS)]
+    halves = [(first, second) for first, second in divisions]
+    orders = [rng.permutation(len(generated)) for _ in halves]
+    near, floor = _distances(generated, experimental, orders, halves)
     variance = 0.0
-    for kind, count in (("made", len(made)), ("real", len(real))):
-        group, without = rng.permutation(count) % _GROUPS, []
+    for kind, count in (("generated", len(generated)), ("experimental", len(experimental))):
+        group, differences = rng.permutation(count) % _GROUPS, []
         for g in range(_GROUPS):
-            some, parts = drawn, halves
-            if kind == "made":
-                some = [which[group[which] != g] for which in drawn]
+            orders_without, halves_without = orders, halves
+            if kind == "generated":
+                orders_without = [order[group[order] != g] for order in orders]
             else:
-                parts = [(one[group[one] != g], other[group[other] != g]) for one, other in halves]
-            without.append(np.subtract(*_distances(made, real, some, parts)))
-        variance += (_GROUPS - 1) * float(np.var(without))
+                halves_without = [(first[group[first] != g], second[group[second] != g]) for first, second in halves]
+            differences.append(np.subtract(*_distances(generated, experimental, orders_without, halves_without)))
+        variance += (_GROUPS - 1) * float(np.var(differences))
     return FrechetDifference(near, floor, variance**0.5, halves)
 
 
 def _distances(
-    made: Values, real: Values, drawn: list[Indices], halves: list[tuple[Indices, Indices]]
+    generated: Values, experimental: Values, orders: list[Indices], halves: list[tuple[Indices, Indices]]
 ) -> tuple[float, float]:
-    """Return the mean distances to the first half of the experimental patches: of the generated ones, and of the other.
+    """Return the mean distances of the generated patches and of the second half to the first half.
 
-    Each is between equally many patches, for the distance falls with their number.
+    Both distances use the same number of patches, because the distance falls with the number.
     """
     near, floor = [], []
-    for which, (one, other) in zip(drawn, halves, strict=True):
-        count = min(len(real) // 2, len(which), len(one), len(other))
-        against = real[one[:count]]
-        near.append(frechet_distance(made[which[:count]], against))
-        floor.append(frechet_distance(real[other[:count]], against))
+    for order, (first, second) in zip(orders, halves, strict=True):
+        count = min(len(experimental) // 2, len(order), len(first), len(second))
+        reference = experimental[first[:count]]
+        near.append(frechet_distance(generated[order[:count]], reference))
+        floor.append(frechet_distance(experimental[second[:count]], reference))
     return float(np.mean(near)), float(np.mean(floor))
 
 
-def _diversity(made: Values, real: Values) -> float | None:
-    """Return the mean distance to the nearest neighbour among equally many generated and experimental patches."""
-    scale = _unit(real)
-    count = min(len(made), len(real))
-    near, usual = (float(_nearest(spread(kind, count) / scale)[:, 0].mean()) for kind in (made, real))
-    return near / usual if usual else None
+def _diversity(generated: Values, experimental: Values) -> float | None:
+    """Return the mean distance of generated patches to their nearest neighbour, relative to experimental patches.
 
-
-def _repeated(made: Values, real: Values) -> float:
-    """Return the share of generated patches that have a twin among the others, less that of experimental ones.
-
-    Of an experiment with much empty background many patches are the same as well, and should be.
+    Both means use the same number of patches. The result is None if all experimental patches are equal.
     """
-    scale = _unit(real)
-    among_real, among_made = (_nearest(features / scale)[:, 0] for features in (real, made))
-    twin = float(np.median(among_real)) / 10
-    return max(0.0, float(np.mean(among_made < twin) - np.mean(among_real < twin)))
+    scale = _feature_scale(experimental)
+    count = min(len(generated), len(experimental))
+    near, experimental_near = (
+        float(_nearest(spread(kind, count) / scale)[:, 0].mean()) for kind in (generated, experimental)
+    )
+    return near / experimental_near if experimental_near else None
 
 
-def _unit(real: Values) -> Values:
-    """Return the spread of each feature among experimental patches.
+def _repeated(generated: Values, experimental: Values) -> float:
+    """Return the share of generated patches with a near duplicate, minus the same share of experimental ones.
 
-    It is at least 0.3, for features are logarithms: an intensity that is the same in all experimental patches, as 0 is
-    in many STORM images, must not make a third more or less of it a world apart.
+    The subtraction corrects for empty background patches, which are alike in the experiment as well.
     """
-    unit: Values = np.maximum(real.std(0), 0.3)
-    return unit
+    scale = _feature_scale(experimental)
+    experimental_near, generated_near = (_nearest(features / scale)[:, 0] for features in (experimental, generated))
+    limit = float(np.median(experimental_near)) / 10
+    return max(0.0, float(np.mean(generated_near < limit) - np.mean(experimental_near < limit)))
 
 
-def _coverage(made: Values, real: Values) -> float:
-    """Return the share of experimental patches with a generated one nearer than their fifth experimental neighbour."""
-    scale = _unit(real)
-    reach = _nearest(real / scale)[:, min(_NEIGHBOURS, len(real) - 1) - 1]
-    return float(np.mean(cdist(real / scale, made / scale).min(1) <= reach))
+def _feature_scale(experimental: Values) -> Values:
+    """Return the standard deviation (F,) of each feature among experimental patches, at least 0.3.
+
+    Some features are equal in all experimental patches, for example the quantiles that are 0 in STORM images. The lower
+    limit keeps small changes of these features small: features are logarithms, and 0.3 is a change by a third.
+    """
+    scale: Values = np.maximum(experimental.std(0), 0.3)
+    return scale
+
+
+def _coverage(generated: Values, experimental: Values) -> float:
+    """Return the share of experimental patches with a generated patch at least as near as their fifth neighbour."""
+    scale = _feature_scale(experimental)
+    reach = _nearest(experimental / scale)[:, min(_NEIGHBOURS, len(experimental) - 1) - 1]
+    return float(np.mean(cdist(experimental / scale, generated / scale).min(1) <= reach))
 
 
 def _nearest(features: Values) -> Values:
-    """Return the distances of each patch to all others, nearest first: (N, N - 1)."""
+    """Return the distances (N, N - 1) of each patch to all others, nearest first."""
     distances: Values = np.sort(cdist(features, features), axis=1)[:, 1:]
     return distances
 
 
 def spread(patches: npt.NDArray[Number], count: int) -> npt.NDArray[Number]:
-    """Return `count` at most of the patches, their features or numbers, spread evenly over them."""
-    chosen = np.linspace(0, len(patches) - 1, min(count, len(patches))).round().astype(int)
-    return np.asarray(patches[chosen])
+    """Return at most `count` evenly spaced entries of the first axis: patches, their features or their indices."""
+    indices = np.linspace(0, len(patches) - 1, min(count, len(patches))).round().astype(int)
+    return np.asarray(patches[indices])
 
 
 def _model_patches(structure: str, count: int, size: int, pixel_size: float, experimental: Pixels, seed: int) -> Pixels:
@@ -278,6 +301,6 @@ def _model_patches(structure: str, count: int, size: int, pixel_size: float, exp
 
 
 def _brightness_matched(model: Pixels, experimental: Pixels) -> Pixels:
-    """Bring a mathematical model to the mean of the experimental patches, so that its shapes are judged."""
+    """Scale simulated patches to the background and mean of the experimental ones, so that only shapes differ."""
     dark = float(np.percentile(experimental, 1))
     return model * ((float(experimental.mean()) - dark) / max(float(model.mean()), 1e-9)) + dark
