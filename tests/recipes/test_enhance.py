@@ -26,8 +26,8 @@ TINY = EnhancerConfig(upscale=4, steps=1, batch=1, channels=8, patch=64, preview
 def test_python_trains_with_simulated_structures_mixed_in_and_a_fitted_microscope(storm, widefield):
     settings = {"upscale": 4, "steps": 1, "batch": 1, "channels": 8, "patch": 64, "previews": 0}
     enhancer = Enhancer.train(storm, fit=widefield, simulated=[("mitochondria", 0.5)], **settings)
-    assert enhancer.facts["weights"] == [1.0, 0.5]
-    assert [one["kind"] for one in enhancer.facts["training_data"]][1] == "simulated"
+    assert enhancer.facts.weights == (1.0, 0.5)
+    assert enhancer.facts.training_data[1].kind == "simulated"
     low, high = enhancer.microscope.photons_range
     assert high == pytest.approx(4 * low)
 
@@ -41,7 +41,7 @@ def test_simulated_structures_alone_have_the_pixel_size_that_is_given():
     ("fields", "message"),
     [
         ({}, "Give at least one super-resolution image, or a simulated structure"),
-        ({"simulated": [("ribosomes", 1)]}, "There is no model of 'ribosomes'"),
+        ({"simulated": [("ribosomes", 1)]}, "'ribosomes'.*microtubules"),
         ({"simulated": [("microtubules", -1)]}, "must be a number of at least 0, not -1"),
         ({"images": "a.tif", "widefield": "w.tif", "fit": "w.tif"}, "leave out the simulated images and the fit"),
     ],

@@ -14,7 +14,6 @@ from ...enhance.settings import EnhancerConfig
 from ...microscope.settings import MicroscopeConfig
 from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import checked_name, free_name
-from ...store.folder import check_place
 from ...structures.registry import STRUCTURES
 from ..frame.dock import Folded, heading
 from ..parts.forms import ConfigForm, TimeChoice
@@ -96,8 +95,6 @@ class TrainingForm(QWidget):
         if not layers and structure == "none":
             raise InputError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
         name = checked_name(self.name.text())
-        out = user_folder() / "enhancer" / name
-        check_place(out)
         return TrainEnhancerJob(
             [live_source(layer) for layer in layers],
             EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values()),
@@ -107,7 +104,7 @@ class TrainingForm(QWidget):
             fit=self._example(widefield),
             simulated=[] if structure == "none" else [(structure, self.simulated_weight.value())],
             start=self.start_from.chosen() or None,
-            out=out,
+            out=user_folder() / "enhancer" / name,
             name=name,
         )
 
