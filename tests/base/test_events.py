@@ -1,4 +1,4 @@
-"""Events, the one way to drain a generator, and what a person sees."""
+"""Events, the run of a job to its end, and the display of events."""
 
 import ast
 import signal
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import napari_smdiffusion
 from napari_smdiffusion import Image, TrainConfig
-from napari_smdiffusion.base import events as progress
-from napari_smdiffusion.base.errors import is_for_people
+from napari_smdiffusion.base.errors import is_user_error
 from napari_smdiffusion.base.events import Note, Progress, never, run
 from napari_smdiffusion.base.terminal import Reporter, stop_on_interrupt
 
@@ -27,34 +27,34 @@ def test_run_passes_events_on_and_returns_the_result():
     assert run(_work()) == "result"
 
 
-def test_work_whose_events_cannot_be_shown_is_ended():
-    given_back = []
+def test_a_job_is_closed_if_its_events_cannot_be_shown():
+    closed = []
 
     def steps():
         try:
-            yield Note("Something is held.")
+            yield Note("A message.")
         finally:
-            given_back.append(True)
+            closed.append(True)
 
-    work = steps()
+    job = steps()  # keeps a reference, so that only `run` can close the generator
     with pytest.raises(BrokenPipeError):
-        run(work, _broken_pipe)
-    assert given_back
+        run(job, _broken_pipe)
+    assert closed
 
 
 def _broken_pipe(_):
     raise BrokenPipeError
 
 
-def _raised(what):
+def _error_of(function):
     try:
-        return what()
+        return function()
     except Exception as error:
         return error
 
 
 @pytest.mark.parametrize(
-    "refused",
+    "failing",
     [
         lambda: TrainConfig(patch=100),
         lambda: Image(np.zeros((3, 3))),
@@ -62,8 +62,8 @@ def _raised(what):
         lambda: bytearray(2**62),
     ],
 )
-def test_errors_that_people_can_correct_are_for_people(refused):
-    assert is_for_people(_raised(refused))
+def test_errors_that_users_can_correct_are_user_errors(failing):
+    assert is_user_error(_error_of(failing))
 
 
 @pytest.mark.parametrize(
@@ -73,30 +73,30 @@ def test_errors_that_people_can_correct_are_for_people(refused):
         lambda: np.linalg.inv(np.zeros((2, 2))),
         lambda: b"\xff".decode(),
         lambda: 1 / 0,
-        lambda: _sentence_of_another_library(),
+        lambda: _error_of_another_library(),
     ],
 )
-def test_defects_are_not_for_people(defect):
-    assert not is_for_people(_raised(defect))
+def test_defects_are_not_user_errors(defect):
+    assert not is_user_error(_error_of(defect))
 
 
-def _sentence_of_another_library():
+def _error_of_another_library():
     raise ValueError("`x0` is infeasible.")
 
 
-def test_what_is_raised_here_is_a_sentence():
-    """Whatever is raised with a message known beforehand ends as a sentence does, or it is taken for a defect."""
-    for path in Path(progress.__file__).parents[1].rglob("*.py"):
+def test_messages_of_errors_are_sentences():
+    """Every error with a literal message ends with a full stop."""
+    for path in Path(napari_smdiffusion.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
                 message = node.exc.args[0]
                 last = message.values[-1] if isinstance(message, ast.JoinedStr) else message
-                written = isinstance(last, ast.Constant) and ast.unparse(node.exc.func) != "AttributeError"
-                assert not written or last.value.endswith("."), f"{path.name}, line {node.lineno}"
+                literal = isinstance(last, ast.Constant) and ast.unparse(node.exc.func) != "AttributeError"
+                assert not literal or last.value.endswith("."), f"{path.name}, line {node.lineno}"
 
 
-def test_first_interrupt_stops_and_the_second_interrupts():
-    # What a shell starts in the background is born deaf to Ctrl-C.
+def test_the_first_interrupt_stops_and_the_second_one_is_a_keyboard_interrupt():
+    # A process that a shell starts in the background ignores Ctrl-C, so the handler is set here.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with stop_on_interrupt() as stop:
@@ -110,7 +110,7 @@ def test_first_interrupt_stops_and_the_second_interrupts():
     assert not never()
 
 
-def test_plain_lines_where_there_is_no_terminal(capsys):
+def test_without_a_terminal_events_are_lines(capsys):
     report = Reporter(every=0.0)
     run(_work(), report)
     report(Progress("comparing", 0, 3, float("inf")))
@@ -127,7 +127,7 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
     ]
 
 
-def test_a_bar_with_the_time_left_on_a_terminal(capsys, monkeypatch):
+def test_on_a_terminal_events_are_a_bar_with_the_time_left(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     report = Reporter()
     run(_work(), report)

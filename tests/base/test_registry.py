@@ -1,4 +1,4 @@
-"""Registries: a file of a package registers itself."""
+"""Registries: a module of a package registers its entry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Animal:
 
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return the folder of a package `zoo` whose files register a dog and a cat."""
+    """Return the folder of a package `zoo` whose modules register a dog and a cat."""
     folder = tmp_path / "zoo"
     folder.mkdir()
     (folder / "__init__.py").touch()
@@ -51,7 +51,7 @@ def animals() -> Registry[type]:
     return registry
 
 
-def test_a_new_file_registers_itself_and_is_imported_when_it_is_used(zoo: Path) -> None:
+def test_a_new_module_is_found_and_is_imported_at_its_first_use(zoo: Path) -> None:
     (zoo / "spider.py").write_text(ANIMAL.format(name="spider", legs=8))
     assert list(animals()) == ["cat", "dog", "spider"]
     assert len(animals()) == 3
@@ -62,7 +62,7 @@ def test_a_new_file_registers_itself_and_is_imported_when_it_is_used(zoo: Path) 
     assert [entry.legs for entry in animals().values()] == [4, 4, 8]
 
 
-def test_an_unknown_name_is_refused_with_those_there_are(zoo: Path) -> None:
+def test_an_unknown_name_is_refused_with_a_list_of_the_names(zoo: Path) -> None:
     with pytest.raises(InputError, match=r"^There is no animal 'fish': choose one of cat, dog\.$"):
         animals()["fish"]
     with pytest.raises(InputError, match="no animal 'fish'"):
@@ -73,7 +73,7 @@ def test_an_unknown_name_is_refused_with_those_there_are(zoo: Path) -> None:
     assert "fish" not in animals()
 
 
-def test_code_outside_registers_and_removes_but_takes_no_name_twice(zoo: Path) -> None:
+def test_code_outside_the_package_registers_and_removes_entries_but_no_name_twice(zoo: Path) -> None:
     bird = animals().register("bird")(type("Bird", (), {"legs": 2}))
     assert animals()["bird"] is bird
     assert list(animals()) == ["bird", "cat", "dog"]
@@ -86,13 +86,13 @@ def test_code_outside_registers_and_removes_but_takes_no_name_twice(zoo: Path) -
         animals().remove("bird")
 
 
-def test_two_files_with_one_name_are_refused(zoo: Path) -> None:
+def test_two_modules_with_one_name_are_refused(zoo: Path) -> None:
     (zoo / "hound.py").write_text(ANIMAL.format(name="dog", legs=4))
     with pytest.raises(InputError, match=r"Both zoo\.dog and zoo\.hound register the animal 'dog'"):
         list(animals())
 
 
-def test_a_program_without_sources_lists_the_same(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_without_source_files_lists_the_same_names(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (zoo / "broken.py").unlink()
     monkeypatch.setattr("importlib.machinery.SourceFileLoader.get_source", lambda *_: None)
     assert list(animals()) == ["cat", "dog"]
@@ -101,5 +101,5 @@ def test_a_program_without_sources_lists_the_same(zoo: Path, monkeypatch: pytest
 
 def test_a_registry_imports_nothing_heavy() -> None:
     code = "import sys, napari_smdiffusion.base.registry; print({'numpy', 'torch', 'scipy'} & set(sys.modules))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "set()"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"

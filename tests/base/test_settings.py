@@ -1,4 +1,4 @@
-"""Settings: limits, and the way through JSON."""
+"""Settings: limits, messages, and conversion to JSON and back."""
 
 import json
 from dataclasses import replace
@@ -16,11 +16,11 @@ from napari_smdiffusion.microscope.settings import MicroscopeConfig
 @pytest.mark.parametrize(
     "kind", [TrainConfig, GenerateConfig, ImportConfig, EnhancerConfig, EnhanceConfig, MicroscopeConfig]
 )
-def test_configs_survive_json(kind):
+def test_configs_are_unchanged_by_json(kind):
     assert from_dict(kind, json.loads(json.dumps(to_dict(kind())))) == kind()
 
 
-def test_unknown_names_are_ignored_and_missing_ones_take_the_default():
+def test_unknown_names_are_ignored_and_missing_fields_get_their_defaults():
     config = from_dict(TrainConfig, {"seed": 5, "a_setting_of_the_future": 1})
     assert config == TrainConfig(seed=5)
 
@@ -71,7 +71,7 @@ def test_values_of_other_types_are_refused(kind, values, message):
         kind(**values)
 
 
-def test_whole_numbers_are_numbers_and_none_is_where_it_may_be():
+def test_whole_numbers_are_numbers_and_none_is_a_value_of_optional_fields():
     assert TrainConfig(minutes=2, steps=None).minutes == 2
     numbers = to_dict(TrainConfig(seed=np.int64(3), minutes=np.float32(2)))
     assert json.loads(json.dumps(numbers)) == to_dict(TrainConfig(seed=3, minutes=2))
@@ -80,7 +80,7 @@ def test_whole_numbers_are_numbers_and_none_is_where_it_may_be():
     assert json.dumps(channels) == "[16, 32]"
 
 
-def test_of_several_faults_the_first_is_named_in_one_sentence():
+def test_the_error_names_the_first_of_several_faults_in_one_sentence():
     with pytest.raises(ValueError, match=r"^steps must be at least 1, not 0\.$"):
         TrainConfig(steps=0, patch="128", device="abacus")
 
@@ -97,7 +97,7 @@ def test_configs_are_copied_compared_and_hashed_as_dataclasses():
         TrainConfig(sed=3)
 
 
-def test_a_declaration_says_all_that_forms_and_flags_need():
+def test_setting_fields_state_the_declaration_for_forms_and_flags():
     fields = {field.name: field for field in setting_fields(TrainConfig)}
     assert list(fields) == list(to_dict(TrainConfig()))
     minutes, steps, channels, device = (fields[name] for name in ("minutes", "steps", "channels", "device"))
@@ -112,7 +112,7 @@ def test_a_declaration_says_all_that_forms_and_flags_need():
     assert all(field.help for kind in configs for field in setting_fields(kind))
 
 
-def test_a_range_may_not_fall():
+def test_a_range_with_descending_values_is_refused():
     for kind in (ImportConfig, MicroscopeConfig):
         for field in setting_fields(kind):
             if field.name.endswith("_range"):

@@ -1,1 +1,1 @@
-"""What every other room needs and what knows nothing of images: settings, events, errors, devices, files."""
+"""Settings, events, errors, devices and files. All other rooms use this one, which depends on none of them."""

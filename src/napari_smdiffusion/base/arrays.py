@@ -1,4 +1,4 @@
-"""Types of the arrays that cross the rooms."""
+"""Array types for the signatures of all rooms."""
 
 from typing import TypeVar
 

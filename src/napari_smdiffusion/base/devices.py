@@ -1,4 +1,4 @@
-"""Where to compute, in which precision, and what to do when memory runs out."""
+"""Devices: their choice, precision, random generators and memory."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; "auto" prefers CUDA, then Apple's MPS, then the CPU.
+    """Return the device `name`; "auto" prefers CUDA, then Apple's MPS, then the CPU.
 
     Raises
     ------
     InputError
         If this machine has no such device.
     """
-    have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(kind for kind, there in have.items() if there)
-    if not have.get(name, False):
+        name = next(device for device, is_available in available.items() if is_available)
+    if not available.get(name, False):
         raise InputError(f"This machine has no device {name!r} that torch can use: choose auto or cpu.")
     return torch.device(name)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context that computes in bfloat16 where the hardware multiplies it natively, else in float32."""
+    """Return a context that computes in bfloat16 if the hardware multiplies it natively, else in float32."""
     if _native_bfloat16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
@@ -52,21 +52,21 @@ def _native_bfloat16(device: torch.device) -> bool:
 
 
 def generator(*seed: int) -> torch.Generator:
-    """Return a CPU random generator that depends on all of `seed`, each a non-negative integer."""
+    """Return a random generator on the CPU that depends on all values of `seed`, which are non-negative integers."""
     state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) & (2**63 - 1))
 
 
-# Networks are initialised from it, and it is the whole process's.
+# torch initialises networks from its global generator, which all threads share.
 _GLOBAL_GENERATOR = threading.RLock()
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Have torch's global CPU generator begin at `seed`, and leave it as it was found: it is the user's.
+    """Seed torch's global CPU generator within the block, and restore its state afterwards.
 
-    One thread at a time, so that two trainings that begin at once have their own draws. No other device's generator is
-    touched.
+    Only one thread at a time enters the block, so that two trainings that start together have separate draws. The
+    generators of other devices do not change.
     """
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -74,18 +74,18 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether `error` says that memory ran out, on any device."""
+    """Return whether `error` reports too little memory, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     # The CPU allocator and MPS raise plain RuntimeErrors.
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    phrases = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in phrases)
 
 
 def release_memory() -> None:
-    """Give back memory that torch holds but does not use.
+    """Release memory that torch holds but does not use.
 
-    Garbage is collected on the main thread alone: there may be some of Qt's, which must not be deleted elsewhere.
+    Garbage is collected only on the main thread, since the garbage may contain Qt objects, which must be deleted there.
     """
     if threading.current_thread() is threading.main_thread():
         gc.collect()
@@ -99,8 +99,8 @@ def release_memory() -> None:
 def on_device(network: Network, device: torch.device) -> Iterator[Network]:
     """Yield `network` on `device`, in evaluation mode; release the device's memory afterwards.
 
-    A network that lies elsewhere is copied, and the copy is moved. The caller's own stays where it is, for another
-    thread may be computing with it.
+    If the network is on another device, a copy is moved and yielded. The caller's network stays on its device, because
+    another thread may compute with it.
     """
     if all(weights.device.type == device.type for weights in network.parameters()):
         yield network.eval()
@@ -109,12 +109,12 @@ def on_device(network: Network, device: torch.device) -> Iterator[Network]:
     try:
         yield copy
     finally:
-        copy.to("meta")  # its memory is free now, even where somebody still refers to the copy
+        copy.to("meta")  # frees the memory also if the caller still has a reference to the copy
         release_memory()
 
 
 def to_cpu(network: torch.nn.Module, device: torch.device) -> None:
-    """Move `network` from `device` to the CPU and release the memory it had."""
+    """Move `network` from `device` to the CPU and release its memory on the device."""
     network.to("cpu")
     if device.type != "cpu":
         release_memory()

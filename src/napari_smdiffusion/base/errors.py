@@ -1,21 +1,21 @@
-"""Errors: messages for the user, and the stop of long work."""
+"""Errors with a message for the user, and the exception of a stopped job."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A person can correct the cause; the message is a whole sentence that says what to do."""
+    """An error whose cause the user can correct; the message is a full sentence that states the remedy."""
 
 
 class InputError(UserError, ValueError):
-    """An image, a file, a setting or a command does not fit the work that was asked for.
+    """An image, a file, a setting or a command is unsuitable for the job.
 
     Parameters
     ----------
     message
-        One sentence that says what to do.
+        One sentence that states the remedy.
     setting
-        Name of the setting that does not fit, if the message begins with it: the command line names its flag instead.
+        Name of the unsuitable setting, if the message begins with it. The command line replaces it by the flag.
     """
 
     def __init__(self, message: str, setting: str = "") -> None:
@@ -24,17 +24,17 @@ class InputError(UserError, ValueError):
 
 
 class Stopped(Exception):
-    """Work was stopped before it had a result; the message is a whole sentence."""
+    """A job was stopped before it had a result; the message is a full sentence."""
 
 
 class InputWarning(UserWarning):
-    """A part of the input is not used; the message is a whole sentence that says which."""
+    """A part of the input is unused; the message is a full sentence that names the part."""
 
 
-def is_for_people(error: BaseException) -> bool:
-    """Return whether the message of an error is enough for a person; any other error is a defect with a traceback.
+def is_user_error(error: BaseException) -> bool:
+    """Return whether the message of an error is sufficient for the user.
 
-    The class decides. The errors of this package for users and its stops are for people, as are those of the operating
-    system about files and memory.
+    The class decides: `UserError` and `Stopped` of this package, and the operating system's errors about files and
+    memory. Any other error is a defect and keeps its traceback.
     """
     return isinstance(error, (UserError, Stopped, OSError, MemoryError))

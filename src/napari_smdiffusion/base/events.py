@@ -1,8 +1,8 @@
-"""Long work is a generator that yields small frozen events and returns its result.
+"""Events of a job. A job is a generator that yields small frozen events and returns its result.
 
-The docks, the command line, notebooks and tests all drain the same generator; whoever drains it decides what to show.
-A stop is a predicate (`Stop`) that the generator asks between two steps: when it says yes, the generator returns what
-it has made so far.
+The docks, the command line, notebooks and tests run the same generator, and each shows the events in its own form.
+A `Stop` is a function that the generator calls between two steps. If the function returns True, the generator returns
+its result so far.
 """
 
 from __future__ import annotations
@@ -20,9 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of `total` is done; `loss` and its noise `quartiles` (lowest noise first) while training.
+    """Step `step` of `total` is done.
 
-    `total` is 0 while the number of steps is not yet known, `seconds_left` infinite where nobody knows.
+    Parameters
+    ----------
+    stage
+        Name of the part of the job, such as "training".
+    step
+        Number of finished steps.
+    total
+        Number of steps; 0 while it is unknown.
+    seconds_left
+        Expected time to the end of the stage in s; infinite while it is unknown.
+    loss
+        Mean loss of the training, or None outside a training.
+    quartiles
+        Loss in each quartile of the noise levels, lowest noise first; empty outside the training of a diffusion model.
     """
 
     stage: str
@@ -35,7 +48,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """Images of the moment, (N, Y, X), in the units of the result."""
+    """Intermediate images at step `step`, (N, Y, X), in the units of the result."""
 
     stage: str
     step: int
@@ -44,7 +57,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Generated:
-    """Image `index` of a run is ready: (Y, X), in the training images' units."""
+    """Generated image `index` is ready: (Y, X), in the units of the training images."""
 
     image: npt.NDArray[np.float32]
     index: int
@@ -53,7 +66,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class TileDone:
-    """These rows and columns of plane `plane` are final; in output pixels."""
+    """The `rows` and `columns` of plane `plane` are final, in pixels of the result."""
 
     plane: int
     rows: slice
@@ -62,14 +75,14 @@ class TileDone:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should read, in one sentence."""
+    """A message for the user, in one sentence."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class PartDone:
-    """Part `index` of work in several parts is finished; stopping the rest does not take its result back."""
+    """Part `index` of a job with several parts is finished. Its result is kept if the rest is stopped."""
 
     index: int
     result: Any
@@ -82,13 +95,13 @@ Stop: TypeAlias = Callable[[], bool]
 
 
 def never() -> bool:
-    """Never stop."""
+    """Return False: the `Stop` of a job that runs to its end."""
     return False
 
 
 def run(steps: Steps[Result], on_event: Callable[[Event], object] | None = None) -> Result:
-    """Drain `steps`, pass each event to `on_event`, and return the result."""
-    # Whatever `on_event` raises, the work gives back what it holds: a device's memory, a file half written.
+    """Run `steps` to its end, pass each event to `on_event`, and return the result."""
+    # If `on_event` raises an error, closing the generator frees the device's memory and removes incomplete files.
     with closing(steps):
         while True:
             try:
@@ -100,18 +113,18 @@ def run(steps: Steps[Result], on_event: Callable[[Event], object] | None = None)
 
 
 class Countdown:
-    """Seconds left of a known number of steps, from the speed of the recent ones."""
+    """Estimates the time left for a known number of steps, from the speed of the recent steps."""
 
     def __init__(self, done: int, total: int) -> None:
         self._total = total
         self._marks = [(time.monotonic(), done)]
 
     def left(self, done: int) -> float:
-        """Return the expected seconds until `total`, after `done` steps."""
+        """Return the expected time in s from `done` steps to all steps."""
         now = time.monotonic()
         self._marks.append((now, done))
-        # A window of half a minute follows a machine that gets busier without jumping about.
+        # A window of 30 s follows changes in the machine's load, and is long enough for a steady estimate.
         while len(self._marks) > 2 and now - self._marks[1][0] > 30:
             self._marks.pop(0)
-        began, before = self._marks[0]
-        return (now - began) / max(done - before, 1) * (self._total - done)
+        start_time, start_step = self._marks[0]
+        return (now - start_time) / max(done - start_step, 1) * (self._total - done)

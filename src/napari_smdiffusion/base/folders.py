@@ -1,4 +1,4 @@
-"""Where models lie: the user's folder and the folder that ships with the package."""
+"""The folders of models: the user's folder, and the folder of the bundled models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def user_folder() -> Path:
-    """Return where the user's models lie: $SMDIFFUSION_HOME, or the usual place of the system."""
+    """Return the folder of the user's models: $SMDIFFUSION_HOME, or the default of the operating system."""
     if home := os.environ.get("SMDIFFUSION_HOME"):
         return Path(home)
     import platformdirs
@@ -16,5 +16,5 @@ def user_folder() -> Path:
 
 
 def bundled_folder() -> Path:
-    """Return where the models of the package lie."""
+    """Return the folder of the bundled models."""
     return Path(__file__).parents[1] / "bundled"

@@ -1,4 +1,4 @@
-"""Conversion of values to the types that JSON has."""
+"""Conversion of values and dataclasses to the types that JSON has, and back."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def plain(value: Any, place: str) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """Return a dataclass, or a sequence or mapping of such, as plain dictionaries and lists."""
+    """Return a dataclass, or a sequence or mapping of dataclasses, as plain dictionaries and lists."""
     if dataclasses.is_dataclass(value):
-        return {one.name: to_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {key: to_json(one) for key, one in value.items()}
-    return [to_json(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: to_json(item) for key, item in value.items()}
+    return [to_json(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def read_json(text: str) -> Any:
@@ -65,7 +65,7 @@ def read_json(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is no JSON, has numbers that are not finite, or is nested too deeply.
+        If the text is no JSON, has an infinite number or NaN, or is nested too deeply.
     """
     try:
         return json.loads(text, parse_constant=_finite, parse_float=_finite)
@@ -81,32 +81,31 @@ def _finite(text: str) -> float:
 
 
 def checked(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
-    """Return a dataclass made of JSON values, each of which has the type and the range of its field.
+    """Return the dataclass `kind` from JSON values, after a check of the type and the range of every field.
 
-    Keys that are no fields are left out, also further in.
+    Keys that are no fields are ignored, also in nested dataclasses.
 
     Raises
     ------
     InputError
-        For the first value that does not fit, without a full stop.
+        For the first unsuitable value.
     """
     from pydantic import ValidationError
 
     try:
         adapter: TypeAdapter[_Kind] = _adapter(cast("Any", kind))
-        found = adapter.validate_json(json.dumps(values), strict=True)
-        return found
+        return adapter.validate_json(json.dumps(values), strict=True)
     except RecursionError as error:
-        raise InputError(f"{kind.__name__}: it is nested too deeply") from error
+        raise InputError(f"{kind.__name__} is nested too deeply.") from error
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in wrong["loc"]) or kind.__name__
-        raise InputError(f"{place}: {wrong['msg']}") from error
+        details = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in details["loc"]) or kind.__name__
+        raise InputError(f"{place}: {details['msg'].removesuffix('.')}.") from error
 
 
 @functools.cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # pydantic is imported here because that takes longer than all the rest of `smdiffusion --help`.
+    # pydantic is imported here because its import takes longer than the rest of `smdiffusion --help`.
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

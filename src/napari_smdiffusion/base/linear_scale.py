@@ -1,4 +1,4 @@
-"""The linear map between intensities and what a network sees."""
+"""The linear map between intensities and network units."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 class LinearScale(ABC):
-    """A linear map of intensities onto network units, and back."""
+    """A linear map from intensities to network units, and its inverse."""
 
     @property
     @abstractmethod
     def zero(self) -> float:
-        """The intensity that is 0 in network units."""
+        """Intensity that maps to 0 in network units."""
 
     @property
     @abstractmethod
     def unit(self) -> float:
-        """The difference of intensities that is 1 in network units; positive."""
+        """Difference in intensity that maps to 1 in network units; positive."""
 
     def scale(self, pixels: Pixels) -> Pixels:
-        """Intensities → network units."""
+        """Return intensities in network units, in float32 and of the same shape."""
         return ((pixels - self.zero) / self.unit).astype(np.float32)
 
     def unscale(self, values: Pixels) -> Pixels:
-        """Network units → intensities."""
+        """Return values in network units as intensities, in float32 and of the same shape."""
         return (values * self.unit + self.zero).astype(np.float32)

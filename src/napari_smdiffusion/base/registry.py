@@ -1,4 +1,4 @@
-"""Registries: named things of one kind, each in a file of its own that registers itself."""
+"""Registries of named entries of one kind. Each entry is in a module of its own, which registers the entry."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ Entry = TypeVar("Entry")
 
 
 class UnknownNameError(InputError, KeyError):
-    """A name is not in a registry; the message lists the names that are."""
+    """A registry does not have a name; the message lists its names."""
 
-    __str__ = Exception.__str__  # a KeyError shows its message in quotes
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
     """Entries of one kind by name, in alphabetical order.
 
-    The modules of one package register theirs with the decorator `register`. A new file in that package needs no other
-    line anywhere. Names are found by reading the source of the files: listing them imports none of the modules. A
-    module is imported when its entry is first used. Code outside the package registers an entry with the same
-    decorator, for as long as the program runs.
+    The modules of one package register entries with the decorator `register`. A new module in that package is found
+    without any other change. The registry reads the names from the source files, so that listing the names imports no
+    module. A module is imported when its entry is first used. Code outside the package uses the same decorator; its
+    entries last until the program ends.
 
     Parameters
     ----------
     kind
-        What an entry is, such as "structure"; messages use it.
+        Kind of the entries for messages, such as "structure".
     variable
-        Name of the variable that holds this registry, by which modules register: `STRUCTURES`.
+        Name of the variable that holds this registry in the source of the modules, such as "STRUCTURES".
     package
-        Full name of the package whose modules register themselves.
+        Full name of the package whose modules register entries.
 
     Examples
     --------
@@ -54,10 +54,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._modules: dict[str, str] | None = None  # name of an entry -> full name of the module that registers it
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Return a decorator that registers an entry and leaves it as it is.
+        """Return a decorator that registers an entry and returns it unchanged.
 
-        In a module of the package, write the decorator at the left margin and the name as a literal string: it is read
-        from the source.
+        In a module of the package, write the decorator at the left margin and the name as a literal string, because
+        the name is read from the source.
 
         Raises
         ------
@@ -65,11 +65,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             If the name is registered already.
         """
         caller = str(sys._getframe(1).f_globals.get("__name__"))
-        # A module of the package is among those found itself; two of them with one name are refused there.
+        # `_module_names` has the names of modules of the package itself, and refuses two modules with one name.
         inside = caller.startswith(f"{self._package}.")
 
         def add(entry: Entry) -> Entry:
-            if name in self._entries or (not inside and name in self._found()):
+            if name in self._entries or (not inside and name in self._module_names()):
                 raise InputError(
                     f"The {self._kind} {name!r} is registered already: choose another name, or remove that one."
                 )
@@ -79,50 +79,50 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return add
 
     def check(self, name: str) -> None:
-        """Raise an InputError that lists the names unless there is an entry of this name; nothing is imported."""
+        """Raise an InputError that lists the names if `name` has no entry; this imports no module."""
         if name not in self:
             self._refuse(name)
 
     def remove(self, name: str) -> None:
-        """Remove an entry, such as one that a notebook is about to register again.
+        """Remove an entry, for example before a notebook registers it again.
 
         Raises
         ------
         InputError
-            If there is none of this name.
+            If `name` has no entry.
         """
         self.check(name)
         self._entries.pop(name, None)
-        self._found().pop(name, None)
+        self._module_names().pop(name, None)
 
     def __getitem__(self, name: str) -> Entry:
-        """Return the entry of a name; its module is imported if it is not yet.
+        """Return the entry of `name`; its module is imported at the first use.
 
         Raises
         ------
         InputError
-            If there is none of this name; the sentence lists the names.
+            If `name` has no entry; the message lists the names.
         """
-        if name not in self._entries and name in self._found():
-            importlib.import_module(self._found()[name])
+        if name not in self._entries and name in self._module_names():
+            importlib.import_module(self._module_names()[name])
         if name not in self._entries:
             self._refuse(name)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries or name in self._found()
+        return name in self._entries or name in self._module_names()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._entries, *self._found()}))
+        return iter(sorted({*self._entries, *self._module_names()}))
 
     def __len__(self) -> int:
-        return len({*self._entries, *self._found()})
+        return len({*self._entries, *self._module_names()})
 
     def _refuse(self, name: str) -> NoReturn:
         raise UnknownNameError(f"There is no {self._kind} {name!r}: choose one of {', '.join(self)}.")
 
-    def _found(self) -> dict[str, str]:
-        """Return the module of each name that the files of the package register; the files are read once."""
+    def _module_names(self) -> dict[str, str]:
+        """Return the full name of the module that registers each name. The files are read once."""
         if self._modules is None:
             modules: dict[str, str] = {}
             for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__, f"{self._package}."):
@@ -136,10 +136,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return self._modules
 
     def _names_in(self, module: str) -> list[str]:
-        """Return the names that a module registers, from its source."""
+        """Return the entry names that a module registers, from its source."""
         spec = find_spec(module)
         source = getattr(spec.loader, "get_source", lambda _: None)(module) if spec else None
-        if source is None:  # a program frozen without sources
+        if source is None:  # for example, in a frozen program without source files
             before = set(self._entries)
             importlib.import_module(module)
             return sorted(set(self._entries) - before)

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses whose fields carry their unit, limits and help text."""
+"""Settings as frozen dataclasses. The annotations of their fields state the unit, the limits and the help text."""
 
 import dataclasses
 import functools
@@ -25,25 +25,25 @@ Seed = Annotated[int, Ge(0), Le(2**31 - 1)]
 
 @dataclasses.dataclass(frozen=True)
 class Help:
-    """What a field means, for its annotation."""
+    """Help text of a field, for its annotation."""
 
     text: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Choices:
-    """The names that a text field may be, for its annotation: those of a registry."""
+    """Permitted values of a text field, for its annotation: the names in a registry."""
 
     names: Mapping[str, Any]
 
 
 class Checked:
-    """Base of the configs: checks every field when the config is made.
+    """Base class of the configs. It checks every field when the config is made.
 
     Raises
     ------
     InputError
-        For the first field whose value has another type, or lies outside its limits.
+        For the first field whose value has another type, or is outside its limits.
     """
 
     def __post_init__(self) -> None:
@@ -56,22 +56,26 @@ class Checked:
 
 @dataclasses.dataclass(frozen=True)
 class SettingField:
-    """One field of a config, as forms and command-line flags need it.
+    """The declaration of one field of a config, for forms and command-line flags.
 
     Parameters
     ----------
     name, default, help, unit
-        As declared; `unit` is "" where there is none.
+        As declared; `unit` is "" for a field without a unit.
     kind
         int, float, bool or str: the type of the value, or of each value of a tuple.
     length
-        Number of values of a tuple; 0 for one or more, None where the value is no tuple.
+        Number of values of a tuple; 0 for one or more values, None if the value is no tuple.
     optional
         Whether the value may be None.
-    low, high, above, multiple_of
-        Limits of each value: inclusive, inclusive, exclusive, and the number it is a multiple of.
+    low, high
+        Inclusive limits of each value, or None.
+    above
+        Exclusive lower limit of each value, or None.
+    multiple_of
+        Each value must be a multiple of this number, unless it is None.
     names
-        The texts it may be, or () for any; a registry, which may grow.
+        Permitted texts, or () for any text. A registry may get more names later.
     """
 
     name: str
@@ -89,7 +93,7 @@ class SettingField:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The texts it may be now, or () for any."""
+        """The texts that are permitted now, or () for any text."""
         return tuple(self.names)
 
 
@@ -101,7 +105,7 @@ def setting_fields(config: type) -> tuple[SettingField, ...]:
 @functools.cache
 def _setting_fields(config: Any) -> tuple[SettingField, ...]:
     hints = typing.get_type_hints(config, include_extras=True)
-    return tuple(_read(field, hints[field.name]) for field in dataclasses.fields(config))
+    return tuple(_setting_field(field, hints[field.name]) for field in dataclasses.fields(config))
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -111,21 +115,21 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
-    """Make a config from `to_dict`'s values; names of other versions are ignored, missing ones take the default."""
-    known = {field.name for field in setting_fields(kind)}
-    kept = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in known}
-    return kind(**kept)
+    """Return a config from the values of `to_dict`. Unknown names are ignored; missing fields get their defaults."""
+    names = {field.name for field in setting_fields(kind)}
+    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in names}
+    return kind(**arguments)
 
 
-def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
-    """Take a declaration apart. Limits and the like may stand at any depth of the annotation."""
+def _setting_field(field: dataclasses.Field[Any], hint: Any) -> SettingField:
+    """Return the declaration of a field. The annotation may have marks, such as limits, at any depth."""
     marks: list[Any] = []
     length, optional, names = None, False, ()
     while origin := typing.get_origin(hint):
         parts = typing.get_args(hint)
         if origin is Annotated:
-            hint, *more = parts
-            marks += more
+            hint, *metadata = parts
+            marks += metadata
         elif origin is tuple:
             hint, length = parts[0], 0 if Ellipsis in parts else len(parts)
         elif origin is Literal:
@@ -133,10 +137,10 @@ def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
         else:  # X | None
             (hint,) = (part for part in parts if part is not type(None))
             optional = True
-    found = {type(mark): mark for mark in marks}
+    mark_by_type = {type(mark): mark for mark in marks}
 
-    def marked(mark: type, key: str) -> Any:
-        return getattr(found.get(mark), key, None)
+    def marked(mark_type: type, key: str) -> Any:
+        return getattr(mark_by_type.get(mark_type), key, None)
 
     return SettingField(
         name=field.name,
@@ -155,9 +159,9 @@ def _read(field: dataclasses.Field[Any], hint: Any) -> SettingField:
 
 
 def _python_value(value: Any) -> Any:
-    """Return a value with NumPy's numbers, which JSON does not know, as Python's."""
+    """Return a value with NumPy numbers as Python numbers, since JSON does not support NumPy."""
     if isinstance(value, tuple):
-        return tuple(_python_value(one) for one in value)
+        return tuple(_python_value(item) for item in value)
     return value.item() if getattr(value, "shape", None) == () else value
 
 
@@ -165,7 +169,7 @@ def _python_value(value: Any) -> Any:
 def _model(config: type) -> Any:
     """Return the pydantic model of a config's fields.
 
-    pydantic is imported here because that takes longer than all the rest of `smdiffusion --help`.
+    pydantic is imported here because its import takes longer than the rest of `smdiffusion --help`.
     """
     from pydantic import ConfigDict, create_model
 
@@ -185,35 +189,35 @@ _KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: 
 
 
 def _first_error(config: type, values: Mapping[str, Any]) -> InputError | None:
-    """Return the error for the first field that does not fit, or None."""
+    """Return the error for the first field with an unsuitable value, or None."""
     from pydantic import ValidationError
 
     try:
         _model(config).model_validate(values)
     except ValidationError as error:
-        wrong: Mapping[str, Any] = error.errors(include_url=False)[0]
+        details: Mapping[str, Any] = error.errors(include_url=False)[0]
     else:
         return None
-    name = str(wrong["loc"][0])
+    name = str(details["loc"][0])
     field = next(field for field in setting_fields(config) if field.name == name)
-    return InputError(_complaint(field, wrong, values[name]), name)
+    return InputError(_error_message(field, details, values[name]), name)
 
 
-def _complaint(field: SettingField, wrong: Mapping[str, Any], value: Any) -> str:
-    """Return what is wrong with the value of a field as one sentence, which begins with the field's name."""
-    name, given = field.name, wrong["input"]
-    if wrong["type"] in _RULES:
-        return f"{name} must be {_RULES[wrong['type']].format(**wrong.get('ctx', {}))}, not {given}."
-    unknown_name = wrong["type"] == "predicate_failed" and field.choices
-    if wrong["type"] == "predicate_failed" and not unknown_name:
-        return f"{name} must go from the smaller to the larger value, not {given}."
-    if unknown_name or (wrong["type"] == "literal_error" and isinstance(given, str)):
-        return f"{name} must be one of {', '.join(field.choices)}, not {given}."
-    return f"{name} must be {_named(field)}, not {value!r}."
+def _error_message(field: SettingField, details: Mapping[str, Any], value: Any) -> str:
+    """Return pydantic's error `details` as one sentence, which begins with the field's name."""
+    name, invalid = field.name, details["input"]
+    if details["type"] in _RULES:
+        return f"{name} must be {_RULES[details['type']].format(**details.get('ctx', {}))}, not {invalid}."
+    unknown_name = details["type"] == "predicate_failed" and field.choices
+    if details["type"] == "predicate_failed" and not unknown_name:
+        return f"{name} must go from the smaller to the larger value, not {invalid}."
+    if unknown_name or (details["type"] == "literal_error" and isinstance(invalid, str)):
+        return f"{name} must be one of {', '.join(field.choices)}, not {invalid}."
+    return f"{name} must be {_type_in_words(field)}, not {value!r}."
 
 
-def _named(field: SettingField) -> str:
-    """Return a field's type in words."""
+def _type_in_words(field: SettingField) -> str:
+    """Return a field's type for a message, such as "a whole number or None"."""
     word = _KINDS[field.kind]
     if field.length is not None:
         word = f"a tuple of {word} or more" if not field.length else f"a tuple ({', '.join([word] * field.length)})"

@@ -1,4 +1,4 @@
-"""Progress on a terminal, and Ctrl-C as a stop that keeps the result."""
+"""Progress on a terminal, and Ctrl-C, which stops a job and keeps its result."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Stop]:
-    """Make the first Ctrl-C a stop that keeps the result, and the second one an ordinary KeyboardInterrupt.
+    """Yield a `Stop` that returns True after the first Ctrl-C; the second Ctrl-C is a KeyboardInterrupt.
 
-    Outside the main thread, where Python delivers no signals, the predicate never says yes.
+    Python delivers signals only to the main thread. In other threads the `Stop` always returns False.
     """
     if threading.current_thread() is not threading.main_thread():
         yield never
         return
-    asked = threading.Event()
+    stop_requested = threading.Event()
     previous = signal.getsignal(signal.SIGINT)
 
-    def ask(*_: object) -> None:
-        asked.set()
+    def request_stop(*_: object) -> None:
+        stop_requested.set()
         signal.signal(signal.SIGINT, previous)
 
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, request_stop)
     try:
-        yield asked.is_set
+        yield stop_requested.is_set
     finally:
         signal.signal(signal.SIGINT, previous)
 
 
 def clock(seconds: float) -> str:
-    """Return seconds as people read them: 1:05, or 2:03:04."""
+    """Return a time in s as minutes and seconds (1:05), or with hours (2:03:04)."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def _left(event: Progress) -> str:
+def _time_left(event: Progress) -> str:
     return f"  {clock(event.seconds_left)} left" if math.isfinite(event.seconds_left) else ""
 
 
 class Reporter:
-    """Show events on standard error: a bar with the time left on a terminal, plain lines anywhere else.
+    """Shows events on standard error: a bar with the time left on a terminal, and lines elsewhere.
 
     Parameters
     ----------
     every
-        Seconds between two lines where there is no terminal.
+        Time between two lines in s, if standard error is no terminal.
     """
 
     def __init__(self, every: float = 20.0) -> None:
@@ -75,7 +75,7 @@ class Reporter:
             self._progress(event)
 
     def close(self) -> None:
-        """End the bar, if there is one."""
+        """Close the bar, if there is one."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -94,7 +94,7 @@ class Reporter:
             self._draw(event, loss)
         elif time.monotonic() - self._last >= self._every or event.step == event.total:
             self._last = time.monotonic()
-            left = "" if event.step == event.total else _left(event)
+            left = "" if event.step == event.total else _time_left(event)
             total = f"/{event.total}" if event.total else ""
             self._write(f"{event.stage}: {event.step}{total}{loss}{left}")
 
@@ -104,7 +104,7 @@ class Reporter:
         if self._bar is None:
             self._bar = tqdm(total=event.total or None, bar_format="{desc} {bar} {n_fmt}/{total_fmt}{postfix}")
         self._bar.set_description_str(event.stage, refresh=False)
-        self._bar.set_postfix_str(f"{loss}{_left(event)}", refresh=False)
+        self._bar.set_postfix_str(f"{loss}{_time_left(event)}", refresh=False)
         self._bar.total = event.total or None
         self._bar.n = event.step
         if event.step == event.total:

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import InputError, Stopped, is_for_people
+from ..base.errors import InputError, Stopped, is_user_error
 from ..enhance.settings import EnhanceConfig, EnhancerConfig
 from ..microscope.settings import MicroscopeConfig
 from ..recipes.outputs import check_writable
@@ -159,7 +159,7 @@ def enhance(options: Namespace) -> None:
 
     result = run_job(enhance_job(options))
     for failure in result.failures:
-        if not is_for_people(failure.error):
+        if not is_user_error(failure.error):
             raise failure.error
         say(failure.sentence)
     if result.stopped:

@@ -11,7 +11,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import InputError, InputWarning, Stopped, is_for_people
+from ..base.errors import InputError, InputWarning, Stopped, is_user_error
 from ..base.version import __version__
 from .compare import add_compare, compare
 from .demo import add_demo, demo
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"smdiffusion {options.command}: {stopped}", file=sys.stderr)
         return 130
     except Exception as error:
-        if not is_for_people(error):
+        if not is_user_error(error):
             raise
         print(f"smdiffusion {options.command}: {_sentence(error, options)}", file=sys.stderr)
         return 2

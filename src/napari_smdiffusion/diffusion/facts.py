@@ -69,7 +69,7 @@ class DiffusionFacts(TrainingFacts):
     def __post_init__(self) -> None:
         """Raise an InputError if the schedule of a network that predicts the noise is missing."""
         if self.parameterization == NOISE and self.noise_schedule is None:
-            raise InputError("noise_schedule must be stated for a network that predicts the noise")
+            raise InputError("noise_schedule must be stated for a network that predicts the noise.")
 
     optional: ClassVar[frozenset[str]] = TrainingFacts.optional | {
         "parameterization",

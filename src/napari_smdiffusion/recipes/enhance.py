@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from ..base.errors import InputError, Stopped, is_for_people
+from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartDone, Steps, Stop, never
 from ..base.whole_files import check_space
 from ..enhance.settings import EnhanceConfig
@@ -332,7 +332,7 @@ def _mapped_error(enhancement: Enhancement, image: Image, target: Path | None, s
 
 def _raise(failures: Sequence[EnhanceFailure]) -> NoReturn:
     """Raise what all images failed with; of several, a defect first, which needs its traceback."""
-    defects = [failure.error for failure in failures if not is_for_people(failure.error)]
+    defects = [failure.error for failure in failures if not is_user_error(failure.error)]
     if defects or len(failures) == 1:
         raise (defects or [failures[0].error])[0]
     raise InputError(" ".join(failure.sentence for failure in failures))

@@ -296,7 +296,7 @@ def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
         return facts.from_json(values)
     except InputError as error:
         raise ModelFolderError(
-            f"{path} is damaged ({error}): train the model again or copy the folder again."
+            f"{path} is damaged ({str(error).removesuffix('.')}): train the model again or copy the folder again."
         ) from error
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from ...base.errors import Stopped, is_for_people
+from ...base.errors import Stopped, is_user_error
 from ...base.events import run
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Work:
 
 def error_message(error: Exception, what: str) -> str:
     """Return the sentence to show for an exception that ended `what`; the traceback of a defect goes into the log."""
-    if is_for_people(error):
+    if is_user_error(error):
         return str(error) or f"{what} failed ({type(error).__name__})."
     _LOG.error("%s failed", what, exc_info=error)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
