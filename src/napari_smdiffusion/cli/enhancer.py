@@ -109,7 +109,7 @@ def _structure_and_weight(text: str) -> tuple[str, float]:
     try:
         return name, float(weight) if colon else 1.0
     except ValueError:
-        raise ArgumentTypeError(f"the weight in {text!r} is no number: write {name}:0.5") from None
+        raise ArgumentTypeError(f"the weight in {text!r} is no number: write {name}:0.5, for example.") from None
 
 
 def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:

@@ -74,7 +74,7 @@ class Report(Mapping[str, Any]):
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             if not isinstance(values, dict):
-                raise TypeError("no mapping")
+                raise TypeError("The report is no mapping.")
             return cls.from_json(values)
         except (ValueError, TypeError) as error:
             raise InputError(f"{path} is not a report: give a report.json that `smdiffusion compare` wrote.") from error
