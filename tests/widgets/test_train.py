@@ -26,6 +26,7 @@ def dock(open_dock, storm_layer, my_model):
 
 
 def test_training_shows_samples_and_keeps_the_model(viewer, dock, click, qtbot):
+    dock.time.set_minutes(0.1)  # for more than one step on a busy machine too
     click(dock, dock.run_button, wait=False)
     assert not dock.run_button.isEnabled()
     assert dock.stop_button.isEnabled()
@@ -123,8 +124,8 @@ def test_dask_and_zarr_layers_are_read_plane_by_plane(viewer, dock, click, storm
     dock.layer_list.choose([lazy, stored])
     click(dock, dock.run_button)
     data = load_diffusion_model("mine").facts.training_data
-    assert [one["shape"] for one in data] == [[3, 192, 192]] * 2
-    assert data[0]["sha256"] == data[1]["sha256"]
+    assert [one.shape for one in data] == [(3, 192, 192)] * 2
+    assert data[0].sha256 == data[1].sha256
 
 
 def test_pixel_size_is_asked_for_once(viewer, dock, qtbot, storm):
