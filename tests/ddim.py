@@ -1,4 +1,4 @@
-"""The sampler of the reference implementation, by which its images are compared with those of an imported network."""
+"""The sampler of the reference implementation, for comparison with imported networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _noise(unet: torch.nn.Module, x: torch.Tensor, time: float, window: int) -> torch.Tensor:
-    """Return the predicted noise of a field, in windows where it is larger than one."""
+    """Return the predicted noise of a field, which is divided into windows if it is larger than `window`."""
 
     def predict(part: torch.Tensor, _sigma: object, /, **_: object) -> torch.Tensor:
         noise: torch.Tensor = unet(part, torch.full((len(part),), time, device=part.device))
@@ -29,10 +29,11 @@ def _noise(unet: torch.nn.Module, x: torch.Tensor, time: float, window: int) -> 
 def ddim(
     unet: torch.nn.Module, noise: torch.Tensor, steps: int, schedule: NoiseSchedule, window: int
 ) -> Iterator[torch.Tensor]:
-    """Turn noise into images by DDIM without new noise (η = 0), as the reference's code does with "ddim25".
+    """Turn noise into images by DDIM without new noise (η = 0), like the code of the reference with "ddim25".
 
-    After Song et al., "Denoising Diffusion Implicit Models", ICLR 2021. The steps lie evenly over the schedule, from
-    its beginning: every 40th for 25 of 1000. So the first one sees pure noise, and is told that a part of it is image.
+    See Song et al., "Denoising Diffusion Implicit Models", ICLR 2021. The steps are spaced evenly over the schedule,
+    from its first step on: every 40th step for 25 of 1000. The input of the first call is therefore pure noise, but its
+    time is that of noise with some signal.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def ddim(
     steps
         Number of network evaluations, at most `schedule.steps`.
     schedule
-        That the network was trained on.
+        Noise schedule of the training.
     window
         Larger fields are denoised in windows of this size, in pixels.
 
@@ -52,14 +53,14 @@ def ddim(
     The clean image in [-1, 1] that follows from the noise predicted at this step, (B, C, Y, X).
     """
     signal = schedule.signal()
-    places = [i * schedule.steps // steps for i in range(steps)]
+    times = [i * schedule.steps // steps for i in range(steps)]
     x = noise.to(next(unet.parameters()).device)
-    for place, following in zip(reversed(places), [*reversed(places[:-1]), None], strict=True):
-        # The network was told the time as if there were 1000 steps, however many there were.
-        predicted = _noise(unet, x, place * 1000 / schedule.steps, window)
-        now, then = float(signal[place]), 1.0 if following is None else float(signal[following])
-        guess = (x / math.sqrt(now) - predicted * math.sqrt(1 / now - 1)).clamp(-1, 1)
-        # The noise that agrees with the guess, which was clamped.
-        left = (x / math.sqrt(now) - guess) / math.sqrt(1 / now - 1)
-        x = guess * math.sqrt(then) + left * math.sqrt(1 - then)
-        yield guess
+    for step, following in zip(reversed(times), [*reversed(times[:-1]), None], strict=True):
+        # The times are those of 1000 steps, for any length of the schedule.
+        predicted = _noise(unet, x, step * 1000 / schedule.steps, window)
+        now, then = float(signal[step]), 1.0 if following is None else float(signal[following])
+        clean = (x / math.sqrt(now) - predicted * math.sqrt(1 / now - 1)).clamp(-1, 1)
+        # The noise that is consistent with the clamped image.
+        remaining = (x / math.sqrt(now) - clean) / math.sqrt(1 / now - 1)
+        x = clean * math.sqrt(then) + remaining * math.sqrt(1 - then)
+        yield clean

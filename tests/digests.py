@@ -1,15 +1,15 @@
-"""Digests of what fixed seeds compute: they show whether a change of the code changed a result.
+"""Digests of results with fixed seeds: they show whether a change of the code has changed a result.
 
-A digest of an array holds its shape, mean and standard deviation, and 64 of its values. These agree on every processor
-within a thousandth of the standard deviation. It also holds the SHA-256 of the bytes, which agrees on one machine with
-one version of torch.
+A digest of an array holds its shape, mean and standard deviation, and 64 of its values. These agree on all processors
+within a thousandth of the standard deviation. A digest also holds the SHA-256 of the bytes, which is the same only on
+the same machine with the same version of torch.
 
-    python tests/digests.py              compare with what is stored
+    python tests/digests.py              compare with the stored digests
     python tests/digests.py --exact      compare the hashes too
-    python tests/digests.py --write      store what is computed now
-    python tests/digests.py --write-old  store models and files as this version saves them, and then all digests
+    python tests/digests.py --write      store the digests of the current results
+    python tests/digests.py --write-old  store models and files saved by this version, then all digests
 
-`tests/data/old` was written by version 0.1.0. Later versions must read it: do not write it anew.
+Version 0.1.0 wrote `tests/data/old`. Later versions must read these files: do not replace them.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ OLD = DATA / "old"
 TOLERANCE = 1e-3  # of the standard deviation of an array
 _VALUES = 64
 _GOLDEN = (5**0.5 - 1) / 2
-_CUT = 26  # steps after which the stored training was stopped
+_STOPPED_AT = 26  # training steps after which the stored training was stopped
 
 
 @contextmanager
 def one_thread_float32() -> Iterator[None]:
-    """Compute with one thread and in float32, also where the processor multiplies bfloat16."""
+    """Compute with one thread and in float32, also on processors that support bfloat16."""
     import torch
 
     def no_autocast(device_type: str, *_: object, **__: object) -> torch.amp.autocast:
-        return float_only(device_type, enabled=False)
+        return autocast(device_type, enabled=False)
 
-    threads, float_only = torch.get_num_threads(), torch.autocast
+    threads, autocast = torch.get_num_threads(), torch.autocast
     torch.set_num_threads(1)
     capabilities = mock.patch.object(torch.cpu, "get_capabilities", return_value={}, create=True)
     try:
@@ -63,14 +63,14 @@ def one_thread_float32() -> Iterator[None]:
 
 
 def digest(array: np.ndarray) -> dict[str, Any]:
-    """Return shape, mean, standard deviation, 64 values at fixed places, and the SHA-256 of the bytes."""
+    """Return shape, mean, standard deviation, 64 values at fixed indices, and the SHA-256 of the bytes."""
     flat = np.ascontiguousarray(array).ravel()
-    places = ((np.arange(_VALUES) + 0.5) * _GOLDEN % 1 * flat.size).astype(int)
+    indices = ((np.arange(_VALUES) + 0.5) * _GOLDEN % 1 * flat.size).astype(int)
     return {
         "shape": list(array.shape),
         "mean": _short(flat.mean(dtype=np.float64)),
         "std": _short(flat.std(dtype=np.float64)),
-        "values": [_short(value) for value in flat[places]],
+        "values": [_short(value) for value in flat[indices]],
         "sha256": hashlib.sha256(flat.tobytes()).hexdigest(),
     }
 
@@ -79,65 +79,65 @@ def _short(value: float) -> float:
     return float(f"{float(value):.7g}")
 
 
-def difference(found: dict[str, Any], stored: dict[str, Any]) -> float:
+def difference(current: dict[str, Any], stored: dict[str, Any]) -> float:
     """Return the largest difference of two digests, relative to the stored standard deviation."""
-    if found["shape"] != stored["shape"]:
+    if current["shape"] != stored["shape"]:
         return float("inf")
-    one, other = (np.array([d["mean"], d["std"], *d["values"]]) for d in (found, stored))
-    return float(np.abs(one - other).max() / stored["std"])
+    numbers, expected = (np.array([d["mean"], d["std"], *d["values"]]) for d in (current, stored))
+    return float(np.abs(numbers - expected).max() / stored["std"])
 
 
 def read_stored() -> dict[str, Any]:
-    """Return the digests of each group, and the facts of the stored files."""
+    """Return the stored digests of each group, and the metadata of the stored images."""
     stored: dict[str, Any] = json.loads(STORED.read_text(encoding="utf-8"))
     return stored
 
 
-# What is computed.
+# Results of this version.
 
 
 def structures() -> Arrays:
-    """Return simulated structures, and a widefield image of one of them."""
+    """Return simulated structures, and widefield images of microtubules."""
     import torch
 
     from napari_smdiffusion import MicroscopeConfig, simulate
     from napari_smdiffusion.microscope.camera import widefield
 
     tubules, mitochondria = (simulate(kind, 2, 160, 20.0, seed=3) for kind in ("microtubules", "mitochondria"))
-    found = {"microtubules": tubules.pixels, "mitochondria": mitochondria.pixels}
+    arrays = {"microtubules": tubules.pixels, "mitochondria": mitochondria.pixels}
     clean = torch.from_numpy(tubules.pixels / tubules.pixels.max())[:, None]
     for psf in ("gaussian", "pupil"):
-        # No shot noise: the draws of torch.poisson hang on the last bit of its mean.
+        # Almost no shot noise: the draws of torch.poisson depend on the last bit of its mean.
         optics = MicroscopeConfig(psf=psf, photons_range=(1e9, 1e9))
         camera = widefield(clean, optics, 20.0, 4, torch.Generator().manual_seed(3))
-        found[f"widefield, {psf}"] = camera.numpy()
-    return found
+        arrays[f"widefield, {psf}"] = camera.numpy()
+    return arrays
 
 
 def generated() -> Arrays:
-    """Return fields of every bundled diffusion model, square and not."""
+    """Return square and oblong fields of every bundled diffusion model."""
     from napari_smdiffusion import load_diffusion_model
 
-    found = {}
+    arrays = {}
     for name in ("microtubules", "mitochondria", "simulated-filaments"):
         model = load_diffusion_model(name)
-        found[f"{name}, 64 × 64"] = model.generate(2, size=64, seed=3, steps=4, device="cpu").pixels
-        found[f"{name}, 80 × 96"] = model.generate(1, size=(80, 96), seed=6, steps=4, device="cpu").pixels
-    return found
+        arrays[f"{name}, 64 × 64"] = model.generate(2, size=64, seed=3, steps=4, device="cpu").pixels
+        arrays[f"{name}, 80 × 96"] = model.generate(1, size=(80, 96), seed=6, steps=4, device="cpu").pixels
+    return arrays
 
 
 def enhanced() -> Arrays:
     """Return results and uncertainties of every bundled enhancer, of a widefield image of odd size."""
     from napari_smdiffusion import load_enhancer
 
-    found = {}
+    arrays = {}
     for name in ("microtubules", "microtubules-x4", "mitochondria", "mitochondria-x5"):
-        # The first one in two tiles.
+        # The first image is enhanced in two tiles.
         image = camera_image(67, 35) if name == "microtubules" else camera_image(35, 41)
         result = load_enhancer(name).enhance_with_uncertainty(image, tile=64, device="cpu")
-        found[name] = result.image.pixels
-        found[f"{name}, uncertainty"] = result.uncertainty.pixels
-    return found
+        arrays[name] = result.image.pixels
+        arrays[f"{name}, uncertainty"] = result.uncertainty.pixels
+    return arrays
 
 
 def camera_image(height: int, width: int) -> Image:
@@ -152,23 +152,23 @@ def camera_image(height: int, width: int) -> Image:
 
 
 def from_scratch() -> Arrays:
-    """Return what a diffusion model that is trained from nothing is and makes."""
+    """Return weights, image and losses of a diffusion model that is trained from scratch."""
     return _diffusion_arrays(_trained(start=None, channels=(16, 32), steps=24, batch=4))
 
 
 def from_bundled() -> Arrays:
-    """Return what a diffusion model that is trained from the bundled start makes.
+    """Return the change of the weights, and an image, of a diffusion model that is trained from the bundled start.
 
-    Adam's first steps are nearly the sign of the gradient, which rounding decides where the gradient is almost zero.
-    The size of the whole change hardly depends on it, and with a low rate neither does the image.
+    The first steps of Adam are nearly the sign of the gradient. Rounding decides the sign of gradients near zero. The
+    norm of the change hardly depends on it, and with a low learning rate neither does the image.
     """
     from napari_smdiffusion import load_diffusion_model
 
     model = _trained(start="default", steps=3, batch=2, learning_rate=2e-4)
-    found = _diffusion_arrays(model)
-    change = found["weights"] - _weights(load_diffusion_model("simulated-filaments"))
-    # Beside 0, which it is compared with.
-    return {"change": np.array([0.0, np.sqrt(np.mean(change**2))]), "image": found["image"]}
+    arrays = _diffusion_arrays(model)
+    change = arrays["weights"] - _weights(load_diffusion_model("simulated-filaments"))
+    # A digest needs a standard deviation, so the norm is stored beside 0.
+    return {"change": np.array([0.0, np.sqrt(np.mean(change**2))]), "image": arrays["image"]}
 
 
 def _trained(**settings: Any) -> DiffusionModel:
@@ -184,7 +184,7 @@ def _diffusion_arrays(model: DiffusionModel) -> Arrays:
 
 
 def enhancer() -> Arrays:
-    """Return what an enhancer that is trained from nothing is and makes."""
+    """Return weights, image and uncertainty of an enhancer that is trained from scratch."""
     return _enhancer_arrays(train_enhancer(8, steps=20))
 
 
@@ -194,7 +194,7 @@ def _enhancer_arrays(model: Enhancer) -> Arrays:
 
 
 def train_enhancer(channels: int, steps: int) -> Enhancer:
-    """Train an enhancer, with the quick calibration of a training that is stopped."""
+    """Train an enhancer, with the short calibration of a stopped training."""
     from napari_smdiffusion import EnhancerConfig, MicroscopeConfig, Progress, run, train_enhancer_steps
 
     done = 0
@@ -211,9 +211,9 @@ def train_enhancer(channels: int, steps: int) -> Enhancer:
 
 
 def _weights(model: DiffusionModel | Enhancer) -> np.ndarray:
-    """Return all weights of a model in one row, as they stand in its folder.
+    """Return all weights in the folder of a model as one row.
 
-    Biases of attention keys are left out: the loss does not depend on them, so that they learn rounding errors.
+    Biases of attention keys are left out. The loss does not depend on them, and training only adds rounding errors.
     """
     from safetensors.numpy import load_file
 
@@ -225,28 +225,28 @@ def _weights(model: DiffusionModel | Enhancer) -> np.ndarray:
 
 
 def training_image() -> Image:
-    """Return a stored image to train on: one that is computed may differ in its last bits, and so in its hash."""
+    """Return a stored training image, because the last bits of a simulated one depend on the processor."""
     from napari_smdiffusion import read_image
 
     return read_image(OLD / "simulated.tif")
 
 
-# What an earlier version saved.
+# Files of an earlier version.
 
 
 def old_diffusion() -> Arrays:
-    """Return what a stored diffusion model generates, and what its training resumes to."""
+    """Return the arrays of a stored diffusion model, before and after its training is resumed."""
     from napari_smdiffusion import load_diffusion_model, run, train_steps
 
-    found = {f"cut, {key}": value for key, value in _diffusion_arrays(load_diffusion_model(OLD / "diffusion")).items()}
+    arrays = {f"cut, {key}": value for key, value in _diffusion_arrays(load_diffusion_model(OLD / "diffusion")).items()}
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "diffusion"
-        shutil.copytree(OLD / "diffusion", place)
-        model = run(train_steps([training_image()], old_config(), out=place, resume=True))
-        again = load_diffusion_model(place)
-    if (steps := again.facts.steps) != old_config().steps:
+        copy = Path(folder) / "diffusion"
+        shutil.copytree(OLD / "diffusion", copy)
+        model = run(train_steps([training_image()], old_config(), out=copy, resume=True))
+        saved = load_diffusion_model(copy)
+    if (steps := saved.facts.steps) != old_config().steps:
         raise AssertionError(f"The resumed training ended at step {steps}, not {old_config().steps}.")
-    return found | {f"resumed, {key}": value for key, value in _diffusion_arrays(model).items()}
+    return arrays | {f"resumed, {key}": value for key, value in _diffusion_arrays(model).items()}
 
 
 def old_config() -> TrainConfig:
@@ -257,7 +257,7 @@ def old_config() -> TrainConfig:
 
 
 def old_enhancer() -> Arrays:
-    """Return what a stored enhancer makes of a widefield image."""
+    """Return weights, image and uncertainty of a stored enhancer."""
     from napari_smdiffusion import load_enhancer
 
     return _enhancer_arrays(load_enhancer(OLD / "enhancer"))
@@ -271,7 +271,7 @@ def old_files() -> Arrays:
 
 
 def old_facts() -> dict[str, Any]:
-    """Return what stands beside the pixels of the stored images."""
+    """Return the metadata of the stored images."""
     from napari_smdiffusion import read_image
 
     images = {path.name: read_image(path) for path in sorted(OLD.glob("*.tif"))}
@@ -304,7 +304,7 @@ def computed(group: str) -> dict[str, dict[str, Any]]:
 
 
 def write_old() -> None:
-    """Save tiny models, and images, as this version does."""
+    """Save small models and images with this version."""
     from napari_smdiffusion import DiffusionModel, Progress, run, simulate, train_steps, write_image
 
     for kind in ("diffusion", "enhancer"):
@@ -316,7 +316,7 @@ def write_old() -> None:
         nonlocal done
         done = event.step if isinstance(event, Progress) else done
 
-    run(train_steps([training_image()], old_config(), out=OLD / "diffusion", stop=lambda: done >= _CUT), note)
+    run(train_steps([training_image()], old_config(), out=OLD / "diffusion", stop=lambda: done >= _STOPPED_AT), note)
     model = DiffusionModel.load(OLD / "diffusion")
     write_image(OLD / "generated.tif", model.generate(1, size=(64, 80), seed=5, steps=4, device="cpu"))
     enhancer = train_enhancer(8, steps=40)
@@ -327,37 +327,37 @@ def write_old() -> None:
 
 
 def _compare(exact: bool) -> bool:
-    stored, good = read_stored()["digests"], True
+    stored, equal = read_stored()["digests"], True
     for group in GROUPS:
-        found = computed(group)
-        for name in sorted(found.keys() | stored[group].keys()):
-            if name not in found or name not in stored[group]:
-                print(f"{group}: {name}: only {'computed' if name in found else 'stored'}")
-                good = False
+        current = computed(group)
+        for name in sorted(current.keys() | stored[group].keys()):
+            if name not in current or name not in stored[group]:
+                print(f"{group}: {name}: only {'computed' if name in current else 'stored'}")
+                equal = False
                 continue
-            far = difference(found[name], stored[group][name])
-            same = found[name]["sha256"] == stored[group][name]["sha256"]
-            good &= far <= TOLERANCE and (same or not exact)
+            far = difference(current[name], stored[group][name])
+            same = current[name]["sha256"] == stored[group][name]["sha256"]
+            equal &= far <= TOLERANCE and (same or not exact)
             print(f"{group}: {name}: differs by {far:.1e} of its deviation, {'same' if same else 'OTHER'} bytes")
-    return good
+    return equal
 
 
 def main() -> int:
-    """Run the script; 1 if a digest differs."""
+    """Run the script; return 1 if a digest differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="store the digests of what is computed now")
-    parser.add_argument("--write-old", action="store_true", help="also save the models and files of this version")
-    parser.add_argument("--exact", action="store_true", help="the bytes must be the same, too")
+    parser.add_argument("--write", action="store_true", help="store the digests of the current results")
+    parser.add_argument("--write-old", action="store_true", help="save models and files of this version too")
+    parser.add_argument("--exact", action="store_true", help="compare the bytes too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        os.environ["SMDIFFUSION_HOME"] = home  # the user's own models come before the bundled
+        os.environ["SMDIFFUSION_HOME"] = home  # otherwise the user's own models would come first
         if options.write_old:
             with one_thread_float32():
                 write_old()
         if not (options.write or options.write_old):
             return 0 if _compare(options.exact) else 1
-        found = {"facts": old_facts(), "digests": {group: computed(group) for group in GROUPS}}
-        STORED.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        stored = {"facts": old_facts(), "digests": {group: computed(group) for group in GROUPS}}
+        STORED.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks: each says how it is run, and all find the real images or say what is missing."""
+"""The benchmarks: their docstrings, their imports, and the message for missing images."""
 
 import ast
 import importlib
@@ -17,13 +17,13 @@ SCRIPTS = sorted(
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_a_benchmark_says_how_it_is_run(path):
+def test_the_docstring_of_a_benchmark_states_its_command(path):
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert f"python -m {module}" in doc
 
 
-def test_missing_images_are_named_in_a_sentence(tmp_path):
+def test_missing_images_are_reported_in_one_sentence(tmp_path):
     command = [sys.executable, "-c", "from benchmarks.common import microtubules; microtubules()"]
     environment = {**os.environ, "SMDIFFUSION_DATA": str(tmp_path)}
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -32,11 +32,11 @@ def test_missing_images_are_named_in_a_sentence(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_what_benchmarks_import_exists_also_in_the_code_of_their_processes():
-    """Type checkers do not see code that is text."""
+def test_names_that_benchmarks_import_exist():
+    """Type checkers do not check code in strings."""
     pattern = re.compile(r"^ *from (napari_smdiffusion[\w.]*) import ([\w, ]+)$", re.MULTILINE)
-    found = [match for path in SCRIPTS for match in pattern.findall(path.read_text(encoding="utf-8"))]
-    assert len(found) > 20
-    for module, names in found:
+    imports = [match for path in SCRIPTS for match in pattern.findall(path.read_text(encoding="utf-8"))]
+    assert len(imports) > 20
+    for module, names in imports:
         for name in names.split(","):
             assert hasattr(importlib.import_module(module), name.split(" as ")[0].strip()), f"{module} has no {name}"

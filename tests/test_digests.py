@@ -1,4 +1,4 @@
-"""What fixed seeds compute, and what an earlier version saved, stays the same (see `digests.py`)."""
+"""Results with fixed seeds and files of an earlier version do not change (see `digests.py`)."""
 
 import os
 
@@ -10,21 +10,21 @@ STORED = digests.read_stored()
 
 
 @pytest.mark.parametrize("group", digests.GROUPS)
-def test_results_are_what_they_were(group):
-    """With SMDIFFUSION_EXACT=1, to the last bit: on the machine that stored them."""
-    found, stored = digests.computed(group), STORED["digests"][group]
-    assert found.keys() == stored.keys()
-    far = {name: digests.difference(found[name], stored[name]) for name in found}
-    assert {name: value for name, value in far.items() if value > digests.TOLERANCE} == {}
+def test_results_are_unchanged(group):
+    """With SMDIFFUSION_EXACT=1 the bytes must be equal, as on the machine that stored them."""
+    current, stored = digests.computed(group), STORED["digests"][group]
+    assert current.keys() == stored.keys()
+    differences = {name: digests.difference(current[name], stored[name]) for name in current}
+    assert {name: value for name, value in differences.items() if value > digests.TOLERANCE} == {}
     if os.environ.get("SMDIFFUSION_EXACT"):
-        assert {name: found[name]["sha256"] for name in found} == {n: stored[n]["sha256"] for n in stored}
+        assert {name: current[name]["sha256"] for name in current} == {n: stored[n]["sha256"] for n in stored}
 
 
-def test_old_files_keep_their_pixel_size_place_and_provenance():
+def test_pixel_size_origin_and_provenance_of_old_files_are_unchanged():
     assert digests.old_facts() == STORED["facts"]
 
 
-def test_a_digest_shows_a_small_change_and_forgives_rounding():
+def test_a_digest_detects_small_changes_but_not_rounding():
     import numpy as np
 
     pixels = np.random.default_rng(0).normal(3, 2, (2, 40, 40)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What importing the package loads, and its public names."""
+"""The modules that an import loads, and the public names."""
 
 import ast
 import pkgutil
@@ -15,8 +15,8 @@ QT = {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "napari", "magicgui", "sup
 
 def _modules_outside_widgets() -> list[str]:
     """Return the modules of the package that must not load Qt."""
-    found = [module.name for module in pkgutil.walk_packages([str(SOURCE)], "napari_smdiffusion.")]
-    return [name for name in found if ".widgets" not in name and not name.endswith("__main__")]
+    names = [module.name for module in pkgutil.walk_packages([str(SOURCE)], "napari_smdiffusion.")]
+    return [name for name in names if ".widgets" not in name and not name.endswith("__main__")]
 
 
 def _loaded(code: str) -> set[str]:
@@ -32,7 +32,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_command_line_help_loads_nothing_heavy():
     loaded = _loaded("from napari_smdiffusion.cli.entry import _parser; _parser()")
-    # `email` comes with importlib.metadata, which takes a third of the time for the version alone.
+    # `email` is loaded by importlib.metadata, which would take a third of the time only to read the version.
     assert not loaded & {"torch", "numpy", "diffusers", "matplotlib", "pydantic", "email"}
 
 
@@ -40,14 +40,14 @@ def test_the_version_is_that_of_the_distribution():
     assert napari_smdiffusion.__version__ == version("napari-smdiffusion")
 
 
-def test_generating_loads_no_more_than_it_needs():
+def test_the_diffusion_model_loads_no_unneeded_libraries():
     loaded = _loaded("import napari_smdiffusion.diffusion.model, napari_smdiffusion.store.catalogue")
     assert "torch" in loaded
     assert not loaded & {"matplotlib", "pandas", "skimage", "pooch", "diffusers", "qtpy", "napari"}
 
 
 def test_rooms_may_be_loaded_by_several_threads_at_once():
-    # As docks do that are opened one after the other.
+    # Docks that are opened in quick succession load modules in several threads.
     rooms = ("enhance.model", "diffusion.model", "diffusion.imported")
     code = f"""
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +64,7 @@ def test_core_is_free_of_qt_and_diffusers():
     loaded = _loaded("\n".join(f"import {module}" for module in modules))
     assert "torch" in loaded
     assert not loaded & QT
-    # For tests alone: it takes as long to load as torch.
+    # Only tests use diffusers, which loads as slowly as torch.
     assert not loaded & {"diffusers", "huggingface_hub", "transformers"}
 
 
@@ -77,7 +77,7 @@ def test_every_public_name_can_be_loaded_and_is_documented():
 
 
 def test_the_stub_lists_what_it_imports():
-    # Type checkers read the imports of the stub, and people its list of names.
+    # Type checkers use the imports of the stub, and readers its list of names.
     tree = ast.parse((SOURCE / "__init__.pyi").read_text(encoding="utf-8"))
     imported = [alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
     assert sorted(imported) == sorted(napari_smdiffusion.__all__)

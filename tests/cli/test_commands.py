@@ -257,7 +257,7 @@ BAD = [
         "train {storm.tif} --out {model} --resume --start {model}",
         "--start must be left out where a training is resumed",
     ),
-    ("train {storm.tif} --out {m} --patch 64 --start {model} --channels 16 48", "has the channels 16 32, and 16 48"),
+    ("train {storm.tif} --out {m} --patch 64 --start {model} --channels 16 48", "has the channels 16 32, not 16 48"),
     ("train-enhancer {storm.tif} --out {m} --upscale 4 --start {enhancer} --channels 24", "has 16 channels, and 24"),
     ("train {storm.tif} --out {m} --seed -1", "--seed must be at least 0"),
     ("train-enhancer {storm.tif} --out {enhancer}", "There is a model in"),

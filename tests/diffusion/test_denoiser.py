@@ -1,4 +1,4 @@
-"""The denoiser and its wrappers: one call, conditions that are passed on, gradients where somebody asks."""
+"""The denoiser and its wrappers: their common call, conditions, and gradients."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +18,15 @@ LEVELS = karras_levels(5, 0.02, 60.0, 5.0)
 
 
 class Scaled(torch.nn.Module):
-    """A network with a condition: it multiplies what it sees by it."""
+    """A network that multiplies its input by a condition."""
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(()))
 
-    def forward(self, inside, time, brightness=None):
+    def forward(self, x, time, brightness=None):
         factor = 1.0 if brightness is None else brightness[:, None, None, None]
-        return self.weight * inside * factor
+        return self.weight * x * factor
 
 
 def noise(*shape):
@@ -42,14 +42,14 @@ def noise(*shape):
         Clamped(Windowed(NoisePredictionDenoiser(Scaled(), NoiseSchedule()), 32), -1, 1),
     ],
 )
-def test_one_level_and_a_level_of_each_image_are_the_same_call(denoiser):
+def test_the_noise_level_may_be_one_number_or_one_per_image(denoiser):
     x = noise(2, 1, 48, 64)
     each = torch.cat([denoiser(x[:1], 0.5), denoiser(x[1:], 2.0)])
     torch.testing.assert_close(denoiser(x, torch.tensor([0.5, 2.0])), each, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(denoiser(x, 0.5), denoiser(x, torch.tensor([0.5, 0.5])), atol=1e-5, rtol=1e-5)
 
 
-def test_conditions_reach_the_network_through_all_wrappers():
+def test_wrappers_pass_conditions_to_the_network():
     denoiser = Windowed(EdmDenoiser(Scaled()), 32)
     x, brightness = noise(2, 1, 48, 64), torch.tensor([0.5, 3.0])
     each = [denoiser(x[k : k + 1], 1.0, brightness=brightness[k : k + 1]) for k in range(2)]
@@ -59,18 +59,18 @@ def test_conditions_reach_the_network_through_all_wrappers():
     assert float(bright.detach().std()) != pytest.approx(float(dim.detach().std()), rel=0.01)
 
 
-def test_conditions_with_the_size_of_the_field_are_cut_into_its_windows():
-    def adds(x, sigma, image):
+def test_conditions_of_the_size_of_the_field_are_cut_into_windows():
+    def condition_alone(x, sigma, image):
         return 0 * x + image
 
     field = noise(1, 1, 80, 112)
-    torch.testing.assert_close(Windowed(adds, 32)(torch.zeros_like(field), 1.0, image=field), field)
+    torch.testing.assert_close(Windowed(condition_alone, 32)(torch.zeros_like(field), 1.0, image=field), field)
 
 
-def test_a_wrapper_of_the_same_call_guides_the_sampling():
+def test_a_wrapper_can_guide_the_sampling():
     @dataclass(frozen=True)
     class Guided:
-        """Lead the clean image towards a mean brightness, by the gradient with respect to the noisy image."""
+        """Change the clean image towards a mean brightness, by the gradient with respect to the noisy image."""
 
         denoiser: Any
         mean: float
@@ -83,11 +83,11 @@ def test_a_wrapper_of_the_same_call_guides_the_sampling():
 
     denoiser = EdmDenoiser(make_unet((16, 32)).eval())
     *_, free = SOLVERS["dpmpp-2m"](denoiser, noise(1, 1, 32, 32), LEVELS)
-    *_, led = SOLVERS["dpmpp-2m"](Guided(denoiser, 1.0), noise(1, 1, 32, 32), LEVELS)
-    assert abs(float(led.mean()) - 1) < abs(float(free.detach().mean()) - 1)
+    *_, guided = SOLVERS["dpmpp-2m"](Guided(denoiser, 1.0), noise(1, 1, 32, 32), LEVELS)
+    assert abs(float(guided.mean()) - 1) < abs(float(free.detach().mean()) - 1)
 
 
-def test_the_loss_trains_the_network():
+def test_the_loss_has_a_gradient_for_the_network():
     denoiser = EdmDenoiser(Scaled())
     loss = denoiser.loss(noise(3, 1, 16, 16), torch.tensor([0.1, 1.0, 10.0]), noise(3, 1, 16, 16))
     assert loss.shape == (3,)
@@ -96,14 +96,14 @@ def test_the_loss_trains_the_network():
 
 
 @pytest.mark.parametrize("name", list(SOLVERS))
-def test_every_solver_takes_any_denoiser(name):
+def test_every_solver_accepts_any_denoiser(name):
     image = noise(2, 1, 16, 16)
     *early, last = SOLVERS[name](lambda x, sigma: image, noise(2, 1, 16, 16), LEVELS)
     torch.testing.assert_close(last, image, atol=1e-5, rtol=0)
     assert len(early) == len(LEVELS) - 1
 
 
-def test_images_are_generated_with_the_solver_that_is_asked_for(tiny_model):
+def test_generation_uses_the_solver_of_the_settings(tiny_model):
     images = {name: tiny_model.generate(1, size=64, steps=4, solver=name).pixels for name in ("dpmpp-2m", "euler")}
     assert abs(images["dpmpp-2m"] - images["euler"]).max() > 0
     with pytest.raises(InputError, match="solver must be one of dpmpp-2m, euler, not heun"):

@@ -1,4 +1,4 @@
-"""Checkpoints of the reference implementation: they compute here what they compute there."""
+"""Import of checkpoints of the reference implementation: outputs, settings, and files that are refused."""
 
 import hashlib
 import json
@@ -23,42 +23,42 @@ from napari_smdiffusion.diffusion.noise import start_noise
 from napari_smdiffusion.diffusion.noise_prediction import NoisePredictionDenoiser, NoiseSchedule
 from napari_smdiffusion.diffusion.solvers import SOLVERS
 
-SAME = 1e-6  # of the standard deviation: what is left is the rounding of the embedded time, which is of float32
+SAME = 1e-6  # of the standard deviation: the time embedding is rounded to float32
 WIDTHS = {32: (1, 2, 2, 2), 64: (1, 2, 2, 2), 128: (1, 1, 2, 2, 2), 256: (1, 1, 2, 2, 2, 2)}
 
 
 class Shapes:
-    """The names and shapes of the weights of the reference's network, written down a second time."""
+    """An independent description of the reference network: the names and shapes of its weights."""
 
     def __init__(self, size, base, blocks=1, outputs=3, sides=(16, 8), scale_shift=True):
-        self.base, self.scale_shift, self.of = base, scale_shift, {}
+        self.base, self.scale_shift, self.shapes = base, scale_shift, {}
         self.layer("time_embed.0", 4 * base, base)
         self.layer("time_embed.2", 4 * base, 4 * base)
         self.layer("input_blocks.0.0", base, 3, 3, 3)
-        kept, width, place = [base], base, 1
+        skips, width, block = [base], base, 1
         for level, times in enumerate(WIDTHS[size]):
             for _ in range(blocks):
-                self.block(f"input_blocks.{place}", width, base * times, size >> level in sides)
-                kept, width, place = [*kept, base * times], base * times, place + 1
+                self.block(f"input_blocks.{block}", width, base * times, size >> level in sides)
+                skips, width, block = [*skips, base * times], base * times, block + 1
             if level < len(WIDTHS[size]) - 1:
-                self.layer(f"input_blocks.{place}.0.op", width, width, 3, 3)
-                kept, place = [*kept, width], place + 1
+                self.layer(f"input_blocks.{block}.0.op", width, width, 3, 3)
+                skips, block = [*skips, width], block + 1
         self.block("middle_block", width, width, True)
         self.residual("middle_block.2", width, width)
-        place = 0
+        block = 0
         for level, times in reversed(list(enumerate(WIDTHS[size]))):
             for i in range(blocks + 1):
                 attends = size >> level in sides
-                self.block(f"output_blocks.{place}", width + kept.pop(), base * times, attends)
+                self.block(f"output_blocks.{block}", width + skips.pop(), base * times, attends)
                 width = base * times
                 if level and i == blocks:
-                    self.layer(f"output_blocks.{place}.{1 + attends}.conv", width, width, 3, 3)
-                place += 1
+                    self.layer(f"output_blocks.{block}.{1 + attends}.conv", width, width, 3, 3)
+                block += 1
         self.layer("out.0", base)
         self.layer("out.2", outputs, base, 3, 3)
 
     def layer(self, name, *shape):
-        self.of |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+        self.shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
 
     def block(self, name, before, after, attends):
         self.residual(f"{name}.0", before, after)
@@ -78,11 +78,11 @@ class Shapes:
 
     def random(self):
         random = torch.Generator().manual_seed(0)
-        return {name: 0.1 * torch.randn(shape, generator=random) for name, shape in self.of.items()}
+        return {name: 0.1 * torch.randn(shape, generator=random) for name, shape in self.shapes.items()}
 
 
 class Network:
-    """The reference's network, written down a second time: weights in, noise out."""
+    """An independent implementation of the reference network, which predicts the noise with given weights."""
 
     def __init__(self, weights, heads=4):
         self.weights, self.heads = weights, heads
@@ -91,23 +91,23 @@ class Network:
         half = len(self.weights["input_blocks.0.0.bias"]) // 2
         angles = time[:, None].float() * torch.exp(-math.log(10000) * torch.arange(half) / half)
         angles = torch.cat([angles.cos(), angles.sin()], 1).to(x.dtype)
-        time = self.of("time_embed.0", angles, F.linear)
-        time = self.of("time_embed.2", F.silu(time), F.linear)
-        x = self.of("input_blocks.0.0", x, F.conv2d, padding=1)
-        kept = [x]
+        time = self.apply("time_embed.0", angles, F.linear)
+        time = self.apply("time_embed.2", F.silu(time), F.linear)
+        x = self.apply("input_blocks.0.0", x, F.conv2d, padding=1)
+        skips = [x]
         for name in self.blocks("input_blocks")[1:]:
             x = self.block(name, x, time)
-            kept.append(x)
+            skips.append(x)
         x = self.residual("middle_block.2", self.block("middle_block", x, time), time)
         for name in self.blocks("output_blocks"):
-            x = self.block(name, torch.cat([x, kept.pop()], 1), time)
-        return self.of("out.2", F.silu(self.norm("out.0", x)), F.conv2d, padding=1)
+            x = self.block(name, torch.cat([x, skips.pop()], 1), time)
+        return self.apply("out.2", F.silu(self.norm("out.0", x)), F.conv2d, padding=1)
 
     def blocks(self, kind):
         numbers = {int(name.split(".")[1]) for name in self.weights if name.startswith(kind)}
         return [f"{kind}.{number}" for number in sorted(numbers)]
 
-    def of(self, name, x, layer, **options):
+    def apply(self, name, x, layer, **options):
         return layer(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], **options)
 
     def norm(self, name, x):
@@ -115,34 +115,34 @@ class Network:
 
     def block(self, name, x, time):
         if f"{name}.0.op.weight" in self.weights:
-            return self.of(f"{name}.0.op", x, F.conv2d, stride=2, padding=1)
+            return self.apply(f"{name}.0.op", x, F.conv2d, stride=2, padding=1)
         x = self.residual(f"{name}.0", x, time)
         if f"{name}.1.qkv.weight" in self.weights:
             x = self.attention(f"{name}.1", x)
         for up in (f"{name}.1.conv", f"{name}.2.conv"):
             if f"{up}.weight" in self.weights:
-                x = self.of(up, F.interpolate(x, scale_factor=2), F.conv2d, padding=1)
+                x = self.apply(up, F.interpolate(x, scale_factor=2), F.conv2d, padding=1)
         return x
 
     def residual(self, name, x, time):
-        h = self.of(f"{name}.in_layers.2", F.silu(self.norm(f"{name}.in_layers.0", x)), F.conv2d, padding=1)
-        embedded = self.of(f"{name}.emb_layers.1", F.silu(time), F.linear)[..., None, None]
+        h = self.apply(f"{name}.in_layers.2", F.silu(self.norm(f"{name}.in_layers.0", x)), F.conv2d, padding=1)
+        embedded = self.apply(f"{name}.emb_layers.1", F.silu(time), F.linear)[..., None, None]
         if embedded.shape[1] == h.shape[1]:
             h = self.norm(f"{name}.out_layers.0", h + embedded)
         else:
             scale, shift = embedded.chunk(2, 1)
             h = self.norm(f"{name}.out_layers.0", h) * (1 + scale) + shift
-        h = self.of(f"{name}.out_layers.3", F.silu(h), F.conv2d, padding=1)
+        h = self.apply(f"{name}.out_layers.3", F.silu(h), F.conv2d, padding=1)
         skip = f"{name}.skip_connection"
-        return h + (self.of(skip, x, F.conv2d) if f"{skip}.weight" in self.weights else x)
+        return h + (self.apply(skip, x, F.conv2d) if f"{skip}.weight" in self.weights else x)
 
     def attention(self, name, x):
         flat = self.norm(f"{name}.norm", x.flatten(2))
-        heads = self.of(f"{name}.qkv", flat, F.conv1d).reshape(len(x) * self.heads, -1, flat.shape[-1])
+        heads = self.apply(f"{name}.qkv", flat, F.conv1d).reshape(len(x) * self.heads, -1, flat.shape[-1])
         q, k, v = heads.chunk(3, 1)
-        seen = torch.softmax(torch.einsum("bct,bcs->bts", q, k) / math.sqrt(q.shape[1]), -1)
-        result = torch.einsum("bts,bcs->bct", seen, v).reshape(flat.shape)
-        return x + self.of(f"{name}.proj_out", result, F.conv1d).reshape(x.shape)
+        attention = torch.softmax(torch.einsum("bct,bcs->bts", q, k) / math.sqrt(q.shape[1]), -1)
+        result = torch.einsum("bts,bcs->bct", attention, v).reshape(flat.shape)
+        return x + self.apply(f"{name}.proj_out", result, F.conv1d).reshape(x.shape)
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +154,7 @@ def small(tmp_path_factory):
 
 
 def _outputs(model, weights, size, heads=4):
-    """Return what model and weights make of the same input, in float64, so that rounding hides nothing."""
+    """Return the outputs of the imported model and of `Network` for the same input, in float64."""
     x, time = start_noise(0, range(2), (size, size), 3).double(), torch.tensor([37, 803])
     weights = {name: value.double() for name, value in weights.items()}
     with torch.no_grad():
@@ -178,7 +178,7 @@ def test_the_samples_of_the_reference_are_reproduced(reference):
     torch.testing.assert_close(sample, stored["ddim_sample"], atol=2e-4, rtol=0)
 
 
-# What the reference's own code says of its weights' names and shapes.
+# Digests of the names and shapes of the weights, computed with the code of the reference.
 KNOWN = [
     (32, 32, {}, "6637f1271bc32574"),
     (64, 64, {}, "4fbc2a2ff74fd7ff"),
@@ -193,7 +193,7 @@ KNOWN = [
 @pytest.mark.parametrize(("size", "base", "options", "known"), KNOWN)
 def test_every_size_and_width_computes_the_same(tmp_path, size, base, options, known):
     shapes = Shapes(size, base, **options)
-    assert hashlib.sha256(repr(sorted(shapes.of.items())).encode()).hexdigest()[:16] == known
+    assert hashlib.sha256(repr(sorted(shapes.shapes.items())).encode()).hexdigest()[:16] == known
     weights = shapes.random()
     torch.save(weights, tmp_path / "model004000.pt")
     model = import_checkpoint(tmp_path / "model004000.pt")
@@ -204,7 +204,7 @@ def test_every_size_and_width_computes_the_same(tmp_path, size, base, options, k
     torch.testing.assert_close(ours, theirs[:, :3], atol=SAME * float(theirs.std()), rtol=0)
 
 
-def test_heads_are_taken_as_told(tmp_path):
+def test_the_number_of_heads_is_a_setting(tmp_path):
     weights = Shapes(32, 32).random()
     torch.save(weights, tmp_path / "m.pt")
     for heads in (1, 8):
@@ -214,21 +214,21 @@ def test_heads_are_taken_as_told(tmp_path):
         import_checkpoint(tmp_path / "m.pt", ImportConfig(heads=5))
 
 
-def test_image_size_is_asked_for_where_the_weights_do_not_tell(tmp_path):
+def test_the_image_size_must_be_stated_if_the_weights_are_ambiguous(tmp_path):
     torch.save(Shapes(64, 32, sides=(8,)).random(), tmp_path / "m.pt")
-    with pytest.raises(ValueError, match=r"image_size must be given for the network in m\.pt: it is 32 or 64"):
+    with pytest.raises(ValueError, match=r"image_size must be stated for the network in m\.pt: it is 32 or 64"):
         import_checkpoint(tmp_path / "m.pt")
     with pytest.raises(ValueError, match=r"image_size must be 32 or 64 for the network in m\.pt, not 128"):
         import_checkpoint(tmp_path / "m.pt", ImportConfig(image_size=128))
     assert import_checkpoint(tmp_path / "m.pt", ImportConfig(image_size=64)).unet.config.sample_size == 64
 
 
-def test_imported_models_are_models_like_any_other(small, capsys):
+def test_an_imported_model_is_listed_and_generates_images(small, capsys):
     out = user_folder() / "diffusion" / "theirs"
     assert main(["import", str(small), "--out", str(out), "--pixel-size", "20"]) == 0
-    said = capsys.readouterr().err
-    assert "images of 32 × 32 pixels" in said
-    assert "docks" not in said, "it is where they look already"
+    messages = capsys.readouterr().err
+    assert "images of 32 × 32 pixels" in messages
+    assert "docks" not in messages, "the model is in the catalogue already"
     assert {entry.name: entry.description for entry in list_models("diffusion")}["theirs"] == "20 nm, 2000 steps"
     model, events = DiffusionModel.load(out), []
     assert main(["generate", "theirs", "--out", str(out.parent / "g.tif"), "--size", "32", "--steps", "4"]) == 0
@@ -237,9 +237,9 @@ def test_imported_models_are_models_like_any_other(small, capsys):
     assert images.pixel_size == 20
     assert images.provenance["model"] == "theirs"
     assert 0 <= images.pixels.min() < 100 < images.pixels.max() <= 255
-    # Image k is image k, however many are made together.
-    alone = model.generate(2, size=(32, 48), steps=4, seed=1, batch=1)
-    np.testing.assert_allclose(alone.pixels, images.pixels, atol=1)
+    # Image k does not depend on the batch.
+    single = model.generate(2, size=(32, 48), steps=4, seed=1, batch=1)
+    np.testing.assert_allclose(single.pixels, images.pixels, atol=1)
     run(generate_steps(model, GenerateConfig(count=1, height=32, width=32, steps=4)), events.append)
     assert any(isinstance(event, Preview) and event.images.shape == (1, 32, 32) for event in events)
     card = (out / "README.md").read_text(encoding="utf-8")
@@ -256,11 +256,11 @@ def test_generated_images_are_the_mean_of_the_three_colors(small):
     np.testing.assert_allclose(images, 600 + 500 * color.mean(1).numpy(), atol=0.1)
 
 
-def test_what_does_not_suit_the_network_is_refused(small, storm):
+def test_settings_that_do_not_suit_the_network_are_refused(small, storm):
     model = import_checkpoint(small, ImportConfig(diffusion_steps=100))
     with pytest.raises(ValueError, match="steps must be at most 100 for this model, not 101"):
         model.generate(1, size=32, steps=101)
-    with pytest.raises(ValueError, match="imported model, which is trained in another way"):
+    with pytest.raises(ValueError, match="imported model, and no training can start from it"):
         run(train_steps([storm], TrainConfig(steps=1, patch=64), start=model))
     with pytest.raises(ValueError, match="intensity_range must go from the smaller"):
         import_checkpoint(small, ImportConfig(intensity_range=(5, 5)))
@@ -272,7 +272,7 @@ class Harmful:
 
 
 def _others():
-    """Return what else may lie about, by name, and what is said of it."""
+    """Return the contents of other files by name, each with the message that refuses it."""
     weights = Shapes(32, 32).random()
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))]).state_dict()
     missing = {name: value for name, value in weights.items() if name != "out.2.bias"}
@@ -280,16 +280,16 @@ def _others():
     conditioned = {**weights, "input_blocks.0.0.weight": torch.zeros(32, 6, 3, 3)}
     return {
         "opt002000.pt": (optimizer, "is the state of the optimizer"),
-        "harmful.pt": (Harmful(), "is damaged, or no checkpoint at all"),
-        "tensor.pt": (torch.zeros(3), "holds something else"),
+        "harmful.pt": (Harmful(), "is damaged, or no checkpoint"),
+        "tensor.pt": (torch.zeros(3), "does not hold the weights of a network"),
         "empty.pt": ({}, "holds the weights of another network"),
         "linear.pt": (torch.nn.Linear(3, 3).state_dict(), "holds the weights of another network"),
         "missing.pt": (missing, "holds the weights of another network"),
         "more.pt": ({**weights, "more.weight": torch.zeros(3)}, "holds the weights of another network"),
         "shape.pt": ({**weights, "out.0.bias": torch.zeros(5)}, "holds the weights of another network"),
-        "nan.pt": (nan, "has weights that are no numbers"),
+        "nan.pt": (nan, "has weights that are not finite"),
         "classes.pt": ({**weights, "label_emb.weight": torch.zeros(9, 128)}, "was trained with conditions"),
-        "wide.pt": (Shapes(128, 32, sides=(64, 16)).random(), "attends to grids of different widths"),
+        "wide.pt": (Shapes(128, 32, sides=(64, 16)).random(), "has attention at grids of different widths"),
         "images.pt": (conditioned, "was trained with conditioning images"),
         "images_variance.pt": (
             {**conditioned, "out.2.weight": torch.zeros(6, 32, 3, 3), "out.2.bias": torch.zeros(6)},
@@ -299,13 +299,13 @@ def _others():
 
 
 @pytest.mark.parametrize("name", _others())
-def test_other_files_are_refused_in_a_sentence(tmp_path, capsys, name):
+def test_other_torch_files_are_refused_with_one_sentence(tmp_path, capsys, name):
     content, message = _others()[name]
     torch.save(content, tmp_path / name)
     _refused(tmp_path / name, message, capsys)
 
 
-def test_other_bytes_are_refused_in_a_sentence(small, tmp_path, capsys):
+def test_other_files_are_refused_with_one_sentence(small, tmp_path, capsys):
     for name, content in {
         "text.pt": b"precious notes",
         "nothing.pt": b"",
@@ -313,7 +313,7 @@ def test_other_bytes_are_refused_in_a_sentence(small, tmp_path, capsys):
         "cut.pt": small.read_bytes()[:100_000],
     }.items():
         (tmp_path / name).write_bytes(content)
-        _refused(tmp_path / name, "is damaged, or no checkpoint at all", capsys)
+        _refused(tmp_path / name, "is damaged, or no checkpoint", capsys)
     _refused(tmp_path / "none.pt", "There is no file", capsys)
     _refused(tmp_path, "There is no file", capsys)
 
@@ -331,7 +331,7 @@ def _refused(path, message, capsys):
         import_checkpoint(path)
 
 
-def test_a_model_is_not_replaced(small, tmp_path, capsys):
+def test_an_import_does_not_replace_a_model(small, tmp_path, capsys):
     assert main(["import", str(small), "--out", str(tmp_path / "m")]) == 0
     assert str(user_folder() / "diffusion") in capsys.readouterr().err
     before = json.loads((tmp_path / "m" / "model.json").read_text())

@@ -1,4 +1,4 @@
-"""How noise becomes an image: the formula against the library's, and what any plan keeps."""
+"""Multistep solvers: the formula against diffusers, noise levels, and properties of any plan."""
 
 import weakref
 
@@ -13,7 +13,7 @@ LOW, HIGH, RHO, DATA = 0.02, 60.0, 5.0, 0.5
 
 
 def curved(x, sigma):
-    """See an image as no simple distribution would."""
+    """Return a clean image that depends nonlinearly on the noisy one."""
     return x * DATA**2 / (DATA**2 + sigma**2) + 0.1 * torch.tanh(3 * x) * sigma / (1 + sigma)
 
 
@@ -22,7 +22,7 @@ def noise(*shape):
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 10, 20])
-def test_the_formula_is_that_of_diffusers(steps):
+def test_dpmpp_2m_agrees_with_diffusers(steps):
     from diffusers import EDMDPMSolverMultistepScheduler
 
     theirs = EDMDPMSolverMultistepScheduler(LOW, HIGH, DATA, rho=RHO)
@@ -41,7 +41,7 @@ def test_the_formula_is_that_of_diffusers(steps):
 
 
 @pytest.mark.parametrize("steps", [2, 3, 7])
-def test_levels_fall_from_the_highest_to_the_lowest(steps):
+def test_noise_levels_fall_from_the_highest_to_the_lowest(steps):
     levels = karras_levels(steps, LOW, HIGH, RHO)
     assert len(levels) == steps
     assert levels[0] == pytest.approx(HIGH)
@@ -51,22 +51,22 @@ def test_levels_fall_from_the_highest_to_the_lowest(steps):
     assert np.ptp(np.diff(np.power(levels, 1 / RHO))) < 1e-9  # evenly spread in this power
 
 
-def test_any_plan_leads_to_an_image_that_is_seen_at_all_noise_levels():
+def test_any_plan_returns_the_image_of_a_constant_denoiser():
     image = noise(2, 1, 8, 8)
     plan = Plan((50.0, 3.0, 0.4, 0.1), ((), (-2.0,), (5.0, -7.0), (0.3, 0.2)))
     *_, last = run_multistep(lambda x, sigma: image, noise(2, 1, 8, 8), plan)
     torch.testing.assert_close(last, image, atol=1e-5, rtol=0)
 
 
-def test_the_weights_of_the_last_step_make_the_result():
-    seen = iter((torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0])))
+def test_the_weights_of_the_last_step_apply_to_the_result():
+    clean = iter((torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0])))
     plan = Plan((3.0, 2.0, 1.0), ((), (), (0.5, 0.25)))
-    yielded = list(run_multistep(lambda x, sigma: next(seen), torch.zeros(1), plan))
-    # The latest guess before was 2 less, and the one before that 3 less.
-    assert [float(one) for one in yielded] == [1, 2, 4 - 0.5 * 2 - 0.25 * 3]
+    yielded = list(run_multistep(lambda x, sigma: next(clean), torch.zeros(1), plan))
+    # The clean image is 4. Those of the two steps before are smaller by 2 and by 3.
+    assert [float(image) for image in yielded] == [1, 2, 4 - 0.5 * 2 - 0.25 * 3]
 
 
-def test_no_more_guesses_are_kept_than_the_plan_uses():
+def test_only_the_clean_images_that_the_plan_uses_stay_in_memory():
     guesses = []
 
     def denoise(x, sigma):

@@ -1,4 +1,4 @@
-"""The U-Net against that of diffusers, and folders that either of them saved."""
+"""The U-Net compared with that of diffusers, and folders saved by both."""
 
 import json
 
@@ -32,18 +32,18 @@ CONFIGS = {
 }
 
 
-def theirs_of(config):
+def diffusers_unet(config):
     return UNet2DModel.from_config(config.to_json())
 
 
 @pytest.fixture(params=CONFIGS)
 def pair(request):
-    """Return our network and theirs, each made with the same seed."""
-    made = []
-    for make in (UNet, theirs_of):
+    """Return the network of this package and that of diffusers, created with the same seed."""
+    networks = []
+    for make in (UNet, diffusers_unet):
         torch.manual_seed(5)
-        made.append(make(CONFIGS[request.param]))
-    return made
+        networks.append(make(CONFIGS[request.param]))
+    return networks
 
 
 def random_input(config, count=2, deepest=4):
@@ -56,7 +56,7 @@ def random_input(config, count=2, deepest=4):
 
 def test_a_seed_gives_the_same_network(pair):
     ours, theirs = (dict(network.named_parameters()) for network in pair)
-    # Their order is that of averaged weights and of the optimizer in a saved training.
+    # The averaged weights and the optimizer state of a saved training depend on the order.
     assert list(ours) == list(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert list(pair[0].state_dict()) == list(pair[1].state_dict())
@@ -66,26 +66,26 @@ def test_a_seed_gives_the_same_network(pair):
 @pytest.mark.parametrize("training", [True, False])
 def test_outputs_and_gradients_are_the_same(pair, layout, training):
     x, time = random_input(pair[0].config)
-    found = []
+    results = []
     for network in pair:
         network.to(memory_format=layout).train(training)
         output = network(x.contiguous(memory_format=layout), time)
         output = output if isinstance(output, torch.Tensor) else output.sample
         output.square().mean().backward()
-        found.append([output.detach(), *(weights.grad for weights in network.parameters())])
-    for ours, theirs in zip(*found, strict=True):
-        # They are equal, unless a processor rounds otherwise at each call.
+        results.append([output.detach(), *(weights.grad for weights in network.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        # They are equal, except on processors whose rounding differs between calls.
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
 
 
-def test_many_images_and_times_of_any_shape_are_the_same(pair):
+def test_outputs_of_many_images_and_times_of_any_shape_are_the_same(pair):
     x, time = random_input(pair[0].config, 65, deepest=1)
     with torch.no_grad():
-        for given in (time, time[0], time[:1].long()):
-            torch.testing.assert_close(pair[0](x, given), pair[1](x, given).sample, atol=1e-6, rtol=1e-6)
+        for times in (time, time[0], time[:1].long()):
+            torch.testing.assert_close(pair[0](x, times), pair[1](x, times).sample, atol=1e-6, rtol=1e-6)
 
 
-def test_they_open_what_we_save_and_we_what_they_save(pair, tmp_path):
+def test_each_library_loads_the_folders_of_the_other(pair, tmp_path):
     ours, theirs = pair
     for folder in ("ours", "theirs"):
         (tmp_path / folder).mkdir()
@@ -103,13 +103,13 @@ def test_they_open_what_we_save_and_we_what_they_save(pair, tmp_path):
     assert texts[0] == texts[1]
 
 
-def assert_same(one, other):
-    ours, theirs = one.state_dict(), other.state_dict()
+def assert_same(first, second):
+    ours, theirs = first.state_dict(), second.state_dict()
     assert list(ours) == list(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_half_precision_is_read_as_single(tmp_path):
+def test_half_precision_weights_are_loaded_in_single_precision(tmp_path):
     unet = make_unet((16, 32))
     write_unet(tmp_path, unet.config, unet.state_dict(), torch.float16)
     theirs = UNet2DModel.from_pretrained(tmp_path, torch_dtype=torch.float16, low_cpu_mem_usage=False)
@@ -124,14 +124,14 @@ def test_a_copy_shares_no_weights():
     copy = clone_unet(unet)
     assert_same(unet, copy)
     assert copy.config == unet.config
-    places, others = ({weights.data_ptr() for weights in network.parameters()} for network in (unet, copy))
-    assert not places & others
+    pointers, others = ({weights.data_ptr() for weights in network.parameters()} for network in (unet, copy))
+    assert not pointers & others
 
 
-def test_fields_that_an_older_diffusers_did_not_write_have_their_defaults():
-    known = CONFIGS["one head"].to_json()
-    del known["num_train_timesteps"], known["dropout"], known["_diffusers_version"]
-    assert UNetConfig.from_json(known) == CONFIGS["one head"]
+def test_fields_that_an_older_diffusers_left_out_have_defaults():
+    stored = CONFIGS["one head"].to_json()
+    del stored["num_train_timesteps"], stored["dropout"], stored["_diffusers_version"]
+    assert UNetConfig.from_json(stored) == CONFIGS["one head"]
 
 
 @pytest.mark.parametrize(
@@ -144,20 +144,20 @@ def test_fields_that_an_older_diffusers_did_not_write_have_their_defaults():
         ({"num_class_embeds": 10}, "num_class_embeds must be None .* not 10"),
         ({"block_out_channels": [16, 32, 64]}, "equally long"),
         ({"_class_name": "UNet2DConditionModel"}, "must be a UNet2DModel, not a UNet2DConditionModel"),
-        ({"cross_attention_dim": 8}, "cross_attention_dim is not known"),
+        ({"cross_attention_dim": 8}, "cross_attention_dim is not supported"),
     ],
 )
-def test_networks_that_are_not_computed_here_are_refused(change, message, tiny_model, tmp_path):
+def test_unsupported_networks_are_refused(change, message, tiny_model, tmp_path):
     values = {**CONFIGS["one head"].to_json(), **change}
     with pytest.raises(UnknownNetworkError, match=message):
         UNetConfig.from_json(values)
     tiny_model.save(tmp_path / "m")
     (tmp_path / "m" / "weights" / "config.json").write_text(json.dumps(values))
-    with pytest.raises(ModelFolderError, match=f"m holds a network that cannot be used here. .*{message}.* Update"):
+    with pytest.raises(ModelFolderError, match=f"m holds a network that this version cannot use. .*{message}.* Update"):
         DiffusionModel.load(tmp_path / "m")
 
 
-def test_weights_that_are_missing_are_noticed(tiny_model, tmp_path):
+def test_missing_weights_are_refused(tiny_model, tmp_path):
     tiny_model.save(tmp_path / "m")
     weights = {name: value for name, value in tiny_model.unet.state_dict().items() if name != "conv_in.bias"}
     write_unet(tmp_path / "m" / "weights", tiny_model.unet.config, weights, torch.float32)

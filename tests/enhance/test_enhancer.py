@@ -207,7 +207,7 @@ def test_an_enhancer_whose_place_was_taken_meanwhile_is_kept_beside_it_whole(sto
         (tmp_path / "mine").mkdir(exist_ok=True)
         (tmp_path / "mine" / "thesis.txt").touch()
 
-    with pytest.raises(OSError, match=r"What was trained is in .*mine 2"):
+    with pytest.raises(OSError, match=r"The trained model is in .*mine 2"):
         run(steps, take_place)
     assert Enhancer.load(tmp_path / "mine 2").calibration is not None
 

@@ -1,4 +1,4 @@
-"""Models by name, and those that ship with the package."""
+"""The catalogue of models, the bundled models, and the start of a training."""
 
 import json
 import os
@@ -39,8 +39,8 @@ def test_models_are_found_by_folder_and_by_name(tiny_model, tmp_path):
         find_model("../enhancer", "diffusion")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="files have no such rights here")
-def test_whoever_may_read_other_files_may_read_those_of_a_model(tiny_model, tiny_enhancer, tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such permissions")
+def test_all_files_of_a_model_have_the_same_permissions(tiny_model, tiny_enhancer, tmp_path):
     mask = os.umask(0o027)
     try:
         tiny_model.save(tmp_path / "m")
@@ -53,16 +53,16 @@ def test_whoever_may_read_other_files_may_read_those_of_a_model(tiny_model, tiny
 
 
 @pytest.mark.parametrize(
-    ("taken", "free"), [("cells", "cells 2"), ("cells 9", "cells 10"), ("STORM 512²", "STORM 512² 2")]
+    ("used", "free"), [("cells", "cells 2"), ("cells 9", "cells 10"), ("STORM 512²", "STORM 512² 2")]
 )
-def test_another_name_is_found_for_what_is_taken(taken, free):
-    assert free_name(taken, "enhancer") == taken
-    (user_folder() / "enhancer" / taken).mkdir(parents=True)
-    assert free_name(taken, "enhancer") == free
+def test_a_free_name_has_the_next_number(used, free):
+    assert free_name(used, "enhancer") == used
+    (user_folder() / "enhancer" / used).mkdir(parents=True)
+    assert free_name(used, "enhancer") == free
 
 
-def test_what_a_model_can_generate_is_known_without_its_network(tiny_model, tmp_path):
-    def said(**facts):
+def test_the_limits_of_a_model_are_checked_without_its_network(tiny_model, tmp_path):
+    def change_facts(**facts):
         text = json.dumps({**json.loads((tmp_path / "m" / "model.json").read_text()), **facts})
         (tmp_path / "m" / "model.json").write_text(text)
 
@@ -71,11 +71,11 @@ def test_what_a_model_can_generate_is_known_without_its_network(tiny_model, tmp_
     assert facts_to_generate(tmp_path / "m", GenerateConfig(height=64, width=64)).name == "m"
     with pytest.raises(ValueError, match="height must be at least 64 for this model, not 32"):
         facts_to_generate(tmp_path / "m", small)
-    said(parameterization=NOISE, noise_schedule={"name": "cosine", "steps": 200})
+    change_facts(parameterization=NOISE, noise_schedule={"name": "cosine", "steps": 200})
     facts_to_generate(tmp_path / "m", small)
     with pytest.raises(ValueError, match="steps must be at most 200 for this model, not 201"):
         facts_to_generate(tmp_path / "m", GenerateConfig(steps=201))
-    said(noise_schedule=None)
+    change_facts(noise_schedule=None)
     with pytest.raises(ModelFolderError, match="is damaged"):
         facts_to_generate(tmp_path / "m", small)
 
@@ -86,7 +86,7 @@ def test_damaged_models_are_not_listed():
 
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
-def test_bundled_models_are_small_marked_and_work(structure):
+def test_bundled_models_are_small_and_attributed_and_generate_images(structure):
     for kind, most in (("diffusion", 10e6), ("enhancer", 2e6)):
         folder = bundled_folder() / kind / structure
         assert sum(file.stat().st_size for file in folder.glob("weights/*.safetensors")) <= most
@@ -101,30 +101,30 @@ def test_bundled_models_are_small_marked_and_work(structure):
     assert 0 < fields.pixels.mean() < 60
 
 
-def test_enhancers_of_both_structures_and_factors_ship():
-    found = {name: load_enhancer(name).config.upscale for name in _ENHANCERS}
-    assert found == _ENHANCERS
+def test_enhancers_of_both_structures_and_factors_are_bundled():
+    factors = {name: load_enhancer(name).config.upscale for name in _ENHANCERS}
+    assert factors == _ENHANCERS
     assert all(load_enhancer(name).calibration.facts.held_out for name in _ENHANCERS)
 
 
 _ENHANCERS = {"microtubules": 5, "microtubules-x4": 4, "mitochondria": 4, "mitochondria-x5": 5}
 
 
-def test_bundled_models_do_on_real_images_what_their_cards_say(sfsrm):
+def test_the_bundled_enhancer_reaches_the_correlation_of_its_card(sfsrm):
     enhancer = load_enhancer("microtubules")
     storm = read_image(sfsrm / "microtubule_STORM.tif")
     widefield = read_image(sfsrm / "microtubule_widefield.tif", 5 * storm.pixel_size)
     widefield = widefield.crop(slice(50, 306), slice(48, 304))
     field = EnhancedField(enhancer.enhance(widefield), widefield, storm)
-    found = compare_with_reference(field, slice(960, None))["registered"]["enhanced"]
+    agreement = compare_with_reference(field, slice(960, None))["registered"]["enhanced"]
     card = (bundled_folder() / "enhancer" / "microtubules" / "README.md").read_text(encoding="utf-8")
     plain, blurred = re.search(r"STORM\s+image (0\.\d+) \((0\.\d+) blurred", card).groups()
-    # Processors round otherwise.
-    assert found["correlation"] == pytest.approx(float(plain), abs=0.02)
-    assert found["correlation_blurred"] == pytest.approx(float(blurred), abs=0.02)
+    # Rounding depends on the processor.
+    assert agreement["correlation"] == pytest.approx(float(plain), abs=0.02)
+    assert agreement["correlation_blurred"] == pytest.approx(float(blurred), abs=0.02)
 
 
-def test_the_sample_works_offline():
+def test_the_sample_images_need_no_network_connection():
     from napari_smdiffusion.images.samples import simulated_pair, simulated_reference
 
     sharp, widefield = simulated_pair()
@@ -133,7 +133,7 @@ def test_the_sample_works_offline():
     assert all(Path(image.name).exists() for image in (sharp, widefield))
 
 
-def test_trainings_begin_from_the_simulated_filaments():
+def test_trainings_start_from_the_simulated_filaments_by_default():
     start = default_start(TrainConfig().channels)
     assert start.name == DEFAULT_START
     assert default_start((16, 32)) is None
@@ -143,7 +143,7 @@ def test_trainings_begin_from_the_simulated_filaments():
     assert DiffusionModel.train([field], start=None, **settings).facts.started_from is None
 
 
-def test_a_training_begins_from_a_model_by_its_name_or_folder(tiny_model, tiny_enhancer, storm, tmp_path):
+def test_a_training_starts_from_a_model_by_its_name_or_folder(tiny_model, tiny_enhancer, storm, tmp_path):
     tiny_model.save(user_folder() / "diffusion" / "mine")
     tiny_enhancer.save(tmp_path / "sharp")
     assert DiffusionModel.load("mine").facts.name == "mine"
@@ -158,7 +158,7 @@ def test_a_training_begins_from_a_model_by_its_name_or_folder(tiny_model, tiny_e
         Enhancer.train(storm, start="another", upscale=4, **settings)
 
 
-def test_channels_that_the_default_start_has_not_are_named(storm, capsys):
+def test_a_note_states_that_the_default_start_has_other_channels(storm, capsys):
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
     model = DiffusionModel.train([storm], channels=(16, 32), **settings)
     assert model.facts.started_from is None
@@ -167,9 +167,9 @@ def test_channels_that_the_default_start_has_not_are_named(storm, capsys):
     assert "from scratch" not in capsys.readouterr().err
 
 
-def test_channels_that_the_start_has_not_are_refused(tiny_model, tiny_enhancer, storm):
+def test_other_channels_than_those_of_the_start_are_refused(tiny_model, tiny_enhancer, storm):
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
-    with pytest.raises(ValueError, match="has the channels 16 32, and 16 48 are asked for"):
+    with pytest.raises(ValueError, match="has the channels 16 32, not 16 48"):
         DiffusionModel.train([storm], start=tiny_model, channels=(16, 48), **settings)
     with pytest.raises(ValueError, match="has 16 channels, and 24 are asked for"):
         Enhancer.train(storm, start=tiny_enhancer, channels=24, upscale=4, **settings)

@@ -1,4 +1,4 @@
-"""What model.json states: read with types, kept when it is not known, and refused in a sentence when it is damaged."""
+"""The facts in model.json: their types, keys of other versions, and damaged files."""
 
 import json
 import shutil
@@ -20,52 +20,52 @@ OLD = Path(__file__).parents[1] / "data" / "old"
 _RECORDS = {"diffusion": DiffusionRecord, "enhancer": EnhancerRecord}
 
 
-def _stated(folder):
+def _model_json(folder):
     return json.loads((folder / "model.json").read_text(encoding="utf-8"))
 
 
 def _change(folder, path, value):
-    """Set a value deep in model.json; a path of no keys is the whole of it."""
-    stated = _stated(folder)
-    *above, last = path
-    inside = stated
-    for key in above:
-        inside = inside[key]
-    inside[last] = value
+    """Set the value in model.json at a path of keys."""
+    stated = _model_json(folder)
+    *parents, last = path
+    target = stated
+    for key in parents:
+        target = target[key]
+    target[last] = value
     (folder / "model.json").write_text(json.dumps(stated), encoding="utf-8")
 
 
 @pytest.fixture
-def old(tmp_path):
-    def copied(kind):
+def old_model(tmp_path):
+    def copy(kind):
         shutil.copytree(OLD / kind, tmp_path / kind)
         return tmp_path / kind
 
-    return copied
+    return copy
 
 
 @pytest.mark.parametrize("kind", ["diffusion", "enhancer"])
-def test_what_an_earlier_version_saved_is_written_as_it_was(kind):
+def test_facts_of_an_earlier_version_are_written_unchanged(kind):
     record = read_facts(OLD / kind, kind, _RECORDS[kind])
     written = {"format_version": 1, "kind": kind, **json.loads(json.dumps(record.to_json()))}
-    assert written == _stated(OLD / kind)
+    assert written == _model_json(OLD / kind)
 
 
 def test_facts_have_types():
     facts = DiffusionModel.load(OLD / "diffusion").facts
     assert isinstance(facts, DiffusionFacts)
-    (seen,) = facts.training_data
-    assert isinstance(seen, TrainingImage)
-    assert (seen.name, seen.shape, seen.kind) == ("simulated.tif", (1, 112, 112), "simulated")
+    (image,) = facts.training_data
+    assert isinstance(image, TrainingImage)
+    assert (image.name, image.shape, image.kind) == ("simulated.tif", (1, 112, 112), "simulated")
     assert (facts.steps, facts.total_steps, facts.started_from, facts.imported) == (26, 44, None, None)
     enhancer = Enhancer.load(OLD / "enhancer")
     assert (enhancer.facts.weights, enhancer.facts.trained_on) == (None, "simulated widefield")
     assert not enhancer.calibration.facts.held_out
 
 
-def test_what_earlier_versions_left_out_has_a_default(old):
-    folder = old("diffusion")
-    stated = _stated(folder)
+def test_keys_that_earlier_versions_left_out_have_defaults(old_model):
+    folder = old_model("diffusion")
+    stated = _model_json(folder)
     for key in ("name", "started_from", "curve", "steps", "total_steps", "date", "versions"):
         del stated[key]
     for key in ("dimmest", "smallest", "integer"):
@@ -84,13 +84,13 @@ def test_what_earlier_versions_left_out_has_a_default(old):
 
 
 @pytest.mark.parametrize(("kind", "model"), [("diffusion", DiffusionModel), ("enhancer", Enhancer)])
-def test_keys_of_later_versions_are_kept(old, tmp_path, kind, model):
-    folder = old(kind)
+def test_keys_of_later_versions_are_saved_again(old_model, tmp_path, kind, model):
+    folder = old_model(kind)
     _change(folder, ["condition"], {"classes": ["a", "b"]})
     loaded = model.load(folder)
     assert loaded.facts.more == {"condition": {"classes": ["a", "b"]}}
-    replace(loaded, facts=replace(loaded.facts, attribution="by me")).save(tmp_path / "again")
-    assert _stated(tmp_path / "again") == {**_stated(folder), "attribution": "by me"}
+    replace(loaded, facts=replace(loaded.facts, attribution="by the author")).save(tmp_path / "again")
+    assert _model_json(tmp_path / "again") == {**_model_json(folder), "attribution": "by the author"}
 
 
 @pytest.mark.parametrize(
@@ -136,33 +136,33 @@ def test_keys_of_later_versions_are_kept(old, tmp_path, kind, model):
         ("enhancer", ["calibration", "facts", "levels"], 3),
     ],
 )
-def test_a_value_of_another_type_or_range_is_a_damaged_model(old, kind, path, value):
-    folder = old(kind)
+def test_a_value_of_a_wrong_type_or_range_is_refused(old_model, kind, path, value):
+    folder = old_model(kind)
     _change(folder, path, value)
     with pytest.raises(ModelFolderError, match="is damaged"):
         (DiffusionModel if kind == "diffusion" else Enhancer).load(folder)
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "[" * 100_000, '{"format_version": 1e400, "kind": "diffusion"}', "{", ""])
-def test_what_is_no_facts_at_all_is_a_damaged_model(old, text):
-    folder = old("diffusion")
+def test_a_model_json_without_facts_is_refused(old_model, text):
+    folder = old_model("diffusion")
     (folder / "model.json").write_text(text)
     with pytest.raises(ModelFolderError, match="is damaged"):
         read_facts(folder, "diffusion", TrainingFacts)
 
 
-def test_numbers_that_are_not_finite_are_refused(old):
-    folder = old("diffusion")
+def test_numbers_that_are_not_finite_are_refused(old_model):
+    folder = old_model("diffusion")
     for number in ("NaN", "Infinity", "1e999"):
-        text = json.dumps({**_stated(OLD / "diffusion"), "other": "X"}).replace('"X"', number)
+        text = json.dumps({**_model_json(OLD / "diffusion"), "other": "X"}).replace('"X"', number)
         (folder / "model.json").write_text(text)
         with pytest.raises(ModelFolderError, match="is damaged"):
             read_facts(folder, "diffusion", TrainingFacts)
 
 
 @pytest.mark.parametrize(("kind", "model"), [("diffusion", DiffusionModel), ("enhancer", Enhancer)])
-def test_a_model_whose_weights_lack_a_tensor_is_damaged(old, kind, model):
-    folder = old(kind)
+def test_a_model_whose_weights_lack_a_tensor_is_refused(old_model, kind, model):
+    folder = old_model(kind)
     (path,) = (folder / "weights").glob("*.safetensors")
     tensors = load_file(path)
     tensors.pop(sorted(tensors)[-1])
@@ -171,7 +171,7 @@ def test_a_model_whose_weights_lack_a_tensor_is_damaged(old, kind, model):
         model.load(folder)
 
 
-def test_one_damaged_model_leaves_the_others_in_the_list(old, monkeypatch, tmp_path):
+def test_damaged_models_do_not_hide_the_others(old_model, monkeypatch, tmp_path):
     monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path))
     before = [entry.name for entry in list_models("diffusion")]
     for name, value in (("whole", 25.0), ("damaged", "abc"), ("huge", 10**400)):

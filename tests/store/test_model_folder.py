@@ -1,4 +1,4 @@
-"""Model folders: whole or not at all, and a sentence for everything that is none."""
+"""Model folders: interrupted and concurrent saves, locks, and errors."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from napari_smdiffusion.base.folders import user_folder
-from napari_smdiffusion.store import catalogue as models
+from napari_smdiffusion.store import catalogue
 from napari_smdiffusion.store.catalogue import find_model, list_models
 from napari_smdiffusion.store.facts import TrainingFacts
 from napari_smdiffusion.store.folder import (
@@ -31,7 +31,7 @@ def _save(folder, **facts):
     save_folder(folder, "diffusion", TrainingFacts.from_json(facts), _write_weights)
 
 
-def test_what_was_saved_is_read(tmp_path):
+def test_a_saved_model_is_read(tmp_path):
     _save(tmp_path / "m", seed=3)
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
     _save(tmp_path / "m", seed=4)
@@ -39,7 +39,7 @@ def test_what_was_saved_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
-def test_a_failed_save_leaves_the_former_model(tmp_path):
+def test_a_failed_save_keeps_the_previous_model(tmp_path):
     _save(tmp_path / "m", seed=3)
 
     def fail(path, facts):
@@ -51,7 +51,7 @@ def test_a_failed_save_leaves_the_former_model(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
-def test_a_run_killed_between_two_renames_is_mended(tmp_path):
+def test_the_previous_model_is_restored_after_an_interrupted_save(tmp_path):
     _save(tmp_path / "m", seed=3)
     (tmp_path / "m").rename(tmp_path / ".m.former")
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
@@ -62,7 +62,7 @@ def test_a_run_killed_between_two_renames_is_mended(tmp_path):
         check_place(tmp_path / "m")
 
 
-def test_what_is_no_model_is_named(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     folder = tmp_path / "m"
     with pytest.raises(ModelFolderError, match="There is no model folder"):
         read_facts(folder, "diffusion", TrainingFacts)
@@ -83,7 +83,7 @@ def test_what_is_no_model_is_named(tmp_path):
         read_facts(folder, "enhancer", TrainingFacts)
 
 
-def test_nothing_of_others_is_overwritten(tmp_path):
+def test_other_files_are_not_overwritten(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     with pytest.raises(OSError, match="holds other files"):
@@ -94,7 +94,7 @@ def test_nothing_of_others_is_overwritten(tmp_path):
         check_place(tmp_path / "file")
 
 
-def test_a_file_put_into_a_model_folder_is_kept(tmp_path):
+def test_an_added_file_in_a_model_folder_is_not_deleted(tmp_path):
     _save(tmp_path / "m", seed=3)
     (tmp_path / "m" / "generated.tif").write_text("precious")
     with pytest.raises(OSError, match=r"holds other files \(generated\.tif\)"):
@@ -102,13 +102,13 @@ def test_a_file_put_into_a_model_folder_is_kept(tmp_path):
     assert (tmp_path / "m" / "generated.tif").read_text() == "precious"
 
 
-def test_a_finished_model_is_no_place_for_a_new_one(tmp_path):
+def test_a_new_training_does_not_replace_a_model(tmp_path):
     _save(tmp_path / "m")
     with pytest.raises(OSError, match="There is a model in"):
         check_place(tmp_path / "m")
 
 
-def test_a_model_goes_on_in_its_own_folder_but_not_among_other_files(tmp_path, monkeypatch):
+def test_a_resumed_training_may_use_its_folder_unless_it_holds_other_files(tmp_path, monkeypatch):
     _save(tmp_path / "m")
     check_place(tmp_path / "m", replace=True)
     monkeypatch.chdir(tmp_path / "m")
@@ -119,12 +119,12 @@ def test_a_model_goes_on_in_its_own_folder_but_not_among_other_files(tmp_path, m
         check_place(tmp_path / "m", replace=True)
 
 
-def test_a_place_is_kept_for_a_model_that_is_being_made(tmp_path):
+def test_a_training_locks_its_folder(tmp_path):
     folder = tmp_path / "new" / "m"
     with training_lock(folder):
-        for other in (lambda: check_place(folder), training_lock(folder).__enter__):
+        for attempt in (lambda: check_place(folder), training_lock(folder).__enter__):
             with pytest.raises(OSError, match=r"Another training is saving its model in .*m: choose another name"):
-                other()
+                attempt()
         _save(folder, seed=3)
         with pytest.raises(OSError, match="Another training"):
             check_place(folder, replace=True)
@@ -137,25 +137,25 @@ def test_a_place_is_kept_for_a_model_that_is_being_made(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["m"]
 
 
-def test_what_took_long_is_saved_beside_a_place_that_is_taken(tmp_path):
+def test_a_trained_model_is_saved_beside_a_folder_that_cannot_be_written(tmp_path):
     for name in ("m", "m 2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "thesis.txt").touch()
-    kept = save_or_save_beside(_save, tmp_path / "m")
-    assert kept.folder == tmp_path / "m 3"
-    read_facts(kept.folder, "diffusion", TrainingFacts)
-    with pytest.raises(OSError, match=r"holds other files.* What was trained is in .*m 3"):
-        kept.raise_if_elsewhere()
+    saved = save_or_save_beside(_save, tmp_path / "m")
+    assert saved.folder == tmp_path / "m 3"
+    read_facts(saved.folder, "diffusion", TrainingFacts)
+    with pytest.raises(OSError, match=r"holds other files.* The trained model is in .*m 3"):
+        saved.raise_if_elsewhere()
     save_or_save_beside(_save, tmp_path / "n").raise_if_elsewhere()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m 2", "m 3", "n"]
 
 
-def test_a_full_disk_is_said_in_a_sentence(tmp_path):
+def test_a_full_disk_is_reported_in_a_sentence(tmp_path):
     with pytest.raises(OSError, match="free some space"), write_errors(tmp_path / "m"):
         raise RuntimeError("PytorchStreamWriter failed writing file data/0")
 
 
-def test_other_errors_while_saving_are_what_they_are(tmp_path):
+def test_other_errors_of_a_save_are_raised_unchanged(tmp_path):
     def fail(path, facts):
         raise RuntimeError("shapes do not match")
 
@@ -163,7 +163,7 @@ def test_other_errors_while_saving_are_what_they_are(tmp_path):
         save_folder(tmp_path / "m", "diffusion", TrainingFacts(), _write_weights, fail)
 
 
-def test_what_file_browsers_leave_behind_is_no_obstacle(tmp_path):
+def test_files_of_file_browsers_are_ignored(tmp_path):
     _save(tmp_path / "m", seed=3)
     for name in (".DS_Store", "Thumbs.db", "._model.json"):
         (tmp_path / "m" / name).write_bytes(b"")
@@ -171,40 +171,40 @@ def test_what_file_browsers_leave_behind_is_no_obstacle(tmp_path):
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
 
 
-def test_a_folder_that_is_mended_meanwhile_is_still_replaced(tmp_path, monkeypatch):
+def test_a_save_succeeds_when_a_reader_restores_the_previous_model(tmp_path, monkeypatch):
     _save(tmp_path / "m", seed=3)
     rename, interfered = Path.rename, []
 
-    def with_a_reader_between(self, target):
+    def rename_and_read(self, target):
         result = rename(self, target)
         if target.name == ".m.former" and not interfered:
             interfered.append(recover_interrupted_save(tmp_path / "m"))
         return result
 
-    monkeypatch.setattr(Path, "rename", with_a_reader_between)
+    monkeypatch.setattr(Path, "rename", rename_and_read)
     _save(tmp_path / "m", seed=4)
     assert interfered
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
-def test_a_folder_that_is_ready_when_it_is_mended_stays(tmp_path, monkeypatch):
+def test_restoring_does_not_replace_a_model_saved_at_the_same_time(tmp_path, monkeypatch):
     _save(tmp_path / "m", seed=3)
     _save(tmp_path / "fresh", seed=4)
     (tmp_path / "m").rename(tmp_path / ".m.former")
     rename = Path.rename
 
-    def with_a_writer_before(self, target):
+    def save_and_rename(self, target):
         if (tmp_path / "fresh").exists():
             rename(tmp_path / "fresh", tmp_path / "m")
         return rename(self, target)
 
-    monkeypatch.setattr(Path, "rename", with_a_writer_before)
+    monkeypatch.setattr(Path, "rename", save_and_rename)
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
 
 
-def test_a_model_that_is_being_replaced_can_be_read_and_is_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "bundled_folder", lambda: tmp_path / "none")
+def test_a_model_is_read_and_listed_while_it_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "bundled_folder", lambda: tmp_path / "none")
     folder = user_folder() / "diffusion" / "m"
     _save(folder)
     done = Event()
@@ -223,19 +223,19 @@ def test_a_model_that_is_being_replaced_can_be_read_and_is_listed(tmp_path, monk
     assert read_facts(folder, "diffusion", TrainingFacts).more["seed"] == 299
 
 
-def test_a_model_whose_program_was_killed_is_listed():
+def test_a_model_of_an_interrupted_save_is_listed():
     folder = user_folder() / "diffusion" / "m"
     _save(folder)
     folder.rename(folder.with_name(".m.former"))
     assert "m" in {entry.name for entry in list_models("diffusion")}
 
 
-def test_what_has_no_name_is_called_by_its_folder(tmp_path):
+def test_a_model_without_a_name_gets_that_of_its_folder(tmp_path):
     _save(tmp_path / "mine", name="unnamed")
     assert read_facts(tmp_path / "mine", "diffusion", TrainingFacts).name == "mine"
-    given, told = TrainingFacts(), []
-    save_folder(tmp_path / "mine", "diffusion", given, _write_weights, lambda _, facts: told.append(facts.name))
-    assert told == ["mine"]
-    assert given.name == "unnamed"
-    _save(tmp_path / "other", name="given")
-    assert read_facts(tmp_path / "other", "diffusion", TrainingFacts).name == "given"
+    unnamed, names = TrainingFacts(), []
+    save_folder(tmp_path / "mine", "diffusion", unnamed, _write_weights, lambda _, facts: names.append(facts.name))
+    assert names == ["mine"]
+    assert unnamed.name == "unnamed"
+    _save(tmp_path / "other", name="cells")
+    assert read_facts(tmp_path / "other", "diffusion", TrainingFacts).name == "cells"

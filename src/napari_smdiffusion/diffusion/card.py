@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.json_values import to_json
-from ..store.card import CardText, trained_here, training_list, write_card
-from .learning import copying
+from ..store.card import CardText, program_and_date, training_list, write_card
+from .learning import copy_warning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,12 @@ def write_diffusion_card(folder: Path, record: DiffusionRecord) -> None:
     use = f"smdiffusion generate {record.name} --out generated.tif --count 16 --size {size}"
     title = f"{record.name}: a diffusion model of super-resolution images"
     if imported is None:
-        made = f"Trained by {trained_here(record)}, {steps}"
-        warning = copying(record.training_data, record.config, record.steps)
+        origin = f"Trained by {program_and_date(record)}, {steps}"
+        warning = copy_warning(record.training_data, record.config, record.steps)
         more = f"\n## Copies\n\n{warning}\n" if warning else ""
         data, settings = training_list(record), to_json(record.config)
     else:
-        here = trained_here(record)
-        made = f"Trained by improved_diffusion_for_SMLM, {steps}; imported from {imported.file} by {here}"
-        more, data, settings = "", "Not known: the checkpoint does not say.\n", to_json(imported)
-    write_card(folder, record, record.pixel_size_nm, CardText(title, use, made, data, settings, more + record.judged))
+        importer = program_and_date(record)
+        origin = f"Trained by improved_diffusion_for_SMLM, {steps}; imported from {imported.file} by {importer}"
+        more, data, settings = "", "Unknown: the checkpoint does not state it.\n", to_json(imported)
+    write_card(folder, record, record.pixel_size_nm, CardText(title, use, origin, data, settings, more + record.judged))

@@ -1,8 +1,8 @@
-"""The denoiser: it returns the clean image that it sees in a noisy one.
+"""The denoiser: it estimates the clean image from a noisy one.
 
-A denoiser is anything with the call `Denoiser`. Here is the one of EDM (Karras et al. 2022) around a network. Wrappers
-of the same call change what a denoiser does: `Windowed` (large fields), `Clamped` (a range of intensities), and later
-guidance. The solvers take any of them. No denoiser turns gradients off: a caller that wants none does.
+A denoiser is anything with the call `Denoiser`. `EdmDenoiser` is the denoiser of EDM (Karras et al. 2022) around a
+network. Wrappers with the same call extend a denoiser: `Windowed` (large fields), `Clamped` (a range of intensities),
+and later guidance. The solvers take any of them. Denoisers leave gradients on; the caller turns them off.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from .network import network_output
 if TYPE_CHECKING:
     Sigma = float | torch.Tensor
 
-SIGMA_DATA = 0.5  # deviation of the images in network units, which EDM's preconditioning is made for
+SIGMA_DATA = 0.5  # standard deviation of the images in network units, assumed by EDM's preconditioning
 
 
 class Denoiser(Protocol):
     """The call that all denoisers have."""
 
     def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
-        """Return the clean image that is seen in a noisy one.
+        """Return the estimate of the clean image.
 
         Parameters
         ----------
         x
             Noisy images, clean image + σ · noise, (B, C, Y, X) float32 in network units.
         sigma
-            Noise level σ: one for all images, or one of each, (B,).
+            Noise level σ: one number for all images, or one per image, (B,).
         **condition
-            What the network is told besides, such as a class; tensors whose first axis is B.
+            Further inputs of the network, such as a class; tensors whose first axis is B.
 
         Returns
         -------
@@ -42,7 +42,7 @@ class Denoiser(Protocol):
 
 
 def level_per_image(sigma: Sigma, x: torch.Tensor) -> torch.Tensor:
-    """Return the noise level of each image of `x`, (B,), on its device."""
+    """Return one noise level per image of `x`, (B,), on the device of `x`."""
     if isinstance(sigma, torch.Tensor):
         return sigma.to(x.device)
     return torch.full((len(x),), sigma, device=x.device)
@@ -52,8 +52,8 @@ def level_per_image(sigma: Sigma, x: torch.Tensor) -> torch.Tensor:
 class EdmDenoiser:
     """The denoiser D of EDM's equation 7 around a network F.
 
-    D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)), which keeps the input and the output of the network at
-    deviation 1 for all noise levels.
+    D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)). The input and the output of the network have standard
+    deviation 1 at all noise levels.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ class EdmDenoiser:
     def loss(self, clean: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor, **condition: Any) -> torch.Tensor:
         """Return EDM's loss of each image, (B,).
 
-        With the weight λ(σ) = 1 / c_out² it is the mean squared difference of F and (y - c_skip x) / c_out (equation
-        8).
+        The weight is λ(σ) = 1 / c_out². The loss is then the mean squared difference of F and (y - c_skip x) / c_out
+        (equation 8).
 
         Parameters
         ----------
         clean, noise
-            Images in network units, and standard normal noise, (B, 1, Y, X).
+            Clean images y in network units, and standard normal noise, (B, 1, Y, X).
         sigma
             Noise levels, (B,).
         **condition
@@ -94,7 +94,7 @@ class EdmDenoiser:
 
 
 def _scalings(sigma: Sigma) -> tuple[Sigma, Sigma, Sigma]:
-    """Return c_skip, c_out and 1 / c_in of EDM's table 1, each one number or (B, 1, 1, 1)."""
+    """Return c_skip, c_out and 1 / c_in of EDM's table 1; each is one number or (B, 1, 1, 1)."""
     level = sigma[:, None, None, None] if isinstance(sigma, torch.Tensor) else sigma
     total = (level**2 + SIGMA_DATA**2) ** 0.5
     return SIGMA_DATA**2 / total**2, level * SIGMA_DATA / total, total
@@ -102,7 +102,7 @@ def _scalings(sigma: Sigma) -> tuple[Sigma, Sigma, Sigma]:
 
 @dataclass(frozen=True, eq=False)
 class Clamped:
-    """A denoiser whose images lie within a range of network units."""
+    """A denoiser whose clean images are limited to a range of network units."""
 
     denoiser: Denoiser
     low: float

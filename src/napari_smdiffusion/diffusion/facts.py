@@ -1,4 +1,4 @@
-"""What a diffusion model knows of itself, and what its model.json holds."""
+"""The facts of a diffusion model, and the record that its model.json holds."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from .settings import EDM, NOISE, TrainConfig
 
 @dataclass(frozen=True)
 class ScheduleFacts:
-    """The noise schedule that an imported network was trained with."""
+    """The noise schedule of an imported network."""
 
     name: Literal["cosine", "linear"]
     steps: Annotated[int, Ge(2), Le(100_000)]
@@ -23,14 +23,14 @@ class ScheduleFacts:
 
 @dataclass(frozen=True)
 class ImportFacts:
-    """The checkpoint that a model was imported from, and the settings that its weights do not say.
+    """The checkpoint that a model was imported from, and the settings that are missing in it.
 
     Parameters
     ----------
     file, sha256
         Name and digest of the checkpoint.
     channels, residual_blocks
-        Width of the finest resolution, and residual blocks at each.
+        Width of the finest resolution, and residual blocks at each resolution.
     image_size, heads, schedule, diffusion_steps, pixel_size, intensity_range
         Fields of `ImportConfig`.
     """
@@ -49,16 +49,16 @@ class ImportFacts:
 
 @dataclass(frozen=True)
 class DiffusionFacts(TrainingFacts):
-    """What a diffusion model knows of its training, beside its settings.
+    """The facts of a diffusion model: its training and its origin, without its settings.
 
     Parameters
     ----------
     parameterization
-        "edm" for networks that are trained here, "noise" for imported ones, which predict the noise.
+        `EDM` for networks trained by this package, `NOISE` for imported networks, which predict the noise.
     noise_schedule, imported
-        Of imported models; None for others.
+        For imported models; None for others.
     judged
-        Markdown for the card: how good the model is.
+        Markdown for the card: the quality of the model.
     """
 
     parameterization: str = EDM
@@ -67,7 +67,7 @@ class DiffusionFacts(TrainingFacts):
     judged: str = ""
 
     def __post_init__(self) -> None:
-        """Raise an InputError if the schedule of a network that predicts the noise is missing."""
+        """Raise an InputError if a network that predicts the noise has no schedule."""
         if self.parameterization == NOISE and self.noise_schedule is None:
             raise InputError("noise_schedule must be stated for a network that predicts the noise.")
 
@@ -81,14 +81,14 @@ class DiffusionFacts(TrainingFacts):
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionRecord(DiffusionFacts):
-    """All that model.json of a diffusion model holds.
+    """The content of model.json of a diffusion model.
 
     Parameters
     ----------
     config
-        How it was trained.
+        Settings of the training.
     pixel_size_nm
-        Of the training images; None where it was not known.
+        Pixel size of the training images in nm; None where it is unknown.
     scaling
         From intensities to network units.
     """
@@ -106,36 +106,36 @@ class DiffusionRecord(DiffusionFacts):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "DiffusionRecord":
-        """Return what model.json states; raises InputError that names the first field of another type or range."""
+        """Return the record in model.json; raises InputError that names the first field of a wrong type or range."""
         renamed = dict(values)
         if isinstance(scaling := values.get("scaling"), Mapping):
             renamed["scaling"] = {_FIELDS.get(key, key): value for key, value in scaling.items()}
         return super().from_json(renamed)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what model.json states."""
+        """Return the keys and values of model.json."""
         values = super().to_json()
         scaling = {_KEYS.get(name, name): value for name, value in values["scaling"].items()}
         return {**values, "scaling": scaling}
 
     @property
     def facts(self) -> DiffusionFacts:
-        """What the model knows beside its settings."""
+        """The facts of the model, without its settings."""
         return DiffusionFacts(**_fields(self))
 
 
-_KEYS = {"sigma_data": "spread"}  # of fields of the scaling that model.json has under another name
+_KEYS = {"sigma_data": "spread"}  # fields of the scaling that have another name in model.json
 _FIELDS = {key: name for name, key in _KEYS.items()}
 
 
 def _fields(facts: DiffusionFacts) -> dict[str, Any]:
-    return {one.name: getattr(facts, one.name) for one in dataclasses.fields(DiffusionFacts)}
+    return {field.name: getattr(facts, field.name) for field in dataclasses.fields(DiffusionFacts)}
 
 
 def generation_limits(facts: DiffusionFacts) -> tuple[int, int]:
-    """Return the smallest side of an image, in pixels, and the most solver steps that a model takes.
+    """Return the smallest side of an image, in pixels, and the largest number of sampling steps.
 
-    Nothing else of the model has to be loaded.
+    The facts suffice: the network need not be loaded.
     """
     if facts.parameterization == NOISE:
         return 32, facts.noise_schedule.steps if facts.noise_schedule is not None else 1000

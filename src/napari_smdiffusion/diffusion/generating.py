@@ -28,36 +28,36 @@ if TYPE_CHECKING:
 def generate_steps(
     model: DiffusionModel, config: GenerateConfig, *, pixels: Pixels | None = None, stop: Stop = never
 ) -> Steps[Image]:
-    """Generate images, a few at a time, into `pixels`, (count, height, width), where they are given.
+    """Generate images in batches, into the array `pixels`, (count, height, width), if it is given.
 
-    Image k depends on (`config.seed`, k) and its size alone, not on how many are asked for or computed together.
+    Image k depends only on (`config.seed`, k) and on its size. The number of images and the batch do not matter.
 
     Yields
     ------
-    Progress after every solver step, Preview of the denoising, and Generated as each image is ready.
+    Progress after every sampling step, Preview of the denoising, and Generated when an image is finished.
 
     Returns
     -------
-    All images that were finished, (N, height, width); `stop` is asked at every solver step.
+    The finished images, (N, height, width). `stop` is called at every sampling step.
 
     Raises
     ------
     InputError
         If the size or the number of steps does not suit the network.
     MemoryError
-        If there is no room for so many images, or not even one can be computed.
+        If memory is too small for `count` images or for computing a single one.
     Stopped
-        If it was stopped before the first image was finished.
+        If `stop` returned True before the first image was finished.
     """
     model.sampler.check(config)
     device = pick_device(config.device)
     pixels = empty_images(config.count, config.height, config.width) if pixels is None else pixels
     done = 0
-    together = min(config.batch, _fitting(config))
+    together = min(config.batch, _images_together(config))
     with on_device(model.unet, device) as unet:
         countdown = Countdown(0, config.count * model.sampler.steps(config))
         while done < config.count and not stop():
-            # The first one alone, so that there is soon something to see.
+            # The first image is computed alone, so that it is shown early.
             indices = range(done, min(done + (together if done else 1), config.count))
             try:
                 images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
@@ -67,11 +67,11 @@ def generate_steps(
                 if len(indices) == 1:
                     raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
                 images = None
-            # Here the error is gone, and with it what it held of the memory.
+            # The error held references to tensors; only here is that memory free.
             if images is None:
                 together = max(1, together // 2)
                 release_memory()
-                yield Note(f"Memory ran out: going on with {together} images at a time.")
+                yield Note(f"Memory ran out: continuing with {together} images at a time.")
                 continue
             for index, image in zip(indices, images, strict=False):
                 pixels[index] = image
@@ -87,8 +87,8 @@ def generate_steps(
     )
 
 
-def _fitting(config: GenerateConfig) -> int:
-    """Return how many images of this size are computed together: about as many pixels as one field of 1024²."""
+def _images_together(config: GenerateConfig) -> int:
+    """Return the number of images that are computed together: those with the pixels of one field of 1024²."""
     return max(1, 1024**2 // (config.height * config.width))
 
 
@@ -100,24 +100,24 @@ def _generate_batch(
     countdown: Countdown,
     stop: Stop,
 ) -> Steps[npt.NDArray[np.float32]]:
-    """Return images `indices` of the run, or none of them if it was stopped."""
+    """Return images `indices` of the run, (B, height, width), or no image if the run was stopped."""
     sampler = model.sampler
     noise = start_noise(config.seed, indices, sampler.denoised_size(config.height, config.width), sampler.channels)
     steps = sampler.steps(config)
     total = config.count * steps
-    for step, whole in enumerate(sampler.sample(unet, noise, steps, config.solver), start=1):
-        guess = whole[..., : config.height, : config.width]
+    for step, field in enumerate(sampler.sample(unet, noise, steps, config.solver), start=1):
+        clean = field[..., : config.height, : config.width]
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * steps + step * len(indices)
         yield Progress("generating", done, total, countdown.left(done))
         if step % 4 == 0:
-            yield Preview("generating", step, to_intensities(to_numpy(guess[:1]), model.scaling))
-    return to_intensities(to_numpy(guess), model.scaling)
+            yield Preview("generating", step, to_intensities(to_numpy(clean[:1]), model.scaling))
+    return to_intensities(to_numpy(clean), model.scaling)
 
 
 def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
-    """Return what generated images say of themselves."""
+    """Return the provenance of generated images."""
     return Provenance(
         SYNTHETIC,
         f"napari-smdiffusion {__version__}",

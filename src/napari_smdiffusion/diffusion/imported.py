@@ -1,7 +1,7 @@
-"""Checkpoints of improved_diffusion_for_SMLM (0.3.0 to 0.4.8), the code of Saguy et al., as models of ours.
+"""Import of checkpoints of improved_diffusion_for_SMLM (0.3.0 to 0.4.8), the code of Saguy et al.
 
-Its network is the UNetModel of OpenAI's improved-diffusion, which our U-Net computes exactly when each weight is
-put into its place: nothing is approximated, and the model folder is one like any other.
+Their network is the UNetModel of OpenAI's improved-diffusion. `UNet` computes the same output exactly once the weights
+are renamed and reshaped. The model folder has the usual format.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Weights = Mapping[str, torch.Tensor]
 
 _WIDTHS = {32: (1, 2, 2, 2), 64: (1, 2, 2, 2), 128: (1, 1, 2, 2, 2), 256: (1, 1, 2, 2, 2, 2)}  # by image size
-_ATTENDED = (16, 8)  # sides of the grids that are attended to, unless it was changed in training
+_ATTENDED = (16, 8)  # sides of the grids that have attention by default, in pixels
 _RESIDUAL = {
     "in_layers.0": "norm1",
     "in_layers.2": "conv1",
@@ -44,27 +44,27 @@ _RESIDUAL = {
     "skip_connection": "conv_shortcut",
 }
 _ATTENTION = {"norm": "group_norm", "qkv": "qkv", "proj_out": "to_out.0"}
-_NAME_ONE = "name an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt of improved_diffusion_for_SMLM"
+_CHOOSE_CHECKPOINT = "choose an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt of improved_diffusion_for_SMLM"
 
 
 class CheckpointError(InputError):
-    """A file is no checkpoint of the reference implementation, or one of a network that cannot be imported."""
+    """A file is no checkpoint of the reference implementation, or its network cannot be imported."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The shape of a network, as its weights show it.
+    """The shape of a network, derived from its weights.
 
     Parameters
     ----------
     channels
         Width at each resolution, the finest first.
     blocks
-        Residual blocks at each resolution on the way down; one more on the way up.
+        Residual blocks at each resolution of the encoder; the decoder has one more.
     attention
-        Whether each resolution is attended to.
+        Whether each resolution has attention.
     scale_shift
-        Whether the time scales and shifts the features, rather than being added to them.
+        True if the time embedding scales and shifts the features, False if it is added to them.
     images
         Channels of the images.
     """
@@ -79,23 +79,23 @@ class Layout:
 def import_checkpoint(
     path: str | os.PathLike[str], config: ImportConfig | None = None, *, name: str | None = None
 ) -> DiffusionModel:
-    """Make a diffusion model of an `ema_0.9999_NNNNNN.pt` or `modelNNNNNN.pt` of improved_diffusion_for_SMLM.
+    """Import an `ema_0.9999_NNNNNN.pt` or `modelNNNNNN.pt` of improved_diffusion_for_SMLM as a diffusion model.
 
-    The file is read with `weights_only=True`: nothing in it is executed.
+    The file is read with `weights_only=True`, so that no code in it is executed.
 
     Parameters
     ----------
     path
         The checkpoint.
     config
-        What its weights do not say.
+        Settings that the checkpoint does not state.
     name
-        What to call the model; by default the name of the file.
+        Name of the model; by default the name of the file.
 
     Raises
     ------
     CheckpointError
-        With a sentence that names the file and what to do, if it is something else.
+        If the file is something else. The message names the file and a remedy.
     InputError
         If `config` does not suit the network.
     """
@@ -104,21 +104,21 @@ def import_checkpoint(
     if not low < high:
         raise InputError(f"intensity_range must go from the smaller to the larger value, not {low:g} {high:g}.")
     weights = _read(path)
-    with _strange_weights_named(path):
+    with _other_network_errors(path):
         layout = read_layout(weights)
     config = replace(config, image_size=_image_size(layout, config.image_size, path))
     if layout.channels[-1] % config.heads:
         raise InputError(f"heads must divide the width of the network, {layout.channels[-1]}, not {config.heads}.")
-    with _strange_weights_named(path):
+    with _other_network_errors(path):
         unet = make_network(layout, config)
-        unet.load_state_dict(converted(weights, layout, config.heads))
+        unet.load_state_dict(convert_weights(weights, layout, config.heads))
     middle = (low + high) / 2
     # From [-1, 1] to the range of intensities.
     scaling = Scaling(middle, sigma_data=1.0, std=high - middle, low=low, high=high)
     facts = _facts(path, config, layout, name or path.stem)
-    known = TrainConfig(patch=config.image_size or 0, channels=layout.channels)
+    settings = TrainConfig(patch=config.image_size or 0, channels=layout.channels)
     unet = for_sampling(unet)
-    return DiffusionModel(unet, scaling, config.pixel_size, known, facts)
+    return DiffusionModel(unet, scaling, config.pixel_size, settings, facts)
 
 
 def _read(path: Path) -> Weights:
@@ -126,40 +126,42 @@ def _read(path: Path) -> Weights:
         raise CheckpointError(f"There is no file {path}.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the file's age or origin: it is a checkpoint, or refused below
+            warnings.simplefilter("ignore")  # torch warns of old formats; other files are refused below
             content = torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
-    # Whatever is no checkpoint makes torch, pickle and zipfile raise errors of all kinds.
+    # On other files torch, pickle and zipfile raise errors of many kinds.
     except Exception as error:
-        raise CheckpointError(f"{path} is damaged, or no checkpoint at all: {_NAME_ONE}.") from error
+        raise CheckpointError(f"{path} is damaged, or no checkpoint: {_CHOOSE_CHECKPOINT}.") from error
     if isinstance(content, Mapping) and {"state", "param_groups"} <= set(content):
-        raise CheckpointError(f"{path} is the state of the optimizer, not the network: {_NAME_ONE}.")
+        raise CheckpointError(f"{path} is the state of the optimizer, not the network: {_CHOOSE_CHECKPOINT}.")
     if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} holds something else than the weights of a network: {_NAME_ONE}.")
+        raise CheckpointError(f"{path} does not hold the weights of a network: {_CHOOSE_CHECKPOINT}.")
     if any(str(key).startswith(("label_emb.", "cond_block.")) for key in content):
-        raise CheckpointError(f"{path} was trained with conditions (classes or images): import one trained without.")
+        raise CheckpointError(f"{path} was trained with conditions (classes or images): import a checkpoint without.")
     if not all(bool(torch.isfinite(value).all()) for value in content.values()):
-        raise CheckpointError(f"{path} has weights that are no numbers, its training failed: import an earlier one.")
+        raise CheckpointError(
+            f"{path} has weights that are not finite, because its training failed: import an earlier checkpoint."
+        )
     return {str(key): value.float() for key, value in content.items()}
 
 
 @contextmanager
-def _strange_weights_named(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with the weights of another network into one sentence that names the file."""
+def _other_network_errors(path: Path) -> Iterator[None]:
+    """Turn any error that the weights of another network cause into one sentence that names the file."""
     try:
         yield
     except CheckpointError as error:
         raise CheckpointError(f"{path} {error}") from error
     except Exception as error:
-        raise CheckpointError(f"{path} holds the weights of another network: {_NAME_ONE}.") from error
+        raise CheckpointError(f"{path} holds the weights of another network: {_CHOOSE_CHECKPOINT}.") from error
 
 
 def read_layout(weights: Weights) -> Layout:
-    """Deduce the shape of the network from its weights; raises errors of all kinds if it is another network."""
+    """Derive the shape of the network from its weights; raises errors of many kinds for another network."""
     count = 1 + max(int(key.split(".")[1]) for key in weights if key.startswith("input_blocks."))
     levels: list[list[str]] = [[]]
-    for block in (f"input_blocks.{place}" for place in range(1, count)):
+    for block in (f"input_blocks.{index}" for index in range(1, count)):
         if f"{block}.0.op.weight" in weights:
             levels.append([])
         else:
@@ -175,31 +177,32 @@ def read_layout(weights: Weights) -> Layout:
     )
 
 
-def _image_size(layout: Layout, given: int | None, path: Path) -> int:
-    """Return the side of the training images: the one given, or what the network is like."""
+def _image_size(layout: Layout, wanted: int | None, path: Path) -> int:
+    """Return the side of the training images in pixels: `wanted`, or the side that the shape of the network implies."""
     base = layout.channels[0]
     fitting = [size for size, widths in _WIDTHS.items() if tuple(base * width for width in widths) == layout.channels]
     if not fitting:
-        raise CheckpointError(f"{path} holds the weights of another network: {_NAME_ONE}.")
+        raise CheckpointError(f"{path} holds the weights of another network: {_CHOOSE_CHECKPOINT}.")
     sizes = " or ".join(map(str, fitting))
-    if given is not None and given not in fitting:
-        raise InputError(f"image_size must be {sizes} for the network in {path.name}, not {given}.", "image_size")
-    if given is not None:
-        return given
-    # 32 and 64 have networks of the same shape, which attend to different places of it.
+    if wanted is not None and wanted not in fitting:
+        raise InputError(f"image_size must be {sizes} for the network in {path.name}, not {wanted}.", "image_size")
+    if wanted is not None:
+        return wanted
+    # Networks for 32 and 64 pixels have the same widths, and attention at different resolutions.
     scales = {2**level for level, attends in enumerate(layout.attention) if attends}
     usual = [size for size in fitting if {size // side for side in _ATTENDED} == scales]
     if len(usual or fitting) == 1:
         return (usual or fitting)[0]
-    raise InputError(f"image_size must be given for the network in {path.name}: it is {sizes}.", "image_size")
+    raise InputError(f"image_size must be stated for the network in {path.name}: it is {sizes}.", "image_size")
 
 
 def make_network(layout: Layout, config: ImportConfig) -> UNet:
-    """Return an untrained network that computes what the reference's of this layout does."""
+    """Return an untrained network that computes the same as the reference network of this layout."""
     attended = {width for width, attends in zip(layout.channels, layout.attention, strict=True) if attends}
     if attended - {layout.channels[-1]}:
         raise CheckpointError(
-            "attends to grids of different widths, which is not supported: import one that attends at 16 and 8 pixels."
+            "has attention at grids of different widths, which is not supported: import a checkpoint with attention at "
+            "16 and 8 pixels."
         )
     plain, attending = ("DownBlock2D", "UpBlock2D"), ("AttnDownBlock2D", "AttnUpBlock2D")
     types = [attending if attends else plain for attends in layout.attention]
@@ -219,67 +222,67 @@ def make_network(layout: Layout, config: ImportConfig) -> UNet:
     return UNet(shape)
 
 
-def parts(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield the name of each layer in the checkpoint and in `UNet`; qkv is three layers there."""
+def layer_names(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Yield the name of each layer in the checkpoint and in `UNet`, where qkv becomes three layers."""
     yield "time_embed.0", "time_embedding.linear_1"
     yield "time_embed.2", "time_embedding.linear_2"
     yield "input_blocks.0.0", "conv_in"
-    yield from _inside("middle_block.0", "mid_block.resnets.0", _RESIDUAL)
-    yield from _inside("middle_block.1", "mid_block.attentions.0", _ATTENTION)
-    yield from _inside("middle_block.2", "mid_block.resnets.1", _RESIDUAL)
+    yield from _inner_names("middle_block.0", "mid_block.resnets.0", _RESIDUAL)
+    yield from _inner_names("middle_block.1", "mid_block.attentions.0", _ATTENTION)
+    yield from _inner_names("middle_block.2", "mid_block.resnets.1", _RESIDUAL)
     yield "out.0", "conv_norm_out"
     yield "out.2", "conv_out"
     deepest = len(layout.channels) - 1
     for level, attends in enumerate(layout.attention):
-        there, here = level * (layout.blocks + 1) + 1, f"down_blocks.{level}"
+        first, ours = level * (layout.blocks + 1) + 1, f"down_blocks.{level}"
         for i in range(layout.blocks):
-            yield from _inside(f"input_blocks.{there + i}.0", f"{here}.resnets.{i}", _RESIDUAL)
+            yield from _inner_names(f"input_blocks.{first + i}.0", f"{ours}.resnets.{i}", _RESIDUAL)
             if attends:
-                yield from _inside(f"input_blocks.{there + i}.1", f"{here}.attentions.{i}", _ATTENTION)
+                yield from _inner_names(f"input_blocks.{first + i}.1", f"{ours}.attentions.{i}", _ATTENTION)
         if level < deepest:
-            yield f"input_blocks.{there + layout.blocks}.0.op", f"{here}.downsamplers.0.conv"
+            yield f"input_blocks.{first + layout.blocks}.0.op", f"{ours}.downsamplers.0.conv"
     for level, attends in enumerate(reversed(layout.attention)):
-        there, here = level * (layout.blocks + 1), f"up_blocks.{level}"
+        first, ours = level * (layout.blocks + 1), f"up_blocks.{level}"
         for i in range(layout.blocks + 1):
-            yield from _inside(f"output_blocks.{there + i}.0", f"{here}.resnets.{i}", _RESIDUAL)
+            yield from _inner_names(f"output_blocks.{first + i}.0", f"{ours}.resnets.{i}", _RESIDUAL)
             if attends:
-                yield from _inside(f"output_blocks.{there + i}.1", f"{here}.attentions.{i}", _ATTENTION)
+                yield from _inner_names(f"output_blocks.{first + i}.1", f"{ours}.attentions.{i}", _ATTENTION)
         if level < deepest:
-            yield f"output_blocks.{there + layout.blocks}.{1 + attends}.conv", f"{here}.upsamplers.0.conv"
+            yield f"output_blocks.{first + layout.blocks}.{1 + attends}.conv", f"{ours}.upsamplers.0.conv"
 
 
-def _inside(there: str, here: str, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for theirs, ours in names.items():
-        yield f"{there}.{theirs}", f"{here}.{ours}"
+def _inner_names(theirs: str, ours: str, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for their_layer, our_layer in names.items():
+        yield f"{theirs}.{their_layer}", f"{ours}.{our_layer}"
 
 
-def converted(weights: Weights, layout: Layout, heads: int) -> dict[str, torch.Tensor]:
-    """Return the weights under the names and in the shapes that `UNet` has for them."""
-    names = dict(parts(layout))
+def convert_weights(weights: Weights, layout: Layout, heads: int) -> dict[str, torch.Tensor]:
+    """Return the weights with the names and shapes of `UNet`."""
+    names = dict(layer_names(layout))
     result = {}
     for key, value in weights.items():
         layer, _, leaf = key.rpartition(".")
         name = names[layer]
         if layer == "out.2":
-            # Where the variance was learned too, it comes after the noise; the solver has no use for it.
-            # Three channels of condition beside three of image, with the variance learned, look like images of six.
+            # A learned variance follows the noise, and the solver does not use it. A network with three channels of
+            # condition and a learned variance has the same shapes as one for images of six channels.
             if len(value) not in (layout.images, 2 * layout.images) or len(value) == layout.images == 6:
-                raise CheckpointError("was trained with conditioning images: import one trained without.")
+                raise CheckpointError("was trained with conditioning images: import a checkpoint without.")
             value = value[: layout.images]
-        value = value[..., 0] if value.ndim == 3 else value  # a convolution over places of size 1 is a matrix
+        value = value[..., 0] if value.ndim == 3 else value  # a convolution of size 1 is a matrix
         if name.endswith(".qkv"):
-            # Head by head: its queries, its keys, its values.
+            # The rows are stored by head: queries, keys and values of the first head, then of the next.
             split = value.reshape(heads, 3, -1, *value.shape[1:]).unbind(1)
-            for letter, part in zip("qkv", split, strict=True):
-                result[f"{name.removesuffix('qkv')}to_{letter}.{leaf}"] = part.flatten(0, 1)
+            for letter, matrix in zip("qkv", split, strict=True):
+                result[f"{name.removesuffix('qkv')}to_{letter}.{leaf}"] = matrix.flatten(0, 1)
         else:
             result[f"{name}.{leaf}"] = value
     return result
 
 
 def _facts(path: Path, config: ImportConfig, layout: Layout, name: str) -> DiffusionFacts:
-    """Return what an imported model knows of itself."""
-    found = re.search(r"(\d+)$", path.stem)
+    """Return the facts of an imported model."""
+    step = re.search(r"(\d+)$", path.stem)
     imported = ImportFacts(
         path.name,
         hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -291,7 +294,7 @@ def _facts(path: Path, config: ImportConfig, layout: Layout, name: str) -> Diffu
         DiffusionFacts,
         [],
         name,
-        steps=int(found.group(1)) if found else 0,
+        steps=int(step.group(1)) if step else 0,
         parameterization=NOISE,
         noise_schedule=ScheduleFacts(config.schedule, config.diffusion_steps),
         imported=imported,

@@ -23,16 +23,17 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
-    """Network units → intensities that training images may have.
+    """Convert network units to intensities like those of the training images.
 
-    They are within their range, whole numbers where theirs are, and without specks where theirs have none.
+    Intensities are limited to the range of the training images. They are whole numbers, and without specks, if those
+    of the training images are.
     """
     pixels = np.clip(scaling.unscale(values), scaling.low, scaling.high)
     if not scaling.integer:
         return pixels
     whole = np.round(pixels)
     if scaling.dimmest is not None:
-        # Between the background and the dimmest structure lies nothing.
+        # The training images have no intensity between the background and the dimmest structure.
         empty = pixels < (scaling.low + scaling.dimmest) / 2
         whole = np.where(empty, np.float32(scaling.low), np.maximum(whole, np.float32(scaling.dimmest)))
     return whole if scaling.smallest is None else without_specks(whole, scaling.low, scaling.smallest)
@@ -40,12 +41,25 @@ def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDA
 
 @dataclass(frozen=True)
 class Scaling(LinearScale):
-    """An invertible map from intensities to what a network sees: (I - mean) / std * sigma_data.
+    """An invertible map from intensities I to network units: (I - mean) / std * sigma_data.
 
-    It is fitted once on a whole data set, never on a patch, so that bright stays brighter than dim. `low` and `high`
-    are the least and the greatest intensity; where all are whole numbers (`integer`), `dimmest` is the least but `low`:
-    what was stretched for display may have nothing between an empty background and the dimmest structure. `smallest` is
-    the area of the smallest structure on that background, where none of the images has specks (see `specks`).
+    It is fitted once on the whole data set, never on a patch, so that brightness can be compared between patches.
+
+    Parameters
+    ----------
+    mean, std
+        Mean and standard deviation of the intensities.
+    low, high
+        Smallest and largest intensity.
+    sigma_data
+        Standard deviation in network units.
+    integer
+        Whether all intensities are whole numbers.
+    dimmest
+        If they are whole numbers: the smallest intensity above `low`. Images that were stretched for display may have a
+        gap between an empty background and the dimmest structure.
+    smallest
+        Area of the smallest structure on that background in pixels, if the images have no specks (see `specks`).
     """
 
     mean: float
@@ -58,16 +72,16 @@ class Scaling(LinearScale):
     smallest: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise an InputError if the numbers make no such map, or are more than pixels can hold."""
+        """Raise an InputError if the map is not invertible, or a number is too large for float32 pixels."""
         numbers = (self.mean, self.std, self.low, self.high, self.sigma_data, self.dimmest or 0.0)
         if not all(abs(number) <= _LARGEST for number in numbers):
-            raise InputError("The scaling holds a number that pixels cannot hold.")
+            raise InputError("The scaling has a number that is too large for pixels.")
         if not (self.std > 0 and self.sigma_data > 0 and self.low < self.high and self.unit <= _LARGEST):
             raise InputError("The scaling must have a positive deviation, and go from the smaller to the larger value.")
 
     @classmethod
     def fit(cls, images: Iterable[Image]) -> Scaling:
-        """Fit mean, deviation and range on all pixels of `images`.
+        """Fit mean, standard deviation and range to all pixels of `images`.
 
         Raises
         ------
@@ -80,7 +94,7 @@ class Scaling(LinearScale):
         variance = sum(float(np.square(plane - mean, dtype=np.float64).sum()) for plane in planes) / count
         low, high = min(float(p.min()) for p in planes), max(float(p.max()) for p in planes)
         if not low < high:
-            raise InputError(f"All pixels have the value {low:g}: give images with something in them.")
+            raise InputError(f"All pixels have the value {low:g}: choose images that show a structure.")
         integer = all(bool((plane == np.round(plane)).all()) for plane in planes)
         dimmest = min(float(p[p > low].min(initial=high)) for p in planes) if integer else None
         smallest = smallest_structure(planes, low) if integer else None
@@ -93,7 +107,7 @@ class Scaling(LinearScale):
 
     @property
     def unit(self) -> float:
-        """The intensities of one network unit."""
+        """The difference of intensity that corresponds to one network unit."""
         return self.std / self.sigma_data
 
 

@@ -1,4 +1,4 @@
-"""The training task of the diffusion model, and how an interrupted run goes on."""
+"""The training task of the diffusion model, and the resumption of an interrupted training."""
 
 from __future__ import annotations
 
@@ -37,37 +37,42 @@ if TYPE_CHECKING:
     from .model import DiffusionModel
 
 
-# How often each part of the training images is seen. Of the models of four patches that saw them 2 200 times one of
-# five copied, and all that saw them 11 000 times; of sixteen, that saw them 2 800 times, one of five, and of 64, that
-# saw them 690 times, none (docs/results.md, claim B).
+# Number of times that each part of the training images is seen, above which copies are likely. Measured with five
+# models each (docs/results.md, claim B):
+#
+#     patches in the training images    times seen    models that copied
+#      4                                 2 200        1 of 5
+#      4                                11 000        all
+#     16                                 2 800        1 of 5
+#     64                                   690        none
 _SEEN_TOO_OFTEN = 2000
 
 
 def times_seen(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> float:
-    """Return how often a diffusion model has seen each part of its training images after `step` steps."""
+    """Return the number of times that each part of the training images was seen after `step` training steps."""
     pixels = sum(math.prod(image.shape) for image in images)
     return step * config.batch * config.patch**2 / pixels if pixels else 0.0
 
 
-def copying(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> str:
-    """Return a warning where it has seen them so often that such models began to copy; else nothing."""
-    seen = times_seen(images, config, step)
-    if seen < _SEEN_TOO_OFTEN:
+def copy_warning(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> str:
+    """Return a warning if the model may copy its training images, or an empty string; see `_SEEN_TOO_OFTEN`."""
+    count = times_seen(images, config, step)
+    if count < _SEEN_TOO_OFTEN:
         return ""
     return (
-        f"Each part of the training images was seen {seen:.0f} times, and from about {_SEEN_TOO_OFTEN} times on models "
-        "of few patches begin to copy them: look for copies (Compare images, or smdiffusion compare --training), and "
-        "train for a shorter time or on more images if there are any."
+        f"Each part of the training images was seen {count:.0f} times. Models of few images begin to copy them at "
+        f"about {_SEEN_TOO_OFTEN} times. Look for copies (Compare images, or smdiffusion compare --training). If there "
+        "are any, train for a shorter time or on more images."
     )
 
 
 _USUAL_MINUTES = TrainConfig().minutes
-_PREVIEW_SEED = 2**31  # beyond the seeds people can choose, so that a preview is never the image they generate
+_PREVIEW_SEED = 2**31  # larger than any seed a user can choose, so that a preview is never a generated image
 
 
 @dataclass(frozen=True)
 class DenoisingTask:
-    """The task of a diffusion model: patches, noise levels and noise, drawn anew at every step."""
+    """The task of a diffusion model: patches, noise levels and noise, drawn at every training step."""
 
     planes: Sequence[npt.NDArray[np.float32]]
     config: TrainConfig
@@ -75,7 +80,7 @@ class DenoisingTask:
     stage: str = "training"
 
     def draw(self, step: int) -> Batch:
-        """Return patches, noise levels and noise of a step."""
+        """Return the patches, noise levels and noise of a training step."""
         rng = np.random.default_rng([self.config.seed, 0, step])
         random = generator(self.config.seed, 1, step)
         size, count = self.config.patch, self.config.batch
@@ -92,7 +97,7 @@ class DenoisingTask:
         return EdmDenoiser(network).loss(clean, sigma, noise)
 
     def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
-        """Return generated images, or None where no preview is wanted."""
+        """Return generated images, (N, Y, X), or None if the settings ask for no preview."""
         if not self.config.previews:
             return None
         size = (self.config.patch, self.config.patch)
@@ -102,18 +107,18 @@ class DenoisingTask:
 
 
 def with_copy_warning(steps: Steps[None], images: Sequence[TrainingImage], config: TrainConfig) -> Steps[None]:
-    """Pass on the events of a training, and say once when it has seen its images so often that it may copy them."""
-    said = False
+    """Pass on the events of a training, and add one Note when the model may begin to copy its training images."""
+    warned = False
     with closing(steps):
         for event in steps:
             yield event
-            if not said and isinstance(event, Progress) and (warning := copying(images, config, event.step)):
+            if not warned and isinstance(event, Progress) and (warning := copy_warning(images, config, event.step)):
                 yield Note(warning)
-                said = True
+                warned = True
 
 
 def interrupted_run(out: Path | None) -> DiffusionRecord:
-    """Return what is known of the run that was cut in `out`."""
+    """Return the record of the interrupted training in `out`; raises InputError if there is none."""
     if out is not None:
         recover_interrupted_save(out)
     if out is None or not (out / STATE).exists():
@@ -122,24 +127,23 @@ def interrupted_run(out: Path | None) -> DiffusionRecord:
 
 
 def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
-    """Return a new network, or one with the weights of `start`, and the settings that it has.
+    """Return the settings with the channels of the network, and a new network or one with the weights of `start`.
 
     Raises
     ------
     InputError
-        If nothing can be begun from `start`, or other channels than its own are asked for.
+        If `start` is an imported model or has other channels, or the patch does not suit the network.
     """
     if start is not None:
         if start.facts.parameterization != EDM:
             raise InputError(
-                f"{start.name} is an imported model, which is trained in another way: start from one that was trained "
-                "here, or from none."
+                f"{start.name} is an imported model, and no training can start from it: start from a model that was "
+                "trained here, or from scratch."
             )
         if config.channels not in (TrainConfig().channels, start.config.channels):
-            has, asked = (" ".join(map(str, one.channels)) for one in (start.config, config))
+            own, wanted = (" ".join(map(str, settings.channels)) for settings in (start.config, config))
             raise InputError(
-                f"{start.name} has the channels {has}, and {asked} are asked for: leave out the channels, or begin "
-                "from none."
+                f"{start.name} has the channels {own}, not {wanted}: leave out the channels, or train from scratch."
             )
         config = replace(config, channels=start.config.channels)
     with seeded(config.seed):
@@ -157,26 +161,34 @@ def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[
 def resume_run(
     state: TrainingState, out: Path, before: DiffusionRecord, config: TrainConfig, facts: DiffusionFacts
 ) -> tuple[TrainConfig, str]:
-    """Load the state of the run that was cut, after checking that it is the same run.
+    """Load the state of the interrupted training, after checking that images and settings are the same.
 
     Returns
     -------
-    The settings, to the end that the run was begun with if that is known; and a sentence if another was asked for.
+    The settings of the resumed training, which keeps its original length once that is known in steps. And a note, empty
+    unless `config` has another length.
+
+    Raises
+    ------
+    InputError
+        If images or settings differ, the state is damaged, or the training is complete.
     """
-    if [one.sha256 for one in before.training_data] != [one.sha256 for one in facts.training_data]:
-        raise InputError(f"{out} was trained on other images: resume with the same ones, or start a new model.")
-    begun = before.config
-    former = to_dict(begun)
+    if [image.sha256 for image in before.training_data] != [image.sha256 for image in facts.training_data]:
+        raise InputError(f"{out} was trained on other images: resume with the same images, or start a new model.")
+    original = before.config
+    former = to_dict(original)
     for key, value in to_dict(config).items():
-        # The number of steps is part of the state that is resumed.
+        # The length of the training is part of its state.
         if key not in ("minutes", "steps", "device", "previews") and former[key] != value:
             raise InputError(f"{out} was trained with {key} {former[key]}, not {value}: resume with the same settings.")
     with model_errors(out):
         state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
     if state.total is not None and state.step >= state.total:
-        raise InputError(f"{out} is trained to its end ({state.total} steps): train a new model with --start {out}.")
+        raise InputError(
+            f"The training in {out} is complete ({state.total} steps): train a new model with --start {out}."
+        )
     if state.total is None:
         return config, ""
-    other = config.steps not in (None, state.total) or config.minutes not in (begun.minutes, _USUAL_MINUTES)
-    said = f"The training goes on to step {state.total}, as it was begun; no other end is taken." if other else ""
-    return replace(config, minutes=begun.minutes, steps=begun.steps), said
+    differs = config.steps not in (None, state.total) or config.minutes not in (original.minutes, _USUAL_MINUTES)
+    note = f"The training continues to step {state.total}, its original length." if differs else ""
+    return replace(config, minutes=original.minutes, steps=original.steps), note

@@ -51,18 +51,18 @@ KIND: Kind = "diffusion"
 
 @dataclass(frozen=True, eq=False)
 class DiffusionModel:
-    """A trained diffusion model and all that is known of it.
+    """A trained diffusion model: its network, scaling, settings and facts.
 
     Parameters
     ----------
     unet
         The network, on the CPU, in float32.
     scaling
-        From intensities to network units, as fitted on the training images.
+        Map from intensities to network units, fitted on the training images.
     pixel_size
-        Of the training images, and so of the generated ones, in nm; None where it was not known.
+        Pixel size of the training images and of the generated images, in nm; None where it is unknown.
     config
-        How it was trained; of an imported model only the size of the images and the width of the network.
+        Settings of the training. For an imported model only `patch` and `channels` are known.
     facts
         Training data, loss curve, versions and date.
     """
@@ -75,17 +75,17 @@ class DiffusionModel:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The name of the model."""
         return self.facts.name
 
     @property
     def record(self) -> DiffusionRecord:
-        """All that model.json holds of it."""
+        """The content of its model.json."""
         return DiffusionRecord.of(self.facts, config=self.config, pixel_size_nm=self.pixel_size, scaling=self.scaling)
 
     @cached_property
     def sampler(self) -> Sampler:
-        """How images are drawn from it."""
+        """The sampler of its network."""
         return pick_sampler(self.unet, self.facts)
 
     @classmethod
@@ -100,36 +100,38 @@ class DiffusionModel:
         pixel_size: float | None = None,
         **settings: Any,
     ) -> DiffusionModel:
-        """Train on `images` with a progress bar; Ctrl-C stops and keeps the model.
+        """Train a model on `images` with a progress bar; Ctrl-C stops the training and keeps the model.
 
         Parameters
         ----------
         images
-            One image or several, (Y, X) or (N, Y, X), of one pixel size.
+            One or more super-resolution images, (Y, X) or (N, Y, X), of one pixel size.
         start
-            A model to begin from, its name or its folder; None to begin from nothing. "default" is the bundled
-            `simulated-filaments`, or nothing where `channels` are not those of its network.
+            The model to start from, its name or its folder; None to train from scratch. "default" is the bundled
+            `simulated-filaments`, or None if `channels` differ from those of its network.
         out
-            Folder for the model, which is saved while it is trained too; None: only in memory.
+            Folder for the model, which is also saved during the training; None to keep it in memory only.
         name
-            What to call the model; by default the name of the folder.
+            Name of the model; by default the name of the folder.
         resume
-            Continue the training that was interrupted in `out`, with the same images and settings.
+            Continue the interrupted training in `out`, with the same images and settings.
         pixel_size
-            In nm; replaces that of the images.
+            Pixel size in nm, which replaces that of the images.
         **settings
             The fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
 
         Raises
         ------
         InputError
-            For images that cannot be trained on, or a setting that cannot be.
+            If the images cannot be trained on, or a setting is invalid.
         OSError
-            If no model can be written at `out`.
-        MemoryError, TrainingDivergedError
-            If not even one patch can be computed, or the loss is no number any more.
+            If no model can be written to `out`.
+        MemoryError
+            If memory is too small for a single patch.
+        TrainingDivergedError
+            If the loss is not finite.
         Stopped
-            If it was stopped before the first step.
+            If the training was stopped before the first step.
         """
         from ..recipes.job import run_job
         from ..recipes.train_diffusion import TrainJob
@@ -145,26 +147,33 @@ class DiffusionModel:
         out: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Image:
-        """Generate `count` images of `size` pixels, a side or (height, width), with a progress bar.
+        """Generate images with a progress bar; Ctrl-C stops and keeps the finished images.
 
-        With `out`, a TIFF file, they are written as they are finished. Other `settings` are the fields of
-        `GenerateConfig`.
+        Parameters
+        ----------
+        count
+            Number of images.
+        size
+            Size of an image in pixels: the side of a square, or (height, width).
+        out
+            TIFF file that each finished image is written to; None to keep the images in memory.
+        **settings
+            Other fields of `GenerateConfig`.
 
         Returns
         -------
-        Image of (count, height, width) float32, in the units of the training images: those that were finished when it
-        was stopped.
+        The finished images, (count, height, width) float32, in the units of the training images.
 
         Raises
         ------
         InputError
-            If a setting cannot be, or the size does not suit the network.
+            If a setting is invalid, or the size does not suit the network.
         OSError
             If `out` cannot be written.
         MemoryError
-            If there is no room for so many images, or not even one can be computed.
+            If memory is too small for `count` images or for computing a single one.
         Stopped
-            If it was stopped before the first image was finished.
+            If the run was stopped before the first image was finished.
         """
         from ..recipes.generate import GenerateJob
         from ..recipes.job import run_job
@@ -173,18 +182,18 @@ class DiffusionModel:
         return run_job(GenerateJob(self, GenerateConfig(count=count, height=height, width=width, **settings), out))
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Save as a model folder, whole or not at all; with `half`, the weights in 16 bits.
+        """Save as a model folder, complete or not at all; with `half`, the weights are float16.
 
         Raises
         ------
         OSError
-            If something that is no model folder is there already, or it cannot be written.
+            If `folder` holds other files, or cannot be written.
         """
         save_model(self, Path(folder), half=half)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> DiffusionModel:
-        """Load a model by its folder or its name; raises ModelFolderError if there is none, or it is damaged."""
+        """Load a model by its folder or its name; raises ModelFolderError if it is missing or damaged."""
         folder = find_model(model, KIND)
         return read_model(folder, read_facts(folder, KIND, DiffusionRecord))
 
@@ -194,12 +203,12 @@ def read_model(folder: Path, record: DiffusionRecord) -> DiffusionModel:
     with model_errors(folder):
         unet = for_sampling(_read_unet(folder))
         model = DiffusionModel(unet, record.scaling, record.pixel_size_nm, record.config, record.facts)
-        _ = model.sampler  # raises an error here, and not after an image was asked for
+        _ = model.sampler  # raises errors now, and not when an image is generated
         return model
 
 
 def _sides(size: Any) -> tuple[Any, Any]:
-    """Return (height, width) of a side or a pair. NumPy's whole numbers are numbers too."""
+    """Return (height, width) from a side or a pair, which may be NumPy integers."""
     try:
         operator.index(size)
     except TypeError:
@@ -213,13 +222,13 @@ def _read_unet(folder: Path) -> UNet:
         return read_unet(folder / WEIGHTS)
     except UnknownNetworkError as error:
         raise ModelFolderError(
-            f"{folder} holds a network that cannot be used here. {error} Update napari-smdiffusion, or train the model "
-            "again."
+            f"{folder} holds a network that this version cannot use. {error} Update napari-smdiffusion, or train the "
+            "model again."
         ) from error
 
 
 def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:
-    """Write the model folder, with the state of a running training when there is one."""
+    """Write the model folder; during a training also its state and its averaged weights."""
     from .card import write_diffusion_card
 
     weights = model.unet.state_dict()
@@ -254,20 +263,20 @@ def train_steps(
     Parameters
     ----------
     images
-        One or more super-resolution images of one pixel size; stacks count plane by plane.
+        One or more super-resolution images of one pixel size, (N, Y, X).
     config
         Settings.
     start
-        Begin from this model's weights instead of from nothing, with its `channels`. A run that is resumed goes on
-        from its own state.
+        The model whose weights and `channels` the training starts with; None to train from scratch. A resumed training
+        starts with its own state.
     out
-        Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
+        Folder for the model and for checkpoints, less than a minute apart; None to keep the model in memory only.
     resume
-        Continue the run that was cut in `out`; settings and images must be the same.
+        Continue the interrupted training in `out`; settings and images must be the same.
     name
-        What to call the model; by default the name of the folder.
+        Name of the model; by default the name of the folder.
     stop
-        Asked at every step.
+        Called at every training step; True stops the training.
 
     Yields
     ------
@@ -275,18 +284,20 @@ def train_steps(
 
     Returns
     -------
-    The model as it is when the budget is used up or `stop` says so.
+    The trained model, when the budget is used up or `stop` returned True.
 
     Raises
     ------
     InputError
-        For images that cannot be trained on, or a run that cannot be resumed.
+        If the images cannot be trained on, or the training cannot be resumed.
     OSError
-        If no model can be written at `out`; nothing was trained then.
-    MemoryError, TrainingDivergedError
-        If not even one patch can be computed, or the loss is no number any more.
+        If no model can be written to `out`; this is checked before the training.
+    MemoryError
+        If memory is too small for a single patch.
+    TrainingDivergedError
+        If the loss is not finite.
     Stopped
-        If it was stopped before the first step.
+        If the training was stopped before the first step.
     """
     pixel_size = common_pixel_size(images)
     check_patch(images, config.patch)
@@ -294,23 +305,23 @@ def train_steps(
         out = out.absolute()
         check_place(out, replace=resume)
     device = pick_device(config.device)
-    cut = interrupted_run(out) if resume else None
-    begun_from, unused = (None, start) if cut is not None else (start, None)
-    # The network of the run may be that of the model it began from; whoever names another is refused below.
-    if cut is not None and config.channels == TrainConfig().channels:
-        config = replace(config, channels=cut.config.channels)
-    config, unet = initial_network(config, begun_from)
+    interrupted = interrupted_run(out) if resume else None
+    start, unused = (None, start) if interrupted is not None else (start, None)
+    # The channels of a resumed training may come from its start; `resume_run` refuses others that are stated.
+    if interrupted is not None and config.channels == TrainConfig().channels:
+        config = replace(config, channels=interrupted.config.channels)
+    config, unet = initial_network(config, start)
     scaling = Scaling.fit(images)
-    started_from = cut.started_from if cut is not None else None if begun_from is None else begun_from.name
+    origin = start.name if start is not None else None
+    started_from = origin if interrupted is None else interrupted.started_from
     name = name or (out.name if out is not None else UNNAMED)
     facts = training_facts(DiffusionFacts, images, name, started_from=started_from)
-    # What is learned already is to be kept: half the rate changes it less.
+    # Half the learning rate preserves more of what the start has learned.
     state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if started_from else 1.0))
-    task = DenoisingTask([scaling.scale(plane) for s in images for plane in s.pixels], config, scaling)
+    task = DenoisingTask([scaling.scale(plane) for image in images for plane in image.pixels], config, scaling)
 
     def model(state: TrainingState) -> DiffusionModel:
-        known = facts.after(state.curve, state.step, state.total)
-        return DiffusionModel(unet, scaling, pixel_size, config, known)
+        return DiffusionModel(unet, scaling, pixel_size, config, facts.after(state.curve, state.step, state.total))
 
     def checkpoint(state: TrainingState, last: bool) -> None:
         if out is None:
@@ -321,14 +332,14 @@ def train_steps(
             save_model(model(state), out, state=state)
 
     with released_when_done(state, device), training_lock(out):
-        if cut is not None and out is not None:
-            config, said = resume_run(state, out, cut, config, facts)
-            if said:
-                yield Note(said)
-        if begun_from is not None:
-            yield Note(f"Trained on from {begun_from.name}.")
+        if interrupted is not None and out is not None:
+            config, note = resume_run(state, out, interrupted, config, facts)
+            if note:
+                yield Note(note)
+        if start is not None:
+            yield Note(f"The training starts from {start.name}.")
         if unused is not None:
-            yield Note(f"The training that was cut goes on from its own state: {unused.name} is not begun from.")
+            yield Note(f"The resumed training continues from its own state: {unused.name} is not used.")
         steps = optimize_steps(
             state,
             task,
@@ -343,5 +354,5 @@ def train_steps(
 
 
 def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:
-    """Do what `DiffusionModel.load` does."""
+    """Load a model by its folder or its name; the same as `DiffusionModel.load`."""
     return DiffusionModel.load(model)

@@ -1,4 +1,4 @@
-"""The U-Net of the diffusion model, and its memory layout for training and sampling."""
+"""The U-Net of the diffusion model, and its memory format for training and sampling."""
 
 from __future__ import annotations
 
@@ -15,59 +15,60 @@ from .unet_config import UNetConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BLOCK = 4  # pixels of a side that become channels
+BLOCK = 4  # pixels; each block of BLOCK × BLOCK pixels becomes BLOCK² channels of one position
 
 
 def make_unet(channels: Sequence[int]) -> UNet:
-    """Return an untrained U-Net with one residual layer per resolution and attention at the lowest one."""
-    deeper = len(channels) - 1
+    """Return an untrained U-Net with one residual layer per resolution, and attention at the lowest resolution."""
+    plain = len(channels) - 1
     config = UNetConfig(
         in_channels=BLOCK**2,
         out_channels=BLOCK**2,
         block_out_channels=tuple(channels),
         layers_per_block=1,
-        down_block_types=("DownBlock2D",) * deeper + ("AttnDownBlock2D",),
-        up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * deeper,
+        down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
+        up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
         attention_head_dim=16,
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift",
     )
     unet = UNet(config)
-    # An output of zero is the best guess before anything is learned.
+    # Before the training, an output of zero has the smallest expected loss.
     torch.nn.init.zeros_(unet.conv_out.weight)
-    return _laid_out(unet, torch.channels_last)
+    return _in_format(unet, torch.channels_last)
 
 
-def _laid_out(unet: UNet, layout: torch.memory_format) -> UNet:
-    laid_out: UNet = unet.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
-    return laid_out
+def _in_format(unet: UNet, layout: torch.memory_format) -> UNet:
+    converted: UNet = unet.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
+    return converted
 
 
 def training_format(device: torch.device) -> torch.memory_format:
-    """Return the memory format of training: channels first on a processor, by which a step takes 0.9 of the time.
+    """Return the memory format for training.
 
-    Drawing is quicker with channels last (`benchmarks/speed/limits.py --only formats`).
+    On a CPU a training step takes 0.9 of the time with channels first. Sampling is faster with channels last
+    (`benchmarks/speed/limits.py --only formats`).
     """
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
 
 def for_training(unet: UNet, device: torch.device) -> UNet:
-    """Bring a network to where and to how it is trained."""
-    return _laid_out(unet.to(device), training_format(device)).train()
+    """Return the network on `device`, in the memory format and the mode for training."""
+    return _in_format(unet.to(device), training_format(device)).train()
 
 
 def for_sampling(unet: UNet) -> UNet:
-    """Bring a network that was trained to how images are drawn with it."""
-    return _laid_out(unet, torch.channels_last).eval()
+    """Return the network in the memory format and the mode for sampling."""
+    return _in_format(unet, torch.channels_last).eval()
 
 
 def clone_unet(unet: UNet) -> UNet:
-    """Return a network of the same layers, which may be those of an older version, with the same weights."""
+    """Return a copy of a network, for sampling; its layers may be those of an older version."""
     return for_sampling(copy.deepcopy(unet))
 
 
 def field_multiple(unet: UNet) -> int:
-    """Return the number that the sides of a field must be multiples of."""
+    """Return the number of pixels that the sides of a field must be multiples of."""
     return int(BLOCK * 2 ** (len(unet.config.block_out_channels) - 1))
 
 
@@ -81,17 +82,17 @@ def network_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Ten
     scaled
         c_in(σ)·x, (B, 1, Y, X) float32.
     sigma
-        (B,) noise levels.
+        Noise levels, (B,).
     **condition
-        What the network is told besides.
+        Further inputs of the network; see `Denoiser`.
 
     Returns
     -------
     (B, 1, Y, X) float32.
     """
     layout = training_format(scaled.device) if unet.training else torch.channels_last
-    inside = F.pixel_unshuffle(scaled, BLOCK).contiguous(memory_format=layout)
-    # The embedding was made for times up to 1000; 100 ln σ spans such a range.
+    blocks = F.pixel_unshuffle(scaled, BLOCK).contiguous(memory_format=layout)
+    # The time embedding is designed for a range of about 1000, which 100 ln σ has.
     with autocast(scaled.device):
-        output = unet(inside, 100 * torch.log(sigma), **condition)
+        output = unet(blocks, 100 * torch.log(sigma), **condition)
     return F.pixel_shuffle(output.float(), BLOCK)

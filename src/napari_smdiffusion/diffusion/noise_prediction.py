@@ -1,4 +1,4 @@
-"""Networks that predict the noise, as imported checkpoints do."""
+"""Denoiser and schedule of networks that predict the noise, such as those of imported checkpoints."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
     from .denoiser import Sigma
 
-NOISE_STEPS = 20  # of networks that predict the noise; the deviation of a known distribution is met within 7 %
-# Between which noise levels those are drawn, and how they are spread (`karras_levels`). Images in [-1, 1] may
-# all be as dark as -0.95: of that brightness noise has to be left nothing to begin from, so it is far above our 60.
+# Default number of sampling steps. It reproduces the standard deviation of a known distribution within 7 %.
+NOISE_STEPS = 20
+# Range and spacing of the noise levels (`karras_levels`). Imported models work in [-1, 1], and many images are almost
+# uniformly dark. Sampling must start from noise that hides even this mean, hence σ_max = 320 (our own networks: 60).
 _SIGMA_MIN, _SIGMA_MAX, _RHO = 0.01, 320.0, 7.0
 
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """How much of an image is left at each step of the diffusion that a noise-predicting network was trained on."""
+    """The noise schedule of a network that predicts the noise: the share of signal at each step of the diffusion."""
 
     name: str = "cosine"
     steps: int = 1000
@@ -33,27 +34,27 @@ class NoiseSchedule:
     def signal(self) -> npt.NDArray[np.float64]:
         """Return ᾱ of each step: the share of the variance that is still signal."""
         if self.name == "linear":
-            kept = 1 - np.linspace(0.1, 20, self.steps) / self.steps
+            alpha = 1 - np.linspace(0.1, 20, self.steps) / self.steps
         else:
-            left = [math.cos((i / self.steps + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(self.steps + 1)]
-            # A step that left nothing could not be undone.
-            kept = np.array([max(after / before, 0.001) for before, after in itertools.pairwise(left)])
-        return np.asarray(np.cumprod(kept), np.float64)
+            remaining = [math.cos((i / self.steps + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(self.steps + 1)]
+            # A step that left no signal could not be reversed.
+            alpha = np.array([max(after / before, 0.001) for before, after in itertools.pairwise(remaining)])
+        return np.asarray(np.cumprod(alpha), np.float64)
 
     def levels(self, count: int) -> tuple[float, ...]:
-        """Return `count` noise levels σ = √((1 - ᾱ) / ᾱ), falling, within those that the network was trained on."""
-        low, high = np.clip((_SIGMA_MIN, _SIGMA_MAX), *self._known()[[0, -1]])
+        """Return `count` falling noise levels σ = √((1 - ᾱ) / ᾱ), within the range of the training."""
+        low, high = np.clip((_SIGMA_MIN, _SIGMA_MAX), *self._trained_levels()[[0, -1]])
         return karras_levels(count, float(low), float(high), _RHO)
 
     def time(self, sigma: float) -> float:
-        """Return the time that the network is told for a noise level, 0 to 1000, however many steps there were.
+        """Return the time, 0 to 1000, that the network takes as input for a noise level.
 
-        Between two of the levels that it was trained on it is interpolated.
+        It is interpolated between the noise levels of the training. The range is the same for any number of steps.
         """
-        place = np.interp(math.log(sigma), np.log(self._known()), np.arange(self.steps))
-        return float(place) * 1000 / self.steps
+        step = np.interp(math.log(sigma), np.log(self._trained_levels()), np.arange(self.steps))
+        return float(step) * 1000 / self.steps
 
-    def _known(self) -> npt.NDArray[np.float64]:
+    def _trained_levels(self) -> npt.NDArray[np.float64]:
         signal = self.signal()
         return np.asarray(np.sqrt((1 - signal) / signal))
 
@@ -65,9 +66,9 @@ class NoisePredictionDenoiser:
     Parameters
     ----------
     network
-        Predicts the noise in (B, C, Y, X) at times (B,), 0 to 1000, and takes images whose variance is 1 at most.
+        Predicts the noise in images (B, C, Y, X), whose variance is at most 1, at times (B,), 0 to 1000.
     schedule
-        That the network was trained on.
+        Noise schedule of its training.
     """
 
     network: torch.nn.Module
@@ -76,8 +77,8 @@ class NoisePredictionDenoiser:
     def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
         """Return the clean image, (B, C, Y, X); see `Denoiser`.
 
-        Never in bfloat16: rounding is multiplied by the noise level. (On CUDA, torch lets cuDNN round what
-        convolutions multiply to TF32; `torch.backends.cudnn.allow_tf32 = False` forbids it.)
+        The network computes in float32, because rounding errors are multiplied by the noise level. On CUDA, cuDNN may
+        round the inputs of convolutions to TF32; `torch.backends.cudnn.allow_tf32 = False` prevents it.
         """
         if isinstance(sigma, torch.Tensor):
             time = torch.tensor([self.schedule.time(float(level)) for level in sigma], device=x.device)

@@ -1,4 +1,4 @@
-"""From noise to images: which denoiser, noise levels and limits a model has."""
+"""The sampler of a model: its denoiser, its noise levels and its limits."""
 
 from __future__ import annotations
 
@@ -24,47 +24,49 @@ if TYPE_CHECKING:
     from .settings import GenerateConfig
     from .unet import UNet
 
-# The highest and the lowest noise level, and their spacing. EDM's 0.002 to 80 by 7 need a fifth more steps to come as
-# near to the converged image (docs/results.md, What was tried).
+# The lowest and the highest noise level, and their spacing. EDM's values (0.002, 80, 7) need a fifth more steps for the
+# same distance to the converged image (docs/results.md, What was tried).
 SIGMA_MIN, SIGMA_MAX, RHO = 0.02, 60.0, 5.0
-STEPS = 10  # with 9 a classifier separates microtubules from those of 64 (benchmarks/realism/solver_steps.py)
+# Default number of sampling steps. A classifier distinguishes microtubules of 9 steps from those of 64, but none of 10
+# (benchmarks/realism/solver_steps.py).
+STEPS = 10
 
 
 def noise_levels(steps: int) -> tuple[float, ...]:
-    """Return the noise levels that our models are sampled at."""
+    """Return the noise levels for sampling networks that were trained here."""
     return karras_levels(steps, SIGMA_MIN, SIGMA_MAX, RHO)
 
 
 def denoiser_of(network: torch.nn.Module) -> Denoiser:
-    """Return the denoiser of one of our networks, for fields of any size."""
+    """Return the denoiser of a network that was trained here, for fields of any size."""
     return Windowed(EdmDenoiser(network), WINDOW)
 
 
 @torch.no_grad()
 def sample_steps(network: torch.nn.Module, noise: torch.Tensor, steps: int = STEPS) -> Iterator[torch.Tensor]:
-    """Turn noise, (B, 1, Y, X), into images with one of our networks, in evaluation mode; see `Sampler.sample`."""
+    """Turn noise, (B, 1, Y, X), into images with a network that was trained here; see `Sampler.sample`."""
     start = noise.to(next(network.parameters()).device)
     yield from SOLVERS["dpmpp-2m"](denoiser_of(network), start, noise_levels(steps))
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """How images are sampled with a model.
+    """The sampler of a model.
 
     Parameters
     ----------
     denoiser_of
-        Makes the denoiser of a network, which is on the device to compute on.
+        Returns the denoiser of a network, which is on the device to compute on.
     levels
-        Returns the noise levels of a number of steps.
+        Returns the noise levels for a number of sampling steps.
     channels
-        Of the noise that sampling starts from; images are the mean over them.
+        Channels of the initial noise; an image is the mean over them.
     multiple
-        Sides of a field must be multiples of it, in pixels; other fields are cut from larger ones.
+        Number of pixels that the sides of a denoised field must be multiples of; other fields are cut from larger ones.
     smallest
-        Least side of a field in pixels.
+        Smallest side of a field in pixels.
     usual_steps, most_steps
-        Number of steps by default, and at most.
+        Default and largest number of sampling steps.
     """
 
     denoiser_of: Callable[[torch.nn.Module], Denoiser]
@@ -76,15 +78,15 @@ class Sampler:
     most_steps: int
 
     def denoised_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size of the field to denoise, from which one of (height, width) is cut."""
+        """Return the size of the denoised field, from which a field of (height, width) is cut."""
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
     def check(self, config: GenerateConfig) -> None:
-        """Raise an InputError unless the model can generate what is asked for."""
+        """Raise an InputError if the model does not support the size or the number of steps."""
         check_generation(config, self.smallest, self.most_steps)
 
     def steps(self, config: GenerateConfig) -> int:
-        """Return how many steps an image takes."""
+        """Return the number of sampling steps."""
         return min(self.usual_steps, self.most_steps) if config.steps is None else config.steps
 
     @torch.no_grad()
@@ -96,19 +98,19 @@ class Sampler:
         Parameters
         ----------
         network
-            In evaluation mode, on the device to compute on.
+            The network in evaluation mode, on the device to compute on.
         noise
-            Standard normal, (B, C, Y, X).
+            Standard normal noise, (B, C, Y, X).
         steps
             Number of network evaluations.
         solver
-            One of `SOLVERS`.
+            A name in `SOLVERS`.
         **condition
             See `Denoiser`.
 
         Yields
         ------
-        The clean image that is seen at each noise level, (B, 1, Y, X) in network units; the last one is the result.
+        The estimate of the clean image at each noise level, (B, 1, Y, X) in network units; the last one is the result.
         """
         start = noise.to(next(network.parameters()).device)
         for clean in SOLVERS[solver](self.denoiser_of(network), start, self.levels(steps), **condition):
@@ -116,21 +118,23 @@ class Sampler:
 
 
 def pick_sampler(unet: UNet, facts: DiffusionFacts) -> Sampler:
-    """Return how images are sampled with the network of a model, by what model.json states about it."""
+    """Return the sampler of a model with this network and these facts; raises ModelFolderError if it is unknown."""
     kind = facts.parameterization
     smallest, most_steps = generation_limits(facts)
     if kind == EDM:
         return Sampler(denoiser_of, noise_levels, 1, field_multiple(unet), smallest, STEPS, most_steps)
     if kind != NOISE:
-        raise ModelFolderError(f"The model is of a kind that is not known here ({kind}): update napari-smdiffusion.")
+        raise ModelFolderError(
+            f"This version does not know the parameterization {kind!r} of the model: update napari-smdiffusion."
+        )
     if unet.config.sample_size is None or facts.noise_schedule is None:
         raise ModelFolderError("The size of the model's training images is unknown: import the checkpoint again.")
     schedule = NoiseSchedule(facts.noise_schedule.name, facts.noise_schedule.steps)
-    # Their finest attention looks at 16² places of a training image. Four times that on a side is still quick.
+    # The finest attention has 16² positions in a training image. A window of four times the side is still fast.
     window = 4 * unet.config.sample_size
 
     def imported_denoiser_of(network: torch.nn.Module) -> Denoiser:
-        # These networks were trained on images in [-1, 1].
+        # Imported networks were trained on images in [-1, 1].
         return Clamped(Windowed(NoisePredictionDenoiser(network, schedule), window), -1, 1)
 
     return Sampler(

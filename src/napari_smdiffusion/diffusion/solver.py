@@ -1,8 +1,8 @@
-"""From noise to an image in a few steps, with any denoiser.
+"""Multistep solvers: from noise to an image in a few sampling steps, with any denoiser.
 
-The noisy image is x = y + σ · noise. Between two noise levels it moves along a straight line. The line leads to the
-clean image that the denoiser sees, plus weighted differences to the clean images of earlier steps. The weights decide
-which solver it is: those of `solvers/` follow formulas, and others can be fitted (benchmarks/realism/fitted_solver.py).
+The noisy image is x = y + σ · noise. In one step it moves along a straight line. The line leads to the clean image that
+the denoiser estimates, plus weighted differences to the clean images of earlier steps. A solver is defined by its
+weights. Those in `solvers/` follow formulas; weights can also be fitted (benchmarks/realism/fitted_solver.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Plan:
     Parameters
     ----------
     levels
-        Noise levels σ, falling: one evaluation of the network at each.
+        Noise levels σ in falling order; the denoiser is called once at each.
     weights
         For each step, the weights of the differences to the clean images of earlier steps, the latest first.
     """
@@ -38,7 +38,7 @@ class Plan:
 
 
 def karras_levels(count: int, low: float, high: float, rho: float) -> tuple[float, ...]:
-    """Return `count` noise levels from `high` to `low`, spread as in equation 5 of EDM (Karras et al. 2022)."""
+    """Return `count` noise levels from `high` to `low` by equation 5 of EDM (Karras et al. 2022)."""
     return tuple((np.linspace(high ** (1 / rho), low ** (1 / rho), count) ** rho).tolist())
 
 
@@ -50,7 +50,7 @@ def run_multistep(denoiser: Denoiser, noise: torch.Tensor, plan: Plan, **conditi
     denoiser
         See `Denoiser`.
     noise
-        Standard normal, (B, C, Y, X), on the device to compute on.
+        Standard normal noise, (B, C, Y, X), on the device to compute on.
     plan
         The noise levels and weights.
     **condition
@@ -58,10 +58,10 @@ def run_multistep(denoiser: Denoiser, noise: torch.Tensor, plan: Plan, **conditi
 
     Yields
     ------
-    The clean image that is seen at each noise level, (B, C, Y, X); the last one is the result.
+    The estimate of the clean image at each noise level, (B, C, Y, X); the last one is the result.
     """
     x = noise * plan.levels[0]
-    earlier: deque[torch.Tensor] = deque(maxlen=max(map(len, plan.weights)))  # more would fill the memory
+    earlier: deque[torch.Tensor] = deque(maxlen=max(map(len, plan.weights)))  # more images would waste memory
     for sigma, following, weights in zip(plan.levels, (*plan.levels[1:], 0.0), plan.weights, strict=True):
         clean = denoiser(x, sigma, **condition)
         target = clean

@@ -1,7 +1,7 @@
 """The U-Net of a diffusion model, and the folder that it is stored in.
 
-It computes what `UNet2DModel` of the library diffusers computes, bit for bit in float32. Its parameters have the same
-names, the same order and the same initial values, and its folder has the same files: either opens what the other saved.
+The network computes the same output as `UNet2DModel` of the library diffusers, bit for bit in float32. Its parameters
+have the same names, order and initial values. Its folder has the same files, and each library opens those of the other.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _CONFIG_FILE, _WEIGHTS_FILE = "config.json", "diffusion_pytorch_model.safetensor
 
 
 class UNet(nn.Module):
-    """A U-Net that sees an image and a time, with attention at chosen resolutions.
+    """A U-Net whose inputs are an image and a time, with attention at chosen resolutions.
 
-    The parameters are made in the order in which diffusers makes them, so that a seed gives the same network.
+    The parameters are created in the order of diffusers, so that a seed gives the same network.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -54,9 +54,9 @@ class UNet(nn.Module):
         Parameters
         ----------
         x
-            (B, in_channels, Y, X) images, whose sides are multiples of 2 to the number of resolutions less one.
+            Images, (B, in_channels, Y, X). Their sides are multiples of 2 ** (number of resolutions - 1).
         time
-            (B,) or () times, from 0 to about 1000.
+            Times, (B,) or (), from 0 to about 1000.
 
         Returns
         -------
@@ -64,18 +64,18 @@ class UNet(nn.Module):
         """
         embedded = self.time_embedding(_waves(time.expand(len(x)), self.conv_in.out_channels).to(self.dtype))
         x = self.conv_in(x)
-        kept = [x]
+        skips = [x]
         for down in self.down_blocks:
-            x = down(x, embedded, kept)
+            x = down(x, embedded, skips)
         x = self.mid_block(x, embedded)
         for up in self.up_blocks:
-            x = up(x, embedded, kept)
+            x = up(x, embedded, skips)
         output: torch.Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
         return output
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the parameters."""
+        """The data type of the parameters."""
         return self.conv_in.weight.dtype
 
 
@@ -120,7 +120,7 @@ class _Residual(nn.Module):
             inner = self.norm2(inner + time)
         inner = self.conv2(F.silu(inner))
         if self.conv_shortcut is not None:
-            # The memory format decides how a convolution is rounded: trainings come out as with diffusers.
+            # A convolution is rounded differently in each memory format. This one reproduces trainings with diffusers.
             x = self.conv_shortcut(x.contiguous() if self.training else x)
         return torch.add(x, inner)
 
@@ -129,26 +129,27 @@ class _Attention(nn.Module):
     def __init__(self, config: UNetConfig, channels: int, groups: int | None) -> None:
         super().__init__()
         self.head = config.attention_head_dim or channels
-        inside = channels // self.head * self.head
+        inner = channels // self.head * self.head
         self.group_norm = nn.GroupNorm(groups, channels, config.norm_eps) if groups else None
-        self.to_q = nn.Linear(channels, inside)
-        self.to_k = nn.Linear(channels, inside)
-        self.to_v = nn.Linear(channels, inside)
-        self.to_out = nn.ModuleList([nn.Linear(inside, channels)])
+        self.to_q = nn.Linear(channels, inner)
+        self.to_k = nn.Linear(channels, inner)
+        self.to_v = nn.Linear(channels, inner)
+        self.to_out = nn.ModuleList([nn.Linear(inner, channels)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         flat = x.flatten(2)
-        places = (flat if self.group_norm is None else self.group_norm(flat)).transpose(1, 2)
+        positions = (flat if self.group_norm is None else self.group_norm(flat)).transpose(1, 2)
         q, k, v = (
-            layer(places).unflatten(2, (-1, self.head)).transpose(1, 2) for layer in (self.to_q, self.to_k, self.to_v)
+            layer(positions).unflatten(2, (-1, self.head)).transpose(1, 2)
+            for layer in (self.to_q, self.to_k, self.to_v)
         )
-        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        change: torch.Tensor = self.to_out[0](seen).transpose(1, 2).reshape(x.shape)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        change: torch.Tensor = self.to_out[0](attended).transpose(1, 2).reshape(x.shape)
         return change + x
 
 
 class _Down(nn.Module):
-    """Residual layers at one resolution, and the step to the next; appends to `kept` what the way up is shown."""
+    """Residual layers at one resolution, and the step to the next one; features for `_Up` are appended to `skips`."""
 
     def __init__(self, config: UNetConfig, before: int, width: int, attends: bool, last: bool) -> None:
         super().__init__()
@@ -159,14 +160,14 @@ class _Down(nn.Module):
                 self.attentions.append(_Attention(config, width, config.norm_num_groups))
         self.downsamplers = nn.ModuleList([] if last else [_Resampling(width, stride=2)])
 
-    def forward(self, x: torch.Tensor, embedded: torch.Tensor, kept: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, embedded: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
         for layer, residual in enumerate(self.resnets):
             x = residual(x, embedded)
             x = self.attentions[layer](x) if self.attentions else x
-            kept.append(x)
+            skips.append(x)
         for downsampling in self.downsamplers:
             x = downsampling(x)
-            kept.append(x)
+            skips.append(x)
         return x
 
 
@@ -188,24 +189,24 @@ class _Middle(nn.Module):
 
 
 class _Up(nn.Module):
-    """Residual layers at one resolution, each shown the newest of `kept`, and the step to the next finer one."""
+    """Residual layers at one resolution, and the step to the next finer one; each layer takes the last of `skips`."""
 
     def __init__(self, config: UNetConfig, before: int, skip: int, width: int, attends: bool, last: bool) -> None:
         super().__init__()
         self.attentions, self.resnets = nn.ModuleList(), nn.ModuleList()
         for layer in range(config.layers_per_block + 1):
-            shown = skip if layer == config.layers_per_block else width
-            self.resnets.append(_Residual(config, (width if layer else before) + shown, width))
+            skip_width = skip if layer == config.layers_per_block else width
+            self.resnets.append(_Residual(config, (width if layer else before) + skip_width, width))
             if attends:
                 self.attentions.append(_Attention(config, width, config.norm_num_groups))
         self.upsamplers = nn.ModuleList([] if last else [_Resampling(width, stride=1)])
 
-    def forward(self, x: torch.Tensor, embedded: torch.Tensor, kept: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, embedded: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
         for layer, residual in enumerate(self.resnets):
-            x = residual(torch.cat([x, kept.pop()], dim=1), embedded)
+            x = residual(torch.cat([x, skips.pop()], dim=1), embedded)
             x = self.attentions[layer](x) if self.attentions else x
         for upsampling in self.upsamplers:
-            # With channels last, torch's interpolation fails on very many values.
+            # With channels last, torch's interpolation fails on more than 2³¹ values.
             x = x.contiguous() if len(x) >= 64 or 2 * x.numel() > 2**31 else x
             x = upsampling(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return x
@@ -222,7 +223,7 @@ class _Resampling(nn.Module):
 
 
 def write_unet(folder: Path, config: UNetConfig, weights: Mapping[str, torch.Tensor], dtype: torch.dtype) -> None:
-    """Write a network to a folder that is there, its weights as `dtype`; raises what safetensors does."""
+    """Write a network to an existing folder, with its weights as `dtype`; raises the errors of safetensors."""
     text = json.dumps(config.to_json(), indent=2, sort_keys=True)
     (folder / _CONFIG_FILE).write_text(f"{text}\n", encoding="utf-8")
     stored = {key: value.detach().to("cpu", dtype).contiguous() for key, value in weights.items()}
@@ -230,12 +231,12 @@ def write_unet(folder: Path, config: UNetConfig, weights: Mapping[str, torch.Ten
 
 
 def read_unet(folder: Path) -> UNet:
-    """Return the network in a folder, in float32, ready to predict.
+    """Return the network in a folder, in float32 and in evaluation mode.
 
     Raises
     ------
     UnknownNetworkError
-        If it is a network that is not computed here.
+        If the network has an unsupported shape.
     OSError, RuntimeError, SafetensorError
         If files are missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""The shape of the U-Net of a diffusion model, as config.json says it, in the format of the library diffusers."""
+"""The shape of the U-Net of a diffusion model: config.json in the format of the library diffusers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..base.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What diffusers looks for in config.json. The format is that of the version named here.
+# Keys that diffusers requires in config.json, with the version whose format it has.
 _HEADER = {"_class_name": "UNet2DModel", "_diffusers_version": "0.42.1"}
 _VARIABLE = {
     "sample_size", "in_channels", "out_channels", "down_block_types", "up_block_types", "block_out_channels",
@@ -22,43 +22,44 @@ DOWN_BLOCKS, UP_BLOCKS = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "Attn
 
 
 class UnknownNetworkError(InputError):
-    """A network is of a shape that is not computed here; the sentence names the field of config.json."""
+    """A network has an unsupported shape; the message names the field of config.json."""
 
 
 @dataclass(frozen=True)
 class UNetConfig:
     """The shape of a U-Net: the fields and defaults of diffusers' `UNet2DModel`.
 
-    Only the parameters that are described can be chosen. Any other must have its default, and is here because
-    config.json has it.
+    Only the parameters described here can be chosen. All other fields are part of config.json and must have their
+    defaults.
 
     Parameters
     ----------
     sample_size
-        Side of the images that the network was trained on, in pixels, if it is known; nothing is computed from it.
+        Side of the training images in pixels, for information; None if it is unknown.
     in_channels, out_channels
         Channels of the input and of the output.
     down_block_types, up_block_types
-        One name per resolution, from the input to the output: with `Attn` where the network attends.
+        One name per resolution, from the input to the output; names with `Attn` have attention.
     block_out_channels
         Width at each resolution, the finest first.
     layers_per_block
-        Residual layers at each resolution on the way down; one more on the way up.
+        Residual layers at each resolution of the encoder; the decoder has one more.
     attention_head_dim
         Channels of an attention head; None for a single head.
     norm_num_groups
         Groups of the group normalization.
     attn_norm_num_groups
-        The same in the attention of the lowest resolution. None for none with "scale_shift", else `norm_num_groups`.
+        The same in the attention of the lowest resolution. None for no normalization with "scale_shift", else for
+        `norm_num_groups`.
     norm_eps
-        Added to the variances by which is divided.
+        Added to the variances of the group normalization.
     resnet_time_scale_shift
-        "scale_shift" if the time scales and shifts the features, "default" if it is added to them.
+        "scale_shift" if the time embedding scales and shifts the features, "default" if it is added to them.
 
     Raises
     ------
     UnknownNetworkError
-        With a sentence that names the field, for a network that is not computed here.
+        If the shape is unsupported; the message names the field.
     """
 
     sample_size: int | None = None
@@ -108,17 +109,17 @@ class UNetConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> UNetConfig:
-        """Return the configuration in config.json; raises UnknownNetworkError if it is of another network."""
+        """Return the configuration in config.json; raises UnknownNetworkError if it is unsupported."""
         if values.get("_class_name", _HEADER["_class_name"]) != _HEADER["_class_name"]:
             raise UnknownNetworkError(f"The network must be a {_HEADER['_class_name']}, not a {values['_class_name']}.")
-        # What begins with an underscore says where it came from.
-        given = {key: _frozen(value) for key, value in values.items() if not key.startswith("_")}
-        if unknown := sorted(given.keys() - {field.name for field in dataclasses.fields(cls)}):
-            raise UnknownNetworkError(f"{', '.join(unknown)} is not known in the U-Net.")
-        return cls(**given)
+        # Keys with an underscore state the origin of the file.
+        fields = {key: _frozen(value) for key, value in values.items() if not key.startswith("_")}
+        if unknown := sorted(fields.keys() - {field.name for field in dataclasses.fields(cls)}):
+            raise UnknownNetworkError(f"{', '.join(unknown)} is not supported in the U-Net.")
+        return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is written to config.json."""
+        """Return the content of config.json."""
         return {**_HEADER, **dataclasses.asdict(self)}
 
 

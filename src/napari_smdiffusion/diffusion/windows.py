@@ -1,4 +1,4 @@
-"""Large fields, denoised in overlapping windows."""
+"""Denoising of large fields in overlapping windows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
     from .denoiser import Denoiser, Sigma
 
-WINDOW = 1024  # pixels; larger fields are denoised in windows of this size
-_TOGETHER = 2**20  # pixels in one evaluation
+WINDOW = 1024  # pixels; larger fields are denoised in windows of this side
+_TOGETHER = 2**20  # pixels in one call of the denoiser
 
 
 @dataclass(frozen=True, eq=False)
 class Windowed:
-    """A denoiser of fields of any size: those larger than a window are denoised in overlapping windows.
+    """A denoiser of fields of any size: fields larger than a window are denoised in overlapping windows.
 
-    A network attends to its whole input, whose cost grows with the square of its area. Windows that are denoised
-    together agree where they overlap, and make one field of any size (MultiDiffusion; Bar-Tal et al., ICML 2023).
+    The cost of attention grows with the square of the area of its input. Windows are averaged where they overlap, at
+    every sampling step, and so form one field of any size (MultiDiffusion; Bar-Tal et al., ICML 2023).
 
     Parameters
     ----------
     denoiser
-        It sees one window at a time.
+        The denoiser of one window.
     window
         Side of a window in pixels.
     """
@@ -37,7 +37,7 @@ class Windowed:
     def __call__(self, x: torch.Tensor, sigma: Sigma, /, **condition: Any) -> torch.Tensor:
         """Return the clean image, (B, C, Y, X); see `Denoiser`.
 
-        Conditions with the size of the field, (B, C, Y, X), are cut into the same windows.
+        Conditions of the size of the field, (B, C, Y, X), are cut into the same windows.
         """
         height, width = x.shape[-2:]
         if max(height, width) <= self.window:
@@ -48,17 +48,17 @@ class Windowed:
         ramp = (_ramp(rows)[:, None] * _ramp(columns)[None, :]).to(x.device)
         for group in _batched(corners, max(1, _TOGETHER // (len(x) * rows * columns))):
             windows = [(..., slice(y, y + rows), slice(i, i + columns)) for y, i in group]
-            told = {name: _in_windows(value, windows, (height, width)) for name, value in condition.items()}
+            cropped = {name: _in_windows(value, windows, (height, width)) for name, value in condition.items()}
             levels = sigma.repeat(len(group)) if isinstance(sigma, torch.Tensor) else sigma
-            clean = self.denoiser(torch.cat([x[window] for window in windows]), levels, **told)
-            for window, part in zip(windows, torch.split(clean, len(x)), strict=True):
-                total[window] += part * ramp
+            clean = self.denoiser(torch.cat([x[window] for window in windows]), levels, **cropped)
+            for window, crop in zip(windows, torch.split(clean, len(x)), strict=True):
+                total[window] += crop * ramp
                 weight[window] += ramp
         return total / weight
 
 
 def _in_windows(value: Any, windows: list[Any], size: tuple[int, int]) -> Any:
-    """Return a condition for all windows together: cut where it has the size of the field, else repeated."""
+    """Return a condition for all windows: cropped if it has the size of the field, else repeated."""
     if not isinstance(value, torch.Tensor) or not value.ndim:
         return value
     if value.ndim == 4 and tuple(value.shape[-2:]) == size:
@@ -72,7 +72,7 @@ def _batched(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int
 
 
 def window_starts(length: int, window: int) -> list[int]:
-    """Return where windows begin that cover `length` and overlap by at least a quarter, at multiples of 16."""
+    """Return the starts of windows that cover `length` and overlap by at least a quarter, as multiples of 16."""
     if length <= window:
         return [0]
     count = -(-(length - window) // (window * 3 // 4)) + 1
@@ -80,6 +80,6 @@ def window_starts(length: int, window: int) -> list[int]:
 
 
 def _ramp(length: int) -> torch.Tensor:
-    """Return weights that fall off linearly over a quarter of a window towards both ends."""
-    place = torch.arange(length) + 0.5
-    return (torch.minimum(place, length - place) / (length / 4)).clamp(max=1)
+    """Return weights that fall linearly over a quarter of the window towards both ends."""
+    position = torch.arange(length) + 0.5
+    return (torch.minimum(position, length - position) / (length / 4)).clamp(max=1)

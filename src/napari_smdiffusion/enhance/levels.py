@@ -65,5 +65,5 @@ def sharp_levels(planes: Sequence[Pixels]) -> Levels:
     if not dark < bright:
         dark, bright = float(pixels.min()), float(pixels.max())
     if not dark < bright:
-        raise InputError(f"All pixels have the value {dark:g}: give images with something in them.")
+        raise InputError(f"All pixels have the value {dark:g}: choose images that show a structure.")
     return Levels(dark, bright)

@@ -1,1 +1,1 @@
-"""Models on disk: the model folder, the catalogue of models, the card."""
+"""Models on disk: the model folder, the catalogue of models, and the model card."""

@@ -1,4 +1,4 @@
-"""The model card: a README and a picture that lie in every model folder."""
+"""The model card: a README and a picture in every model folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CardText:
-    """What differs between the cards of models.
+    """The texts of a model card that depend on the kind of model.
 
     Parameters
     ----------
@@ -22,55 +22,55 @@ class CardText:
         The heading.
     use
         The command that uses the model.
-    made
-        How it was made, for the first sentence, without a full stop.
+    origin
+        The first sentence, without a full stop: program, date and length of the training.
     data
-        Markdown of what it was trained on.
+        Markdown on the training images.
     settings
-        How it was trained.
+        Settings of the training, by name.
     more
         Markdown of further sections.
     """
 
     title: str
     use: str
-    made: str
+    origin: str
     data: str
     settings: Mapping[str, object]
     more: str = ""
 
 
-def trained_here(facts: TrainingFacts) -> str:
-    """Return by which version a model was made, and when."""
+def program_and_date(facts: TrainingFacts) -> str:
+    """Return the version of this package that trained or imported a model, and the date."""
     return f"napari-smdiffusion {facts.versions.get('napari-smdiffusion', '')} on {facts.date}"
 
 
 def training_list(facts: TrainingFacts) -> str:
     """Return the training images as a list in Markdown."""
-    return "".join(f"- {d.name}, {' × '.join(map(str, d.shape))} pixels\n" for d in facts.training_data)
+    return "".join(f"- {image.name}, {' × '.join(map(str, image.shape))} pixels\n" for image in facts.training_data)
 
 
 def write_card(folder: Path, facts: TrainingFacts, pixel_size: float | None, text: CardText) -> None:
-    """Write README.md and picture.png of a model into its folder; the pixel size is in nm."""
-    pixel = f"{pixel_size:.4g} nm" if pixel_size else "not known"
+    """Write README.md, and picture.png if there is a loss curve, into a model folder; the pixel size is in nm."""
+    pixel = f"{pixel_size:.4g} nm" if pixel_size else "unknown"
     settings = "".join(f"| {key} | {value} |\n" for key, value in text.settings.items())
     picture = ""
     if facts.curve:
         _draw_curve(folder / "picture.png", facts.curve)
-        picture = "\n![Loss while training](picture.png)\n"
+        picture = "\n![Loss during training](picture.png)\n"
     page = (
-        f"# {text.title}\n\n{text.made}. Pixel size of its images: {pixel}.\n\n"
-        f"Everything it makes is synthetic or enhanced, not measured: say so wherever it is shown.\n\n"
+        f"# {text.title}\n\n{text.origin}. Pixel size of its images: {pixel}.\n\n"
+        "Its images are synthetic or enhanced, not measured. State this wherever they are shown.\n\n"
         f"    {text.use}\n\n## Training data\n\n{text.data}{facts.attribution}{picture}{text.more}\n"
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}"
     )
-    # Names of files may be in an encoding of their own.
+    # Names of training images may hold bytes that are not valid UTF-8.
     (folder / "README.md").write_text(page, encoding="utf-8", errors="replace")
 
 
 def _draw_curve(path: Path, curve: Sequence[Sequence[float]]) -> None:
-    """Draw the loss against the step, with a line for each noise quartile where there are any."""
-    # The figure's own canvas: pyplot would pick a backend, and may ask for a display.
+    """Draw the loss against the training step; the rows of a diffusion model also have the loss by noise quartile."""
+    # A figure without pyplot, which would choose a backend and may need a display.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.5), layout="constrained")

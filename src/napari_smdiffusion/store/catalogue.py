@@ -1,4 +1,4 @@
-"""Models by name: those that ship with the package, and the user's own."""
+"""The catalogue: the user's models and the bundled models, by name."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ KINDS: tuple[Kind, ...] = ("diffusion", "enhancer")
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model that can be called by its name."""
+    """A model of the catalogue."""
 
     name: str
     kind: Kind
     folder: Path
     bundled: bool
-    imported: bool  # from the paper's code: it generates, but no training begins from it
+    imported: bool  # from a checkpoint of the paper's code: it generates, but no training can start from it
     description: str
 
 
 def list_models(kind: Kind | None = None) -> list[ModelEntry]:
-    """Return the user's and the bundled models, those that are damaged left out."""
+    """Return the user's models and the bundled models, without damaged ones."""
     entries = []
-    for one in KINDS if kind is None else (kind,):
+    for wanted in KINDS if kind is None else (kind,):
         for base, bundled in ((user_folder(), False), (bundled_folder(), True)):
-            found = (_entry(folder, one, bundled) for folder in model_folders(base / one))
-            entries += [entry for entry in found if entry is not None]
+            read = (_entry(folder, wanted, bundled) for folder in model_folders(base / wanted))
+            entries += [entry for entry in read if entry is not None]
     return entries
 
 
 def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     try:
         facts = read_facts(folder, kind, ModelSummary)
-    except (ModelFolderError, OSError):  # damaged, not ours, or not to be read
+    except (ModelFolderError, OSError):  # damaged, of another program, or not readable
         return None
     if kind == "enhancer" and facts.config.upscale is None:
         return None
@@ -50,23 +50,23 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
 
 
 def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
-    """Return the folder of a model given by its folder or its name; the user's come before the bundled.
+    """Return the folder of a model from its folder or its name; the user's models come before the bundled ones.
 
     Raises
     ------
     ModelFolderError
-        If there is none, with the names that there are.
+        If there is no such model; the message lists the names of the catalogue.
     """
     path = Path(model)
     recover_interrupted_save(path)
-    # A name is one folder: nothing outside the base can be reached by it.
+    # A name is a single path component, so that no folder outside the catalogue can be reached.
     is_name = path.name == str(model)
     if (path / "model.json").exists() or (path.exists() and not is_name):
         return path
     for base in (user_folder(), bundled_folder()) if is_name else ():
         if (base / kind / model).is_dir():
             return base / kind / model
-    # Another thread may have been between the two renames of a save.
+    # Another thread may have been between the two renames of `atomic_folder`.
     recover_interrupted_save(path)
     if path.exists():
         return path
@@ -77,7 +77,7 @@ def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
 
 
 def checked_name(text: str) -> str:
-    """Return a name that can be a folder's; raises ValueError otherwise."""
+    """Return `text` without outer blanks; raises InputError if it cannot be the name of a folder."""
     name = text.strip()
     if not name or name.startswith(".") or any(c in '<>:"/\\|?*' or ord(c) < 32 for c in name) or name.endswith("."):
         raise InputError(f"{text!r} cannot be the name of a model: use letters, digits, blanks, - and _.")
@@ -85,11 +85,11 @@ def checked_name(text: str) -> str:
 
 
 def free_name(wanted: str, kind: Kind) -> str:
-    """Return `wanted`, with a number behind it if a model of the user, or a bundled one, has that name already."""
+    """Return `wanted`, followed by a number if a model of the user or a bundled model has that name."""
     stem, _, number = wanted.rpartition(" ")
     base, k = (stem, int(number)) if stem and number.isdecimal() else (wanted, 1)
     name = wanted
-    while any((place / kind / name).exists() for place in (user_folder(), bundled_folder())):
+    while any((folder / kind / name).exists() for folder in (user_folder(), bundled_folder())):
         k += 1
         name = f"{base} {k}"
     return name

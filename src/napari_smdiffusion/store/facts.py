@@ -1,4 +1,4 @@
-"""What a model knows of itself: its training, and what model.json holds beside."""
+"""The facts of a model: its training, and the content of model.json that all kinds of models share."""
 
 import dataclasses
 import datetime
@@ -17,38 +17,38 @@ from ..images.provenance import TrainingImage
 if TYPE_CHECKING:
     from ..images.image import Image
 
-UNNAMED = "unnamed"  # what is called by its folder once it has one
+UNNAMED = "unnamed"  # a model without a name, which gets that of its folder when it is saved
 
 Steps = Annotated[int, Ge(0), Le(2**53)]
-PixelSize = Annotated[float, Gt(1e-6), Le(1e9)]  # nm; the limits only keep out what cannot be computed with
+PixelSize = Annotated[float, Gt(1e-6), Le(1e9)]  # nm; the limits exclude values that overflow in computations
 
 _Facts = TypeVar("_Facts", bound="TrainingFacts")
 
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What any model knows of its training.
+    """The facts of the training of any model.
 
     Parameters
     ----------
     name
-        What a person calls the model.
+        Name of the model.
     training_data
-        The images that it was trained on.
+        The training images.
     date
-        Of the training, as 2026-11-30.
+        Date of the training, such as 2026-11-30.
     versions
-        Of this package, PyTorch and Python, by name.
+        Versions of this package, PyTorch and Python, by name.
     started_from
-        Name of the model that the training began from; None from nothing.
+        Name of the model that the training started from; None for a training from scratch.
     curve
-        Rows of the step and the mean loss up to it; of a diffusion model also the loss in each noise quartile.
+        Rows of the training step and the mean loss; for a diffusion model also the loss in each noise quartile.
     steps, total_steps
-        Training steps that were taken, and how many were planned; None where nobody knew.
+        Number of training steps, and the planned number; None if the plan was not known.
     attribution
-        Markdown for the card: whose data they are.
+        Markdown for the card: source and license of the training images.
     more
-        Other keys of model.json, of later versions, which are saved again.
+        Other keys of model.json, written by later versions; a later save writes them again.
     """
 
     name: str = UNNAMED
@@ -62,24 +62,24 @@ class TrainingFacts:
     attribution: str = ""
     more: Mapping[str, object] = field(default_factory=dict)
 
-    # Keys that model.json has only where something is stated: earlier versions ask whether they are there.
+    # Keys that are left out of model.json at their default: earlier versions test whether they are present.
     optional: ClassVar[frozenset[str]] = frozenset({"attribution"})
 
     @classmethod
     def from_json(cls: type[_Facts], values: Mapping[str, Any]) -> _Facts:
-        """Return what model.json states; raises InputError that names the first field of another type or range."""
+        """Return the facts in model.json; raises InputError that names the first field of a wrong type or range."""
         values = _migrated(values)
-        names = {one.name for one in dataclasses.fields(cls)} - {"more"}
-        found = checked(cls, {key: value for key, value in values.items() if key in names})
-        return replace(found, more={key: value for key, value in values.items() if key not in names})
+        names = {member.name for member in dataclasses.fields(cls)} - {"more"}
+        facts = checked(cls, {key: value for key, value in values.items() if key in names})
+        return replace(facts, more={key: value for key, value in values.items() if key not in names})
 
     def to_json(self) -> dict[str, Any]:
-        """Return what model.json states."""
+        """Return the keys and values of model.json."""
         values: dict[str, Any] = {}
-        for one in dataclasses.fields(self):
-            value = getattr(self, one.name)
-            if one.name != "more" and not (one.name in self.optional and value == one.default):
-                values[one.name] = to_json(value)
+        for member in dataclasses.fields(self):
+            value = getattr(self, member.name)
+            if member.name != "more" and not (member.name in self.optional and value == member.default):
+                values[member.name] = to_json(value)
         return {**values, **self.more}
 
     def after(self: _Facts, curve: Sequence[Sequence[float]], steps: int, total_steps: int | None) -> _Facts:
@@ -88,7 +88,7 @@ class TrainingFacts:
         return replace(self, curve=rows, steps=steps, total_steps=total_steps)
 
 
-# What only models of diffusion or enhancers have, as far as a list of models shows it.
+# Fields of a single kind of model that the catalogue shows.
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,16 @@ class _Factor:
 
 @dataclass(frozen=True)
 class ModelSummary(TrainingFacts):
-    """What a list of models shows of any of them.
+    """The facts of a model that the catalogue shows.
 
     Parameters
     ----------
     pixel_size_nm
-        Of its results; None where it is not known.
+        Pixel size of its results in nm; None where it is unknown.
     config
-        Its settings, of which only `upscale` counts.
+        Its settings, of which only `upscale` is read.
     imported
-        Where the model was imported from; None for one that was trained here.
+        Origin of an imported model; None for a model that was trained here.
     """
 
     pixel_size_nm: PixelSize | None = None
@@ -116,33 +116,33 @@ class ModelSummary(TrainingFacts):
 
 
 def _migrated(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of model.json in the form of this version, whatever version wrote them.
+    """Return the keys of model.json in the form of this version.
 
-    All versions until now have format 1. What the first of them left out is filled in here where the default of a
-    field would not do.
+    All versions until now have format 1. Keys that early versions left out are added here if the default of the field
+    would be wrong.
     """
     migrated = {key: value for key, value in values.items() if key not in ("format_version", "kind")}
-    # Imported models did not state how many steps their schedule has: it was always 1000.
+    # Early imported models did not state the number of steps of their schedule, which was always 1000.
     schedule = migrated.get("noise_schedule")
     if isinstance(schedule, dict):
         migrated["noise_schedule"] = {"steps": 1000, **schedule}
-    # A model that was never saved under a name.
+    # Early versions stored null for a model without a name.
     if migrated.get("name") is None:
         migrated["name"] = UNNAMED
     return migrated
 
 
 def training_facts(kind: type[_Facts], images: "Sequence[Image]", name: str, **special: Any) -> _Facts:
-    """Return what a model knows when its training begins.
+    """Return the facts of a model at the start of its training.
 
     Parameters
     ----------
     kind
         The class of the facts.
     images
-        What it is trained on.
+        The training images.
     name
-        What to call the model.
+        Name of the model.
     **special
         Other fields of `kind`.
     """

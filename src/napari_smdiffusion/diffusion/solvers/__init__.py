@@ -1,4 +1,4 @@
-"""Solvers by name: how a denoiser turns noise into images. Each file registers one."""
+"""The registry of solvers, which turn noise into images with a denoiser. Each file registers one solver."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Solver(Protocol):
         denoiser
             See `Denoiser`.
         noise
-            Standard normal, (B, C, Y, X), on the device to compute on.
+            Standard normal noise, (B, C, Y, X), on the device to compute on.
         levels
-            Noise levels σ, falling; the result has none.
+            Noise levels σ > 0 in falling order; the result has σ = 0.
         **condition
             Passed on to the denoiser.
 
         Yields
         ------
-        The clean image that is seen at each noise level, (B, C, Y, X); the last one is the result.
+        The estimate of the clean image at each noise level, (B, C, Y, X); the last one is the result.
         """
 
 

@@ -1,4 +1,4 @@
-"""DPM-Solver++(2M) (Lu et al. 2022): two noise levels give the course of the clean image."""
+"""DPM-Solver++(2M) (Lu et al. 2022): it extrapolates the clean image from two noise levels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def second_order_plan(levels: Sequence[float]) -> Plan:
-    """Return the weights of DPM-Solver++(2M), whose last step ends without noise.
+    """Return the weights of DPM-Solver++(2M), whose last step ends at σ = 0.
 
-    The clean image is taken to be linear in ln σ, and its value in the middle of a step to hold for all of the step.
+    The clean image is assumed to be linear in ln σ. Its value in the middle of a step is used for the whole step.
     """
     spans = [math.log(before / after) for before, after in itertools.pairwise(levels)]
     weights = [(-after / before / 2,) for before, after in itertools.pairwise(spans)]

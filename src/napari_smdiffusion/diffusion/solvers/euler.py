@@ -1,4 +1,4 @@
-"""Euler's method, which is DDIM without new noise (Song et al. 2021) in steps of the noise level."""
+"""Euler's method in the noise level σ, which equals DDIM without new noise (Song et al. 2021)."""
 
 from __future__ import annotations
 
