@@ -33,8 +33,8 @@ def test_a_new_structure_is_simulated_and_is_a_unit_of_the_realism_score(tmp_pat
         patches = grid_patches(list(simulate(name, 8, 256).pixels), 64)
         with_it = realism(patches[::2], patches[1::2])
     without = realism(patches[::2], patches[1::2])
-    assert with_it["score"] is None  # the nearest structure is the experiment's own, which leaves no scale
-    assert with_it["frechet_mathematical_model"] < without["frechet_mathematical_model"]
+    assert with_it.score is None  # the nearest structure is the experiment's own, which leaves no scale
+    assert with_it.frechet_mathematical_model < without.frechet_mathematical_model
     assert name not in _help(capsys, "simulate")
     assert main(["train-enhancer", str(tmp_path / "s.tif"), "--out", str(tmp_path / "m"), "--simulated", name]) == 2
     assert f"There is no structure '{name}': choose one of microtubules, mitochondria." in capsys.readouterr().err

@@ -195,7 +195,7 @@ def trained(images: Sequence[Image], minutes: int, seed: int, folder: Path | Non
     cut = (folder / "model.json").exists()
     if not cut:  # or before it had anything to save
         shutil.rmtree(folder, ignore_errors=True)
-    elif read_facts(folder, "diffusion", DiffusionRecord).steps >= config.steps:
+    elif read_facts(folder, "diffusion", DiffusionRecord).steps >= (config.steps or 0):
         return load_diffusion_model(folder)
     return run(train_steps(images, config, start=start, out=folder, resume=cut))
 
@@ -232,7 +232,8 @@ def resemblance(structure: str, minutes: int, seed: int) -> dict[str, Any]:
         found = compare_filaments(made[256][:32], fields, storm.pixel_size)
         result["filaments"] = {name: dataclasses.asdict(one) for name, one in found.items()}
     held_out = grid_patches(list(test.pixels), 128)
-    result["memorization"] = copy_report(made[128][:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    copies = copy_report(made[128][:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    result["memorization"] = dataclasses.asdict(copies)
     return result
 
 
@@ -259,7 +260,8 @@ def parts(structure: str) -> dict[str, Image]:
 
 def realism_against(part: Image, patches: Pixels, seed: int) -> dict[str, float | None]:
     """Return the realism of patches against a part of the experimental image."""
-    return realism(patches, grid_patches(list(part.pixels), patches.shape[-1]), part.pixel_size, seed)
+    experimental = grid_patches(list(part.pixels), patches.shape[-1])
+    return dataclasses.asdict(realism(patches, experimental, part.pixel_size, seed))
 
 
 def halves(structure: str, seed: int) -> dict[str, Any]:
@@ -308,8 +310,8 @@ def copies(count: int, minutes: int, seed: int) -> dict[str, Any]:
     found = {kind: copy_report(patches, list(few.pixels), held_out) for kind, patches in looked_up.items()}
     return {
         "steps": model.facts.steps,
-        "memorization": found["generated"],
-        "known_copies_found": found["known"]["copies"] / LOOKED_UP,
+        "memorization": dataclasses.asdict(found["generated"]),
+        "known_copies_found": found["known"].copies / LOOKED_UP,
     }
 
 

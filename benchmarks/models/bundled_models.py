@@ -157,13 +157,13 @@ def judged(structure: str) -> None:
         draw_patches([half], SIZE, len(made), np.random.default_rng(seed)) for seed, half in ((1, top), (2, bottom))
     ]
     held_out = grid_patches(list(storm.crop(rows, columns).pixels), SIZE)
-    looked_up = copy_report(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP])
+    looked_up = dataclasses.asdict(copy_report(made[:LOOKED_UP], list(train.pixels), held_out[:LOOKED_UP]))
     saw, all_of_it = (grid_patches(list(image.pixels), SIZE) for image in (train, storm))
     seen = draw_patches(list(train.pixels), SIZE, len(made), np.random.default_rng(0))
     result = {
-        **realism(made, saw, storm.pixel_size),
-        "whole": realism(made, all_of_it, storm.pixel_size)["score"],
-        "seen": realism(seen, all_of_it, storm.pixel_size)["score"],
+        **dataclasses.asdict(realism(made, saw, storm.pixel_size)),
+        "whole": realism(made, all_of_it, storm.pixel_size).score,
+        "seen": realism(seen, all_of_it, storm.pixel_size).score,
         "auc": two_sample_test(windows, made).auc,
         "auc_halves": two_sample_test(*halves).auc,
         "memorization": looked_up,

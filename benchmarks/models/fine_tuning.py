@@ -19,6 +19,7 @@ What was measured is written at once and not measured again: the rest can be don
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def measured(start: str | None, windows: int, seed: int) -> dict[str, Any]:
     made = model.generate(COUNT, size=SIZE, seed=seed).pixels
     return {
         "loss": held_out_loss(model, held_out[::2]),
-        "realism": realism(made, grid_patches(list(storm.pixels), SIZE), storm.pixel_size, seed)["score"],
+        "realism": realism(made, grid_patches(list(storm.pixels), SIZE), storm.pixel_size, seed).score,
     }
 
 
@@ -112,7 +113,7 @@ def measured_enhancer(start: str | None, minutes: float, seed: int) -> dict[str,
     simulated = enhancer.enhance(Image(seen.numpy()[:, 0], step * factor))
     whole = compare_with_reference(EnhancedField(enhancer.enhance(real), real, storm), columns, rows)
     return {
-        "simulated": image_similarity(simulated.pixels[0], truth.pixels[0]),
+        "simulated": asdict(image_similarity(simulated.pixels[0], truth.pixels[0])),
         "real": whole["registered"]["enhanced"],
     }
 

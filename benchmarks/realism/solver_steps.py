@@ -55,9 +55,9 @@ def judged(name: str) -> dict[str, Any]:
     plans = {str(steps): second_order_plan(noise_levels(steps)) for steps in reversed(STEPS)} | fitted()
     for steps, one in plans.items():
         made = drawn(model, one, PATCHES, SIZE, seed=5)
-        said = realism(made, real, saw.pixel_size)
+        scores = realism(made, real, saw.pixel_size)
         found[steps] = {
-            **{key: said[key] for key in ("score", "score_low", "score_high")},
+            **{key: getattr(scores, key) for key in ("score", "score_low", "score_high")},
             "auc": two_sample_test(windows, made).auc,
             "auc_of_64_steps": [two_sample_test(other, made, seed=10 * seed).auc for seed in CLASSIFIERS],
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),

@@ -27,6 +27,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -238,7 +239,7 @@ def _judge(model: DiffusionModel, who: str, size: int, minutes: int, steps: int)
     tifffile.imwrite(_images(who, size, minutes), made)
     parts = grid_patches(list(made), side)
     found = {
-        "realism": realism(parts, grid_patches(list(train.pixels), side), train.pixel_size),
+        "realism": asdict(realism(parts, grid_patches(list(train.pixels), side), train.pixel_size)),
         "auc": [two_sample_test(apart(train, side, len(parts), draw), parts, seed=10 * draw).auc for draw in DRAWS],
     }
     setting = {"who": who, "size": size, "minutes": minutes, "steps": steps, "patches": JUDGED[size]}
@@ -328,7 +329,7 @@ def steps(*_: Sequence[int]) -> None:
         made = model.generate(FEW, size=STEPS_SIZE, seed=2, steps=number).pixels
         best = made if best is None else best
         found[str(number)] = {
-            "realism": realism(np.round(made), real, train.pixel_size),
+            "realism": asdict(realism(np.round(made), real, train.pixel_size)),
             "difference": float(np.sqrt(np.mean((made - best) ** 2)) / best.std()),
         }
         print(number, found[str(number)], flush=True)

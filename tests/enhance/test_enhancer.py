@@ -220,7 +220,7 @@ def test_training_beats_interpolation():
     camera = imaged(plane, MicroscopeConfig(), 20.0, 4, generator(0))[0, 0].numpy()
     enhanced = image_similarity(enhancer.enhance(camera).pixels[0], truth[0])
     plain = image_similarity(zoom(camera, 4, order=3, grid_mode=True, mode="nearest"), truth[0])
-    assert enhanced["correlation"] > plain["correlation"] + 0.05
+    assert enhanced.correlation > plain.correlation + 0.05
 
 
 def test_beginning_from_another_enhancer(tiny_enhancer, storm, monkeypatch):

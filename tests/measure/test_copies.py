@@ -43,8 +43,8 @@ def test_empty_patches_on_any_background_are_no_copies(background, empty):
     )
     (generated if empty == "generated" else held_out)[::2] = background
     report = copy_report(generated, [curves(5) + background], held_out)
-    assert report["copies"] == report["held_out_copies"] == report["held_out_trained_on"] == 0
-    assert report["threshold"] > 1
+    assert report.copies == report.held_out_copies == report.held_out_trained_on == 0
+    assert report.threshold > 1
 
 
 def test_the_search_finds_the_window_and_symmetry_of_copies(fields):
@@ -63,10 +63,10 @@ def test_copies_correlate_more_than_new_images(fields):
     training, held_out = list(fields[:2]), grid_patches(list(fields[2:]), 64)
     new = grid_patches(list(simulate("mitochondria", count=1, size=256, seed=5).pixels), 64)
     copies = np.stack([symmetry(plane[20:84, 30:94], k) for plane in training for k in (1, 5)])
-    assert copy_report(new, training, held_out)["fraction_above_held_out_99"] < 0.3
+    assert copy_report(new, training, held_out).fraction_above_held_out_99 < 0.3
     report = copy_report(copies, training, held_out)
-    assert report["fraction_above_held_out_99"] == 1.0
-    assert report["generated_median"] > report["held_out_median"] + 0.2
+    assert report.fraction_above_held_out_99 == 1.0
+    assert report.generated_median > report.held_out_median + 0.2
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +93,16 @@ def test_the_search_finds_every_copy_and_no_other_patch(filaments, dim, noise):
     training, held_out, new = filaments
     patches, indices = _with_copies(training, new, dim, noise)
     report = copy_report(patches, training, held_out)
-    assert {i for i, copied in enumerate(report["copied"]) if copied} == indices
-    assert report["copies"] == 8
-    assert report["verdict"].startswith("Some images are copied: 8 of 32")
+    assert {i for i, copied in enumerate(report.copied) if copied} == indices
+    assert report.copies == 8
+    assert report.verdict.startswith("Some images are copied: 8 of 32")
 
 
 def test_the_verdict_on_new_images_and_on_copies_only(filaments):
     training, held_out, new = filaments
-    assert copy_report(new, training, held_out)["verdict"].startswith("No sign of copying: none of 32")
+    assert copy_report(new, training, held_out).verdict.startswith("No sign of copying: none of 32")
     copies = grid_patches([training[0][8:200, 4:196]], 64)
-    assert copy_report(copies, training, held_out)["verdict"].startswith("Most are copies: 9 of 9")
+    assert copy_report(copies, training, held_out).verdict.startswith("Most are copies: 9 of 9")
 
 
 def test_a_held_out_patch_from_the_training_images_does_not_hide_copies(filaments):
@@ -110,13 +110,13 @@ def test_a_held_out_patch_from_the_training_images_does_not_hide_copies(filament
     patches, indices = _with_copies(training, new, 1.0, 0.5)
     leaked = np.concatenate([held_out, training[0][np.newaxis, 100:164, 30:94]])
     report = copy_report(patches, training, leaked)
-    assert report["copies"] == len(indices)
-    assert report["held_out_copies"] == 0
-    assert report["held_out_trained_on"] == 1
-    assert "1 more experimental patch is in the training images" in report["verdict"]
+    assert report.copies == len(indices)
+    assert report.held_out_copies == 0
+    assert report.held_out_trained_on == 1
+    assert "1 more experimental patch is in the training images" in report.verdict
     without = copy_report(patches, training, held_out)
     for key in ("held_out_median", "fraction_above_held_out_99"):
-        assert report[key] == without[key]
+        assert getattr(report, key) == getattr(without, key)
 
 
 def test_many_held_out_patches_from_the_training_images_do_not_hide_copies(filaments):
@@ -124,8 +124,8 @@ def test_many_held_out_patches_from_the_training_images_do_not_hide_copies(filam
     trained_on = grid_patches([training[0][8:200, 4:196], training[1][8:200, 4:196]], 64)
     copies = grid_patches([training[0][30:222, 20:212]], 64)
     report = copy_report(np.concatenate([new, copies]), training, np.concatenate([held_out, trained_on]))
-    assert report["copies"] == len(copies)
-    assert report["verdict"].startswith(f"Some images are copied: {len(copies)} of {len(new) + len(copies)}")
+    assert report.copies == len(copies)
+    assert report.verdict.startswith(f"Some images are copied: {len(copies)} of {len(new) + len(copies)}")
 
 
 def _noisy_image(window, seed):
@@ -139,13 +139,13 @@ def test_a_held_out_image_of_a_training_window_does_not_hide_copies(filaments):
     copies = np.stack([training[0][y : y + 64, 20:84] for y in (10, 90, 150)])
     leaked = _noisy_image(training[1][50:114, 60:124], 0)
     report = copy_report(np.concatenate([new, copies]), training, np.concatenate([held_out, leaked[np.newaxis]]))
-    assert report["copies"] == 3
-    assert report["held_out_copies"] == 1
-    assert report["held_out_trained_on"] == 0
-    assert report["verdict"].startswith("Not clear: 3 of 35 generated patches are in the training images, but 1 of")
+    assert report.copies == 3
+    assert report.held_out_copies == 1
+    assert report.held_out_trained_on == 0
+    assert report.verdict.startswith("Not clear: 3 of 35 generated patches are in the training images, but 1 of")
     without = copy_report(np.concatenate([new, copies]), training, held_out)
-    assert report["threshold"] == pytest.approx(without["threshold"])
-    assert without["verdict"].startswith("Some images are copied: 3 of 35")
+    assert report.threshold == pytest.approx(without.threshold)
+    assert without.verdict.startswith("Some images are copied: 3 of 35")
 
 
 def test_held_out_images_of_the_training_field_are_refused(filaments):
@@ -175,14 +175,14 @@ def test_the_search_finds_copies_of_symmetric_structures():
     training, held_out, new = rings(6), rings(24), rings(6)
     planes = [np.pad(ring, 30) for ring in training]
     report = copy_report(np.concatenate([training, new]), planes, held_out)
-    assert sum(report["copied"][:6]) >= 5
-    assert not any(report["copied"][6:])
+    assert sum(report.copied[:6]) >= 5
+    assert not any(report.copied[6:])
 
 
 def test_empty_held_out_patches_do_not_change_the_thresholds(filaments):
     training, held_out, new = filaments
     empty = np.concatenate([held_out[:12], np.zeros((20, 64, 64), np.float32)])
-    assert copy_report(new, training, empty)["verdict"].startswith("No sign of copying: none of 32")
+    assert copy_report(new, training, empty).verdict.startswith("No sign of copying: none of 32")
 
 
 def test_held_out_patches_from_the_training_images_are_left_out(filaments):
@@ -190,9 +190,9 @@ def test_held_out_patches_from_the_training_images_are_left_out(filaments):
     patches, indices = _with_copies(training, new, 1.0, 0.0)
     trained_on = grid_patches([training[0]], 64)
     report = copy_report(patches, training, np.concatenate([held_out[:16], trained_on]))
-    assert report["copies"] == len(indices)
-    assert report["held_out_copies"] == 0
-    assert report["held_out_trained_on"] == len(trained_on)
+    assert report.copies == len(indices)
+    assert report.held_out_copies == 0
+    assert report.held_out_trained_on == len(trained_on)
     with pytest.raises(ValueError, match="give other experimental images"):
         copy_report(patches, training, trained_on)
 
@@ -204,14 +204,14 @@ def test_a_patch_of_a_single_spot_is_no_copy(filaments):
     planes = [np.pad(plane, 64) for plane in training]
     planes[0][10:14, 10:14] = 5
     report = copy_report(np.concatenate([new, spot]), planes, held_out)
-    assert report["copies"] == 0
+    assert report.copies == 0
 
 
 def test_units_do_not_matter(filaments):
     training, held_out, new = filaments
     patches, indices = _with_copies(training, new, 1.0, 0.5)
     small, small_held_out = (1e-6 * np.asarray(kind) for kind in (patches, held_out))
-    assert copy_report(small, [1e-6 * plane for plane in training], small_held_out)["copies"] == len(indices)
+    assert copy_report(small, [1e-6 * plane for plane in training], small_held_out).copies == len(indices)
 
 
 def test_the_search_finds_patches_in_all_its_blocks():
@@ -261,7 +261,7 @@ def test_the_report_detects_a_model_that_copies_its_four_training_patches():
     model = replace(start, scaling=Scaling.fit([Image(training)]))
     clean = torch.from_numpy(model.scaling.scale(training))[:, None]
     before = copy_report(model.generate(16, size=64).pixels, list(training), held_out)
-    assert before["copies"] == 0
+    assert before.copies == 0
     optimizer = torch.optim.AdamW(model.unet.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
     model.unet.train()
     for step in range(600):
@@ -273,6 +273,6 @@ def test_the_report_detects_a_model_that_copies_its_four_training_patches():
         torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
         optimizer.step()
     after = copy_report(model.generate(16, size=64).pixels, list(training), held_out)
-    assert after["copies"] >= 4
-    assert after["generated_median"] > before["generated_median"]
-    assert "copied" in after["verdict"] or "copies" in after["verdict"]
+    assert after.copies >= 4
+    assert after.generated_median > before.generated_median
+    assert "copied" in after.verdict or "copies" in after.verdict

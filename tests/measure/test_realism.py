@@ -37,7 +37,7 @@ def test_grid_patches_do_not_overlap(fields):
 def test_the_realism_score_grows_with_the_damage():
     experimental, new = _clouds(0), _clouds(1)
     damaged = (new, gaussian_filter(new, (0, 1, 1)), gaussian_filter(new, (0, 3, 3)), new + new.std())
-    scores = [realism(patches, experimental)["score"] for patches in damaged]
+    scores = [realism(patches, experimental).score for patches in damaged]
     # All scores are small, because the mathematical models are far from clouds; only the order counts.
     assert 10 * abs(scores[0]) < scores[1] < scores[2]
     assert 10 * abs(scores[0]) < scores[3], "a wrong background must raise the score"
@@ -48,14 +48,14 @@ def test_a_faint_spot_in_black_patches_hardly_changes_the_score():
     experimental, generated = _clouds(0), _clouds(1)
     experimental[::4] = 0
     generated[::4] = 0
-    black = realism(generated, experimental)["score"]
+    black = realism(generated, experimental).score
     generated[::4, 30:32, 30:32] = 0.02 * experimental.std()
-    assert abs(realism(generated, experimental)["score"] - black) < 0.02
+    assert abs(realism(generated, experimental).score - black) < 0.02
 
 
 def test_there_is_no_score_if_the_mathematical_model_equals_the_experiment():
     patches = grid_patches(list(simulate("mitochondria", count=16, size=256, seed=0).pixels), 64)
-    assert realism(patches[::2], patches[1::2])["score"] is None
+    assert realism(patches[::2], patches[1::2]).score is None
 
 
 def test_the_realism_score_uses_a_newly_registered_structure():
@@ -73,9 +73,9 @@ def test_the_realism_score_uses_a_newly_registered_structure():
         STRUCTURES.remove("spots")
     without_model = realism(patches[::2], patches[1::2])
     # The model of the experimental structure is too close to serve as a scale.
-    assert with_model["score"] is None
-    assert without_model["score"] is not None
-    assert with_model["frechet_mathematical_model"] < without_model["frechet_mathematical_model"] / 4
+    assert with_model.score is None
+    assert without_model.score is not None
+    assert with_model.frechet_mathematical_model < without_model.frechet_mathematical_model / 4
 
 
 def test_realism_needs_enough_patches(fields):
@@ -114,10 +114,10 @@ def experiment():
 def test_the_score_detects_visible_damage(damage, experiment):
     good = [realism(_filaments(seed), experiment) for seed in (100, 200)]
     bad = [realism(patches, experiment) for patches in DAMAGED[damage]()]
-    scores = [report["score"] for report in bad]
+    scores = [report.score for report in bad]
     assert scores == sorted(scores), "a stronger damage must not score better"
-    assert scores[0] > max(report["score_high"] for report in good)
-    assert bad[0]["score_low"] > max(report["score"] for report in good)
+    assert scores[0] > max(report.score_high for report in good)
+    assert bad[0].score_low > max(report.score for report in good)
 
 
 def test_repeated_images_lower_diversity_and_coverage(experiment):
@@ -128,13 +128,13 @@ def test_repeated_images_lower_diversity_and_coverage(experiment):
         patches = np.tile(_filaments(100)[:distinct], (32 // distinct, 1, 1))
         turned = np.stack([symmetry(patch, i % 8) for i, patch in enumerate(patches)])
         bad.append(realism(turned + np.random.default_rng(0).normal(0, 0.002, turned.shape), experiment))
-    assert min(report["diversity"] for report in good) > 0.75
-    diversity = [report["diversity"] for report in bad]
+    assert min(report.diversity for report in good) > 0.75
+    diversity = [report.diversity for report in bad]
     assert diversity == sorted(diversity, reverse=True)
     assert diversity[0] < 0.5
-    coverage = [report["coverage"] for report in bad]
+    coverage = [report.coverage for report in bad]
     assert coverage == sorted(coverage, reverse=True)
-    assert min(report["coverage"] for report in good) > coverage[0]
+    assert min(report.coverage for report in good) > coverage[0]
 
 
 def test_curvature_detects_wavy_filaments_and_free_ends_detect_dashed_ones():
@@ -155,8 +155,8 @@ def test_curvature_detects_wavy_filaments_and_free_ends_detect_dashed_ones():
 def test_the_interval_contains_the_score_and_narrows_with_more_patches():
     few, many = (realism(_clouds(1)[:n], _clouds(0)[: 2 * n]) for n in (12, 32))
     for report in (few, many):
-        assert report["score_low"] < report["score"] < report["score_high"]
-    widths = [report["score_high"] - report["score_low"] for report in (few, many)]
+        assert report.score_low < report.score < report.score_high
+    widths = [report.score_high - report.score_low for report in (few, many)]
     assert widths[1] < widths[0]
 
 
@@ -180,8 +180,8 @@ def test_the_error_matches_the_variation_between_random_samples(count, shift):
 def test_repeated_patches_are_counted(experiment):
     new = _filaments(100)
     twice = np.concatenate([_filaments(100), _filaments(102), _filaments(104)])
-    assert realism(new, experiment)["repeated"] == 0
-    assert realism(np.concatenate([twice, twice[::-1]]), experiment)["repeated"] == 1
+    assert realism(new, experiment).repeated == 0
+    assert realism(np.concatenate([twice, twice[::-1]]), experiment).repeated == 1
 
 
 def test_empty_patches_are_repetitions_only_beyond_their_share_in_the_experiment(experiment):
@@ -189,8 +189,8 @@ def test_empty_patches_are_repetitions_only_beyond_their_share_in_the_experiment
         return np.where((np.arange(len(patches)) < share * len(patches))[:, None, None], 0, patches)
 
     sparse = with_empty(experiment, 0.25)
-    assert realism(with_empty(_filaments(100), 0.25), sparse)["repeated"] == 0
-    assert realism(with_empty(_filaments(100), 0.75), sparse)["repeated"] > 0.3
+    assert realism(with_empty(_filaments(100), 0.25), sparse).repeated == 0
+    assert realism(with_empty(_filaments(100), 0.75), sparse).repeated > 0.3
 
 
 def test_constant_features_do_not_dominate_diversity_and_coverage(experiment):
@@ -198,8 +198,8 @@ def test_constant_features_do_not_dominate_diversity_and_coverage(experiment):
     dark, new = (np.maximum(patches - np.median(patches), 0) for patches in (experiment, _filaments(100)))
     lifted = new + np.abs(np.random.default_rng(0).normal(0, 0.01 * dark.std(), new.shape))
     reports = [realism(patches, dark) for patches in (new, lifted)]
-    assert all(0.5 < report["diversity"] < 2 for report in reports)
-    assert reports[1]["coverage"] > 0.5 * reports[0]["coverage"]
+    assert all(0.5 < report.diversity < 2 for report in reports)
+    assert reports[1].coverage > 0.5 * reports[0].coverage
 
 
 def test_few_patches_with_a_density_gradient_have_a_score():
@@ -207,7 +207,7 @@ def test_few_patches_with_a_density_gradient_have_a_score():
     fields = [np.hstack([curves(seed, number=60)[:, :128], curves(seed, number=8)[:, :128]]) for seed in range(2)]
     patches = grid_patches(fields, 128)
     bright = simulate("mitochondria", count=8, size=128, seed=0).pixels
-    scores = [realism(generated, patches)["score"] for generated in (patches[::-1], bright)]
+    scores = [realism(generated, patches).score for generated in (patches[::-1], bright)]
     assert all(score is not None for score in scores)
     assert scores[0] < 0.1 < scores[1]
 
@@ -223,9 +223,9 @@ def _leaves(report, above=()):
 def test_every_number_has_a_meaning(fields):
     patches = grid_patches(list(fields), 64)
     report = {
-        "realism": realism(patches[::2], patches[1::2]),
-        "spectrum": spectra(patches[::2], patches[1::2], 20.0),
-        "histogram": histograms(patches[::2], patches[1::2], (0, 5)),
+        "realism": asdict(realism(patches[::2], patches[1::2])),
+        "spectrum": asdict(spectra(patches[::2], patches[1::2], 20.0)),
+        "histogram": asdict(histograms(patches[::2], patches[1::2], (0, 5))),
         "filaments": {key: asdict(summary) for key, summary in compare_filaments(patches, patches).items()},
     }
     assert {".".join(keys) for keys in _leaves(report)} <= set(meanings_of(report))
@@ -236,17 +236,17 @@ def test_spectra_and_histograms_differ_for_blurred_patches_only(fields):
     patches = grid_patches(list(fields), 64)
     blurred = gaussian_filter(patches, (0, 2, 2))
     same, different = (spectra(patches, generated, 20.0) for generated in (patches, blurred))
-    assert same["log2_ratio"] == 0
-    assert different["log2_ratio"] > 1
-    assert same["frequency"][-1] < 25  # cycles per µm: half a cycle per pixel
+    assert same.log2_ratio == 0
+    assert different.log2_ratio > 1
+    assert same.frequency[-1] < 25  # cycles per µm: half a cycle per pixel
     limits = (0.0, float(patches.max()))
-    assert histograms(patches, patches, limits)["overlap"] == pytest.approx(1)
+    assert histograms(patches, patches, limits).overlap == pytest.approx(1)
     # Values outside the limits are counted in the outer bins, also if float32 cannot represent the limits.
     inner = tuple(float(value) for value in np.percentile(patches.astype(np.float64), (30.1, 90.1)))
     for share in ("experimental_share", "generated_share"):
         assert sum(histograms(patches, blurred, inner)[share]) == pytest.approx(1)
-    assert histograms(patches, blurred, limits)["overlap"] < 0.9
+    assert histograms(patches, blurred, limits).overlap < 0.9
     # For whole numbers all bins have the same number of values.
     counts = np.random.default_rng(0).integers(0, 200, (4, 200, 200)).astype(np.float32)
-    share = np.array(histograms(counts, counts, (0.0, 199.0))["experimental_share"])
+    share = np.array(histograms(counts, counts, (0.0, 199.0)).experimental_share)
     assert share[:-1].max() < 1.1 * share[:-1].min()

@@ -30,13 +30,13 @@ def noisy(fields):
 def test_image_similarity_ignores_scale_and_offset(fields):
     truth = fields[0]
     report = image_similarity(3 * truth + 7, truth)
-    assert report["correlation"] == pytest.approx(1)
-    assert report["ssim"] == pytest.approx(1, abs=1e-4)
-    assert report["ms_ssim"] == pytest.approx(1, abs=1e-4)
-    assert report["psnr"] > 60
+    assert report.correlation == pytest.approx(1)
+    assert report.ssim == pytest.approx(1, abs=1e-4)
+    assert report.ms_ssim == pytest.approx(1, abs=1e-4)
+    assert report.psnr > 60
     worse = image_similarity(gaussian_filter(truth, 3), truth)
-    assert worse["psnr"] < 40
-    assert worse["correlation_blurred"] > worse["correlation"]
+    assert worse.psnr < 40
+    assert worse.correlation_blurred > worse.correlation
     np.testing.assert_allclose(linear_fit(2 * truth + 1, truth), truth, atol=1e-4)
 
 
@@ -51,10 +51,8 @@ def test_psnr_and_ssim_equal_those_of_scikit_image(fields, noisy):
         )
         fitted = linear_fit(image, truth)
         report = image_similarity(image, truth)
-        assert report["psnr"] == pytest.approx(
-            metrics.peak_signal_noise_ratio(truth, fitted, data_range=span), abs=1e-3
-        )
-        assert report["ssim"] == pytest.approx(metrics.structural_similarity(fitted, truth, **options), abs=1e-4)
+        assert report.psnr == pytest.approx(metrics.peak_signal_noise_ratio(truth, fitted, data_range=span), abs=1e-3)
+        assert report.ssim == pytest.approx(metrics.structural_similarity(fitted, truth, **options), abs=1e-4)
 
 
 def test_ms_ssim_equals_that_of_torchmetrics(fields, noisy):
@@ -182,8 +180,8 @@ def test_an_inverted_image_is_not_similar():
     widefield = gaussian_filter(truth, 6).reshape(64, 4, 64, 4).mean((1, 3))
     assert error_map(truth.max() - truth, widefield, 4).rsp < 0.5 < error_map(truth, widefield, 4).rsp
     report = image_similarity(-truth, truth)
-    assert report["psnr"] < image_similarity(gaussian_filter(truth, 3), truth)["psnr"]
-    assert report["ssim"] < 0.9
+    assert report.psnr < image_similarity(gaussian_filter(truth, 3), truth).psnr
+    assert report.ssim < 0.9
 
 
 def test_units_do_not_matter():
@@ -199,7 +197,7 @@ def test_units_do_not_matter():
 def test_a_constant_image_explains_nothing():
     truth = simulate("microtubules", size=128, seed=1).pixels[0]
     flat = np.zeros_like(truth)
-    assert image_similarity(flat, truth)["correlation"] == 0
+    assert image_similarity(flat, truth).correlation == 0
     assert error_map(flat, truth.reshape(32, 4, 32, 4).mean((1, 3)), 4).rsp == 0
     with pytest.raises(ValueError, match="constant"):
         image_similarity(truth, flat)

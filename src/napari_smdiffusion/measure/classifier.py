@@ -96,13 +96,7 @@ def two_sample_test(
             f"The classifier needs at least {_MIN_PATCHES} patches of each kind and of one size, not "
             f"{experimental.shape} experimental and {generated.shape} generated: generate more, or use smaller patches."
         )
-    unit = scale or float(experimental.std()) or 1.0
-    kinds = [np.asarray(patches, np.float32) for patches in _rounded_alike(experimental, generated)]
-    if experimental.shape[-1] >= _COARSE:
-        kinds = [averaged(patches, 2) for patches in kinds]
-    # A large offset would make the zero padding of the convolutions the strongest edge in the image.
-    background = float(np.percentile(kinds[0], 1))
-    kinds = [(patches - background) / unit for patches in kinds]
+    kinds = _scaled(experimental, generated, scale or float(experimental.std()) or 1.0)
     x, y = np.concatenate(kinds), np.repeat([False, True], [len(experimental), len(generated)])
     fold = np.concatenate([np.arange(len(kind)) % FOLDS for kind in kinds])
     areas = []
@@ -111,11 +105,20 @@ def two_sample_test(
         with torch.no_grad():
             views = [net(torch.from_numpy(symmetry(x[fold == k], s).copy())[:, None])[:, 0] for s in range(4)]
         areas.append(area_under_curve(torch.stack(views).mean(0).numpy(), y[fold == k]))
-    auc = float(np.mean(areas))
     n, m = len(experimental), len(generated)
     # The variance of the area if both kinds are alike (Mann and Whitney 1947).
     by_chance = 1.96 * ((n + m + 1) / (12 * n * m)) ** 0.5
-    return TwoSample(auc, tuple(areas), by_chance, epochs)
+    return TwoSample(float(np.mean(areas)), tuple(areas), by_chance, epochs)
+
+
+def _scaled(experimental: Pixels, generated: Pixels, unit: float) -> list[Pixels]:
+    """Return both kinds of patches as the network sees them: without background, in units of `unit`."""
+    kinds = [np.asarray(patches, np.float32) for patches in _rounded_alike(experimental, generated)]
+    if experimental.shape[-1] >= _COARSE:
+        kinds = [averaged(patches, 2) for patches in kinds]
+    # A large offset would make the zero padding of the convolutions the strongest edge in the image.
+    background = float(np.percentile(kinds[0], 1))
+    return [(patches - background) / unit for patches in kinds]
 
 
 def meaning(result: TwoSample, halves: TwoSample) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,41 @@ _BY_CHANCE = 1e-3  # probability below which such a share is no chance
 
 
 @dataclass(frozen=True)
+class CopyReport:
+    """How many generated patches are copies of training images.
+
+    Parameters
+    ----------
+    generated_median, held_out_median
+        Medians of the highest correlation of each patch.
+    fraction_above_held_out_99
+        Share of generated patches above the 99th percentile of the held-out ones. Without copies it is about one over
+        the number of held-out patches, at least 0.01; less noise or less content increases it.
+    threshold, threshold_correlation
+        Margin and correlation above which a patch is a copy.
+    copied
+        One flag per generated patch.
+    copies, held_out_copies
+        Number of copies among the generated and among the held-out patches.
+    held_out_trained_on
+        Number of held-out patches that are part of the training images. They are left out of all other numbers.
+    verdict
+        The result, as a message to the user.
+    """
+
+    generated_median: float
+    held_out_median: float
+    fraction_above_held_out_99: float
+    threshold: float
+    threshold_correlation: float
+    copies: int
+    held_out_copies: int
+    held_out_trained_on: int
+    copied: tuple[bool, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
 class CopySearch:
     """The result of a search for copies.
 
@@ -47,16 +82,16 @@ class CopySearch:
     copied
         One flag per patch: True for a copy.
     report
-        The dictionary of `copy_report`.
+        The numbers and the verdict.
     """
 
     patches: Pixels
     matches: tuple[Match, ...]
     copied: tuple[bool, ...]
-    report: dict[str, Any]
+    report: CopyReport
 
 
-def copy_report(generated: Pixels, training: Sequence[Pixels], held_out: Pixels) -> dict[str, Any]:
+def copy_report(generated: Pixels, training: Sequence[Pixels], held_out: Pixels) -> CopyReport:
     """Report which generated patches are copies of training images.
 
     The training planes are searched for each generated patch and for held-out experimental patches, at all positions
@@ -84,27 +119,6 @@ def copy_report(generated: Pixels, training: Sequence[Pixels], held_out: Pixels)
     training
         (Y, X) planes, none smaller than the patches. The searched side is at most three quarters of the smallest
         plane: of larger patches only the middle is searched.
-
-    Returns
-    -------
-    Dictionary with these keys. Each held-out patch is compared with the other held-out patches, and those that are
-    copies do not raise the thresholds.
-
-    generated_median, held_out_median
-        Medians of the highest correlation of each patch.
-    fraction_above_held_out_99
-        Share of generated patches above the 99th percentile of the held-out ones. Without copies it is about one over
-        the number of held-out patches, at least 0.01; less noise or less content increases it.
-    threshold, threshold_correlation
-        Margin and correlation above which a patch is a copy.
-    copied
-        One flag per generated patch.
-    copies, held_out_copies
-        Number of copies among the generated and among the held-out patches.
-    held_out_trained_on
-        Number of held-out patches that are part of the training images. They are left out of all other numbers.
-    verdict
-        The result, as a message to the user.
 
     Raises
     ------
@@ -141,18 +155,18 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     copied = _is_copy(fits, thresholds)
     trained_on = int((~unseen).sum())
     flags = tuple(bool(flag) for flag in copied)
-    report = {
-        "generated_median": float(np.median(fits.correlation)),
-        "held_out_median": float(np.median(held.correlation[unseen])),
-        "fraction_above_held_out_99": float(np.mean(fits.correlation > np.quantile(held.correlation[unseen], 0.99))),
-        "threshold": thresholds.margin,
-        "threshold_correlation": thresholds.correlation,
-        "copies": int(copied.sum()),
-        "held_out_copies": int(suspected.sum()),
-        "held_out_trained_on": trained_on,
-        "copied": list(flags),
-        "verdict": _verdict(int(copied.sum()), len(matches), int(suspected.sum()), len(null.margin), trained_on),
-    }
+    report = CopyReport(
+        generated_median=float(np.median(fits.correlation)),
+        held_out_median=float(np.median(held.correlation[unseen])),
+        fraction_above_held_out_99=float(np.mean(fits.correlation > np.quantile(held.correlation[unseen], 0.99))),
+        threshold=thresholds.margin,
+        threshold_correlation=thresholds.correlation,
+        copies=int(copied.sum()),
+        held_out_copies=int(suspected.sum()),
+        held_out_trained_on=trained_on,
+        copied=flags,
+        verdict=_verdict(int(copied.sum()), len(matches), int(suspected.sum()), len(null.margin), trained_on),
+    )
     return CopySearch(searched[0], tuple(matches), flags, report)
 
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-from scipy.ndimage import convolve, gaussian_filter, gaussian_filter1d, label, map_coordinates
+from scipy.ndimage import gaussian_filter
 from scipy.stats import ks_2samp
 
+from .skeletons import BLUR, trace_branches
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..base.arrays import Pixels, Values
-Mask = npt.NDArray[np.bool_]
-
-_BLUR = 1.5  # pixels; about the width of a filament
-_SPUR = 6  # pixels; a free branch of at most this length is a bump of the outline
-_LENGTH_BLUR = 2.0  # pixels along a branch
-_CURVATURE_BLUR = 5.0  # pixels along a branch; larger, because curvature is a second derivative
-_EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
+    from .skeletons import Branch
 
 
 @dataclass(frozen=True)
@@ -143,7 +135,7 @@ def measure_filaments(planes: Pixels, pixel_size: float | None = None, threshold
     threshold = filament_threshold(planes) if threshold is None else threshold
     background = float(np.median(planes))
     scale = pixel_size / 1000 if pixel_size else 1.0  # units per pixel
-    traces = [_trace(plane, threshold, background) for plane in planes]
+    traces = [trace_branches(plane, threshold, background) for plane in planes]
     branches = [branch for plane_branches, _ in traces for branch in plane_branches]
     lengths = np.array([branch.length for branch in branches], np.float64) * scale
     curvatures = _concatenate([branch.curvature for branch in branches]) / scale
@@ -221,181 +213,13 @@ def filament_threshold(planes: Pixels) -> float:
     """
     from skimage.filters import threshold_otsu
 
-    blurred = gaussian_filter(np.asarray(planes, np.float32), (0, _BLUR, _BLUR))
+    blurred = gaussian_filter(np.asarray(planes, np.float32), (0, BLUR, BLUR))
     # A few very bright spots would raise the threshold above the dim filaments.
     bright = float(np.quantile(blurred, 0.99))
     return float(threshold_otsu(np.minimum(blurred, bright))) if bright > blurred.min() else float("inf")
 
 
-@dataclass(frozen=True)
-class _Branch:
-    """One branch: length in pixels, curvatures (P,) in 1/pixel, directions (Q,) and intensity variation."""
-
-    length: float
-    curvature: Values
-    direction: Values
-    variation: float
-
-
-def _trace(plane: Pixels, threshold: float, background: float) -> tuple[list[_Branch], int]:
-    """Return the branches of a plane (Y, X), and the number of free ends."""
-    from skimage.filters import apply_hysteresis_threshold
-    from skimage.morphology import skeletonize
-
-    blurred = gaussian_filter(np.asarray(plane, np.float64), _BLUR)
-    # With hysteresis, a dim part between bright parts belongs to the filament.
-    mask = apply_hysteresis_threshold(blurred, (threshold + background) / 2, threshold)
-    skeleton = _without_spurs(np.asarray(skeletonize(mask), np.bool_))
-    ridge = _ridge_offsets(blurred)
-    sharper = gaussian_filter(np.asarray(plane, np.float64), 1.0) - background
-    branches, ends = [], 0
-    for path, closed in _paths(skeleton):
-        free = 0 if closed else sum(_is_free(skeleton, path[end]) for end in (0, -1))
-        if len(path) < 4:
-            continue
-        ends += free
-        points = path + ridge[:, path[:, 0], path[:, 1]].T
-        branches.append(_measure_branch(points, closed, sharper))
-    return branches, ends
-
-
-def _without_spurs(skeleton: Mask) -> Mask:
-    """Remove short free branches, which are bumps of the outline, and single pixels."""
-    from skimage.morphology import skeletonize
-
-    pruned = skeleton.copy()
-    for path, closed in _paths(skeleton):
-        if closed or len(path) > _SPUR:
-            continue
-        at_junction = [_neighbours(skeleton, end) > 1 for end in (path[0], path[-1])]
-        if not all(at_junction):
-            # The last pixel of a spur is the junction, which remains.
-            inner = [pixel for pixel in path if _neighbours(skeleton, pixel) <= 2]
-            for y, x in inner:
-                pruned[y, x] = False
-    # A junction that lost its spur may be a corner two pixels thick.
-    return np.asarray(skeletonize(pruned), np.bool_)
-
-
-def _neighbours(skeleton: Mask, pixel: npt.NDArray[np.int64]) -> int:
-    y, x = (int(v) for v in pixel)
-    return int(skeleton[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].sum()) - 1
-
-
-def _is_free(skeleton: Mask, end: npt.NDArray[np.int64]) -> bool:
-    """Return whether `end` (y, x) is a free end of a branch: neither at a junction nor at the border of the plane."""
-    margin = 2 * _BLUR
-    inside = all(margin <= v < length - margin for v, length in zip(end, skeleton.shape, strict=True))
-    return inside and _neighbours(skeleton, end) <= 1
-
-
-def _paths(skeleton: Mask) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
-    """Yield each branch of a skeleton: its pixels (P, 2) as (y, x), and whether it is a loop.
-
-    The pixels are in order and include the junction pixels at the ends.
-    """
-    degree = convolve(skeleton.astype(np.int64), _EIGHT_NEIGHBOURS, mode="constant") - 1
-    junction = skeleton & (degree > 2)
-    parts, count = label(skeleton & ~junction, _EIGHT_NEIGHBOURS)
-    order = np.argsort(parts, axis=None, kind="stable")
-    pixels = np.stack(np.unravel_index(order, skeleton.shape), 1)
-    bounds = np.searchsorted(parts.ravel()[order], np.arange(1, count + 2))
-    for first, last in pairwise(bounds):
-        path, closed = _ordered([(int(y), int(x)) for y, x in pixels[first:last]])
-        if not closed:
-            path = [*_junction_beside(junction, path[0], path), *path]
-            path = [*path, *_junction_beside(junction, path[-1], path)]
-        yield np.array(path, np.int64), closed
-
-
-def _ordered(pixels: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], bool]:
-    """Return the pixels of a simple path in order, from one end to the other, and whether the path is a loop."""
-    remaining = set(pixels)
-
-    def neighbours(pixel: tuple[int, int]) -> list[tuple[int, int]]:
-        y, x = pixel
-        # Neighbours that share a side come before diagonal ones, so that no pixel of a corner is skipped.
-        steps = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-        return [(y + dy, x + dx) for dy, dx in steps if (y + dy, x + dx) in remaining]
-
-    start = min(pixels, key=lambda pixel: len(neighbours(pixel)))
-    closed = len(pixels) > 3 and len(neighbours(start)) == 2
-    path = [start]
-    remaining.discard(start)
-    while following := neighbours(path[-1]):
-        path.append(following[0])
-        remaining.discard(following[0])
-    return path, closed
-
-
-def _junction_beside(junction: Mask, end: tuple[int, int], path: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the junction pixel next to the end of a path, or an empty list if there is none outside the path."""
-    y, x = end
-    window = junction[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-    junctions = [(int(i) + max(y - 1, 0), int(j) + max(x - 1, 0)) for i, j in np.argwhere(window)]
-    outside = [pixel for pixel in junctions if pixel not in path]
-    return [min(outside, key=lambda pixel: abs(pixel[0] - y) + abs(pixel[1] - x))] if outside else []
-
-
-def _ridge_offsets(blurred: Values) -> Values:
-    """Return the offset (2, Y, X), as (y, x), from each pixel to the ridge across the filament, at most one pixel."""
-    gy, gx = np.gradient(blurred)
-    (hyy, hyx), (_, hxx) = np.gradient(gy), np.gradient(gx)
-    # The direction across the filament is the eigenvector of the Hessian with the most negative eigenvalue.
-    angle = 0.5 * np.arctan2(2 * hyx, hxx - hyy)
-    across, along = np.stack([np.sin(angle), np.cos(angle)]), np.stack([np.cos(angle), -np.sin(angle)])
-
-    def second_derivative(n: Values) -> Values:
-        along_n: Values = n[0] ** 2 * hyy + 2 * n[0] * n[1] * hyx + n[1] ** 2 * hxx
-        return along_n
-
-    swap = second_derivative(along) < second_derivative(across)
-    n = np.where(swap, along, across)
-    curvature = second_derivative(n)
-    negative = np.where(curvature < 0, curvature, -np.inf)
-    offset: Values = np.clip(-(n[0] * gy + n[1] * gx) / negative, -1, 1) * n
-    return offset
-
-
-def _smoothed(points: Values, sigma: float, closed: bool) -> Values:
-    """Blur a path (P, 2) along itself; the ends of an open path do not move."""
-    if closed:
-        loop: Values = gaussian_filter1d(points, sigma, axis=0, mode="wrap")
-        return loop
-    reach = int(4 * sigma)
-    extended = np.pad(points, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
-    blurred: Values = gaussian_filter1d(extended, sigma, axis=0)[reach:-reach]
-    return blurred
-
-
-def _measure_branch(points: Values, closed: bool, image: Values) -> _Branch:
-    path = _smoothed(points, _LENGTH_BLUR, closed)
-    steps = np.diff(np.concatenate([path, path[:1]]) if closed else path, axis=0)
-    intensity = map_coordinates(image, path.T, order=1, mode="nearest")
-    mean = float(intensity.mean())
-    return _Branch(
-        length=float(np.hypot(*steps.T).sum()),
-        curvature=_curvature(_smoothed(points, _CURVATURE_BLUR, closed), closed),
-        direction=np.arctan2(steps[:, 0], steps[:, 1]) % np.pi,
-        variation=float(intensity.std()) / mean if mean > 0 else 0.0,
-    )
-
-
-def _curvature(path: Values, closed: bool) -> Values:
-    """Return |x'y'' - y'x''| / (x'² + y'²)^(3/2) along a smooth path (P, 2), without its ends."""
-    reach = int(2 * _CURVATURE_BLUR)
-    if closed:
-        path = np.concatenate([path[-2:], path, path[:2]])
-    elif len(path) < 2 * reach + 5:
-        return np.empty(0)
-    first = np.gradient(path, axis=0)
-    second = np.gradient(first, axis=0)
-    cross = np.abs(first[:, 1] * second[:, 0] - first[:, 0] * second[:, 1])
-    curvature: Values = cross / np.maximum((first**2).sum(1), 1e-12) ** 1.5
-    return curvature[2:-2] if closed else curvature[reach:-reach]
-
-
-def _nematic_order(branches: list[_Branch]) -> float:
+def _nematic_order(branches: list[Branch]) -> float:
     directions = _concatenate([branch.direction for branch in branches])
     return float(np.abs(np.exp(2j * directions).mean()))
 

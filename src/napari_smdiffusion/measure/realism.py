@@ -90,24 +90,12 @@ def _gaussian(features: Values, shrink: float = 0.1) -> tuple[Values, Values]:
     return features.mean(0), (1 - shrink) * covariance + shrink * diagonal
 
 
-def realism(
-    generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0
-) -> dict[str, float | None]:
-    """Measure the distance of generated patches from experimental ones, and their diversity.
+@dataclass(frozen=True)
+class Realism:
+    """The distance of generated patches from experimental ones, and their diversity.
 
     Parameters
     ----------
-    generated, experimental
-        (N, Y, X) patches of one size, at least 8 of each; the experimental ones should not overlap.
-    pixel_size
-        In nm, for the mathematical models; 20 if it is unknown.
-    seed
-        Seed of the mathematical models and of the random divisions.
-
-    Returns
-    -------
-    Dictionary with these keys:
-
     score
         Fréchet distance of the generated patches to half of the experimental patches (mean of 20 random divisions). It
         is 0 at the distance of the other half, and 1 at the distance of the nearest model of `STRUCTURES`. It is None
@@ -127,6 +115,30 @@ def realism(
         Share of experimental patches with a generated patch as near as their fifth nearest experimental one (Naeem et
         al., ICML 2020), relative to the same share for two halves of the experiment. 1 is ideal. Repeated images and
         unrealistic images lower it.
+    """
+
+    score: float | None
+    score_low: float | None
+    score_high: float | None
+    frechet_generated: float
+    frechet_experimental: float
+    frechet_mathematical_model: float
+    diversity: float | None
+    repeated: float
+    coverage: float
+
+
+def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0) -> Realism:
+    """Measure the distance of generated patches from experimental ones, and their diversity.
+
+    Parameters
+    ----------
+    generated, experimental
+        (N, Y, X) patches of one size, at least 8 of each; the experimental ones should not overlap.
+    pixel_size
+        In nm, for the mathematical models; 20 if it is unknown.
+    seed
+        Seed of the mathematical models and of the random divisions.
 
     Raises
     ------
@@ -153,25 +165,28 @@ def realism(
     compared = frechet_difference(generated_features, experimental_features, rng)
     firsts = [experimental_features[half[:count]] for half, _ in compared.halves]
     far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
-    score = low = high = None
-    if far > _MIN_DISTANCE * compared.floor:
-        scale = far - compared.floor
-        score = (compared.near - compared.floor) / scale
-        low, high = (score + sign * _Z_90 * compared.error / scale for sign in (-1, 1))
     first_half, second_half = (experimental_features[half[:count]] for half in compared.halves[0])
     # At most the number of experimental patches: the distance to the nearest neighbour falls with the number.
     subset = generated_features[rng.permutation(len(generated_features))[: len(experimental_features)]]
-    return {
-        "score": score,
-        "score_low": low,
-        "score_high": high,
-        "frechet_generated": compared.near,
-        "frechet_experimental": compared.floor,
-        "frechet_mathematical_model": far,
-        "diversity": _diversity(subset, experimental_features),
-        "repeated": _repeated(generated_features, experimental_features),
-        "coverage": _coverage(subset[:count], first_half) / max(_coverage(second_half, first_half), 1 / count),
-    }
+    return Realism(
+        *_score(compared, far),
+        frechet_generated=compared.near,
+        frechet_experimental=compared.floor,
+        frechet_mathematical_model=far,
+        diversity=_diversity(subset, experimental_features),
+        repeated=_repeated(generated_features, experimental_features),
+        coverage=_coverage(subset[:count], first_half) / max(_coverage(second_half, first_half), 1 / count),
+    )
+
+
+def _score(compared: FrechetDifference, far: float) -> tuple[float | None, float | None, float | None]:
+    """Return the score and its interval; None where the nearest model, at the distance `far`, is too near."""
+    scale = far - compared.floor
+    if far <= _MIN_DISTANCE * compared.floor:
+        return None, None, None
+    score = (compared.near - compared.floor) / scale
+    reach = _Z_90 * compared.error / scale
+    return score, score - reach, score + reach
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Planes are (Y, X). The intensities are fitted linearly before the comparison, be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,30 @@ def correlation(first: Pixels, second: Pixels) -> float:
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
-def image_similarity(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> dict[str, float]:
+@dataclass(frozen=True)
+class Similarity:
+    """How alike an enhanced plane and its reference are, after a linear intensity fit.
+
+    Parameters
+    ----------
+    correlation
+        Pearson's correlation with the reference.
+    correlation_blurred
+        The same with the blurred reference, in which single localizations average out.
+    psnr
+        Peak signal-to-noise ratio in dB, relative to the range of the reference.
+    ssim, ms_ssim
+        Structural similarity, of one and of several scales, relative to the range of the reference.
+    """
+
+    correlation: float
+    correlation_blurred: float
+    psnr: float
+    ssim: float
+    ms_ssim: float
+
+
+def image_similarity(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> Similarity:
     """Compare an enhanced plane with the reference image of the same field, after a linear intensity fit.
 
     Parameters
@@ -63,12 +87,6 @@ def image_similarity(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> 
         (Y, X), at least 11 pixels along each side.
     blur
         Standard deviation in pixels of the Gaussian that blurs the reference for `correlation_blurred`.
-
-    Returns
-    -------
-    Dictionary with `correlation`, Pearson's correlation with the reference; `correlation_blurred`, the same with the
-    blurred reference, in which single localizations average out; `psnr` in dB; `ssim`; and `ms_ssim`. The last three
-    are relative to the range of the reference.
 
     Raises
     ------
@@ -82,13 +100,13 @@ def image_similarity(enhanced: Pixels, reference: Pixels, blur: float = 2.0) -> 
     # The error is relative to the range, so that units do not matter. 120 dB is equality within rounding.
     error = max(float(np.mean(((fitted - reference) / span) ** 2)), 1e-12)
     blurred = gaussian_filter(reference, blur)
-    return {
-        "correlation": correlation(enhanced, reference),
-        "correlation_blurred": correlation(enhanced, blurred),
-        "psnr": float(-10 * np.log10(error)),
-        "ssim": ssim(fitted, reference, span),
-        "ms_ssim": ms_ssim(fitted, reference, span),
-    }
+    return Similarity(
+        correlation=correlation(enhanced, reference),
+        correlation_blurred=correlation(enhanced, blurred),
+        psnr=float(-10 * np.log10(error)),
+        ssim=ssim(fitted, reference, span),
+        ms_ssim=ms_ssim(fitted, reference, span),
+    )
 
 
 def ssim(image: Pixels, reference: Pixels, span: float) -> float:

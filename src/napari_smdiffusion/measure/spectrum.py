@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +25,59 @@ def radial_spectrum(patch: Pixels, rings: int) -> Values:
     return mean
 
 
-def spectra(experimental: Pixels, generated: Pixels, pixel_size: float | None) -> dict[str, Any]:
+Curve = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Radial power spectra of experimental and of generated patches; each curve has one value per ring.
+
+    Parameters
+    ----------
+    unit
+        Of `frequency`: cycles per pixel, or per µm.
+    frequency
+        The middle of each ring.
+    experimental_low, experimental_median, experimental_high
+        Quartiles of the power over the experimental patches.
+    generated_low, generated_median, generated_high
+        The same of the generated patches.
+    log2_ratio
+        Difference of the medians in doublings, as a mean over the rings.
+    """
+
+    unit: str
+    frequency: Curve
+    experimental_low: Curve
+    experimental_median: Curve
+    experimental_high: Curve
+    generated_low: Curve
+    generated_median: Curve
+    generated_high: Curve
+    log2_ratio: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Histograms of the intensities of experimental and of generated patches.
+
+    Parameters
+    ----------
+    edges
+        Edges of the bins.
+    experimental_share, generated_share
+        Share of the pixels in each bin.
+    overlap
+        The share that both have in common.
+    """
+
+    edges: Curve
+    experimental_share: Curve
+    generated_share: Curve
+    overlap: float
+
+
+def spectra(experimental: Pixels, generated: Pixels, pixel_size: float | None) -> Spectrum:
     """Compare the radial power spectra of experimental and generated patches.
 
     Parameters
@@ -36,23 +89,32 @@ def spectra(experimental: Pixels, generated: Pixels, pixel_size: float | None) -
 
     Returns
     -------
-    Dictionary with `frequency`, the middle of each ring, in `unit`; the median power of both kinds and its quartiles,
-    one value per ring; and `log2_ratio`, the mean over the rings of |log2| of the ratio of the medians.
+    The spectra, and how far their medians differ.
     """
     rings = generated.shape[-1] // 4
     frequency = (np.arange(rings) + 0.5) / rings * 0.5 * (1 if pixel_size is None else 1000 / pixel_size)
-    report: dict[str, Any] = {"unit": "cycles per pixel" if pixel_size is None else "cycles per µm"}
-    report["frequency"] = frequency.tolist()
-    for name, patches in (("experimental", experimental), ("generated", generated)):
-        power = np.array([radial_spectrum(patch, rings) for patch in patches])
-        for key, percentile in (("low", 25), ("median", 50), ("high", 75)):
-            report[f"{name}_{key}"] = np.percentile(power, percentile, axis=0).tolist()
-    medians = [np.maximum(report[f"{name}_median"], 1e-300) for name in ("generated", "experimental")]
-    report["log2_ratio"] = float(np.mean(np.abs(np.log2(medians[0] / medians[1]))))
-    return report
+    seen, made = _quartiles(experimental, rings), _quartiles(generated, rings)
+    ratio = np.maximum(made[1], 1e-300) / np.maximum(seen[1], 1e-300)
+    return Spectrum(
+        unit="cycles per pixel" if pixel_size is None else "cycles per µm",
+        frequency=tuple(frequency.tolist()),
+        experimental_low=tuple(seen[0].tolist()),
+        experimental_median=tuple(seen[1].tolist()),
+        experimental_high=tuple(seen[2].tolist()),
+        generated_low=tuple(made[0].tolist()),
+        generated_median=tuple(made[1].tolist()),
+        generated_high=tuple(made[2].tolist()),
+        log2_ratio=float(np.mean(np.abs(np.log2(ratio)))),
+    )
 
 
-def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, float]) -> dict[str, Any]:
+def _quartiles(patches: Pixels, rings: int) -> Values:
+    """Return the quartiles and the median of the power over the patches, (3, rings)."""
+    power = np.array([radial_spectrum(patch, rings) for patch in patches])
+    return np.asarray(np.percentile(power, (25, 50, 75), axis=0))
+
+
+def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, float]) -> Histogram:
     """Compare the intensity histograms of experimental and generated patches.
 
     Parameters
@@ -64,18 +126,16 @@ def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, flo
 
     Returns
     -------
-    Dictionary with the `edges` of the bins, the share of the pixels in each bin for both kinds, and `overlap`, the sum
-    of the smaller shares.
+    The histograms; `overlap` is the sum of the smaller shares.
     """
     edges = _edges(limits, whole=all(np.array_equal(kind, np.round(kind)) for kind in (experimental, generated)))
-    counts = {
+    seen, made = (
         # float64 as the edges: a clipped value of float32 could be outside the last edge.
-        name: np.histogram(np.clip(patches.astype(np.float64), *limits), edges)[0] / patches.size
-        for name, patches in (("experimental", experimental), ("generated", generated))
-    }
-    overlap = float(np.minimum(counts["experimental"], counts["generated"]).sum())
-    shares = {f"{name}_share": values.tolist() for name, values in counts.items()}
-    return {"edges": edges.tolist(), **shares, "overlap": overlap}
+        np.histogram(np.clip(patches.astype(np.float64), *limits), edges)[0] / patches.size
+        for patches in (experimental, generated)
+    )
+    overlap = float(np.minimum(seen, made).sum())
+    return Histogram(tuple(edges.tolist()), tuple(seen.tolist()), tuple(made.tolist()), overlap)
 
 
 def _edges(limits: tuple[float, float], *, whole: bool) -> Values:

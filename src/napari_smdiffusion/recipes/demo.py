@@ -260,9 +260,9 @@ def _check_model(folder: Path) -> None:
 def _judged_patches(generated: Image, work: DemoImages) -> dict[str, Any]:
     """Return the results of the measures of generated patches, by key."""
     from ..measure.copies import copy_report
+    from ..measure.realism import realism
     from ..report.measure import LeftOut
     from ..report.measures.copies import Copies
-    from ..report.measures.realism import Realism
 
     made = grid_patches(list(generated.pixels), PATCH)
     train_planes = [plane for image in work.train for plane in image.pixels]
@@ -270,11 +270,11 @@ def _judged_patches(generated: Image, work: DemoImages) -> dict[str, Any]:
     train_patches = grid_patches(train_planes, PATCH)
     results: dict[str, Any] = {}
     if len(train_patches) >= 8:
-        results["realism"] = Realism.of(made, train_patches, work.pixel_size)
+        results["realism"] = realism(made, train_patches, work.pixel_size)
     # A score of copying needs no more than a few patches of each kind, spread over all fields.
     try:
         copies = copy_report(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
-        results["memorization"] = Copies(**copies)
+        results["memorization"] = Copies(**vars(copies))
     except ValueError as error:  # too little was held out that shows anything
         results["memorization"] = LeftOut(str(error))
     return results

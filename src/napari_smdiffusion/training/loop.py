@@ -78,22 +78,17 @@ def optimize_steps(
     """
     state.network.train()
     state.total = budget.steps if state.total is None else state.total
-    accumulate, clock = AccumulatedGradients(task, device), _BudgetClock(budget.minutes)
-    save_sometimes = _TimedCheckpoint(checkpoint)
+    accumulate, save_sometimes = AccumulatedGradients(task, device), _TimedCheckpoint(checkpoint)
+    seconds_left = _SecondsLeft(state, budget)
     # Samples of the untrained network, as the baseline of the later previews.
     if state.step == 0:
         yield from _preview(state, task)
-    countdown = Countdown(state.step, state.total) if state.total else None
     while (state.total is None or state.step < state.total) and not stop():
         batch = task.draw(state.step)
         yield from accumulate(state.network, batch)
         _note_losses(state, accumulate.losses, batch.quartile)
         state.update()
-        if state.total is None:
-            state.total = clock.total(state.step)
-        countdown = countdown or (Countdown(state.step, state.total) if state.total else None)
-        seconds_left = countdown.left(state.step) if countdown else budget.minutes * 60
-        yield _progress(task.stage, state, accumulate.losses, seconds_left)
+        yield _progress(task.stage, state, accumulate.losses, seconds_left(state))
         if _preview_due(state) and not stop():
             yield from _preview(state, task)
         yield from save_sometimes(state)
@@ -152,6 +147,23 @@ def _preview(state: TrainingState, task: Task) -> Steps[None]:
         images = task.preview(network)
     if images is not None:
         yield Preview(task.stage, state.step, images)
+
+
+class _SecondsLeft:
+    """Set the number of steps of a run as soon as it is known, and estimate the time that is left."""
+
+    def __init__(self, state: TrainingState, budget: Budget) -> None:
+        self._clock = _BudgetClock(budget.minutes)
+        self._budget_seconds = budget.minutes * 60
+        self._countdown = Countdown(state.step, state.total) if state.total else None
+
+    def __call__(self, state: TrainingState) -> float:
+        """Return the seconds left after a step."""
+        if state.total is None:
+            state.total = self._clock.total(state.step)
+        if self._countdown is None and state.total:
+            self._countdown = Countdown(state.step, state.total)
+        return self._countdown.left(state.step) if self._countdown else self._budget_seconds
 
 
 class _BudgetClock:

@@ -76,8 +76,8 @@ def _compute(context: MeasureContext) -> Copies | LeftOut | None:
     search = context.once(_search)
     if not isinstance(search, CopySearch):
         return search
-    verdict = search.report["verdict"] + _other_images(generated, context.training)
-    return Copies(**{**search.report, "copied": _places(search, generated, patches.size), "verdict": verdict})
+    verdict = search.report.verdict + _other_images(generated, context.training)
+    return Copies(**{**vars(search.report), "copied": _places(search, generated, patches.size), "verdict": verdict})
 
 
 def _other_images(generated: Image, training: tuple[Image, ...]) -> str:

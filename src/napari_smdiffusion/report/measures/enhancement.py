@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.ndimage import zoom
 
 from ...base.errors import InputError
 from ...images.registration import registration_shift, translated
-from ...measure.restoration import image_similarity
+from ...measure.restoration import Similarity, image_similarity
 from ..measure import LeftOut, Measure
 from . import MEASURES
 
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
     from ..context import MeasureContext
     from ..enhanced import EnhancedField
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """What `measure.restoration.image_similarity` returns: means over planes."""
-
-    correlation: float
-    correlation_blurred: float
-    psnr: float
-    ssim: float
-    ms_ssim: float
 
 
 @dataclass(frozen=True)
@@ -92,8 +81,8 @@ def similarity_to_reference(
     not_empty = [bool(np.ptp(plane[rows, columns]) > 0) for plane in truth]
     if not any(not_empty):
         raise InputError("The super-resolution image is constant: there is nothing to compare with.")
-    as_is: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
-    laid: dict[str, list[dict[str, float]]] = {"enhanced": [], "interpolated": []}
+    as_is: dict[str, list[Similarity]] = {"enhanced": [], "interpolated": []}
+    laid: dict[str, list[Similarity]] = {"enhanced": [], "interpolated": []}
     # Plane by plane: a stack may be large.
     for sharp, camera, plane, shown in zip(
         field.enhanced.pixels, field.widefield.pixels, truth, not_empty, strict=True
@@ -108,8 +97,8 @@ def similarity_to_reference(
     return ComparedWithReference(registered, _mean(as_is["enhanced"]), _mean(as_is["interpolated"]))
 
 
-def _mean(planes: Sequence[dict[str, float]]) -> Similarity:
-    return Similarity(**{name: float(np.mean([plane[name] for plane in planes])) for name in planes[0]})
+def _mean(planes: Sequence[Similarity]) -> Similarity:
+    return Similarity(*(float(values) for values in np.mean([astuple(plane) for plane in planes], axis=0)))
 
 
 def _compute(context: MeasureContext) -> ComparedWithReference | LeftOut | None:

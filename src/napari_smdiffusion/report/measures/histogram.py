@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...measure.spectrum import histograms
+from ...measure.spectrum import Histogram, histograms
 from ..measure import Measure
 from ..pictures import KIND_COLORS, contrast
 from . import MEASURES
@@ -16,22 +15,12 @@ if TYPE_CHECKING:
     from ..context import MeasureContext
 
 
-@dataclass(frozen=True)
-class Histogram:
-    """What `measure.spectrum.histograms` returns."""
-
-    edges: tuple[float, ...]
-    experimental_share: tuple[float, ...]
-    generated_share: tuple[float, ...]
-    overlap: float
-
-
 def _compute(context: MeasureContext) -> Histogram | None:
     patches = context.patches
     if patches is None:
         return None
     limits = contrast([patches.experimental, patches.generated], 99.95)
-    return Histogram(**histograms(patches.experimental, patches.generated, limits))
+    return histograms(patches.experimental, patches.generated, limits)
 
 
 def _draw(axes: Axes, result: Histogram) -> None:

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...measure.realism import realism
+from ...measure.realism import Realism, realism
 from ..measure import Measure
 from . import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...base.arrays import Pixels
     from ..context import MeasureContext
 
 # Beyond these the summary says that images repeat themselves or leave much out.
 _REPEATED, _ALIKE, _COVERED = 0.05, 0.55, 0.4
 
 
-@dataclass(frozen=True)
-class Realism:
-    """What `measure.realism.realism` returns."""
-
-    score: float | None
-    score_low: float | None
-    score_high: float | None
-    frechet_generated: float
-    frechet_experimental: float
-    frechet_mathematical_model: float
-    diversity: float | None
-    repeated: float
-    coverage: float
-
-    @classmethod
-    def of(cls, generated: Pixels, experimental: Pixels, pixel_size: float | None) -> Realism:
-        """Compute it of (N, Y, X) and (M, Y, X) patches of one size."""
-        return cls(**realism(generated, experimental, pixel_size))  # type: ignore[arg-type]
-
-
 def _compute(context: MeasureContext) -> Realism | None:
     patches = context.patches
     if patches is None:
         return None
-    return Realism.of(patches.generated, patches.experimental, context.pixel_size)
+    return realism(patches.generated, patches.experimental, context.pixel_size)
 
 
 def _sentences(result: Realism) -> Iterator[str]:

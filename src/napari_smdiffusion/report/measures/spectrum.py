@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...measure.spectrum import spectra
+from ...measure.spectrum import Spectrum, spectra
 from ..measure import Measure
 from ..pictures import KIND_COLORS
 from . import MEASURES
@@ -15,30 +14,14 @@ if TYPE_CHECKING:
 
     from ..context import MeasureContext
 
-Curve = tuple[float, ...]
 _MOST = 1.0  # doublings of power, from which on images are blurred, noisy or of another brightness
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """What `measure.spectrum.spectra` returns."""
-
-    unit: str
-    frequency: Curve
-    experimental_low: Curve
-    experimental_median: Curve
-    experimental_high: Curve
-    generated_low: Curve
-    generated_median: Curve
-    generated_high: Curve
-    log2_ratio: float
 
 
 def _compute(context: MeasureContext) -> Spectrum | None:
     patches = context.patches
     if patches is None:
         return None
-    return Spectrum(**spectra(patches.experimental, patches.generated, context.pixel_size))
+    return spectra(patches.experimental, patches.generated, context.pixel_size)
 
 
 def _draw(axes: Axes, result: Spectrum) -> None:
