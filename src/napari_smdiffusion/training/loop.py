@@ -44,9 +44,7 @@ def optimize_steps(
     checkpoint: Callable[[TrainingState, bool], None] | None = None,
     device: torch.device,
 ) -> Steps[None]:
-    """Train `state` until its budget is used up or `stop` returns True.
-
-    At the end the network holds the averaged weights.
+    """Train `state` until its budget is used up or `stop` returns True; its network then has the averaged weights.
 
     Parameters
     ----------
@@ -80,8 +78,7 @@ def optimize_steps(
     state.total = budget.steps if state.total is None else state.total
     accumulate, save_sometimes = AccumulatedGradients(task, device), _TimedCheckpoint(checkpoint)
     seconds_left = _SecondsLeft(state, budget)
-    # Samples of the untrained network, as the baseline of the later previews.
-    if state.step == 0:
+    if state.step == 0:  # the untrained network, as the baseline of the later previews
         yield from _preview(state, task)
     while (state.total is None or state.step < state.total) and not stop():
         batch = task.draw(state.step)
