@@ -16,11 +16,11 @@ from .diffusion.imported import CheckpointError as CheckpointError
 from .diffusion.imported import import_checkpoint as import_checkpoint
 from .diffusion.model import DiffusionModel as DiffusionModel
 from .diffusion.model import load_diffusion_model as load_diffusion_model
-from .diffusion.model import train_steps as train_steps
 from .diffusion.settings import GenerateConfig as GenerateConfig
 from .diffusion.settings import ImportConfig as ImportConfig
 from .diffusion.settings import TrainConfig as TrainConfig
 from .diffusion.solvers import SOLVERS as SOLVERS
+from .diffusion.training import train_steps as train_steps
 from .enhance.applying import Enhancement as Enhancement
 from .enhance.applying import enhance_steps as enhance_steps
 from .enhance.export import export_enhancer as export_enhancer

@@ -18,7 +18,7 @@ from napari_smdiffusion import EnhanceConfig, Enhancement, Image, TrainConfig, r
 from napari_smdiffusion.base.events import never, run
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.cli.entry import COMMANDS, main
-from napari_smdiffusion.diffusion.model import train_steps
+from napari_smdiffusion.diffusion.training import train_steps
 from napari_smdiffusion.images.reading import mapped_image
 from napari_smdiffusion.recipes.enhance import _mapped_error
 from napari_smdiffusion.structures.registry import STRUCTURES

@@ -12,13 +12,13 @@ import torch
 from napari_smdiffusion import DiffusionModel, Image, Stopped, TrainConfig, load_diffusion_model, read_image
 from napari_smdiffusion.base.events import Generated, Note, Preview, run
 from napari_smdiffusion.diffusion import generating, windows
-from napari_smdiffusion.diffusion import model as diffusion_model
+from napari_smdiffusion.diffusion import training as diffusion_training
 from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.generating import generate_steps
 from napari_smdiffusion.diffusion.intensities import to_intensities
-from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.diffusion.noise import sample_sigmas, start_noise
 from napari_smdiffusion.diffusion.settings import GenerateConfig
+from napari_smdiffusion.diffusion.training import train_steps
 from napari_smdiffusion.diffusion.windows import Windowed
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.copies import copy_report
@@ -271,7 +271,7 @@ def test_a_training_from_another_model_starts_with_its_weights_and_half_the_rate
         rates.append(rate)
         return TrainingState(unet, rate)
 
-    monkeypatch.setattr(diffusion_model, "TrainingState", recorded)
+    monkeypatch.setattr(diffusion_training, "TrainingState", recorded)
     model = run(train_steps([storm], TrainConfig(steps=1, learning_rate=1e-9, **TINY), start=tiny_model))
     torch.testing.assert_close(_weights(model), _weights(tiny_model), atol=1e-6, rtol=1e-4)
     assert model.facts.started_from == tiny_model.name

@@ -18,10 +18,10 @@ from napari_smdiffusion.cli.entry import main
 from napari_smdiffusion.diffusion.denoiser import Clamped
 from napari_smdiffusion.diffusion.generating import generate_steps
 from napari_smdiffusion.diffusion.imported import CheckpointError
-from napari_smdiffusion.diffusion.model import train_steps
 from napari_smdiffusion.diffusion.noise import start_noise
 from napari_smdiffusion.diffusion.noise_prediction import NoisePredictionDenoiser, NoiseSchedule
 from napari_smdiffusion.diffusion.solvers import SOLVERS
+from napari_smdiffusion.diffusion.training import train_steps
 
 SAME = 1e-6  # of the standard deviation: the time embedding is rounded to float32
 WIDTHS = {32: (1, 2, 2, 2), 64: (1, 2, 2, 2), 128: (1, 1, 2, 2, 2), 256: (1, 1, 2, 2, 2, 2)}

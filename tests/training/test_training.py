@@ -13,7 +13,7 @@ import torch
 from napari_smdiffusion import DiffusionModel, Enhancer, EnhancerConfig, MicroscopeConfig, Stopped, TrainConfig
 from napari_smdiffusion.base.devices import generator, seeded
 from napari_smdiffusion.base.events import Note, Preview, Progress, run
-from napari_smdiffusion.diffusion import model as diffusion_model
+from napari_smdiffusion.diffusion import training as diffusion_training
 from napari_smdiffusion.enhance import model as enhancer_model
 from napari_smdiffusion.training import loop
 from napari_smdiffusion.training.loop import Budget, TrainingDivergedError, optimize_steps
@@ -209,7 +209,7 @@ def test_training_releases_the_device_also_when_it_fails(storm, monkeypatch, fai
         if fails:
             raise RuntimeError("device-side assert")
 
-    for module, config in ((diffusion_model, TrainConfig(channels=(16, 32))), (enhancer_model, EnhancerConfig())):
+    for module, config in ((diffusion_training, TrainConfig(channels=(16, 32))), (enhancer_model, EnhancerConfig())):
         monkeypatch.setattr(module, "optimize_steps", steps)
         monkeypatch.setattr(enhancer_model, "calibration_steps", lambda *_: iter(()))
         microscope = (MicroscopeConfig(),) if module is enhancer_model else ()

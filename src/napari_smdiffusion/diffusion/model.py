@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import torch
 
-from ..base.devices import pick_device
-from ..base.events import Note, Steps, Stop, never
-from ..images.image import Image, as_images, common_pixel_size
-from ..images.patches import check_patch
+from ..images.image import Image, as_images
 from ..store.catalogue import find_model
-from ..store.facts import UNNAMED, training_facts
 from ..store.folder import (
     STATE,
     WEIGHTS,
     Kind,
     ModelFolderError,
-    check_place,
     model_errors,
     read_facts,
     save_folder,
-    save_or_save_beside,
-    training_lock,
     write_errors,
 )
-from ..training.loop import Budget, optimize_steps
-from ..training.state import TrainingState, released_when_done
 from .facts import DiffusionFacts, DiffusionRecord
-from .intensities import Scaling
-from .learning import DenoisingTask, initial_network, interrupted_run, resume_run, with_copy_warning
-from .network import for_sampling, for_training
+from .network import for_sampling
 from .sampler import Sampler, pick_sampler
 from .settings import GenerateConfig, TrainConfig
 from .unet import UNet, read_unet, write_unet
@@ -45,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from ..training.state import TrainingState
+    from .intensities import Scaling
 
 KIND: Kind = "diffusion"
 
@@ -246,111 +238,6 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
                 torch.save(state.state_dict(), path / STATE)
 
     save_folder(folder, KIND, model.record, write_weights, write_state, write_diffusion_card)
-
-
-def train_steps(
-    images: Sequence[Image],
-    config: TrainConfig,
-    *,
-    start: DiffusionModel | None = None,
-    out: Path | None = None,
-    resume: bool = False,
-    name: str | None = None,
-    stop: Stop = never,
-) -> Steps[DiffusionModel]:
-    """Train a diffusion model.
-
-    Parameters
-    ----------
-    images
-        One or more super-resolution images of one pixel size, (N, Y, X).
-    config
-        Settings.
-    start
-        The model whose weights and `channels` the training starts with; None to train from scratch. A resumed training
-        starts with its own state.
-    out
-        Folder for the model and for checkpoints, less than a minute apart; None to keep the model in memory only.
-    resume
-        Continue the interrupted training in `out`; settings and images must be the same.
-    name
-        Name of the model; by default the name of the folder.
-    stop
-        Called at every training step; True stops the training.
-
-    Yields
-    ------
-    Progress, Preview and Note events.
-
-    Returns
-    -------
-    The trained model, when the budget is used up or `stop` returned True.
-
-    Raises
-    ------
-    InputError
-        If the images cannot be trained on, or the training cannot be resumed.
-    OSError
-        If no model can be written to `out`; this is checked before the training.
-    MemoryError
-        If memory is too small for a single patch.
-    TrainingDivergedError
-        If the loss is not finite.
-    Stopped
-        If the training was stopped before the first step.
-    """
-    pixel_size = common_pixel_size(images)
-    check_patch(images, config.patch)
-    if out is not None:
-        out = out.absolute()
-        check_place(out, replace=resume)
-    device = pick_device(config.device)
-    interrupted = interrupted_run(out) if resume else None
-    start, unused = (None, start) if interrupted is not None else (start, None)
-    # The channels of a resumed training may come from its start; `resume_run` refuses others that are stated.
-    if interrupted is not None and config.channels == TrainConfig().channels:
-        config = replace(config, channels=interrupted.config.channels)
-    config, unet = initial_network(config, start)
-    scaling = Scaling.fit(images)
-    origin = start.name if start is not None else None
-    started_from = origin if interrupted is None else interrupted.started_from
-    name = name or (out.name if out is not None else UNNAMED)
-    facts = training_facts(DiffusionFacts, images, name, started_from=started_from)
-    # Half the learning rate preserves more of what the start has learned.
-    state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if started_from else 1.0))
-    task = DenoisingTask([scaling.scale(plane) for image in images for plane in image.pixels], config, scaling)
-
-    def model(state: TrainingState) -> DiffusionModel:
-        return DiffusionModel(unet, scaling, pixel_size, config, facts.after(state.curve, state.step, state.total))
-
-    def checkpoint(state: TrainingState, last: bool) -> None:
-        if out is None:
-            return
-        if last:
-            save_or_save_beside(lambda folder: save_model(model(state), folder, state=state), out).raise_if_elsewhere()
-        else:
-            save_model(model(state), out, state=state)
-
-    with released_when_done(state, device), training_lock(out):
-        if interrupted is not None and out is not None:
-            config, note = resume_run(state, out, interrupted, config, facts)
-            if note:
-                yield Note(note)
-        if start is not None:
-            yield Note(f"The training starts from {start.name}.")
-        if unused is not None:
-            yield Note(f"The resumed training continues from its own state: {unused.name} is not used.")
-        steps = optimize_steps(
-            state,
-            task,
-            Budget(config.minutes, config.steps),
-            stop=stop,
-            checkpoint=None if out is None else checkpoint,
-            device=device,
-        )
-        yield from with_copy_warning(steps, facts.training_data, config)
-    for_sampling(unet)
-    return model(state)
 
 
 def load_diffusion_model(model: str | os.PathLike[str]) -> DiffusionModel:

@@ -102,7 +102,7 @@ class TrainJob:
             import matplotlib.figure  # noqa: F401
         sources = cast("tuple[ImageSource, ...]", self.images)
         images = read_sources(sources, self.pixel_size, MADE_BY_MODELS, stop)
-        from ..diffusion.model import train_steps
+        from ..diffusion.training import train_steps
 
         start, note = (None, None) if self.resume else starting_model(self.start, self.settings.channels)
         if note is not None:

@@ -43,7 +43,7 @@ class TrainDock(Dock):
     """Train a diffusion model on the chosen layers; samples appear in a layer while it learns."""
 
     key: ClassVar[str] = "train"
-    preload_module: ClassVar[str] = "napari_smdiffusion.diffusion.model"
+    preload_module: ClassVar[str] = "napari_smdiffusion.diffusion.training"
 
     def build_form(self) -> None:
         """Make the fields."""

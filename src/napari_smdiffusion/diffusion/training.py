@@ -1,0 +1,177 @@
+"""The training of a diffusion model: checks, the interrupted run, checkpoints, and the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..base.devices import pick_device
+from ..base.events import Note, Steps, Stop, never
+from ..images.image import Image, common_pixel_size
+from ..images.patches import check_patch
+from ..store.facts import UNNAMED, training_facts
+from ..store.folder import check_place, save_or_save_beside, training_lock
+from ..training.loop import Budget, optimize_steps
+from ..training.state import TrainingState, released_when_done
+from .facts import DiffusionFacts, DiffusionRecord
+from .intensities import Scaling
+from .learning import DenoisingTask, initial_network, interrupted_run, resume_run, with_copy_warning
+from .model import DiffusionModel, save_model
+from .network import for_sampling, for_training
+from .settings import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def train_steps(
+    images: Sequence[Image],
+    config: TrainConfig,
+    *,
+    start: DiffusionModel | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    name: str | None = None,
+    stop: Stop = never,
+) -> Steps[DiffusionModel]:
+    """Train a diffusion model.
+
+    Parameters
+    ----------
+    images
+        One or more super-resolution images of one pixel size, (N, Y, X).
+    config
+        Settings.
+    start
+        The model whose weights and `channels` the training starts with; None to train from scratch. A resumed training
+        starts with its own state.
+    out
+        Folder for the model and for checkpoints, less than a minute apart; None to keep the model in memory only.
+    resume
+        Continue the interrupted training in `out`; settings and images must be the same.
+    name
+        Name of the model; by default the name of the folder.
+    stop
+        Called at every training step; True stops the training.
+
+    Yields
+    ------
+    Progress, Preview and Note events.
+
+    Returns
+    -------
+    The trained model, when the budget is used up or `stop` returned True.
+
+    Raises
+    ------
+    InputError
+        If the images cannot be trained on, or the training cannot be resumed.
+    OSError
+        If no model can be written to `out`; this is checked before the training.
+    MemoryError
+        If memory is too small for a single patch.
+    TrainingDivergedError
+        If the loss is not finite.
+    Stopped
+        If the training was stopped before the first step.
+    """
+    run = _prepared(images, config, start, None if out is None else out.absolute(), resume, name)
+    device = pick_device(config.device)
+    with released_when_done(run.state, device), training_lock(run.out):
+        run = yield from _resumed(run)
+        length = Budget(run.model.config.minutes, run.model.config.steps)
+        steps = optimize_steps(run.state, run.task, length, stop=stop, checkpoint=run.save, device=device)
+        yield from with_copy_warning(steps, run.model.facts.training_data, run.model.config)
+    for_sampling(run.model.unet)
+    return run.trained()
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A training that is ready to start.
+
+    Parameters
+    ----------
+    model
+        The model that is trained, with the facts that are known before.
+    state, task
+        See `optimize_steps`.
+    out
+        Folder for the model; None to keep it in memory only.
+    interrupted
+        The record of the run that is resumed, or None.
+    notes
+        Messages to the user.
+    """
+
+    model: DiffusionModel
+    state: TrainingState
+    task: DenoisingTask
+    out: Path | None
+    interrupted: DiffusionRecord | None
+    notes: tuple[str, ...]
+
+    def trained(self) -> DiffusionModel:
+        """Return the model with the facts of the training so far."""
+        state = self.state
+        return replace(self.model, facts=self.model.facts.after(state.curve, state.step, state.total))
+
+    def save(self, state: TrainingState, last: bool) -> None:
+        """Save the model and the state; the last time beside `out` if something else is there by then."""
+        if self.out is None:
+            return
+        if last:
+            saved = save_or_save_beside(lambda folder: save_model(self.trained(), folder, state=state), self.out)
+            saved.raise_if_elsewhere()
+        else:
+            save_model(self.trained(), self.out, state=state)
+
+
+def _prepared(
+    images: Sequence[Image],
+    config: TrainConfig,
+    start: DiffusionModel | None,
+    out: Path | None,
+    resume: bool,
+    name: str | None,
+) -> _Run:
+    """Check the images and the place, and make the network and its state."""
+    pixel_size = common_pixel_size(images)
+    check_patch(images, config.patch)
+    if out is not None:
+        check_place(out, replace=resume)
+    device = pick_device(config.device)
+    interrupted = interrupted_run(out) if resume else None
+    notes = []
+    if interrupted is not None and start is not None:
+        notes.append(f"The resumed training continues from its own state: {start.name} is not used.")
+        start = None
+    elif start is not None:
+        notes.append(f"The training starts from {start.name}.")
+    # The channels of a resumed training may come from its start; `resume_run` refuses others that are stated.
+    if interrupted is not None and config.channels == TrainConfig().channels:
+        config = replace(config, channels=interrupted.config.channels)
+    config, unet = initial_network(config, start)
+    scaling = Scaling.fit(images)
+    origin = start.name if start is not None else None
+    started_from = origin if interrupted is None else interrupted.started_from
+    name = name or (out.name if out is not None else UNNAMED)
+    facts = training_facts(DiffusionFacts, images, name, started_from=started_from)
+    # Half the learning rate preserves more of what the start has learned.
+    state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if started_from else 1.0))
+    task = DenoisingTask([scaling.scale(plane) for image in images for plane in image.pixels], config, scaling)
+    model = DiffusionModel(unet, scaling, pixel_size, config, facts)
+    return _Run(model, state, task, out, interrupted, tuple(notes))
+
+
+def _resumed(run: _Run) -> Steps[_Run]:
+    """Load the state of the interrupted run, if there is one, and yield the notes."""
+    if run.interrupted is not None and run.out is not None:
+        config, note = resume_run(run.state, run.out, run.interrupted, run.model.config, run.model.facts)
+        run = replace(run, model=replace(run.model, config=config))
+        if note:
+            yield Note(note)
+    for note in run.notes:
+        yield Note(note)
+    return run
