@@ -1,6 +1,6 @@
-"""What scripts need beside napari: layers as images, and images as layers. Without Qt.
+"""Functions for scripts with a napari viewer: layers as images, and images as layers. Without Qt.
 
-The code that *Copy as Python* copies uses these functions, in napari's console or in a script with a viewer.
+The code of *Copy as Python* uses these functions, in napari's console or in a script with a viewer.
 """
 
 from .widgets.viewer.enhanced_layers import show_enhanced, show_error_map, widefield_source

@@ -11,13 +11,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import display
 
-# Milliseconds that a test waits for what is to come: far more than it takes, so that no load of the machine can exceed
-# it, and far less than the half an hour that trainings take which are stopped.
+# Milliseconds that a test waits for an event. Far longer than an event takes on a busy machine, and far shorter than
+# the half hour of the trainings that tests stop.
 PATIENCE = 300_000
 
 _PROBLEM = display.problem()
 if _PROBLEM:
-    # In CI the docks must be tested; anywhere else one loud line says what is not.
+    # CI must test the docks; elsewhere one loud line reports that they are not tested.
     if os.environ.get("CI"):
         raise pytest.UsageError(f"The docks cannot be tested: {_PROBLEM}")
     print(f"\n*** THE DOCKS ARE NOT TESTED: {_PROBLEM} ***\n", file=sys.stderr)
@@ -34,9 +34,9 @@ def pytest_unconfigure(config):
 
 @pytest.fixture
 def viewer(make_napari_viewer):
-    """Return a shown viewer; at its end napari checks that no widget and no viewer is left."""
+    """Return a shown viewer. At the end of the test napari checks that no widget and no viewer is left."""
     yield make_napari_viewer(show=True)
-    # What a dock preloads would be loaded amid the next test.
+    # A thread that still preloads a module would disturb the next test.
     for thread in threading.enumerate():
         if thread.name.startswith("preloading "):
             thread.join()
@@ -56,7 +56,7 @@ def open_dock(viewer, qtbot):
 
 @pytest.fixture
 def click(qtbot):
-    """Return a function that clicks a button, and may wait until the dock's work is done."""
+    """Return a function that clicks a button, and waits until the dock's work is done, if `wait`."""
     from qtpy.QtCore import Qt
 
     def click_it(dock, button, *, wait=True):
@@ -92,9 +92,10 @@ def my_enhancer(tiny_enhancer):
 
 
 class Computed:
-    """How many predictions begin after `stopped` is set: in `training`, and in `using`, which previews and results do.
+    """Counts of network predictions that begin after `stopped` is set.
 
-    The cost of a stop is counted in these: seconds depend on what else the machine does.
+    `training` counts those of training steps, `using` those of previews and results. The cost of a stop is counted in
+    predictions, because seconds depend on the load of the machine.
     """
 
     def __init__(self):
@@ -112,7 +113,7 @@ class Computed:
 
 @pytest.fixture
 def computed():
-    """Return the count of what is computed after a stop."""
+    """Return the counts of predictions after a stop."""
     from torch.nn.modules.module import register_module_forward_pre_hook
 
     count = Computed()
@@ -122,7 +123,7 @@ def computed():
 
 
 def quick_training(dock, **others):
-    """Set a training dock to a few steps, which begin from the tiny model."""
+    """Set a training dock to a few steps that start from the tiny model."""
     dock.time.set_minutes(0.03)
     dock.start_from.choose("tiny")
     dock.advanced.show_values({"patch": 64, "batch": 4, "previews": 2, **others})

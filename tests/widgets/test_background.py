@@ -1,4 +1,4 @@
-"""Runs in threads: what they leave behind, alone and beside each other, and what of the host they leave alone."""
+"""Runs in threads: they release their data, and leave the settings of the host process unchanged."""
 
 import gc
 import subprocess
@@ -20,14 +20,14 @@ from .conftest import PATIENCE
 
 
 class Pixels:
-    """What a run holds."""
+    """Data of a run."""
 
 
 class Running:
-    """A run that waits to be let go."""
+    """A run that waits until it is released."""
 
     def __init__(self, qtbot):
-        self.parent, self.go, self.told, self.results = QObject(), Flag(), [], []
+        self.parent, self.go, self.events, self.results = QObject(), Flag(), [], []
         pixels = Pixels()
         self.pixels = weakref.ref(pixels)
 
@@ -38,10 +38,10 @@ class Running:
 
         self.background = BackgroundRun("waiting", steps, self.parent)
         self.thread = self.background.worker_thread
-        self.background.happened.connect(self.told.extend)
+        self.background.happened.connect(self.events.extend)
         self.background.returned.connect(self.results.append)
         self.background.start()
-        qtbot.waitUntil(lambda: bool(self.told), timeout=PATIENCE)
+        qtbot.waitUntil(lambda: bool(self.events), timeout=PATIENCE)
 
     def end(self, qtbot):
         self.go.set()
@@ -49,7 +49,7 @@ class Running:
 
 
 def host_state():
-    """Return what a plugin must not change for the whole process."""
+    """Return settings of the process that a plugin must not change."""
     return {
         "collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
         "pool": QThreadPool.globalInstance().maxThreadCount(),
@@ -57,22 +57,22 @@ def host_state():
     }
 
 
-def test_runs_that_overlap_leave_the_host_alone(viewer, qtbot):
+def test_overlapping_runs_leave_the_host_unchanged(viewer, qtbot):
     before = host_state()
-    one = Running(qtbot)
-    other = Running(qtbot)
+    first = Running(qtbot)
+    second = Running(qtbot)
     assert host_state() == before
-    one.end(qtbot)
+    first.end(qtbot)
     assert host_state() == before
-    other.end(qtbot)
-    other.thread.join()
+    second.end(qtbot)
+    second.thread.join()
     assert host_state() == before
     gc.collect()
-    assert one.pixels() is None
-    assert other.pixels() is None
+    assert first.pixels() is None
+    assert second.pixels() is None
 
 
-def test_preloading_leaves_the_host_alone(viewer, tmp_path, monkeypatch):
+def test_preloading_leaves_the_host_unchanged(viewer, tmp_path, monkeypatch):
     before = host_state()
     (tmp_path / "slow_module.py").write_text("import gc, time; time.sleep(0.2); enabled = gc.isenabled()")
     monkeypatch.syspath_prepend(tmp_path)
@@ -115,15 +115,15 @@ print("the same")
 """
 
 
-def test_the_end_of_the_event_loop_stops_a_run_and_leaves_the_host_alone():
-    """In a process of its own, in which no viewer is closed: a script may go on after the event loop."""
+def test_the_end_of_the_event_loop_stops_a_run_and_leaves_the_host_unchanged():
+    """In a separate process, in which no viewer is closed: a script may continue after the event loop."""
     command = [sys.executable, "-W", "ignore", "-c", _NO_EVENT_LOOP]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE / 1000)
     assert done.stdout.strip() == "the same", done.stderr
 
 
-def test_a_run_waits_for_no_other_one(viewer, qtbot):
-    """Qt's global pool has as many threads as the machine: on two cores, no third run would begin there."""
+def test_a_run_does_not_wait_for_another_run(viewer, qtbot):
+    """Qt's global pool has one thread per core: on two cores a third run would have to wait there."""
     pool = QThreadPool.globalInstance()
     before = pool.maxThreadCount()
     pool.setMaxThreadCount(1)
@@ -135,7 +135,7 @@ def test_a_run_waits_for_no_other_one(viewer, qtbot):
         pool.setMaxThreadCount(before)
 
 
-def test_napari_lists_a_run_until_it_ends_and_may_stop_it(viewer, qtbot):
+def test_napari_lists_a_run_until_it_ends_and_can_stop_it(viewer, qtbot):
     def steps(stop):
         while not stop():
             yield Note("working")
@@ -160,17 +160,28 @@ import napari
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
 from napari_smdiffusion import Note
+from napari_smdiffusion.widgets.docks import compare, enhance, generate, train
 from napari_smdiffusion.widgets.frame.background import BackgroundRun
+from napari_smdiffusion.widgets.parts import plots
 
 def steps(stop):
     while not stop():
         yield Note("working")
         gc.collect()
-        time.sleep(0.1)
+        collections.append(True)
+        time.sleep(0.02)
 
+def wait_for_a_collection():
+    count = len(collections) + 2  # the next one may have begun already
+    while len(collections) < count:
+        time.sleep(0.01)
+
+collections = []
+for dock in (train.TrainDock, generate.GenerateDock, compare.CompareDock, enhance.EnhanceDock):
+    dock.preload_module = "sys"  # torch has too many objects for quick collections, and no part in this test
 viewer, parent = napari.Viewer(), QObject()
 gc.collect()
-gc.freeze()  # so that a collection is quick
+gc.freeze()  # collections then visit new objects only
 job = BackgroundRun("collecting", steps, parent)
 job.start()
 for name in ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield"):
@@ -180,33 +191,35 @@ for name in ("Train diffusion model", "Generate images", "Compare images", "Enha
     QApplication.processEvents()
     viewer.window.remove_dock_widget(dock)
     del dock
+    wait_for_a_collection()
     QApplication.processEvents()
+wait_for_a_collection()
 viewer.close()
 job.worker_thread.join()
 print("closed")
 """
 
 
-def test_docks_come_and_go_while_a_thread_collects_garbage():
-    """In a process of its own: an object of Qt that is deleted by the wrong thread can end the process."""
+def test_docks_open_and_close_while_a_thread_collects_garbage():
+    """In a separate process, which crashes if the wrong thread deletes a Qt object."""
     command = [sys.executable, "-W", "ignore", "-c", _COLLECTING]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE / 1000)
     assert (done.returncode, done.stdout.strip()) == (0, "closed"), done.stderr
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_run_is_forgotten_with_its_dock(viewer, qtbot, gone):
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_run_stops_with_its_dock(viewer, qtbot, closed):
     run = Running(qtbot)
     work = run.background._work
-    if gone:
+    if closed:
         run.parent = None
-        qtbot.waitUntil(lambda: work.asked.is_set(), timeout=PATIENCE)
+        qtbot.waitUntil(lambda: work.stop_requested.is_set(), timeout=PATIENCE)
     run.go.set()
     run.thread.join()
-    assert bool(work.events) != gone
+    assert bool(work.events) != closed
 
 
-def test_a_defect_is_logged_and_an_error_for_people_is_not(caplog):
+def test_a_defect_is_logged_and_an_error_for_the_user_is_not(caplog):
     for error in (InputError("Choose another image."), Stopped("Stopped before there was a result.")):
         assert error_message(error, "enhancing") == str(error)
     assert not caplog.records

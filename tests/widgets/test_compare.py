@@ -1,4 +1,4 @@
-"""The Compare dock, by clicking."""
+"""The Compare dock, used by mouse clicks."""
 
 import json
 
@@ -18,13 +18,13 @@ from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
 
 @pytest.fixture
 def pair(viewer):
-    """Return an experimental layer and a synthetic one of the same kind elsewhere, and a third that is in the way."""
+    """Return an experimental and a synthetic layer of the same structure at two places; there is a third layer."""
     real = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=1).pixels
-    made = simulate("microtubules", count=3, size=256, pixel_size=20.0, seed=2).pixels
+    generated = simulate("microtubules", count=3, size=256, pixel_size=20.0, seed=2).pixels
     place = {"scale": (1, 20, 20), "units": ("pixel", "nm", "nm")}
     experimental = viewer.add_image(real, name="real", **place)
     synthetic = viewer.add_image(
-        made, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 0, 6000), **place
+        generated, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 0, 6000), **place
     )
     viewer.add_image(np.zeros((256, 256)), name="other", scale=(20, 20), units=("nm", "nm"))
     return experimental, synthetic
@@ -48,7 +48,7 @@ def mean_intensity():
         yield
 
 
-def test_the_report_is_shown_and_saved_with_a_measure_that_was_added(mean_intensity, dock, click, tmp_path):
+def test_the_report_is_shown_and_saved_with_an_added_measure(mean_intensity, dock, click, tmp_path):
     assert dock.generated.layer().name == "made"
     click(dock, dock.run_button)
     names = set(_rows(dock))
@@ -89,30 +89,30 @@ def test_side_by_side_and_back(viewer, dock, pair, click):
     assert list(synthetic.contrast_limits) == [0, 3]
 
 
-def test_side_by_side_whatever_the_units(viewer, dock, pair, click):
-    """An experimental layer in µm, as a microscope writes it, at the place of the stage."""
+def test_side_by_side_with_layers_of_different_units(viewer, dock, pair, click):
+    """An experimental layer in µm at the position of the stage, as a microscope writes it."""
     experimental, synthetic = pair
     experimental.units = ("pixel", "um", "um")
     experimental.scale, experimental.translate = (1, 0.02, 0.02), (0, 50, 60)
     click(dock, dock.side_by_side)
-    seen = [drawn_extent(viewer, layer, "nm") for layer in pair]
-    np.testing.assert_allclose(*seen)
+    extents = [drawn_extent(viewer, layer, "nm") for layer in pair]
+    np.testing.assert_allclose(*extents)
     centre = np.array(scene_camera(viewer).center[-2:]) * (
         1000 if str(viewer.layers.extent.units[-1]) == "micrometer" else 1
     )
-    np.testing.assert_allclose(centre, seen[0].mean(0), atol=100)
+    np.testing.assert_allclose(centre, extents[0].mean(0), atol=100)
     click(dock, dock.side_by_side)
     np.testing.assert_allclose(synthetic.translate, (0, 0, 6000))
 
 
-def test_a_layer_may_go_while_side_by_side(viewer, dock, pair, click):
+def test_a_layer_may_be_deleted_while_side_by_side(viewer, dock, pair, click):
     click(dock, dock.side_by_side)
     viewer.layers.remove(pair[1])
     click(dock, dock.side_by_side)
     assert not canvas_grid(viewer).enabled
 
 
-def test_what_images_are_held_against_is_not_taken_for_what_the_model_saw(pair, open_dock, viewer):
+def test_the_experimental_image_is_not_ticked_as_a_training_image(pair, open_dock, viewer):
     viewer.add_image(np.zeros((64, 64)), name="widefield", scale=(100, 100), units=("nm", "nm"))
     dock = open_dock("Compare images")
     other = viewer.layers["other"]
@@ -124,23 +124,23 @@ def test_what_images_are_held_against_is_not_taken_for_what_the_model_saw(pair, 
     assert dock.training.layers() == []
 
 
-def test_training_images_are_looked_through_for_copies(dock, pair, click, viewer):
-    seen = viewer.add_image(
-        simulate("microtubules", count=1, size=256, pixel_size=20.0, seed=9).pixels[0], name="seen", scale=(20, 20)
+def test_training_images_are_searched_for_copies(dock, pair, click, viewer):
+    training = viewer.add_image(
+        simulate("microtubules", count=1, size=256, pixel_size=20.0, seed=9).pixels[0], name="training", scale=(20, 20)
     )
-    dock.training.choose([seen])
+    dock.training.choose([training])
     click(dock, dock.run_button)
     names = {dock.table.item(i, 0).text() for i in range(dock.table.rowCount())}
     assert "memorization: generated median" in names
 
 
-def test_what_cannot_be_compared_is_a_sentence(viewer, dock, pair, click):
+def test_layers_that_cannot_be_compared_are_reported(viewer, dock, pair, click):
     dock.experimental.choose(pair[1])
     click(dock, dock.run_button)
     assert "two different layers" in dock.status.text()
     viewer.layers.clear()
     click(dock, dock.run_button)
-    assert "two layers are compared" in dock.status.text()
+    assert "Two layers are compared" in dock.status.text()
     click(dock, dock.side_by_side)
     assert not dock.side_by_side.isChecked()
 
@@ -190,7 +190,7 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     assert report["enhancement"]["enhanced"]["correlation"] == pytest.approx(1)
 
 
-def test_a_reference_of_a_part_of_the_field_is_looked_for(viewer, open_dock, click):
+def test_a_reference_of_a_part_of_the_field_is_located(viewer, open_dock, click):
     truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
     place = {"units": ("nm", "nm")}
     wide = viewer.add_image(gaussian_filter(truth, 4)[2::4, 2::4], name="wide", scale=(80, 80), **place)
@@ -207,7 +207,7 @@ def test_a_reference_of_a_part_of_the_field_is_looked_for(viewer, open_dock, cli
     assert float(_rows(dock)["enhancement: enhanced: correlation"]) == pytest.approx(1)
 
 
-def test_both_layers_may_go_while_side_by_side(viewer, dock, pair, click):
+def test_both_layers_may_be_deleted_while_side_by_side(viewer, dock, pair, click):
     other = viewer.add_image(np.zeros((64, 64), np.float32), name="other")
     click(dock, dock.side_by_side)
     assert not other.visible
@@ -217,7 +217,7 @@ def test_both_layers_may_go_while_side_by_side(viewer, dock, pair, click):
     assert other.visible
 
 
-def test_a_run_that_fails_leaves_the_former_report(dock, pair, click, tmp_path):
+def test_a_failed_run_leaves_the_previous_report(dock, pair, click, tmp_path):
     click(dock, dock.run_button)
     pair[1].data = np.asarray(pair[1].data)[:1, :64, :64]
     click(dock, dock.run_button)

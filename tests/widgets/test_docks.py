@@ -1,4 +1,4 @@
-"""What all docks have in common."""
+"""Behaviour that all docks share."""
 
 import importlib
 import itertools
@@ -36,19 +36,19 @@ def test_buttons_have_their_names(open_dock, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
+def test_no_field_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
     bare = viewer.add_image(storm_layer.data, name="20231105_U2OS_aTubulin_AF647_10ms_STORM_ROI3_rendered_20nm_Pos0")
     dock = open_dock(name)
     for layer_list in dock.findChildren(LayerList):
-        layer_list.choose([storm_layer, bare])  # asks for a pixel size
-        layer_list.list.setCurrentRow(0)  # and for a weight
+        layer_list.choose([storm_layer, bare])  # shows the field for the pixel size
+        layer_list.list.setCurrentRow(0)  # and the field for the weight
     frame = dock.parent()
     frame.setFloating(True)
     if name == "Enhance widefield":
         dock.model.choose("")
     for fold in dock.findChildren(Folded):
         fold.button.setChecked(True)
-    # One viewer for all, for making it takes longest.
+    # One viewer for all widths and themes, because making a viewer takes longest.
     for width, theme in itertools.product((360, 1000), ("light", "dark")):
         viewer.theme = theme
         frame.resize(width + frame.width() - dock.width(), 700)
@@ -59,7 +59,7 @@ def test_nothing_is_cut_off(viewer, open_dock, qtbot, storm_layer, name):
             assert not _sticks_out(child, dock._content), f"{child} {child.objectName()}, {width} pixels, {theme}"
 
 
-def test_a_long_name_is_elided_and_whole_in_the_tooltip(viewer, open_dock, storm):
+def test_a_long_name_is_elided_and_complete_in_the_tooltip(viewer, open_dock, storm):
     name = "20231105_U2OS_aTubulin_AF647_10ms_STORM_ROI3_rendered_20nm_Pos0"
     bare = viewer.add_image(storm.pixels[0], name=name)
     layer_list = open_dock("Train diffusion model").layer_list
@@ -73,7 +73,7 @@ def test_a_long_name_is_elided_and_whole_in_the_tooltip(viewer, open_dock, storm
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_tab_key_stops_at_nothing_that_is_folded_away(open_dock, name):
+def test_the_tab_key_skips_fields_of_folded_sections(open_dock, name):
     dock = open_dock(name)
     for fold in dock.findChildren(Folded):
         fields = [*fold.content.findChildren(QAbstractSpinBox), *fold.content.findChildren(QComboBox)]
@@ -86,7 +86,7 @@ def test_the_tab_key_stops_at_nothing_that_is_folded_away(open_dock, name):
 @pytest.mark.parametrize(
     "remembered", ["{", "[]", 3, {"seed": "x", "minutes": None, "channels": [1], "training": 3, "model": 7}]
 )
-def test_what_was_remembered_and_does_not_fit_keeps_no_dock_from_opening(open_dock, remembered):
+def test_docks_open_with_invalid_remembered_settings(open_dock, remembered):
     keys = ("train", "generate", "compare", "enhance")
     text = remembered if isinstance(remembered, str) else json.dumps(dict.fromkeys(keys, remembered))
     user_folder().mkdir(parents=True)
@@ -98,18 +98,18 @@ def test_what_was_remembered_and_does_not_fit_keeps_no_dock_from_opening(open_do
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_wheel_scrolls_the_form_and_changes_nothing_in_it(open_dock, name):
+def test_the_wheel_scrolls_the_form_and_changes_no_field(open_dock, name):
     dock = open_dock(name)
     fields = [*dock._content.findChildren(QAbstractSpinBox), *dock._content.findChildren(QComboBox)]
     values = [field.property("value") or field.property("currentIndex") for field in fields]
     for field in fields:
         middle = QPointF(field.rect().center())
-        turned = QWheelEvent(
+        event = QWheelEvent(
             middle, QPointF(field.mapToGlobal(field.rect().center())), QPoint(), QPoint(0, -120),
             Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
         )  # fmt: skip
-        QApplication.sendEvent(field, turned)
-        assert not turned.isAccepted()  # so that Qt passes it on to what is around the field
+        QApplication.sendEvent(field, event)
+        assert not event.isAccepted()  # so that Qt passes it on to the parent widget
     assert values == [field.property("value") or field.property("currentIndex") for field in fields]
 
 
@@ -131,12 +131,12 @@ print(sorted({"torch", "diffusers", "matplotlib.pyplot", "pyqtgraph"} & set(sys.
 """
 
 
-def test_making_the_docks_loads_nothing_that_takes_long():
+def test_making_the_docks_loads_no_slow_library():
     result = subprocess.run([sys.executable, "-c", _OPEN_ALL], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[-2] == "[]"
 
 
-def test_a_pixel_size_is_asked_for_once_by_all_docks(viewer, open_dock, storm):
+def test_a_pixel_size_is_entered_once_for_all_docks(viewer, open_dock, storm):
     bare = viewer.add_image(storm.pixels[0], name="bare")
     train, enhance, compare = (open_dock(name) for name in ("Train diffusion model", "Enhance widefield", NAMES[2]))
     for dock in (train, enhance):
@@ -155,15 +155,15 @@ def test_gpu_memory_can_be_released(viewer):
     from npe2 import PluginManager
 
     PluginManager.instance().commands.execute("napari-smdiffusion.release_memory")
-    assert "given back" in notification_manager.records[-1].message
+    assert "released" in notification_manager.records[-1].message
 
 
-def test_what_run_needs_is_preloaded(monkeypatch):
+def test_the_module_that_run_needs_is_preloaded(monkeypatch):
     from napari_smdiffusion import store
     from napari_smdiffusion.store import card
 
     assert preload("napari_smdiffusion.store.card") is None
-    monkeypatch.setattr(store, "card", card)  # restored afterwards, as the next line is
+    monkeypatch.setattr(store, "card", card)  # monkeypatch restores it afterwards
     monkeypatch.delitem(sys.modules, "napari_smdiffusion.store.card")
     thread = preload("napari_smdiffusion.store.card")
     assert thread is not None
@@ -181,7 +181,7 @@ def test_each_dock_preloads_a_module_that_exists(dock):
     [("import no_such_library", None), ("from napari_smdiffusion import no_such_module", "ImportError"),
      ("import napari_smdiffusion.no_such_module", "ModuleNotFoundError")],
 )  # fmt: skip
-def test_preloading_is_silent_about_a_broken_installation_only(tmp_path, monkeypatch, text, problem):
+def test_preloading_reports_errors_of_our_own_modules_only(tmp_path, monkeypatch, text, problem):
     failures = []
     monkeypatch.setattr(threading, "excepthook", lambda args: failures.append(args.exc_type.__name__))
     monkeypatch.syspath_prepend(tmp_path)

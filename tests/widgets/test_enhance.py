@@ -1,4 +1,4 @@
-"""The Enhance dock, by clicking."""
+"""The Enhance dock, used by mouse clicks."""
 
 import json
 
@@ -19,7 +19,7 @@ from .conftest import PATIENCE
 
 @pytest.fixture
 def coarse(viewer, widefield):
-    """Return a widefield layer of 150 × 131 pixels of 80 nm, turned and moved."""
+    """Return a widefield layer of 150 × 131 pixels of 80 nm, rotated and shifted."""
     return viewer.add_image(
         widefield.pixels[0], name="cell", scale=(80, 80), translate=(1040, 540), rotate=10, units=("nm", "nm")
     )
@@ -33,12 +33,12 @@ def dock(open_dock, my_enhancer, coarse):
 
 
 def _corners(layer, shape):
-    """Return where the outer corners of the first and last pixel lie in the world."""
+    """Return the outer corners of the first and last pixel in world coordinates."""
     low, high = np.full(2, -0.5), np.array(shape[-2:]) - 0.5
     return np.array([layer.data_to_world(corner)[-2:] for corner in (low, high)])
 
 
-def test_a_new_layer_lies_exactly_over_its_input(viewer, dock, click, coarse, widefield):
+def test_a_new_layer_is_exactly_on_top_of_its_input(viewer, dock, click, coarse, widefield):
     click(dock, dock.run_button)
     enhanced = viewer.layers[-1]
     assert enhanced.data.shape == (600, 524)
@@ -49,7 +49,7 @@ def test_a_new_layer_lies_exactly_over_its_input(viewer, dock, click, coarse, wi
     np.testing.assert_allclose(enhanced.data, expected.pixels[0], rtol=1e-4, atol=1e-3)
 
 
-def test_in_place_and_back(viewer, dock, click, coarse, widefield):
+def test_a_layer_is_enhanced_in_place_and_restored(viewer, dock, click, coarse, widefield):
     before = _corners(coarse, (150, 131))
     limits = list(coarse.contrast_limits)
     dock.in_place.setChecked(True)
@@ -58,13 +58,13 @@ def test_in_place_and_back(viewer, dock, click, coarse, widefield):
     assert coarse.data.shape == (600, 524)
     assert coarse.name == "cell (enhanced ×4)"
     np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
-    assert np.shares_memory(original(coarse)["source"].pixels, original(coarse)["data"])  # kept once
-    once = coarse.data.copy()
+    assert np.shares_memory(original(coarse)["source"].pixels, original(coarse)["data"])  # stored once
+    enhanced = coarse.data.copy()
     coarse.name = "renamed"
     viewer.add_image(np.eye(64), name="finer", scale=(20, 20), units=("nm", "nm"))
-    assert dock.layer_list.layers() == [coarse]  # nobody chose it, but it is the widefield image still
-    click(dock, dock.run_button)  # again: the original is enhanced, not what was made of it
-    np.testing.assert_allclose(coarse.data, once)
+    assert dock.layer_list.layers() == [coarse]  # ticked by itself: its original is a widefield image
+    click(dock, dock.run_button)  # enhances the original again
+    np.testing.assert_allclose(coarse.data, enhanced)
     assert dock.training.factor.values()["upscale"] == 4  # from the original's pixels to the finer ones
     np.testing.assert_allclose(_corners(coarse, (600, 524)), before)
     click(dock, dock.restore)
@@ -98,20 +98,20 @@ def _corners3(layer):
     return np.array([layer.data_to_world(corner) for corner in (low, high)])
 
 
-def test_layers_that_napari_makes_of_an_enhanced_one_are_no_enhanced_ones(viewer, dock, click, widefield):
+def test_parts_of_an_enhanced_layer_cannot_be_restored(viewer, dock, click, widefield):
     stack = viewer.add_image(
         np.stack([widefield.pixels[0]] * 2), name="stack", scale=(1, 80, 80), units=("px", "nm", "nm")
     )
     dock.layer_list.choose([stack])
     dock.in_place.setChecked(True)
     click(dock, dock.run_button)
-    # As Split Stack and projections do.
-    made = viewer.add_image(stack.data[0], name="made", scale=stack.scale[1:], metadata=dict(stack.metadata))
+    # Split Stack and projections copy the metadata like this.
+    part = viewer.add_image(stack.data[0], name="part", scale=stack.scale[1:], metadata=dict(stack.metadata))
     assert original(stack) is not None
-    assert original(made) is None
+    assert original(part) is None
     dock.layer_list.choose([])
     click(dock, dock.restore)
-    assert made.data.shape == (600, 524)
+    assert part.data.shape == (600, 524)
     assert stack.data.shape == (2, 150, 131)
 
 
@@ -119,11 +119,11 @@ def test_several_layers_at_once(viewer, dock, click, widefield, coarse):
     other = viewer.add_image(widefield.pixels[0, :100, :100], name="other", scale=(80, 80), units=("nm", "nm"))
     dock.layer_list.choose([coarse, other])
     click(dock, dock.run_button)
-    made = {layer.name: layer.data.shape for layer in viewer.layers}
-    assert (made["cell (enhanced ×4)"], made["other (enhanced ×4)"]) == ((600, 524), (400, 400))
+    shapes = {layer.name: layer.data.shape for layer in viewer.layers}
+    assert (shapes["cell (enhanced ×4)"], shapes["other (enhanced ×4)"]) == ((600, 524), (400, 400))
 
 
-def test_the_factor_is_offered_from_the_pixel_sizes(dock, storm_layer, coarse):
+def test_the_factor_is_suggested_from_the_pixel_sizes(dock, storm_layer, coarse):
     dock.model.choose("")
     dock.training.sources.choose([storm_layer])  # 20 nm
     dock.layer_list.choose([coarse])  # 80 nm
@@ -134,25 +134,25 @@ def test_the_factor_is_offered_from_the_pixel_sizes(dock, storm_layer, coarse):
     assert dock.training.factor.values()["upscale"] == 2
 
 
-def test_a_factor_that_was_typed_stays_and_one_is_never_offered(viewer, dock, storm_layer, coarse):
+def test_an_entered_factor_stays_and_a_factor_of_one_is_not_suggested(viewer, dock, storm_layer, coarse):
     dock.model.choose("")
     upscale = dock.training.factor
     assert upscale.values()["upscale"] == 4
     upscale.show_values({"upscale": 2})
     coarse.name = "renamed"
-    viewer.add_image(np.eye(64), name="of one more size", scale=(50, 50), units=("nm", "nm"))
+    viewer.add_image(np.eye(64), name="of a third size", scale=(50, 50), units=("nm", "nm"))
     dock.layer_list.choose([coarse])
     assert upscale.values()["upscale"] == 2
-    dock.layer_list.choose([storm_layer])  # on itself
+    dock.layer_list.choose([storm_layer])  # a factor of 1
     assert upscale.values()["upscale"] == 2
 
 
-def test_what_the_pixel_sizes_say_counts_more_than_what_was_remembered(viewer, open_dock, coarse, storm_layer):
+def test_the_pixel_sizes_take_precedence_over_a_remembered_factor(viewer, open_dock, coarse, storm_layer):
     remember("enhance", {"model": "", "training": {"upscale": 2}})
     assert open_dock("Enhance widefield").training.factor.values()["upscale"] == 4
 
 
-def test_where_all_layers_are_of_one_size_none_is_taken_for_widefield(viewer, open_dock, storm_layer, my_enhancer):
+def test_training_layers_are_not_ticked_as_widefield_layers(viewer, open_dock, storm_layer, my_enhancer):
     dock = open_dock("Enhance widefield")
     dock.model.choose("")
     assert dock.training.sources.layers() == [storm_layer]
@@ -161,7 +161,7 @@ def test_where_all_layers_are_of_one_size_none_is_taken_for_widefield(viewer, op
     assert dock.layer_list.layers() == [storm_layer]
 
 
-def test_what_was_trained_is_remembered_with_what_it_was_told(viewer, open_dock, click, storm_layer, qtbot):
+def test_a_trained_enhancer_is_remembered_with_its_settings(viewer, open_dock, click, storm_layer, qtbot):
     dock = open_dock("Enhance widefield")
     dock.model.choose("")
     form = dock.training
@@ -197,7 +197,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     assert not any(widget.isEnabled() for widget in (form.fit, form.simulated, form.optics))
     dock.layer_list.choose([wide, coarse])
     click(dock, dock.run_button)
-    assert "1 and 2 are ticked: tick as many of one as of the other" in dock.status.text()
+    assert "1 super-resolution and 2 widefield layers are ticked: tick one" in dock.status.text()
     dock.layer_list.choose([wide])
     click(dock, dock.run_button)
     assert "part lies in rows 10 to 59 and columns 5 to 44 of wide." in dock.status.text()
@@ -215,7 +215,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     assert form.fit.isEnabled()
 
 
-def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, coarse):
+def test_an_enhancer_is_trained_and_applied_in_one_run(viewer, dock, click, storm_layer, coarse):
     dock.model.choose("")
     assert dock.training.isVisible()
     dock.training.sources.choose([storm_layer])
@@ -226,7 +226,7 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     dock.training.fit.setChecked(True)
     dock.layer_list.choose([])
     click(dock, dock.run_button)
-    assert "to be fitted to" in dock.status.text()
+    assert "is to be fitted to it" in dock.status.text()
     dock.layer_list.choose([coarse])
     dock.training.factor.show_values({"upscale": 4})
     click(dock, dock.run_button)
@@ -234,7 +234,7 @@ def test_training_here_and_enhancing_at_once(viewer, dock, click, storm_layer, c
     low, high = load_enhancer("mine").microscope.photons_range
     assert high == pytest.approx(4 * low)
     facts = load_enhancer("mine").facts
-    assert [one.kind for one in facts.training_data] == ["experimental", "simulated"]
+    assert [image.kind for image in facts.training_data] == ["experimental", "simulated"]
     assert facts.weights == (1.0, 1.0)
     assert dock.model.model() == "mine"
     assert not dock.training.isVisible()
@@ -254,8 +254,8 @@ def test_stop_keeps_an_enhancer_in_training(dock, click, qtbot, storm_layer, com
     computed.stopped.set()
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
     assert load_enhancer("mine").facts.steps >= 1
-    # The step it was at, perhaps a preview, and a rough calibration: 12 patches, 4 at a time, in 8 symmetries. A whole
-    # one, of 80 patches, takes 160.
+    # The current step, perhaps a preview, and a short calibration: 12 patches, 4 at a time, in 8 symmetries. A full
+    # calibration of 80 patches takes 160 predictions.
     assert computed.training <= 1
     assert computed.using <= 1 + 12 // 4 * 8
 
@@ -273,8 +273,8 @@ def test_copied_code_does_the_same(viewer, dock, click, coarse, in_place):
     before = list(viewer.layers)
     exec(QGuiApplication.clipboard().text(), {})
     added = [layer for layer in viewer.layers if layer not in before]
-    made = [coarse, *added] if in_place else added
-    for layer, pixels in zip(made, expected, strict=True):
+    shown = [coarse, *added] if in_place else added
+    for layer, pixels in zip(shown, expected, strict=True):
         np.testing.assert_allclose(layer.data, pixels, rtol=1e-4, atol=1e-3)
 
 
@@ -289,14 +289,14 @@ def test_copied_code_trains_too(viewer, dock, click, storm_layer, coarse):
     dock.layer_list.choose([coarse])
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
-    assert [one.kind for one in load_enhancer("by code").facts.training_data] == ["experimental", "simulated"]
+    assert [image.kind for image in load_enhancer("by code").facts.training_data] == ["experimental", "simulated"]
     dock.training.fit.setChecked(False)
     dock.layer_list.choose([])
     click(dock, dock.copy_button)
-    assert "show_enhanced" not in QGuiApplication.clipboard().text()  # there is nothing to enhance
+    assert "show_enhanced" not in QGuiApplication.clipboard().text()  # no layer to enhance
 
 
-def test_an_enhancer_begins_from_another(viewer, dock, click, storm_layer, coarse):
+def test_an_enhancer_starts_from_another(viewer, dock, click, storm_layer, coarse):
     dock.model.choose("")
     form = dock.training
     assert form.start_from.model() == ""
@@ -321,7 +321,7 @@ def test_an_enhancer_begins_from_another(viewer, dock, click, storm_layer, coars
     assert dock.settings()["training"]["start"] == "tiny"
 
 
-def test_nothing_chosen_is_a_sentence(dock, click):
+def test_a_run_without_layers_is_refused(dock, click):
     dock.layer_list.choose([])
     click(dock, dock.run_button)
     assert dock.status.text() == "Choose at least one widefield layer to enhance."
@@ -331,7 +331,7 @@ def test_nothing_chosen_is_a_sentence(dock, click):
     assert "or a simulated structure" in dock.status.text()
 
 
-def test_a_layer_that_cannot_be_enhanced_does_not_cost_the_others(viewer, dock, click, coarse):
+def test_a_layer_that_cannot_be_enhanced_does_not_stop_the_others(viewer, dock, click, coarse):
     blank = viewer.add_image(np.zeros((40, 40), np.float32), name="blank", scale=(80, 80), units=("nm", "nm"))
     dock.layer_list.choose([blank, coarse])
     click(dock, dock.run_button)
@@ -340,18 +340,18 @@ def test_a_layer_that_cannot_be_enhanced_does_not_cost_the_others(viewer, dock, 
     assert "All pixels of blank" in dock.status.text()
 
 
-def test_a_layer_whose_file_is_gone_does_not_cost_the_training(viewer, dock, click, storm_layer, coarse):
+def test_a_layer_whose_file_is_missing_does_not_stop_the_training(viewer, dock, click, storm_layer, coarse):
     import dask.array
 
     unplugged = []
 
-    def gone(block):
+    def read_block(block):
         if unplugged:
             raise FileNotFoundError(2, "No such file or directory", "drive/cell.zarr")
         return block
 
-    lost = dask.array.zeros((64, 64), np.float32).map_blocks(gone, dtype=np.float32)
-    layer = viewer.add_image(lost, name="lost", scale=(80, 80), units=("nm", "nm"), contrast_limits=(0, 1))
+    lazy = dask.array.zeros((64, 64), np.float32).map_blocks(read_block, dtype=np.float32)
+    layer = viewer.add_image(lazy, name="lost", scale=(80, 80), units=("nm", "nm"), contrast_limits=(0, 1))
     dock.model.choose("")
     dock.training.name.setText("new one")
     dock.training.sources.choose([storm_layer])
@@ -369,11 +369,11 @@ def test_a_layer_whose_file_is_gone_does_not_cost_the_training(viewer, dock, cli
     assert dock.status.text() == "[Errno 2] No such file or directory: 'drive/cell.zarr'"
 
 
-def test_an_image_whose_errors_cannot_be_mapped_is_kept(viewer, dock, click, monkeypatch):
-    def full(*_):
+def test_an_image_is_kept_if_its_error_map_fails(viewer, dock, click, monkeypatch):
+    def fail(*_):
         raise MemoryError("There is no room for the error map.")
 
-    monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", full)
+    monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", fail)
     dock.error_map.setChecked(True)
     click(dock, dock.run_button)
     assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]
@@ -381,7 +381,7 @@ def test_an_image_whose_errors_cannot_be_mapped_is_kept(viewer, dock, click, mon
     assert "no room for the error map" in dock.status.text()
 
 
-def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, qtbot):
+def test_an_entered_pixel_size_can_be_corrected(viewer, dock, widefield, qtbot):
     from napari_smdiffusion.widgets.viewer.layers import layer_pixel_size
 
     layer = viewer.add_image(widefield.pixels[0], name="plain")
@@ -400,7 +400,7 @@ def test_a_pixel_size_that_was_typed_can_be_corrected(viewer, dock, widefield, q
     assert layer_pixel_size(layer) == 80
 
 
-def test_what_was_said_meanwhile_is_said_again_at_the_end(viewer, dock, click, widefield, coarse):
+def test_the_final_status_repeats_all_notes(viewer, dock, click, widefield, coarse):
     path = user_folder() / "enhancer" / "tiny" / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "calibration": None}))
     coarser = viewer.add_image(widefield.pixels[0], name="coarser", scale=(100, 100), units=("nm", "nm"))
@@ -409,7 +409,7 @@ def test_what_was_said_meanwhile_is_said_again_at_the_end(viewer, dock, click, w
     click(dock, dock.run_button)
     result, *notes = dock.status.text().splitlines()
     assert result == "2 of 2 layers enhanced ×4."
-    assert sorted(note[:15] for note in notes) == ["coarser has pix", "tiny was never "]  # of both layers, but once
+    assert sorted(note[:15] for note in notes) == ["coarser has pix", "tiny was never "]  # once for both layers
     dock.uncertainty.setChecked(False)
     dock.layer_list.choose([coarse])
     click(dock, dock.run_button)
@@ -420,9 +420,9 @@ def test_a_stop_after_the_last_tile_keeps_the_image(viewer, dock, click, monkeyp
     from napari_smdiffusion.enhance.applying import enhance_steps
 
     def stopped_late(*arguments, **options):
-        made = yield from enhance_steps(*arguments, **options)
+        enhancement = yield from enhance_steps(*arguments, **options)
         dock.background.stop()
-        return made
+        return enhancement
 
     monkeypatch.setattr("napari_smdiffusion.enhance.applying.enhance_steps", stopped_late)
     dock.error_map.setChecked(True)
@@ -431,7 +431,7 @@ def test_a_stop_after_the_last_tile_keeps_the_image(viewer, dock, click, monkeyp
     assert "1 of 1 layers enhanced" in dock.status.text()
 
 
-def test_an_enhancer_that_is_missing_is_no_training(dock, click):
+def test_a_missing_enhancer_starts_no_training(dock, click):
     folder = user_folder() / "enhancer" / "tiny"
     folder.rename(folder.with_name(".away"))
     dock.model.refresh()

@@ -1,4 +1,4 @@
-"""What the examples of docs/extending.md add is offered by the docks."""
+"""The docks offer the additions of the examples in docs/extending.md."""
 
 from qtpy.QtCore import Qt
 
@@ -13,8 +13,8 @@ def test_a_new_structure_is_offered_to_train_an_enhancer_on(open_dock):
     with added("A structure") as name:
         box = open_dock("Enhance widefield").training.simulated
         assert _texts(box) == ["none", "microtubules", "mitochondria", name]
-        described = box.itemData(box.findText(name), Qt.ItemDataRole.ToolTipRole)
-        assert described.startswith("rings of eight corners (Thevathasan")
+        tooltip = box.itemData(box.findText(name), Qt.ItemDataRole.ToolTipRole)
+        assert tooltip.startswith("rings of eight corners (Thevathasan")
 
 
 def test_a_new_solver_is_offered_to_generate_with(open_dock):

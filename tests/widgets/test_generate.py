@@ -1,4 +1,4 @@
-"""The Generate dock, by clicking."""
+"""The Generate dock, used by mouse clicks."""
 
 import gc
 import weakref
@@ -39,9 +39,9 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
         for layer in _synthetic(viewer):
             lengths.add(len(layer.data))
             bases.add(id(layer.data.base))
-            if done := layer.metadata[METADATA].get("finished"):
-                assert len(layer_image(layer)) == done
-                finished.add(done)
+            if count := layer.metadata[METADATA].get("finished"):
+                assert len(layer_image(layer)) == count
+                finished.add(count)
 
     dock.advanced.show_values({"steps": 40})
     click(dock, dock.run_button, wait=False)
@@ -53,7 +53,7 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
     qtbot.waitUntil(done, timeout=PATIENCE)
     (layer,) = _synthetic(viewer)
     assert layer.data.shape == (3, 64, 96)
-    assert len(bases) == 1  # one array from the first image to the last: never a copy
+    assert len(bases) == 1  # one array for all images, without a copy
     assert len(lengths) > 1
     assert {1, 2} & finished
     assert len(layer_image(layer)) == 3
@@ -66,30 +66,30 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
     np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
 
 
-def test_images_are_seen_beside_a_stack_and_are_let_go_with_their_layer(viewer, dock, click, qtbot):
-    """A stack is shown by its middle plane, where there is no generated image."""
+def test_images_are_shown_beside_a_stack_and_freed_with_their_layer(viewer, dock, click, qtbot):
+    """The slider starts at the middle plane of the stack, where there is no generated image."""
     viewer.add_image(np.ones((40, 96, 96)), name="stack", scale=(0.3, 0.1, 0.1), units=("um", "um", "um"))
     flat = viewer.add_image(np.ones((96, 96)), name="flat", scale=(20, 20), units=("nm", "nm"))
     drawn = drawn_extent(viewer, flat, "nm")
     viewer.dims.set_current_step(0, 19)
     click(dock, dock.run_button)
     (layer,) = _synthetic(viewer)
-    assert viewer.layers.extent.units is not None  # as they are not where the units of an axis differ
+    assert viewer.layers.extent.units is not None  # napari has no common units if the units of an axis differ
     np.testing.assert_array_equal(drawn_extent(viewer, flat, "nm"), drawn)
     np.testing.assert_array_equal(layer._slice.image.raw, layer.data[2])  # the newest
     assert viewer.dims.current_step[0] == 2
-    gone = weakref.ref(layer)
+    reference = weakref.ref(layer)
     viewer.layers.remove(layer)
     del layer
 
     def collected():
         gc.collect()
-        return gone() is None
+        return reference() is None
 
     qtbot.waitUntil(collected, timeout=PATIENCE)
 
 
-def test_who_looks_at_another_plane_goes_on_looking_at_it(viewer, dock, click, qtbot):
+def test_the_slider_stays_at_a_plane_that_the_user_chose(viewer, dock, click, qtbot):
     viewer.add_image(np.ones((40, 64, 96)), name="stack", scale=(1, 20, 20))
     dock.main.show_values({"count": 200})
     click(dock, dock.run_button, wait=False)
@@ -101,7 +101,7 @@ def test_who_looks_at_another_plane_goes_on_looking_at_it(viewer, dock, click, q
     click(dock, dock.stop_button)
 
 
-def test_an_exact_copy_in_whole_numbers_is_found_too(viewer, dock, click, storm_layer, storm):
+def test_an_exact_copy_of_integer_pixels_is_found(viewer, dock, click, storm_layer, storm):
     counts = np.round(200 * storm.pixels[0] / storm.pixels.max()).astype(np.uint8)
     storm_layer.data = counts
     viewer.add_image(
@@ -111,14 +111,14 @@ def test_an_exact_copy_in_whole_numbers_is_found_too(viewer, dock, click, storm_
     assert "correlates by 1.00" in dock.status.text()
 
 
-def test_images_that_there_is_no_room_for_are_refused_before_anything_is_done(viewer, dock, click):
+def test_images_that_do_not_fit_into_memory_are_refused_at_the_start(viewer, dock, click):
     dock.main.show_values({"count": 1_000_000, "height": 4096, "width": 4096})
     click(dock, dock.run_button)
     assert "choose fewer or smaller ones" in dock.status.text()
     assert not viewer.layers
 
 
-def test_of_a_stack_on_disk_the_plane_shown_is_read_alone(viewer, dock, click, storm_layer):
+def test_the_search_reads_only_the_shown_plane_of_a_stack_on_disk(viewer, dock, click, storm_layer):
     read = []
 
     def plane(block_info=None):
@@ -136,14 +136,14 @@ def test_of_a_stack_on_disk_the_plane_shown_is_read_alone(viewer, dock, click, s
     assert "correlates by" in dock.status.text()
 
 
-def test_stop_keeps_what_is_finished(viewer, dock, click, qtbot, computed):
+def test_stop_keeps_finished_images(viewer, dock, click, qtbot, computed):
     dock.main.show_values({"count": 500})
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: any(len(layer.data) > 2 for layer in _synthetic(viewer)), timeout=PATIENCE)
     click(dock, dock.stop_button, wait=False)
     computed.stopped.set()
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
-    assert (computed.training, computed.using <= 1) == (0, True)  # the solver step it was at
+    assert (computed.training, computed.using <= 1) == (0, True)  # the current solver step
     (layer,) = _synthetic(viewer)
     assert 1 < len(layer.data) < 500
     expected = load_diffusion_model("tiny").generate(2, size=(64, 96), seed=5, steps=4, batch=1)
@@ -165,19 +165,19 @@ def test_new_seed_gives_other_images(viewer, dock, click):
     click(dock, dock.new_seed)
     assert dock.main.values()["seed"] != 5
     click(dock, dock.run_button)
-    one, other = _synthetic(viewer)
-    assert not np.allclose(one.data, other.data)
-    assert one.extent.world[1, -1] < other.extent.world[0, -1]  # beside each other
+    first, second = _synthetic(viewer)
+    assert not np.allclose(first.data, second.data)
+    assert first.extent.world[1, -1] < second.extent.world[0, -1]  # beside each other
 
 
-def test_a_size_that_does_not_fit_is_a_sentence(dock, click):
+def test_a_size_that_does_not_fit_is_refused(dock, click):
     dock.main.show_values({"height": 64})
     dock.main._rows["height"].value = 72
     click(dock, dock.run_button)
     assert "multiple of 16" in dock.status.text()
 
 
-def test_a_size_that_the_model_cannot_make_starts_nothing(viewer, dock, click):
+def test_a_size_that_the_model_cannot_make_starts_no_run(viewer, dock, click):
     dock.main.show_values({"height": 32})
     click(dock, dock.run_button, wait=False)
     assert dock.status.text() == "height must be at least 64 for this model, not 32."
@@ -185,26 +185,26 @@ def test_a_size_that_the_model_cannot_make_starts_nothing(viewer, dock, click):
     assert not _synthetic(viewer)
 
 
-def test_a_copy_is_found_where_it_is(viewer, dock, click, storm_layer, storm):
+def test_a_copy_is_found_at_its_place(viewer, dock, click, storm_layer, storm):
     place = storm.pixels[0][20:148, 40:168]
     viewer.add_image(
         np.rot90(place)[np.newaxis], name="copy", metadata=layer_metadata({"kind": "synthetic"}), scale=(1, 20, 20)
     )
     click(dock, dock.nearest)
     assert "row 20, column 40" in dock.status.text()
-    found = next(layer for layer in viewer.layers if "nearest" in layer.name)
-    assert layer_provenance(found)["correlation"] > 0.99
-    np.testing.assert_allclose(found.data, np.rot90(place))
+    nearest = next(layer for layer in viewer.layers if "nearest" in layer.name)
+    assert layer_provenance(nearest)["correlation"] > 0.99
+    np.testing.assert_allclose(nearest.data, np.rot90(place))
 
 
-def test_images_that_nothing_can_be_told_of_are_named(viewer, dock, click):
+def test_images_that_cannot_be_searched_are_named(viewer, dock, click):
     click(dock, dock.run_button)
     viewer.add_image(np.full((256, 256), np.nan), name="holes", scale=(20, 20), units=("nm", "nm"))
     click(dock, dock.nearest)
-    assert dock.status.text() == "Nothing of holes can be compared: look for NaN pixels."
+    assert dock.status.text() == "holes cannot be searched: check for NaN pixels."
 
 
-def test_nearest_says_what_is_missing(dock, click):
+def test_a_search_without_a_synthetic_image_is_refused(dock, click):
     click(dock, dock.nearest)
     assert "no synthetic image" in dock.status.text()
 
@@ -213,17 +213,17 @@ def test_copied_code_does_the_same(viewer, dock, click):
     click(dock, dock.run_button)
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
-    one, other = _synthetic(viewer)
-    np.testing.assert_allclose(one.data, other.data, atol=1e-3)
-    np.testing.assert_allclose(one.scale, other.scale)
+    first, second = _synthetic(viewer)
+    np.testing.assert_allclose(first.data, second.data, atol=1e-3)
+    np.testing.assert_allclose(first.scale, second.scale)
 
 
-def test_a_folder_that_is_no_model_is_refused(dock, tmp_path):
+def test_a_folder_without_a_model_is_refused(dock, tmp_path):
     with pytest.raises(ValueError, match="model"):
         dock.model.add_folder(str(tmp_path))
 
 
-def test_layers_that_no_model_learns_from_do_not_disturb_the_search(viewer, dock, click, storm_layer, storm):
+def test_layers_that_cannot_be_training_images_do_not_stop_the_search(viewer, dock, click, storm_layer, storm):
     viewer.add_image(np.zeros((2, 2, 200, 200), np.float32), name="four axes")
     viewer.add_image(np.full((200, 200), np.nan, np.float32), name="not a number")
     viewer.add_image(storm.pixels[0, 32:160, 32:160], name="planted", metadata=layer_metadata({"kind": "synthetic"}))
@@ -231,7 +231,7 @@ def test_layers_that_no_model_learns_from_do_not_disturb_the_search(viewer, dock
     assert "in storm" in " ".join(layer.name for layer in viewer.layers)
 
 
-def test_a_run_stopped_before_its_first_image_is_no_error(viewer, dock, click, qtbot, monkeypatch):
+def test_a_run_stopped_before_its_first_image_is_not_an_error(viewer, dock, click, qtbot, monkeypatch):
     shown = []
     monkeypatch.setattr("napari_smdiffusion.widgets.frame.dock.show_error", shown.append)
     dock.main.show_values({"height": 512, "width": 512})
@@ -243,7 +243,7 @@ def test_a_run_stopped_before_its_first_image_is_no_error(viewer, dock, click, q
     assert not shown
 
 
-def test_the_model_that_is_shown_is_the_one_that_generates(viewer, dock, click, tiny_model):
+def test_the_chosen_model_is_used_if_another_has_its_name(viewer, dock, click, tiny_model):
     from napari_smdiffusion.base.folders import bundled_folder
     from napari_smdiffusion.store.catalogue import find_model
 
@@ -256,7 +256,7 @@ def test_the_model_that_is_shown_is_the_one_that_generates(viewer, dock, click, 
     assert find_model(dock.model.model(), "diffusion") == user_folder() / "diffusion" / "microtubules"
     (user_folder() / "diffusion" / "microtubules").rename(user_folder() / "away")
     dock.model.refresh()
-    assert dock.model.model() is None  # not the bundled one, which has that name again
+    assert dock.model.model() is None  # not the bundled model of the same name
     click(dock, dock.run_button)
     assert "microtubules is missing" in dock.status.text()
     assert not _synthetic(viewer)
@@ -277,7 +277,7 @@ def test_an_error_at_the_end_does_not_leave_the_dock_locked(dock, click, monkeyp
     assert not dock.stop_button.isEnabled()
 
 
-def test_an_error_at_the_start_starts_nothing(viewer, dock, click, monkeypatch):
+def test_an_error_at_the_start_starts_no_run(viewer, dock, click, monkeypatch):
     def fail(_):
         raise OSError("There is no room.")
 
@@ -303,7 +303,7 @@ def test_a_checkpoint_of_the_papers_code_generates(viewer, open_dock, click, tmp
     assert layer_provenance(layer)["model"] == "theirs"
 
 
-def test_the_time_left_is_told_where_it_is_known(dock):
-    for seconds, text in ((float("inf"), "comparing 3/5"), (65.0, "comparing 3/5, 1:05 left")):
-        dock._show_progress(Progress("comparing", 3, 5, seconds))
+def test_the_time_left_is_shown_if_it_is_known(dock):
+    for seconds, text in ((float("inf"), "searching 3/5"), (65.0, "searching 3/5, 1:05 left")):
+        dock._show_progress(Progress("searching", 3, 5, seconds))
         assert dock.progress.format() == text

@@ -1,4 +1,4 @@
-"""The docks' forms set every field of their jobs, and the code that is copied makes the same job."""
+"""The docks' forms set every field of their jobs, and the copied code makes the same job."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ from recipes.faces import JOBS, all_fields, changed_fields, other_settings
 
 @pytest.fixture
 def interrupted(storm, my_model):
-    """Return the job of a training that was interrupted in the user's folder, as a model of the name "interrupted"."""
+    """Return the job of an interrupted training, whose model "interrupted" is in the user's folder."""
     settings = TrainConfig(steps=4, patch=64, batch=2, seed=5, channels=(16, 32), previews=0, log_sigma_mean=-0.3)
     job = TrainJob(storm, settings, start=None, out=user_folder() / "diffusion" / "interrupted")
     count = itertools.count()
@@ -25,7 +25,7 @@ def interrupted(storm, my_model):
 
 
 def _read(value):
-    """Return a value of a job with what is read in place of sources, to be compared."""
+    """Return a value of a job for comparison, with the images that its sources read."""
     if isinstance(value, (list, tuple)):
         return tuple(map(_read, value))
     image = value.read() if hasattr(value, "read") else value
@@ -33,7 +33,7 @@ def _read(value):
 
 
 def _part(job, kind):
-    """Return a job, or the training that it begins with: the one that is a `kind`."""
+    """Return a job of the class `kind`: the job itself, or the training that it begins with."""
     part = job if type(job) is kind else job.model
     assert type(part) is kind
     return part
@@ -56,8 +56,8 @@ def test_forms_set_every_field_and_copied_code_makes_the_same_job(
         code = QGuiApplication.clipboard().text()
         exec(code[: code.index("result = run_job(job)\n") + len("result = run_job(job)\n")], {})
         copied[-1] = _part(copied[-1], faces.job)
-        for one in dataclasses.fields(faces.job):
-            assert _read(getattr(copied[-1], one.name)) == _read(getattr(jobs[-1], one.name)), one.name
+        for field in dataclasses.fields(faces.job):
+            assert _read(getattr(copied[-1], field.name)) == _read(getattr(jobs[-1], field.name)), field.name
     changed = set().union(*map(changed_fields, jobs))
     assert all_fields(faces.job) - changed <= set(faces.but.get("form", {}))
 
@@ -75,6 +75,6 @@ def test_an_interrupted_training_is_resumed(viewer, open_dock, click, storm_laye
     assert "is trained" in dock.status.text()
     assert not dock.resume.isVisible()
     assert dock.name.text() == "interrupted 2"
-    dock.name.setText("interrupted")  # is at its end now
+    dock.name.setText("interrupted")  # the training is complete now
     assert not dock.resume.isVisible()
     assert dock.start_from.isEnabled()

@@ -1,4 +1,4 @@
-"""What the docks of version 0.1.0 remembered of a form, those of this version show."""
+"""The docks show the settings that version 0.1.0 remembered."""
 
 import json
 import shutil
@@ -23,8 +23,8 @@ def test_old_settings_are_shown(open_dock, name, key):
     assert _common(open_dock(name).settings(), stored) == stored
 
 
-def _common(found, stored):
-    """Return the entries of `found` whose keys are in `stored`, also within the entries."""
+def _common(settings, stored):
+    """Return the entries of `settings` whose keys are in `stored`, also in nested entries."""
     if not isinstance(stored, dict):
-        return json.loads(json.dumps(found))
-    return {key: _common(found[key], stored[key]) for key in stored}
+        return json.loads(json.dumps(settings))
+    return {key: _common(settings[key], stored[key]) for key in stored}

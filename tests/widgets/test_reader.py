@@ -11,7 +11,7 @@ from napari_smdiffusion.widgets.viewer.layers import layer_image, layer_pixel_si
 from napari_smdiffusion.widgets.viewer.reader import get_reader
 
 TABLE = "xnm,ynm,locprecnm\n1000,2000,10\n3000,1500,20\n1800,2900,15\n"
-IN_DEPTH = "xnm,ynm,znm,locprecnm\n1000,2000,-300,10\n3000,1500,250.4,20\n"
+TABLE_3D = "xnm,ynm,znm,locprecnm\n1000,2000,-300,10\n3000,1500,250.4,20\n"
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def test_a_table_opens_without_a_window(table):
 
 
 @pytest.mark.usefixtures("viewer")
-def test_depth_is_not_left_out_without_a_word(tmp_path):
-    (tmp_path / "deep.csv").write_text(IN_DEPTH)
+def test_a_3d_table_warns_of_its_projection(tmp_path):
+    (tmp_path / "deep.csv").write_text(TABLE_3D)
     with pytest.warns(InputWarning, match=r"deep\.csv is 3-D \(z from -300 to 250.4 nm\): its image is a projection"):
         ((_, options, kind),) = read([str(tmp_path / "deep.csv")], stack=False, plugin_name="napari-smdiffusion")
     assert (options["name"], kind) == ("deep", "image")
 
 
-def test_picasso_files_are_read_too(tmp_path):
+def test_picasso_files_are_read(tmp_path):
     import h5py
 
     path = tmp_path / "locs.hdf5"
@@ -63,7 +63,7 @@ def test_picasso_files_are_read_too(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["index,axis-0,axis-1\n0,1,2\n", "x,y\n1,2\n", "", "\x00\x01"])
-def test_tables_of_another_kind_are_left_to_other_readers(tmp_path, text):
+def test_other_tables_are_left_to_other_readers(tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     assert get_reader(str(tmp_path / "a.csv")) is None
 
@@ -79,6 +79,6 @@ def test_other_hdf5_files_are_left_to_other_readers(tmp_path):
 
 
 @pytest.mark.usefixtures("viewer")
-def test_napari_asks_nobody_who_is_to_read_a_tiff_file():
+def test_tiff_files_are_left_to_napari():
     readers = PluginManager.instance().iter_compatible_readers(["a.tif"])
     assert "napari-smdiffusion" not in {reader.plugin_name for reader in readers}

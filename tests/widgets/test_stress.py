@@ -1,4 +1,4 @@
-"""What people do while work is running, and what goes wrong in it."""
+"""User actions and errors while work is running."""
 
 import gc
 import subprocess
@@ -21,7 +21,7 @@ from .conftest import PATIENCE, quick_training
 
 @pytest.fixture
 def training(open_dock, storm_layer, my_model, click, qtbot):
-    """Return a Train dock that has begun to train for half an hour."""
+    """Return a Train dock that trains for half an hour."""
     dock = open_dock("Train diffusion model")
     quick_training(dock, previews=1)
     dock.name.setText("mine")
@@ -74,7 +74,7 @@ print("closed")
 
 
 def test_napari_closes_with_a_dock_open(my_model):
-    """In a process of its own, for it used to be killed: Qt called what the garbage collector had emptied."""
+    """In a separate process, which crashed when Qt called a closure that the garbage collector had cleared."""
     command = [sys.executable, "-W", "ignore", "-c", CLOSING]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE / 1000)
     assert "2 synthetic images" in done.stdout, done.stderr
@@ -96,7 +96,7 @@ def test_layers_theme_and_selection_may_change(viewer, training, storm_layer, cl
     assert load_diffusion_model("mine").facts.training_data[0].name == "storm"
 
 
-def test_a_deleted_preview_stays_away(viewer, open_dock, storm_layer, my_model, click, qtbot):
+def test_a_deleted_preview_is_not_added_again(viewer, open_dock, storm_layer, my_model, click, qtbot):
     dock = open_dock("Train diffusion model")
     quick_training(dock, previews=1)
     dock.time.set_minutes(0.15)
@@ -107,14 +107,14 @@ def test_a_deleted_preview_stays_away(viewer, open_dock, storm_layer, my_model, 
     assert len(viewer.layers) == 1
 
 
-def test_run_twice_is_one_run(training, click):
+def test_a_second_click_on_run_starts_no_second_run(training, click):
     job = training.background
     training.run()
     click(training, training.run_button, wait=False)
     assert training.background is job
 
 
-def test_nothing_else_begins_while_images_are_generated(viewer, open_dock, click, qtbot, my_model, storm_layer):
+def test_no_second_run_begins_while_images_are_generated(viewer, open_dock, click, qtbot, my_model, storm_layer):
     dock = open_dock("Generate images")
     dock.model.choose(my_model)
     dock.main.show_values({"count": 500, "height": 64, "width": 64})
@@ -165,7 +165,7 @@ def test_layer_deleted_while_enhanced_in_place(viewer, open_dock, click, qtbot, 
     click(dock, dock.run_button, wait=False)
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
-    assert viewer.layers[0].name == "cell (enhanced ×4)"  # not lost
+    assert viewer.layers[0].name == "cell (enhanced ×4)"  # the result is kept
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_layer_deleted_while_enhanced_in_place(viewer, open_dock, click, qtbot, 
         (KeyError("weights"), "failed"),
     ],
 )
-def test_errors_in_torch_reach_the_person(
+def test_errors_in_torch_reach_the_user(
     monkeypatch, caplog, capsys, viewer, open_dock, storm_layer, my_model, click, error, words
 ):
     from napari.utils.notifications import notification_manager
@@ -193,7 +193,9 @@ def test_errors_in_torch_reach_the_person(
     assert "Traceback" not in dock.status.text()
     assert words in notification_manager.records[-1].message
     assert dock.run_button.isEnabled()
-    assert all(line.startswith("ERROR: ") for line in capsys.readouterr().out.splitlines())  # napari's own, in tests
+    assert all(
+        line.startswith("ERROR: ") for line in capsys.readouterr().out.splitlines()
+    )  # napari's own lines in tests
     if isinstance(error, (RuntimeError, KeyError)) and not isinstance(error, torch.OutOfMemoryError):
         assert "Traceback" in caplog.text
 
@@ -201,53 +203,53 @@ def test_errors_in_torch_reach_the_person(
 def test_napari_asks_before_it_closes_with_work_running(viewer, training, monkeypatch):
     from napari._qt import qt_main_window
 
-    asked = []
+    calls = []
 
     class Dialog:
         def __init__(self, parent, close_app=False, extra_info="", display_checkbox=True):
-            asked.append(extra_info)
+            calls.append(extra_info)
 
         def exec_(self):
             return 0  # Cancel
 
     monkeypatch.setattr(qt_main_window, "ConfirmCloseDialog", Dialog)
 
-    class Spontaneous:  # what the window manager's close button sends
+    class Spontaneous:  # the event of the window manager's close button
         def spontaneous(self):
             return True
 
         def ignore(self):
-            asked.append("ignored")
+            calls.append("ignored")
 
         def accept(self):
-            asked.append("accepted")
+            calls.append("accepted")
 
     viewer.window._qt_window.closeEvent(Spontaneous())
-    assert "training mine" in asked[0]
-    assert asked[1] == "ignored"
+    assert "training mine" in calls[0]
+    assert calls[1] == "ignored"
     assert training.running
     training.stop()
 
 
 def test_docks_are_not_leaked(viewer, open_dock, qtbot):
     before = threading.active_count()
-    kept = []
+    references = []
     for name in ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield"):
         dock = open_dock(name)
-        kept.append(weakref.ref(dock))
+        references.append(weakref.ref(dock))
         viewer.window.remove_dock_widget(dock)
         del dock
-    viewer.add_image(np.zeros((32, 32)))  # nobody listens any more
+    viewer.add_image(np.zeros((32, 32)))  # no dock listens any more
     qtbot.wait(100)
     for thread in threading.enumerate():
         if thread.name.startswith("preloading "):
             thread.join()
     gc.collect()
-    assert [ref() for ref in kept] == [None] * 4
+    assert [ref() for ref in references] == [None] * 4
     assert threading.active_count() <= before
 
 
-def test_closing_the_dock_keeps_the_images_that_are_finished(viewer, open_dock, click, qtbot, my_model):
+def test_closing_the_dock_keeps_finished_images(viewer, open_dock, click, qtbot, my_model):
     dock = open_dock("Generate images")
     dock.model.choose(my_model)
     dock.main.show_values({"count": 500, "height": 64, "width": 64, "seed": 5})
@@ -256,15 +258,15 @@ def test_closing_the_dock_keeps_the_images_that_are_finished(viewer, open_dock, 
     qtbot.waitUntil(lambda: bool(viewer.layers) and len(viewer.layers[0].data) > 2, timeout=PATIENCE)
     viewer.window.remove_dock_widget(dock)
     (layer,) = viewer.layers
-    kept = len(layer.data)
-    expected = load_diffusion_model("tiny").generate(kept, size=64, seed=5, steps=4, batch=1)
+    count = len(layer.data)
+    expected = load_diffusion_model("tiny").generate(count, size=64, seed=5, steps=4, batch=1)
     np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
     assert {"kind", "model", "settings", "training_data"} <= set(layer_provenance(layer))
     qtbot.wait(300)
-    assert len(layer.data) == kept
+    assert len(layer.data) == count
 
 
-def test_closing_the_dock_keeps_the_layers_that_are_enhanced(viewer, open_dock, click, qtbot, my_enhancer, widefield):
+def test_closing_the_dock_keeps_finished_layers(viewer, open_dock, click, qtbot, my_enhancer, widefield):
     layers = [
         viewer.add_image(np.concatenate([widefield.pixels] * n), name=f"{n} planes", scale=(1, 80, 80)) for n in (90, 1)
     ]
@@ -281,22 +283,24 @@ def test_closing_the_dock_keeps_the_layers_that_are_enhanced(viewer, open_dock, 
     assert [layer.name for layer in viewer.layers] == ["90 planes", "1 planes", "1 planes (enhanced ×4)"]
 
 
-def test_closing_the_dock_keeps_what_was_finished_last(viewer, open_dock, click, qtbot, my_enhancer, widefield):
+def test_closing_the_dock_keeps_the_last_finished_layer(viewer, open_dock, click, qtbot, my_enhancer, widefield):
     viewer.add_image(widefield.pixels[0], name="cell", scale=(80, 80), units=("nm", "nm"))
     dock = open_dock("Enhance widefield")
     dock.model.choose(my_enhancer)
     click(dock, dock.run_button, wait=False)
     job = dock.background
-    job._timer.stop()  # which would tell of it within a tenth of a second
+    job._timer.stop()  # so that the dock learns of the result only when it is closed
     qtbot.waitUntil(lambda: any(isinstance(event, PartDone) for event in list(job._work.events)), timeout=PATIENCE)
     viewer.window.remove_dock_widget(dock)
     assert [layer.name for layer in viewer.layers] == ["cell", "cell (enhanced ×4)"]
     _ended(job, qtbot)
 
 
-def test_closing_compare_leaves_the_former_view(viewer, open_dock, click):
+def test_closing_compare_restores_the_view(viewer, open_dock, click):
     real = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="real")
-    made = viewer.add_image(real.data, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 99))
+    generated = viewer.add_image(
+        real.data, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 99)
+    )
     other = viewer.add_image(real.data, name="other")
     dock = open_dock("Compare images")
     dock.experimental.choose(real)
@@ -305,4 +309,4 @@ def test_closing_compare_leaves_the_former_view(viewer, open_dock, click):
     viewer.window.remove_dock_widget(dock)
     assert not canvas_grid(viewer).enabled
     assert other.visible
-    assert tuple(made.translate) == (0, 99)
+    assert tuple(generated.translate) == (0, 99)

@@ -1,4 +1,4 @@
-"""The Train dock, by clicking."""
+"""The Train dock, used by mouse clicks."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_a_new_model_is_chosen_when_generate_is_opened_and_until_it_is_used(view
         generate = open_dock("Generate images")
         assert generate.model.model() == my_model
         viewer.window.remove_dock_widget(generate)
-    announce_model(viewer, "diffusion", my_model)  # nobody is left to choose it
+    announce_model(viewer, "diffusion", my_model)  # no open dock chooses it
     generate = open_dock("Generate images")
     generate.model.choose(DEFAULT_START)
     generate.main.show_values({"count": 1, "height": 64, "width": 64})
@@ -76,12 +76,12 @@ def test_stop_keeps_the_model(dock, click, qtbot, computed):
     computed.stopped.set()
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
     assert load_diffusion_model("mine").facts.steps >= 1
-    # The step it was at, and perhaps one preview.
+    # The current step, and perhaps one preview.
     assert computed.training <= 1
     assert computed.using <= STEPS
 
 
-def test_of_two_trainings_under_one_name_the_second_does_not_begin(dock, click, qtbot):
+def test_a_second_training_under_the_same_name_does_not_begin(dock, click, qtbot):
     folder = user_folder() / "diffusion" / "mine"
     with training_lock(folder):
         click(dock, dock.run_button)
@@ -89,7 +89,7 @@ def test_of_two_trainings_under_one_name_the_second_does_not_begin(dock, click, 
     assert not folder.exists()
 
 
-def test_rgb_and_4d_layers_are_refused_with_a_sentence(viewer, dock, click):
+def test_rgb_and_4d_layers_are_refused(viewer, dock, click):
     for data, word in ((np.zeros((64, 64, 3), np.uint8), "RGB"), (np.zeros((2, 2, 64, 64)), "4 axes")):
         layer = viewer.add_image(data, name="odd")
         dock.layer_list.choose([layer])
@@ -99,10 +99,10 @@ def test_rgb_and_4d_layers_are_refused_with_a_sentence(viewer, dock, click):
     assert not (user_folder() / "diffusion" / "mine").exists()
 
 
-def test_bad_input_is_one_sentence(viewer, dock, click, storm_layer):
+def test_bad_input_is_refused(viewer, dock, click, storm_layer):
     dock.layer_list.choose([])
     click(dock, dock.run_button)
-    assert dock.status.text() == "Choose at least one image layer to learn from."
+    assert dock.status.text() == "Choose at least one image layer to train on."
     dock.layer_list.choose([storm_layer])
     dock.name.setText("a/b")
     click(dock, dock.run_button)
@@ -124,11 +124,11 @@ def test_dask_and_zarr_layers_are_read_plane_by_plane(viewer, dock, click, storm
     dock.layer_list.choose([lazy, stored])
     click(dock, dock.run_button)
     data = load_diffusion_model("mine").facts.training_data
-    assert [one.shape for one in data] == [(3, 192, 192)] * 2
+    assert [image.shape for image in data] == [(3, 192, 192)] * 2
     assert data[0].sha256 == data[1].sha256
 
 
-def test_pixel_size_is_asked_for_once(viewer, dock, qtbot, storm):
+def test_a_pixel_size_is_entered_once(viewer, dock, qtbot, storm):
     bare = viewer.add_image(storm.pixels[0], name="bare")
     dock.layer_list.choose([bare])
     assert dock.layer_list.pixel_size.isVisible()
@@ -155,15 +155,15 @@ def test_copied_code_does_the_same(dock, click, storm_layer):
     dock.name.setText("by code")
     click(dock, dock.copy_button)
     exec(QGuiApplication.clipboard().text(), {})
-    one, other = (
+    first, second = (
         read_facts(user_folder() / "diffusion" / name, "diffusion", DiffusionRecord) for name in ("mine", "by code")
     )
-    assert other.name == "by code"
+    assert second.name == "by code"
     for key in ("training_data", "started_from", "config"):
-        assert getattr(one, key) == getattr(other, key)
+        assert getattr(first, key) == getattr(second, key)
 
 
-def test_starting_from_a_model_takes_its_network(dock, click):
+def test_starting_from_a_model_uses_its_network(dock, click):
     click(dock, dock.run_button)
     assert load_diffusion_model("mine").facts.started_from == "tiny"
     assert load_diffusion_model("mine").config.channels == (16, 32)
@@ -177,15 +177,15 @@ def test_from_scratch(dock, click):
 
 def test_models_of_the_papers_code_are_offered_to_generate_with_but_not_to_start_from(viewer, open_dock, my_model):
     facts = user_folder() / "diffusion" / my_model / "model.json"
-    known = json.loads(facts.read_text())
-    facts.write_text(json.dumps({**known, "imported": {"image_size": 64}}))
+    stored = json.loads(facts.read_text())
+    facts.write_text(json.dumps({**stored, "imported": {"image_size": 64}}))
     assert open_dock("Generate images").model.choose(my_model)
     train = open_dock("Train diffusion model")
     assert not train.start_from.choose(my_model)
     assert train.start_from.model() == DEFAULT_START
 
 
-def test_a_start_that_is_missing_is_no_training_from_scratch(dock, click):
+def test_a_missing_start_model_starts_no_training(dock, click):
     folder = user_folder() / "diffusion" / "tiny"
     folder.rename(folder.with_name(".away"))
     dock.start_from.refresh()

@@ -1,1 +1,1 @@
-"""The napari docks. Nothing outside this folder knows of Qt or napari, and nothing in it computes."""
+"""The napari docks. Only this folder uses Qt and napari; the computations are elsewhere."""

@@ -1,4 +1,4 @@
-"""The dock that shows generated beside experimental images and compares them."""
+"""The dock that compares generated images with experimental ones, and shows them side by side."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LINKED = ("contrast_limits", "gamma")
 
 @dataclass(frozen=True)
 class _View:
-    """How the viewer was before two layers were shown side by side."""
+    """State of the viewer before two layers were shown side by side."""
 
     visible: list[tuple[ImageLayer, bool]]
     pair: tuple[ImageLayer, ImageLayer]
@@ -58,34 +58,40 @@ class _View:
 
 
 class CompareDock(Dock):
-    """Show generated beside experimental images, and measure how alike they are and whether any is a copy."""
+    """Compare generated with experimental images, look for copies, and judge an enhanced image."""
 
     key: ClassVar[str] = "compare"
     preload_module: ClassVar[str] = "napari_smdiffusion.report.compare"
 
     def build_form(self) -> None:
         """Make the fields."""
-        # The finest: a widefield image that is open too is what nobody generates.
+        # The finest pixels: an open widefield image is no super-resolution image.
         self.experimental = LayerBox(self.viewer, lambda layer: kind(layer) in ("experimental", SIMULATED), finest=True)
-        self.experimental.setToolTip("experimental images that the generated ones should be like")
+        self.experimental.setToolTip("experimental super-resolution images to compare the generated images with")
         self.generated = LayerBox(self.viewer, lambda layer: kind(layer) == SYNTHETIC, optional=True)
-        self.generated.setToolTip("synthetic images")
-        self.training = LayerList(self.viewer, finest=True, meant_otherwise=self._hardly_trained_on)
+        self.generated.setToolTip("generated (synthetic) images")
+        self.training = LayerList(self.viewer, finest=True, excluded=self._unlikely_training_layers)
         self.experimental.currentIndexChanged.connect(self.training.refresh)
-        self.training.setToolTip("images that the model was trained on, to look for copies; none to leave this out")
+        self.training.setToolTip(
+            "training images of the model, which are searched for copies; tick none to skip the search"
+        )
         self.enhanced = LayerBox(self.viewer, lambda layer: False, optional=True)
         self.enhanced.setToolTip(
-            "an enhanced image: how sharp is it, and where does it contradict its widefield image?"
+            "enhanced image: its resolution and its agreement with its widefield image are measured"
         )
         self.widefield = LayerBox(self.viewer, lambda layer: False, optional=True)
-        self.widefield.setToolTip("the widefield image that it was made of")
+        self.widefield.setToolTip("widefield image that was enhanced")
         self.reference = LayerBox(self.viewer, lambda layer: False, optional=True)
-        self.reference.setToolTip("a super-resolution image of the same field, or of a part of it, if there is one")
+        self.reference.setToolTip("optional super-resolution image of the same field of view, or of a part of it")
         self.uncertainty = LayerBox(self.viewer, lambda layer: False, optional=True)
-        self.uncertainty.setToolTip("the uncertainty map that came with the enhanced image: does it hold what it says?")
+        self.uncertainty.setToolTip(
+            "uncertainty map of the enhanced image: its coverage is measured against the reference image"
+        )
         self.side_by_side = QPushButton("Show side by side")
         self.side_by_side.setCheckable(True)
-        self.side_by_side.setToolTip("both layers beside each other with one camera and one contrast; again to go back")
+        self.side_by_side.setToolTip(
+            "show both layers beside each other with the same zoom and contrast; click again to go back"
+        )
         self.side_by_side.toggled.connect(self._toggle_side_by_side)
         self.sentences = QLabel()
         self.sentences.setWordWrap(True)
@@ -97,15 +103,15 @@ class CompareDock(Dock):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().setVisible(False)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        # Sentences are cut short here, whole in the tooltip and above the table: numbers must stay in sight.
+        # A fixed width keeps the numbers visible. The tooltip holds the full text of a cell.
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
         self.table.horizontalHeader().resizeSection(1, 165)
         self.table.setVisible(False)
         self.picture = _Picture()
         self.save = QPushButton("Save report …")
-        self.save.setToolTip("save the picture and the numbers in a folder")
+        self.save.setToolTip("save the figure (comparison.png) and the numbers (report.json) in a folder")
         self.save.setEnabled(False)
-        self.save.clicked.connect(self._ask_where)
+        self.save.clicked.connect(self._choose_report_folder)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._next: tempfile.TemporaryDirectory[str] | None = None
         self._view: _View | None = None
@@ -117,15 +123,15 @@ class CompareDock(Dock):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
-        for below in (self.side_by_side, self.sentences, self.table, self.picture, self.save):
-            self.form.addWidget(below)
+        for widget in (self.side_by_side, self.sentences, self.table, self.picture, self.save):
+            self.form.addWidget(widget)
 
     def on_close(self) -> None:
-        """Leave the viewer as it was before two layers were shown side by side."""
+        """Restore the view that two layers side by side replaced."""
         self.show_former_view()
 
     def job(self) -> CompareJob:
-        """Return the comparison that the form describes; its report is kept in a folder of the dock's own."""
+        """Return the comparison that the form describes. `steps` writes its report into a temporary folder."""
         compared = [live_source(layer) for layer in self._compared()]
         training = [live_source(layer) for layer in self.training.layers()] if compared else []
         enhanced, widefield, reference, uncertainty = (
@@ -142,16 +148,16 @@ class CompareDock(Dock):
         )
 
     def on_start(self, job: CompareJob) -> None:
-        """Make room for the report; the former one stays until there is a new one."""
+        """Create a folder for the new report. The previous report stays until the new one is complete."""
         self._next = tempfile.TemporaryDirectory(prefix="smdiffusion-")
 
     def steps(self, job: CompareJob, stop: Stop) -> Steps[Report]:
-        """Compare, in the thread."""
+        """Return the comparison, which writes its report into the temporary folder."""
         out = "comparison" if self._next is None else Path(self._next.name) / "comparison"
         return replace(job, out=out).steps(stop)
 
     def on_result(self, result: Report) -> str:
-        """Show what the report says, the numbers and the picture."""
+        """Show the summary, the numbers and the figure of the report."""
         self._folder = self._next
         self.sentences.setText("\n".join(f"• {sentence}" for sentence in result.summary))
         self.sentences.setVisible(True)
@@ -167,17 +173,17 @@ class CompareDock(Dock):
         if self._folder is not None:
             self.picture.show_file(Path(self._folder.name) / "comparison" / "comparison.png")
         self.save.setEnabled(True)
-        return "Compared. Save the report to keep the picture and the numbers."
+        return "The comparison is complete. Save the report to keep the figure and the numbers."
 
     def save_report(self, folder: Path) -> None:
-        """Copy the picture and the numbers into `folder`."""
+        """Copy the figure and the numbers into `folder`."""
         if self._folder is None:
             raise InputError("There is no report yet: press Run first.")
         shutil.copytree(Path(self._folder.name) / "comparison", folder, dirs_exist_ok=True)
-        self.say(f"comparison.png and report.json are in {folder}.")
+        self.show_status(f"comparison.png and report.json are saved in {folder}.")
 
     def show_side_by_side(self) -> None:
-        """Show the two layers beside each other, with one camera and one contrast."""
+        """Show the two layers beside each other, with the same zoom and contrast."""
         experimental, generated = self._pair()
         viewer = self.viewer
         grid, camera = canvas_grid(viewer), scene_camera(viewer)
@@ -193,9 +199,9 @@ class CompareDock(Dock):
         for layer in viewer.layers:
             layer.visible = layer in (experimental, generated)
         if not hasattr(viewer, "canvas"):
-            # Before napari 0.9 hidden layers take cells of the grid: only neighbours are sure to have one each.
+            # Before napari 0.9, hidden layers take cells of the grid too: two layers need neighbouring cells.
             _set_order(viewer, [*(layer for layer in viewer.layers if not layer.visible), generated, experimental])
-        # In the grid both are seen through the same window, so they must begin at the same place.
+        # All cells of the grid show the same region of the world, so both layers must start at the same corner.
         place, unit = np.array(generated.translate), str(generated.units[-1])
         corners = [drawn_extent(viewer, layer, unit)[0] for layer in (experimental, generated)]
         place[-2:] += corners[0] - corners[1]
@@ -205,22 +211,22 @@ class CompareDock(Dock):
         grid.shape, grid.stride = (1, 2), 1
         grid.enabled = True
         viewer.reset_view()
-        # The view was fitted to all layers; fit it to these two.
-        whole = viewer.layers.extent.world[:, -2:]
+        # `reset_view` fits the view to all layers; fit it to these two.
+        all_layers = viewer.layers.extent.world[:, -2:]
         unit = drawn_unit(viewer, generated)
         both = np.array([drawn_extent(viewer, layer, unit) for layer in (experimental, generated)])
         low, high = both[:, 0].min(0), both[:, 1].max(0)
-        camera.zoom *= max((whole[1] - whole[0]).max() / max((high - low).max(), 1e-9), 1)
+        camera.zoom *= max((all_layers[1] - all_layers[0]).max() / max((high - low).max(), 1e-9), 1)
         camera.center = (*camera.center[:-2], *(low + high) / 2)
 
     def show_former_view(self) -> None:
-        """Go back to how the viewer was."""
+        """Restore the view that was stored by `show_side_by_side`."""
         view, self._view = self._view, None
         if view is None:
             return
         viewer = self.viewer
-        if left := [layer for layer in view.pair if layer in viewer.layers]:
-            viewer.layers.unlink_layers(left, _LINKED)
+        if remaining := [layer for layer in view.pair if layer in viewer.layers]:
+            viewer.layers.unlink_layers(remaining, _LINKED)
         grid = canvas_grid(viewer)
         grid.enabled, grid.shape, grid.stride = view.grid
         generated = view.pair[1]
@@ -235,33 +241,34 @@ class CompareDock(Dock):
     def _pair(self) -> tuple[ImageLayer, ImageLayer]:
         experimental, generated = self.experimental.layer(), self.generated.layer()
         if experimental is None or generated is None:
-            raise InputError("Open an experimental image and generate images first: two layers are compared.")
+            raise InputError("Two layers are compared: open an experimental image and generate images first.")
         if experimental is generated:
-            raise InputError("Choose two different layers: an experimental one and a generated one.")
+            raise InputError("Choose two different layers: an experimental and a generated one.")
         return experimental, generated
 
-    def _hardly_trained_on(self) -> list[ImageLayer]:
-        """Return layers that the model hardly saw: the experimental one, and those whose pixels are not as large."""
+    def _unlikely_training_layers(self) -> list[ImageLayer]:
+        """Return unlikely training images: the experimental layer, and all layers of another pixel size."""
         layer = self.experimental.layer()
         size = None if layer is None else known_pixel_size(layer)
-        return [one for one in image_layers(self.viewer) if one is layer or not size or known_pixel_size(one) != size]
+        layers = image_layers(self.viewer)
+        return [other for other in layers if other is layer or not size or known_pixel_size(other) != size]
 
     def _compared(self) -> list[ImageLayer]:
-        """Return the experimental and the generated layer; none of them where only an enhanced one is to be judged."""
+        """Return the experimental and the generated layer, or neither if only an enhanced image is to be judged."""
         if self.generated.layer() is None and self.enhanced.layer() is not None:
             return []
         return list(self._pair())
 
     def _field(self) -> list[ImageLayer | None]:
-        """Return the enhanced layer, its widefield layer, the reference and the uncertainty map, None where missing."""
+        """Return the enhanced and widefield layers, the reference image and the uncertainty map; None where missing."""
         enhanced, widefield = self.enhanced.layer(), self.widefield.layer()
         if enhanced is None:
             return [None] * 4
         if widefield is None or widefield is enhanced:
-            raise InputError("Choose the widefield layer that the enhanced image was made of.")
+            raise InputError("Choose the widefield layer that was enhanced: the enhanced image is compared with it.")
         reference, uncertainty = self.reference.layer(), self.uncertainty.layer()
         if uncertainty is not None and reference is None:
-            raise InputError("Choose the super-resolution reference too: the uncertainty map is judged by it.")
+            raise InputError("Choose a super-resolution reference too: the uncertainty map is judged against it.")
         return [enhanced, widefield, reference, uncertainty]
 
     def _enhanced_form(self) -> QWidget:
@@ -289,33 +296,35 @@ class CompareDock(Dock):
             self.side_by_side.setChecked(False)
             self.show_failure(str(error))
         else:
-            self.side_by_side.setText("Back to the former view")
+            self.side_by_side.setText("Back to the previous view")
 
-    def _ask_where(self) -> None:
+    def _choose_report_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Save the report in this folder")
         if folder:
             try:
                 self.save_report(Path(folder))
             except (OSError, shutil.Error) as error:
-                self.show_failure(f"The report cannot be saved in {folder} ({error}).")
+                self.show_failure(f"The report cannot be saved in {folder} ({error}): choose another folder.")
 
 
 def _set_order(viewer: ViewerModel, order: Sequence[ImageLayer]) -> None:
-    """Give the layers an order, from the lowest to the topmost; those that are not in it come to lie above."""
-    here = [layer for layer in order if layer in viewer.layers]
-    for place, layer in enumerate(here):
-        viewer.layers.move(viewer.layers.index(layer), place)
+    """Sort the layers as in `order`, from the lowest to the topmost. Layers that are not in it end up above."""
+    remaining = [layer for layer in order if layer in viewer.layers]
+    for index, layer in enumerate(remaining):
+        viewer.layers.move(viewer.layers.index(layer), index)
 
 
 class _Picture(QLabel):
-    """A picture that is as wide as there is room for."""
+    """A figure that is scaled to the width of the dock."""
 
     def __init__(self) -> None:
         super().__init__()
         self._pixmap = QPixmap()
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setToolTip("patches side by side, intensity histograms, radial spectra, and the nearest training patches")
+        self.setToolTip(
+            "patches side by side, intensity histograms, radial power spectra, and the nearest training patches"
+        )
 
     def show_file(self, path: Path) -> None:
         """Show a PNG file."""
@@ -323,21 +332,21 @@ class _Picture(QLabel):
         self._fit()
 
     def resizeEvent(self, event: Any) -> None:
-        """Fit the picture into the new width."""
+        """Scale the figure to the new width."""
         super().resizeEvent(event)
         self._fit()
 
     def sizeHint(self) -> QSize:
-        """Return the size of the fitted picture."""
+        """Return the size of the scaled figure."""
         return QSize(300, self.pixmap().height() if not self._pixmap.isNull() else 0)
 
     def _fit(self) -> None:
         if not self._pixmap.isNull() and self.width() > 0:
-            fitted = self._pixmap.scaledToWidth(self.width(), Qt.TransformationMode.SmoothTransformation)
-            self.setPixmap(fitted)
-            self.setFixedHeight(fitted.height())
+            scaled = self._pixmap.scaledToWidth(self.width(), Qt.TransformationMode.SmoothTransformation)
+            self.setPixmap(scaled)
+            self.setFixedHeight(scaled.height())
 
 
 def readable(key: str) -> str:
-    """Return a report's key as people read it: "realism.score_low" as "realism: score low"."""
+    """Return a report's key as text for the table: "realism.score_low" as "realism: score low"."""
     return key.replace(".", ": ").replace("_", " ")

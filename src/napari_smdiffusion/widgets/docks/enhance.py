@@ -23,7 +23,7 @@ from ..parts.pickers import LayerList
 from ..viewer.enhanced_layers import (
     live_widefield_source,
     original,
-    plain_name,
+    original_name,
     restore,
     show_enhanced,
     show_error_map,
@@ -50,34 +50,40 @@ class EnhanceDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        # What the pixel sizes say counts more than what was remembered.
+        # The pixel sizes of the layers take precedence over a remembered factor.
         self._suggested: tuple[float, float] | None = None
         self._suggest_factor()
 
     def build_form(self) -> None:
-        """Make the fields: the enhancer or the training of one, the widefield layers, and what to make of them."""
+        """Make the fields: the enhancer or its training, the widefield layers, and the results to make."""
         self.model = ModelBox("enhancer", [("train a new one …", "")])
         self.training = TrainingForm(self.viewer)
-        self.layer_list = LayerList(self.viewer, finest=False, meant_otherwise=self._learned_from)
+        self.layer_list = LayerList(self.viewer, finest=False, excluded=self._training_layers)
         self.layer_list.setToolTip("widefield images or stacks to enhance")
         self.new_layer = QRadioButton("new layer")
         self.in_place = QRadioButton("in place")
-        self.new_layer.setToolTip("add the enhanced image as a layer that lies exactly on the widefield layer")
-        self.in_place.setToolTip("turn the widefield layer itself into the enhanced image; its original is kept")
+        self.new_layer.setToolTip("add the enhanced image as a new layer, exactly on top of the widefield layer")
+        self.in_place.setToolTip(
+            "replace the pixels of the widefield layer with the enhanced image; the original can be restored"
+        )
         self.new_layer.setChecked(True)
         self.uncertainty = QCheckBox("uncertainty map")
         self.uncertainty.setToolTip(
-            "how far the true image may be from the enhanced one, in its units: 8 times the work"
+            "add a map of how far the true image may be from the enhanced image, in its units; takes 8 times as long"
         )
         self.error_map = QCheckBox("error map")
-        self.error_map.setToolTip("where the enhanced image, blurred again, disagrees with the widefield image")
+        self.error_map.setToolTip(
+            "add a map of where the enhanced image, blurred again, disagrees with the widefield image"
+        )
         self.advanced = ConfigForm(EnhanceConfig, ("confidence", "tile", "device"))
         self.restore = QPushButton("Restore original")
-        self.restore.setToolTip("give the chosen layers, or else all of them, back as they were before any enhancement")
+        self.restore.setToolTip(
+            "restore the original pixels of the ticked or selected layers, or else of all layers enhanced in place"
+        )
         self.restore.clicked.connect(self.restore_originals)
         self._layers: list[ImageLayer] = []
         self._suggested = None
-        self._said: list[str] = []
+        self._agreements: list[str] = []
         self.form.addWidget(heading("Enhancer"))
         self.form.addWidget(self.model)
         self.form.addWidget(self.training)
@@ -96,80 +102,86 @@ class EnhanceDock(Dock):
         self._show_training()
 
     def job(self) -> EnhanceJob | TrainEnhancerJob:
-        """Return the enhancement of the ticked layers, by a training of the enhancer if one is asked for, or that."""
+        """Return the enhancement of the ticked layers, with a new enhancer if one is to be trained.
+
+        Without ticked layers it is the training alone.
+        """
         layers = self.layer_list.layers()
         sources = [live_widefield_source(layer) for layer in layers]
         model = self._chosen() or self.training.job(sources)
         if isinstance(model, TrainEnhancerJob) and not layers:
             return model
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
-            raise InputError("A multiscale layer cannot be changed in place: choose new layer.")
+            raise InputError("A multiscale layer cannot be enhanced in place: choose 'new layer'.")
         settings = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
         return EnhanceJob(model, sources, settings, self.error_map.isChecked())
 
     def code(self) -> str:
-        """Return the same as Python, with the layers that show the results."""
+        """Return Python code of the job, which also shows the results as layers."""
         job = self.job()
         if isinstance(job, TrainEnhancerJob):
             return job_code(job)
         names = ", ".join(repr(layer.name) for layer in self.layer_list.layers())
-        error_map = "    if made.error is not None:\n        show_error_map(viewer, layer, made.error)\n"
+        error_map = "    if enhanced.error is not None:\n        show_error_map(viewer, layer, enhanced.error)\n"
         after = (
             f"layers = [viewer.layers[name] for name in ({names},)]\n"
-            "for made in result.images:\n"
-            "    layer = layers[made.index]\n"
-            f"    show_enhanced(viewer, layer, made.enhancement, made.upscale, in_place={self.in_place.isChecked()})\n"
+            "for enhanced in result.images:\n"
+            "    layer = layers[enhanced.index]\n"
+            f"    in_place = {self.in_place.isChecked()}\n"
+            "    show_enhanced(viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place)\n"
             f"{error_map if job.error_map else ''}"
         )
         return job_code(job, after, ("show_enhanced", "show_error_map")[: 1 + job.error_map])
 
     def on_start(self, job: EnhanceJob | TrainEnhancerJob) -> None:
-        """Remember which layers are enhanced: a person may tick others meanwhile."""
+        """Store which layers are enhanced: the list of layers may change during the run."""
         self._layers = self.layer_list.layers()
-        self._said = []
+        self._agreements = []
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """Show each enhanced layer when it is ready, new or in place, with the maps on top."""
+        """Show each enhanced image when it is ready, as a new layer or in place, with its maps on top."""
         for event in events:
             if isinstance(event, PartDone):
                 self._show(self._layers[event.index], event.result)
 
     def on_result(self, result: EnhanceResult | Enhancer) -> str:
-        """Say what was done."""
-        said = []
+        """Choose the new enhancer, and return the number of enhanced layers and the failures."""
+        sentences = []
         if self.model.model() == "":
             name = result.enhancer.name if isinstance(result, EnhanceResult) else result.name
             self.model.choose(name)
             self.training.start_from.refresh()
             remember(self.key, self.settings())
-            said.append(f"The enhancer {name} is trained and chosen.")
+            sentences.append(f"The enhancer {name} is trained and chosen.")
         if not isinstance(result, EnhanceResult):
-            return " ".join(said)
-        failures = [error_message(one.error, one.doing).removesuffix(".") + "." for one in result.failures]
+            return " ".join(sentences)
+        failures = [error_message(failure.error, failure.doing).removesuffix(".") + "." for failure in result.failures]
         count, factor = len(result.images), result.enhancer.config.upscale
-        return " ".join([*said, *self._said, f"{count} of {result.count} layers enhanced ×{factor}.", *failures])
+        return " ".join(
+            [*sentences, *self._agreements, f"{count} of {result.count} layers enhanced ×{factor}.", *failures]
+        )
 
     def on_end(self) -> None:
-        """Offer another name for the next enhancer, unless nothing was saved under this one."""
+        """Suggest a free name for the next enhancer, and release the layers."""
         self.training.name.setText(free_name(self.training.name.text(), "enhancer"))
-        # The layers are the person's, and whether they stay in memory.
+        # A reference would keep deleted layers in memory.
         self._layers = []
 
     def restore_originals(self) -> None:
-        """Give layers back their original data, place and contrast."""
-        changed = [layer for layer in image_layers(self.viewer) if original(layer) is not None]
-        meant = {id(layer) for layer in [*self.layer_list.layers(), *self.viewer.layers.selection]}
-        chosen = [layer for layer in changed if id(layer) in meant] or changed
+        """Restore the original pixels, place and contrast of layers that were enhanced in place."""
+        enhanced = [layer for layer in image_layers(self.viewer) if original(layer) is not None]
+        ticked = {id(layer) for layer in [*self.layer_list.layers(), *self.viewer.layers.selection]}
+        chosen = [layer for layer in enhanced if id(layer) in ticked] or enhanced
         if not chosen:
             self.show_failure("No layer was enhanced in place: there is nothing to restore.")
             return
         for layer in chosen:
             restore(layer)
         self.layer_list.refresh()
-        self.say(f"Restored: {', '.join(layer.name for layer in chosen)}.")
+        self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.")
 
     def settings(self) -> dict[str, Any]:
-        """Return what is to be remembered."""
+        """Return the settings to remember."""
         return {
             "model": self.model.model(),
             "in_place": self.in_place.isChecked(),
@@ -180,7 +192,7 @@ class EnhanceDock(Dock):
         }
 
     def show_settings(self, values: dict[str, Any]) -> None:
-        """Show what was remembered."""
+        """Show remembered settings."""
         if isinstance(values.get("model"), str):
             self.model.choose(values["model"])
         (self.in_place if values.get("in_place") else self.new_layer).setChecked(True)
@@ -191,39 +203,39 @@ class EnhanceDock(Dock):
         self.advanced.show_values(values)
 
     def _chosen(self) -> str:
-        """Return the chosen enhancer, or "" to train one; raises ValueError if there is nothing to do with it."""
+        """Return the chosen enhancer, or "" to train one; raises InputError if there is no layer to enhance."""
         model = self.model.chosen()
         if model and not self.layer_list.layers():
             raise InputError("Choose at least one widefield layer to enhance.")
         return model
 
-    def _show(self, layer: ImageLayer, made: EnhancedImage) -> None:
+    def _show(self, layer: ImageLayer, enhanced: EnhancedImage) -> None:
         in_place = self.in_place.isChecked() and layer in self.viewer.layers
-        name = plain_name(layer)
-        show_enhanced(self.viewer, layer, made.enhancement, made.upscale, in_place=in_place)
-        if made.error is not None:
-            show_error_map(self.viewer, layer, made.error)
-            agreement = float(np.mean(made.error.provenance.rsp or ()))
-            self._said.append(
-                f"{name}: agreement with the widefield image (RSP) {agreement:.3f}; 1 is best, and haze lowers it."
+        name = original_name(layer)
+        show_enhanced(self.viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place)
+        if enhanced.error is not None:
+            show_error_map(self.viewer, layer, enhanced.error)
+            agreement = float(np.mean(enhanced.error.provenance.rsp or ()))
+            self._agreements.append(
+                f"{name}: agreement with the widefield image (RSP) is {agreement:.3f}. 1 is best; haze lowers it."
             )
         self.layer_list.refresh()
 
     def _suggest_factor(self) -> None:
-        """Offer the factor that leads from the widefield pixels to those of the super-resolution images."""
+        """Suggest the factor between the pixel sizes of the widefield and the super-resolution layers."""
         sizes = [
             {widefield_pixel_size(layer) for layer in self.layer_list.layers()} - {None},
             {known_pixel_size(layer) for layer in self.training.sources.layers()} - {None},
         ]
-        if all(len(some) == 1 for some in sizes):
-            coarse, fine = (some.pop() or 1.0 for some in sizes)
-            # Once: what a person puts in its place stays.
+        if all(len(distinct) == 1 for distinct in sizes):
+            coarse, fine = (distinct.pop() or 1.0 for distinct in sizes)
+            # Suggested once, so that a factor that the user enters stays.
             if 2 <= round(coarse / fine) <= 8 and self._suggested != (coarse, fine):
                 self._suggested = coarse, fine
                 self.training.factor.show_values({"upscale": round(coarse / fine)})
 
-    def _learned_from(self) -> list[ImageLayer]:
-        """Return the layers that a new enhancer is to learn from: where all have one pixel size, who knows else."""
+    def _training_layers(self) -> list[ImageLayer]:
+        """Return the training layers of a new enhancer: their pixel size may be that of the widefield layers."""
         return self.training.sources.layers() if self.model.model() == "" else []
 
     def _show_training(self) -> None:

@@ -1,4 +1,4 @@
-"""The part of the Enhance dock in which a new enhancer is asked for."""
+"""The form that trains a new enhancer, a part of the Enhance dock."""
 
 from __future__ import annotations
 
@@ -34,42 +34,45 @@ _TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
 
 
 class TrainingForm(QWidget):
-    """What an enhancer is trained on: layers with weights, simulated structures, optics, factor, time."""
+    """The training of an enhancer: layers with weights, simulated structures, optics, factor, time."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.sources = LayerList(viewer, finest=True, weighted=True)
-        self.sources.setToolTip("super-resolution images, experimental or generated, to learn from")
+        self.sources.setToolTip("super-resolution images to train on, experimental or generated")
         self.simulated = QComboBox()
         self.simulated.addItem("none")
         for name, model in STRUCTURES.items():
             self.simulated.addItem(name)
-            described = f"{model.description} ({model.source})"
-            self.simulated.setItemData(self.simulated.count() - 1, described, Qt.ItemDataRole.ToolTipRole)
-        self.simulated.setToolTip("mathematical models of structures to learn from as well")
+            tooltip = f"{model.description} ({model.source})"
+            self.simulated.setItemData(self.simulated.count() - 1, tooltip, Qt.ItemDataRole.ToolTipRole)
+        self.simulated.setToolTip("mathematical model of a structure: images simulated from it are trained on too")
         self.simulated_weight = QDoubleSpinBox()
         self.simulated_weight.setRange(0.01, 1000)
         self.simulated_weight.setValue(1)
-        self.simulated_weight.setToolTip("how often the simulated images are drawn from, relative to a layer's weight")
+        self.simulated_weight.setToolTip(
+            "how often a training patch comes from a simulated image, relative to the weights of the layers"
+        )
         self.name = QLineEdit(free_name("my enhancer", "enhancer"))
-        self.name.setToolTip("what to call the enhancer; it is kept in your model folder")
+        self.name.setToolTip("name of the new enhancer, which is saved in your model folder")
         self.start_from = ModelBox("enhancer", [("nothing (from scratch)", "")])
-        self.start_from.setToolTip("begin from a trained enhancer of the same factor")
+        self.start_from.setToolTip("start from a trained enhancer with the same factor")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
         self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
         self.optics = ConfigForm(MicroscopeConfig, [field.name for field in setting_fields(MicroscopeConfig)])
         self.fit = QCheckBox("fit the microscope to the widefield image")
         self.fit.setToolTip(
-            "find blur, haze and noise of the first widefield layer ticked below, instead of many kinds: helps where "
-            "the super-resolution images are experimental and many, not where they are generated or simulated"
+            "measure blur, haze (out-of-focus light) and noise in the first widefield layer ticked below, instead of "
+            "simulating many microscopes. This helps if you train on many experimental images. Leave it off for "
+            "generated or simulated images."
         )
         self.pairs = QCheckBox("the widefield layers below show the same fields")
         self.pairs.setToolTip(
-            "learn from real pairs, which is better than from a simulated microscope where there are any: one "
-            "widefield layer is ticked below for each super-resolution layer, in the same order, of the same field or "
-            "a larger one; they are enhanced then"
+            "train on real pairs instead of a simulated microscope, which is better if you have them. Tick one "
+            "widefield layer below for each super-resolution layer, in the same order. It shows the same field of view "
+            "or a larger one. These layers are enhanced afterwards."
         )
-        self.pairs.toggled.connect(self._show_what_counts)
+        self.pairs.toggled.connect(self._enable_simulation)
         self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
         rows = QWidget()
         form = QFormLayout(rows)
@@ -82,18 +85,18 @@ class TrainingForm(QWidget):
         self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
-        layout.addWidget(heading("Super-resolution images to learn from"))
+        layout.addWidget(heading("Super-resolution layers to train on"))
         for widget in (self.sources, self.pairs, rows, self.factor, self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
 
     def job(self, widefield: Sequence[LayerSource]) -> TrainEnhancerJob:
-        """Return the training that the form describes; `widefield` is what will be enhanced."""
+        """Return the training that the form describes. `widefield` are the layers to enhance."""
         layers, structure = self.sources.layers(), self._structure()
         paired = self._paired(layers, widefield)
         if not layers and structure == "none":
-            raise InputError("Choose at least one super-resolution layer, or a simulated structure, to learn from.")
+            raise InputError("Choose at least one super-resolution layer, or a simulated structure, to train on.")
         name = checked_name(self.name.text())
         return TrainEnhancerJob(
             [live_source(layer) for layer in layers],
@@ -109,35 +112,35 @@ class TrainingForm(QWidget):
         )
 
     def _structure(self) -> str:
-        """Return the simulated structure to learn from as well, or "none"."""
+        """Return the simulated structure to train on, or "none"."""
         return "none" if self.pairs.isChecked() else self.simulated.currentText()
 
     def _paired(self, layers: Sequence[ImageLayer], widefield: Sequence[LayerSource]) -> list[LayerSource]:
-        """Return the widefield image of each layer; none where the microscope is simulated."""
+        """Return the widefield image of each layer, or nothing if the microscope is simulated."""
         if not self.pairs.isChecked():
             return []
         if len(layers) != len(widefield) or not layers:
             raise InputError(
-                f"Real pairs need a widefield layer for each super-resolution layer, and {len(layers)} and "
-                f"{len(widefield)} are ticked: tick as many of one as of the other."
+                f"{len(layers)} super-resolution and {len(widefield)} widefield layers are ticked: tick one widefield "
+                "layer for each super-resolution layer."
             )
         return list(widefield)
 
-    def _show_what_counts(self) -> None:
-        """Grey out what is of a simulated microscope where pairs are learned from."""
+    def _enable_simulation(self) -> None:
+        """Disable the fields of the simulated microscope if the training uses real pairs."""
         for widget in self._simulation:
             widget.setEnabled(not self.pairs.isChecked())
 
     def _example(self, widefield: Sequence[LayerSource]) -> LayerSource | None:
-        """Return what the microscope is fitted to, or None."""
+        """Return the widefield layer that the microscope is fitted to, or None."""
         if not self.fit.isChecked() or self.pairs.isChecked():
             return None
         if not widefield:
-            raise InputError("Tick the widefield layer that the microscope is to be fitted to.")
+            raise InputError("Tick a widefield layer: the microscope is to be fitted to it.")
         return widefield[0]
 
     def settings(self) -> dict[str, Any]:
-        """Return what is to be remembered."""
+        """Return the settings to remember."""
         return {
             "minutes": self.time.minutes(),
             **self.factor.values(),
@@ -152,7 +155,7 @@ class TrainingForm(QWidget):
         }
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
-        """Show what was remembered."""
+        """Show remembered settings."""
         if isinstance(values.get("minutes"), (int, float)):
             self.time.set_minutes(float(values["minutes"]))
         self.fit.setChecked(bool(values.get("fit")))

@@ -40,7 +40,7 @@ _ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previe
 
 
 class TrainDock(Dock):
-    """Train a diffusion model on the chosen layers; samples appear in a layer while it learns."""
+    """Train a diffusion model on the chosen layers. A layer shows generated previews during the training."""
 
     key: ClassVar[str] = "train"
     preload_module: ClassVar[str] = "napari_smdiffusion.diffusion.training"
@@ -48,20 +48,22 @@ class TrainDock(Dock):
     def build_form(self) -> None:
         """Make the fields."""
         self.layer_list = LayerList(self.viewer, finest=True)
-        self.layer_list.setToolTip("super-resolution images to learn from: 2-D images or stacks, of one pixel size")
+        self.layer_list.setToolTip(
+            "super-resolution images to train on: 2-D images or stacks, all with the same pixel size"
+        )
         self.name = QLineEdit(free_name("my model", "diffusion"))
         self.name.setObjectName("name")
-        self.name.setToolTip("what to call the model; it is kept in your model folder")
+        self.name.setToolTip("name of the new model, which is saved in your model folder")
         self.time = TimeChoice(_MINUTES, 15.0)
         self.start_from = ModelBox("diffusion", [("nothing (from scratch)", "")], imported=False)
-        self.start_from.setToolTip("begin from a trained model, which takes less time and fewer images")
+        self.start_from.setToolTip("start from a trained model, which needs less time and fewer images")
         self.start_from.choose(DEFAULT_START)
         self.resume = QCheckBox("resume the interrupted training of this model")
         self.resume.setToolTip(
-            "go on where the training stopped, with the same images and settings, and for the time it was begun with"
+            "continue the training with the same images and settings, for the rest of its original time"
         )
         self.resume.setVisible(False)
-        self._interrupted: TrainConfig | None = None  # settings of the interrupted training of the name in the form
+        self._interrupted: TrainConfig | None = None  # settings of the training to resume
         self.name.textChanged.connect(self._offer_to_resume)
         self.resume.toggled.connect(self._show_interrupted)
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
@@ -72,7 +74,7 @@ class TrainDock(Dock):
         self._limits: list[float] = []
         self._pixel_size: float | None = None
         for text, widget in (
-            ("Super-resolution layers to learn from", self.layer_list),
+            ("Super-resolution layers to train on", self.layer_list),
             ("Name of the model", self.name),
             ("", self.resume),
             ("Time", self.time),
@@ -87,7 +89,7 @@ class TrainDock(Dock):
         """Return the training that the form describes."""
         layers = self.layer_list.layers()
         if not layers:
-            raise InputError("Choose at least one image layer to learn from.")
+            raise InputError("Choose at least one image layer to train on.")
         sources = tuple(live_source(layer) for layer in layers)
         values = {"minutes": self.time.minutes(), **self.advanced.values()}
         name = checked_name(self.name.text())
@@ -97,11 +99,11 @@ class TrainDock(Dock):
         return TrainJob(sources, TrainConfig(**values), self.start_from.chosen() or None, out)
 
     def thread_steps(self, job: TrainJob) -> Callable[[Stop], Steps[Any]]:
-        """Return the training, which also finds the contrast limits for its previews."""
+        """Return the training, which also measures the contrast limits of its previews."""
         return partial(_train, job, self._limits)
 
     def on_start(self, job: TrainJob) -> None:
-        """Forget the preview of the run before, and show the plot."""
+        """Forget the preview of the previous run, and show an empty plot."""
         self._model_name = checked_name(self.name.text())
         self._pixel_size = getattr(as_sources(job.images)[0], "pixel_size", None)
         self._limits = []
@@ -118,31 +120,31 @@ class TrainDock(Dock):
         self.plot.clear()
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """Draw the loss, and show the newest samples."""
+        """Draw the loss, and show the newest preview."""
         self.plot.add(events)
         previews = [event for event in events if isinstance(event, Preview)]
         if previews:
             self._show_preview(previews[-1])
 
     def on_result(self, result: DiffusionModel) -> str:
-        """Offer the model in the Generate dock, now or when that is opened."""
+        """Choose the model in the Generate dock, now or when that dock is opened."""
         name = self._model_name
         announce_model(self.viewer, "diffusion", name)
         total = result.facts.total_steps
         if total is None or result.facts.steps < total:
             return (
-                f"The training of {name} was stopped: the model is chosen in Generate images. To resume the training, "
-                "enter its name again."
+                f"The training of {name} was stopped. The model is chosen in Generate images; enter its name here "
+                "again to resume the training."
             )
-        return f"The model {name} is trained: it is chosen in Generate images."
+        return f"The model {name} is trained and chosen in Generate images."
 
     def on_end(self) -> None:
-        """Offer another name, unless nothing was saved under this one, and the model to begin others from."""
+        """Suggest a free name for the next model, and list the new model under *Start from*."""
         self.name.setText(free_name(self._model_name, "diffusion"))
         self.start_from.refresh()
 
     def settings(self) -> dict[str, Any]:
-        """Return what is to be remembered."""
+        """Return the settings to remember."""
         return {
             "minutes": self.time.minutes(),
             "start": self.start_from.model(),
@@ -151,7 +153,7 @@ class TrainDock(Dock):
         }
 
     def show_settings(self, values: dict[str, Any]) -> None:
-        """Show what was remembered."""
+        """Show remembered settings."""
         if isinstance(values.get("minutes"), (int, float)):
             self.time.set_minutes(float(values["minutes"]))
         if "start" in values:
@@ -161,16 +163,16 @@ class TrainDock(Dock):
         self.advanced.show_values(values)
 
     def _offer_to_resume(self) -> None:
-        """Show the box for resuming where the model with the name in the form was not trained to its end."""
+        """Show the box *resume* if the training of the model with the entered name was interrupted."""
         self._interrupted = None
-        with suppress(InputError):  # no name of a model
+        with suppress(InputError):  # an invalid name
             self._interrupted = interrupted_training(user_folder() / "diffusion" / checked_name(self.name.text()))
         self.resume.setVisible(self._interrupted is not None)
         if self._interrupted is None:
             self.resume.setChecked(False)
 
     def _show_interrupted(self, resumed: bool) -> None:
-        """Show the settings of the training that is resumed: others would be refused."""
+        """Show the settings of the interrupted training: a resumed training accepts no others."""
         if resumed and self._interrupted is not None:
             self.time.set_minutes(self._interrupted.minutes)
             self.advanced.show_values(to_dict(self._interrupted))
@@ -185,7 +187,7 @@ class TrainDock(Dock):
             layer.data = picture
             layer.metadata.update(self._preview_metadata(event))
         elif self._preview_wanted:
-            # A person who deletes the layer does not want it back.
+            # Added once: a user who deletes the layer does not want a new one.
             self._preview_wanted = False
             self._preview_layer = self.viewer.add_image(
                 picture,
@@ -202,7 +204,7 @@ class TrainDock(Dock):
 
 
 def _train(job: TrainJob, limits: list[float], stop: Stop) -> Steps[DiffusionModel]:
-    """Train, and put the contrast limits of the first image into `limits` before that."""
+    """Put the contrast limits of the first image into `limits`, then train."""
     images = read_sources(as_sources(job.images), job.pixel_size, stop=stop)
     limits[:] = (float(value) for value in np.percentile(images[0].pixels[0], (1, 99.8)))
     return (yield from replace(job, images=images).steps(stop))

@@ -1,1 +1,1 @@
-"""What all docks share: their frame, runs in threads, remembered settings, Copy as Python."""
+"""Parts that all docks share: their frame, runs in threads, remembered settings, Copy as Python."""

@@ -1,10 +1,10 @@
-"""Runs long work, a generator, in a thread, and delivers its events to the docks, which live in Qt's event loop.
+"""Runs a job's steps in a thread, and delivers their events to the docks, which live in Qt's event loop.
 
 The thread only appends events to a queue. A timer of the event loop empties the queue ten times a second. So the thread
-touches no Qt object, a closed dock receives nothing, and late events of one run cannot reach the next.
+touches no Qt object, a closed dock receives no event, and late events of one run cannot reach the next.
 
-The thread is a plain one of Python, outside Qt's global pool: that pool belongs to the whole program, and has as many
-threads as the machine has cores. Work that lasts for hours would keep others from starting.
+The thread is a plain Python thread outside Qt's global pool. That pool belongs to the whole program and has one thread
+per core: work that lasts for hours would block other tasks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...base.events import Event, Steps, Stop
 
 _LOG = logging.getLogger(__name__)
-_EVERY = 100  # ms
+_INTERVAL = 100  # ms
 
 
 @dataclass(frozen=True)
@@ -38,100 +38,108 @@ class _Returned:
 
 @dataclass(frozen=True)
 class _Failed:
-    sentence: str
+    message: str
     stopped: bool
 
 
 class _Work:
-    """What the thread runs. It holds no Qt object, so that none can be deleted in the thread."""
+    """The work of the thread. It holds no Qt object: Qt objects must not be deleted in another thread."""
 
-    def __init__(self, what: str, make_steps: Callable[[Stop], Steps[Any]]) -> None:
-        self.what = what
+    def __init__(self, title: str, make_steps: Callable[[Stop], Steps[Any]]) -> None:
+        self.title = title
         self.make_steps = make_steps
-        self.asked = Flag()
+        self.stop_requested = Flag()
         self.events: deque[Event | _Returned | _Failed] = deque()
 
-    def leave(self) -> None:
-        """Stop, and forget all events from now on: nobody is left to receive them."""
-        self.asked.set()
+    def abandon(self) -> None:
+        """Stop, and discard all further events: their receiver is gone."""
+        self.stop_requested.set()
         self.events = deque(maxlen=0)
 
     def __call__(self) -> None:
-        # No exception may leave the thread: nobody would see it.
+        # The dock must show every exception, so none may leave the thread.
         try:
-            self.events.append(_Returned(run(self.make_steps(self.asked.is_set), self._happened)))
+            self.events.append(_Returned(run(self.make_steps(self.stop_requested.is_set), self._append)))
         except Exception as error:
-            self.events.append(_Failed(error_message(error, self.what), isinstance(error, Stopped)))
+            self.events.append(_Failed(error_message(error, self.title), isinstance(error, Stopped)))
         finally:
-            del self.make_steps  # with the copied layers in it
+            del self.make_steps  # frees the copied layers
 
-    def _happened(self, event: Event) -> None:
+    def _append(self, event: Event) -> None:
         self.events.append(event)
 
 
-def error_message(error: Exception, what: str) -> str:
-    """Return the sentence to show for an exception that ended `what`; the traceback of a defect goes into the log."""
+def error_message(error: Exception, title: str) -> str:
+    """Return the message to show for an exception in the work `title`. The traceback of a defect goes into the log."""
     if is_user_error(error):
-        return str(error) or f"{what} failed ({type(error).__name__})."
-    _LOG.error("%s failed", what, exc_info=error)
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"{what} failed ({first}). The details are in the log."
+        return str(error) or f"{title} failed ({type(error).__name__})."
+    _LOG.error("%s failed", title, exc_info=error)
+    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"{title} failed ({first_line}). The details are in the log."
 
 
 class _Title:
-    """The text by which napari names the work when it asks whether to close with work running."""
+    """The title that napari shows for the work when it asks whether to close while work is running."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, title: str) -> None:
+        self.title = title
 
     def __repr__(self) -> str:
-        return self.what
+        return self.title
 
     def __call__(self) -> None:
         """Do nothing: the thread does the work."""
 
 
 class _NapariTask(FunctionWorker):
-    """The work as napari knows it: napari shows its status, and calls `quit` when the viewer closes.
+    """The entry of the work in napari's task list: napari shows its status, and calls `quit` when the viewer closes.
 
     It never runs. `FunctionWorker.run` would change how the whole process handles warnings, and of two overlapping
-    runs the last one to end would restore what the other had set.
+    runs, the last one to end would restore the settings of the other.
     """
 
-    asked: Flag | None = None
+    stop_requested: Flag | None = None
 
     def quit(self) -> None:
         """Ask the work to stop."""
         super().quit()
-        if self.asked is not None:
-            self.asked.set()
+        if self.stop_requested is not None:
+            self.stop_requested.set()
 
 
-def _show_to_napari(what: str, asked: Flag, thread: Thread) -> None:
+def _list_in_napari(title: str, stop_requested: Flag, thread: Thread) -> None:
     """Add the thread's work to napari's list of running tasks, and mark it there as finished when the thread ends.
 
     The timer belongs to the application, not to the dock: the work may end after its dock is closed.
     """
-    task = create_worker(_Title(what), _start_thread=False, _worker_class=_NapariTask)
-    task.asked = asked
+    task = create_worker(_Title(title), _start_thread=False, _worker_class=_NapariTask)
+    task.stop_requested = stop_requested
     task.started.emit()
     timer = QTimer(QCoreApplication.instance())
 
-    def look() -> None:
+    def check() -> None:
         if not thread.is_alive():
             timer.stop()
             timer.deleteLater()
             task.finished.emit()
 
-    timer.timeout.connect(look)
-    timer.start(_EVERY)
+    timer.timeout.connect(check)
+    timer.start(_INTERVAL)
 
 
 class BackgroundRun(QObject):
-    """One run of some steps in a thread.
+    """One run of a job's steps in a thread. All signals are emitted on the main thread.
 
-    Signals, all on the main thread: `happened` with the list of events since the last time, then one of `returned`
-    with the result, `stopped` with a sentence, where it was stopped before there was a result, and `failed` with one.
+    Attributes
+    ----------
+    happened
+        Signal with the list of new events.
+    returned
+        Signal with the result.
+    stopped
+        Signal with a message, if the run was stopped before there was a result.
+    failed
+        Signal with a message, if the run raised an exception.
     """
 
     happened = Signal(list)
@@ -139,17 +147,17 @@ class BackgroundRun(QObject):
     stopped = Signal(str)
     failed = Signal(str)
 
-    def __init__(self, what: str, make_steps: Callable[[Stop], Steps[Any]], parent: QObject) -> None:
+    def __init__(self, title: str, make_steps: Callable[[Stop], Steps[Any]], parent: QObject) -> None:
         super().__init__(parent)
-        self._work = work = _Work(what, make_steps)
-        # A dock that is destroyed takes its run with it; the thread then stops by itself and keeps what it made. Qt
-        # refers to a method weakly; a function it would call even when the garbage collector has emptied it already.
-        self.destroyed.connect(work.leave)
+        self._work = work = _Work(title, make_steps)
+        # A destroyed dock stops its run, which then keeps its finished results. Qt holds a bound method weakly, but
+        # would call a closure even after the garbage collector has cleared it.
+        self.destroyed.connect(work.abandon)
         self._timer = QTimer(self)
-        self._timer.setInterval(_EVERY)
+        self._timer.setInterval(_INTERVAL)
         self._timer.timeout.connect(self.deliver)
-        self.what = what
-        self.worker_thread = Thread(target=work, name=what)
+        self.title = title
+        self.worker_thread = Thread(target=work, name=title)
         self.running = False
 
     def start(self) -> None:
@@ -159,15 +167,15 @@ class BackgroundRun(QObject):
         if application is not None:
             application.aboutToQuit.connect(self.stop)
         self.worker_thread.start()
-        _show_to_napari(self.what, self._work.asked, self.worker_thread)
+        _list_in_napari(self.title, self._work.stop_requested, self.worker_thread)
         self._timer.start()
 
     def stop(self) -> None:
-        """Ask the work to stop and keep what it has made; it does so between two of its steps."""
-        self._work.asked.set()
+        """Ask the work to stop. It stops between two steps, and keeps its finished results."""
+        self._work.stop_requested.set()
 
     def deliver(self) -> None:
-        """Emit what has happened since the last time."""
+        """Emit the new events, and the outcome if the run has ended."""
         events: list[Event] = []
         outcome = None
         while self._work.events:
@@ -185,4 +193,4 @@ class BackgroundRun(QObject):
         if isinstance(outcome, _Returned):
             self.returned.emit(outcome.value)
         else:
-            (self.stopped if outcome.stopped else self.failed).emit(outcome.sentence)
+            (self.stopped if outcome.stopped else self.failed).emit(outcome.message)

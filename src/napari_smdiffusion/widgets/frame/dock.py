@@ -1,4 +1,4 @@
-"""What all docks have in common: a form, Run and Stop, progress with the time left, a status line, Copy as Python."""
+"""The frame of all docks: a form, Run and Stop, progress with the time left, a status line, Copy as Python."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 
 from ...base.events import Event, Note, Progress, Steps, Stop
 from ...base.terminal import clock
-from ..viewer.layer_watch import keep_file_facts
+from ..viewer.layer_watch import watch_file_facts
 from ..viewer.layers import with_copied_layers
 from .background import BackgroundRun, error_message
 from .preload import preload
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 
 class Dock(QWidget):
-    """The frame of a dock: a subclass fills in `build_form`, `job` and `on_result`, and others where it needs them."""
+    """The frame of a dock. A subclass defines `build_form`, `job` and `on_result`, and other methods as needed."""
 
-    key: ClassVar[str]  # under which its settings are remembered
+    key: ClassVar[str]  # of its remembered settings
     preload_module: ClassVar[str]  # full name of the module that Run needs
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        # napari hands plugins a proxy that wraps every layer anew each time; here it matters which layer is which.
+        # napari passes a proxy that wraps a layer in a new object at each access; layers are compared by identity here.
         self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.background: BackgroundRun | None = None
         self._notes: list[str] = []  # of this run
@@ -60,10 +60,12 @@ class Dock(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self._content)
-        self.run_button = _button("Run", "start; the form is locked while it runs")
-        self.stop_button = _button("Stop", "stop soon, and keep what was made so far")
+        self.run_button = _button("Run", "start the work; the form is locked until it ends")
+        self.stop_button = _button("Stop", "stop soon, and keep the results that are finished")
         self.stop_button.setEnabled(False)
-        self.copy_button = _button("Copy as Python", "copy code that does the same, for napari's console or a script")
+        self.copy_button = _button(
+            "Copy as Python", "copy Python code that does the same, for napari's console or a script"
+        )
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.setRange(0, 1)
@@ -83,96 +85,96 @@ class Dock(QWidget):
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.stop)
         self.copy_button.clicked.connect(self.copy_code)
-        keep_file_facts(self.viewer, self)
+        watch_file_facts(self.viewer, self)
         self.build_form()
         self._finish_form()
 
     def sizeHint(self) -> QSize:
-        """Ask for more room than napari gives a dock by itself."""
+        """Return a larger size than napari's default for a dock."""
         return QSize(380, 640)
 
     def minimumSizeHint(self) -> QSize:
-        """Fit into a narrow dock; what is higher scrolls."""
+        """Return the size of a narrow dock. A form that is higher scrolls."""
         return QSize(300, 240)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Close down when napari removes the dock from its window: the work stops, and keeps what it has made.
+        """Stop the work and clean up when napari removes the dock from its window.
 
-        napari has no signal for that. It takes the dock out of its frame, and deletes the frame alone.
+        napari has no signal for the removal. It takes the dock out of its frame, and deletes only the frame.
         """
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._close_down()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let the wheel scroll the form, rather than change the number or choice that comes under it meanwhile."""
+        """Let the mouse wheel scroll the form instead of changing the field under the cursor."""
         if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True
         return bool(super().eventFilter(watched, event))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Load what Run needs while the form is being filled in."""
+        """Load the module that Run needs while the user fills in the form."""
         super().showEvent(event)
         preload(self.preload_module)
 
-    # What subclasses fill in.
+    # Methods that subclasses define.
 
     def build_form(self) -> None:
-        """Make the fields and add them to `self.form`; what was remembered is shown afterwards."""
+        """Make the fields and add them to `self.form`. Remembered settings are shown afterwards."""
         raise NotImplementedError
 
     def job(self) -> Job[Any]:
-        """Return the job that the form describes. It may hold the layers' own pixels: `run` copies them.
+        """Return the job that the form describes. It may share pixels with the layers: `run` copies them.
 
         Raises
         ------
         InputError, OSError
-            With a sentence, if the form does not fit.
+            If a field of the form must be changed; the message says which.
         """
         raise NotImplementedError
 
     def code(self) -> str:
-        """Return Python code that does what Run does; raises as `job`."""
+        """Return Python code that does the same as Run. Raises the errors of `job`."""
         return job_code(self.job())
 
     def on_start(self, job: Any) -> None:
-        """Prepare for the work of a job, and make room for its result; may raise as `job`."""
+        """Prepare for the run of a job and for its result. May raise the errors of `job`."""
 
     def thread_steps(self, job: Any) -> Callable[[Stop], Steps[Any]]:
-        """Return what the thread does for a job. It must not refer to the dock: no thread may delete a widget."""
+        """Return the steps that the thread runs. They must not refer to the dock: a thread must not delete a widget."""
         steps: Callable[[Stop], Steps[Any]] = job.steps
         return steps
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """Show what has happened."""
+        """Show new events."""
 
     def on_result(self, result: Any) -> str:
-        """Take the result, and return what to say of it in one sentence."""
+        """Show the result, and return one sentence for the status line."""
         raise NotImplementedError
 
     def on_end(self) -> None:
-        """Clean up after success and failure alike."""
+        """Clean up after a success or a failure."""
 
     def on_close(self) -> None:
-        """Leave the layers tidy; what is still running will not be heard of again."""
+        """Tidy up the layers. Later events of a run are not delivered."""
 
     def settings(self) -> dict[str, Any]:
-        """Return what is to be remembered, as plain values."""
+        """Return the settings to remember, as plain values."""
         return {}
 
     def show_settings(self, values: dict[str, Any]) -> None:
-        """Show what was remembered; what no longer fits is left out."""
+        """Show remembered settings. Values that are no longer valid are left out."""
 
-    # What they have in common.
+    # Methods that all docks share.
 
     @property
     def running(self) -> bool:
-        """Whether work is being done."""
+        """Whether a run is in progress."""
         return self.background is not None and self.background.running
 
     def run(self) -> None:
-        """Start what the form says."""
+        """Start the job that the form describes."""
         if self.running:
             return
         try:
@@ -185,27 +187,27 @@ class Dock(QWidget):
         self.start(job.title, self.thread_steps(job), self.on_result)
 
     def start(self, title: str, steps: Callable[[Stop], Steps[Any]], on_result: Callable[[Any], str]) -> None:
-        """Do some steps in a thread, with the form locked, and pass their result on."""
+        """Run steps in a thread with the form locked, and pass their result to `on_result`."""
         self.background = run = BackgroundRun(title, steps, self)
         self._notes = []
-        run.happened.connect(lambda events: self._happened(run, events))
+        run.happened.connect(lambda events: self._show_events(run, events))
         run.returned.connect(lambda value: self._returned(run, value, on_result))
-        run.stopped.connect(lambda sentence: self._ended(run, sentence, failed=False))
-        run.failed.connect(lambda sentence: self._ended(run, sentence, failed=True))
+        run.stopped.connect(lambda message: self._ended(run, message, failed=False))
+        run.failed.connect(lambda message: self._ended(run, message, failed=True))
         self._lock(True)
-        self.say(f"{title[0].upper()}{title[1:]} …")
+        self.show_status(f"{title[0].upper()}{title[1:]} …")
         self.progress.setRange(0, 0)
         run.start()
 
     def stop(self) -> None:
-        """Ask the work to stop and keep what it has made."""
+        """Ask the work to stop and keep its finished results."""
         if self.background is not None and self.background.running:
             self.background.stop()
             self.stop_button.setEnabled(False)
-            self.say("Stopping …")
+            self.show_status("Stopping …")
 
     def copy_code(self) -> None:
-        """Put the code onto the clipboard."""
+        """Copy the code to the clipboard."""
         try:
             code = self.code()
         except Exception as error:
@@ -214,32 +216,32 @@ class Dock(QWidget):
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(code)
-        self.say("The code is on the clipboard: paste it into napari's console or a script.")
+        self.show_status("The code is on the clipboard: paste it into napari's console or into a script.")
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence in the status line."""
-        self.status.setText(sentence)
+    def show_status(self, message: str) -> None:
+        """Show a message in the status line."""
+        self.status.setText(message)
 
-    def show_failure(self, sentence: str) -> None:
-        """Show a sentence in the status line and as a notification of napari."""
-        self.say(sentence)
-        show_error(sentence)
+    def show_failure(self, message: str) -> None:
+        """Show a message in the status line and as a napari notification."""
+        self.show_status(message)
+        show_error(message)
 
     def _finish_form(self) -> None:
-        """End the form and show what was remembered."""
+        """Finish the form and show the remembered settings."""
         self.form.addStretch(1)
         for field in [*self._content.findChildren(QAbstractSpinBox), *self._content.findChildren(QComboBox)]:
-            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # not by the wheel
+            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # no focus by the wheel
             field.installEventFilter(self)
         self.show_settings(recall(self.key))
 
     def _close_down(self) -> None:
         self.stop()
         if self.background is not None:
-            self.background.deliver()  # what was finished since the timer's last tick
+            self.background.deliver()  # results since the last tick of the timer
         self.on_close()
-        self.background = None  # nobody is left to receive its later events
-        # A widget without a parent lives until Python's garbage collector deletes it, which may be much later.
+        self.background = None  # discards its later events
+        # Without this, a widget that has no parent lives until Python's garbage collector finds it.
         self.deleteLater()
 
     def _lock(self, locked: bool) -> None:
@@ -247,12 +249,12 @@ class Dock(QWidget):
         self.run_button.setEnabled(not locked)
         self.stop_button.setEnabled(locked)
 
-    def _happened(self, run: BackgroundRun, events: Sequence[Event]) -> None:
+    def _show_events(self, run: BackgroundRun, events: Sequence[Event]) -> None:
         if run is not self.background:
             return
         for event in events:
             if isinstance(event, Note):
-                self.say(event.message)
+                self.show_status(event.message)
                 if event.message not in self._notes:
                     self._notes.append(event.message)
         steps = [event for event in events if isinstance(event, Progress)]
@@ -264,26 +266,26 @@ class Dock(QWidget):
         if not event.total:
             self.progress.setRange(0, 0)
             return
-        said = [f"{event.stage} {event.step}/{event.total}"]
+        parts = [f"{event.stage} {event.step}/{event.total}"]
         if event.loss is not None:
-            said.append(f"loss {event.loss:.3f}")
+            parts.append(f"loss {event.loss:.3f}")
         if math.isfinite(event.seconds_left):
-            said.append(f"{clock(event.seconds_left)} left")
+            parts.append(f"{clock(event.seconds_left)} left")
         self.progress.setRange(0, event.total)
         self.progress.setValue(event.step)
-        self.progress.setFormat(", ".join(said))
+        self.progress.setFormat(", ".join(parts))
 
     def _returned(self, run: BackgroundRun, value: Any, on_result: Callable[[Any], str]) -> None:
         if run is not self.background:
             return
         try:
-            said, failed = on_result(value), False
-        # Whatever it is, it must not leave the form locked.
+            message, failed = on_result(value), False
+        # No exception may leave the form locked.
         except Exception as error:
-            said, failed = error_message(error, f"showing the result of {run.what}"), True
-        self._ended(run, said, failed=failed)
+            message, failed = error_message(error, f"showing the result of {run.title}"), True
+        self._ended(run, message, failed=failed)
 
-    def _ended(self, run: BackgroundRun, sentence: str, *, failed: bool) -> None:
+    def _ended(self, run: BackgroundRun, message: str, *, failed: bool) -> None:
         if run is not self.background:
             return
         self.background = None
@@ -295,18 +297,18 @@ class Dock(QWidget):
         try:
             self.on_end()
         except Exception as error:
-            sentence, failed = f"{sentence} {error_message(error, 'cleaning up')}", True
+            message, failed = f"{message} {error_message(error, 'cleaning up')}", True
         if failed:
-            show_error(sentence)
-        # The notes came while it ran, and often in the same moment as its result.
-        self.say("\n".join([sentence, *self._notes]))
+            show_error(message)
+        # A note may come together with the result, so the last message repeats all notes.
+        self.show_status("\n".join([message, *self._notes]))
 
 
 class Folded(QWidget):
-    """A part of a form that is folded away under a heading until it is clicked.
+    """A section of a form that is hidden until its heading is clicked.
 
-    superqt's `QCollapsible` is no replacement: the Tab key still stops at fields that it has folded away, and its arrow
-    keeps the color of the theme that it was made under, black on black in napari's dark one.
+    superqt's `QCollapsible` is no replacement. The Tab key stops at its hidden fields, and its arrow keeps the color of
+    the theme in which it was made: black on black in napari's dark theme.
     """
 
     def __init__(self, title: str, content: QWidget) -> None:
@@ -331,7 +333,7 @@ class Folded(QWidget):
 
 
 def heading(text: str) -> QLabel:
-    """Return a heading within a form."""
+    """Return a heading of a form."""
     label = QLabel(f"<b>{text}</b>")
     label.setWordWrap(True)
     return label

@@ -1,4 +1,4 @@
-"""Offers a newly trained model in the docks that use models of its kind, now or when they are opened."""
+"""Announces newly trained models to the docks that use them, now or when they are opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ...store.folder import Kind
 
-_KEY = "new models"  # of what is remembered: names by kind
+_KEY = "new models"  # of the remembered names, by kind of model
 
 
 class _Announcements(QObject):
@@ -25,21 +25,21 @@ class ChoosesModel(Protocol):
     """A widget in which a model can be chosen."""
 
     def choose_new(self, kind: str, name: str) -> None:
-        """Choose a newly trained model if it is of the kind that is used here. A method of a QObject."""
+        """Choose a newly trained model if the widget uses models of its kind. A method of a QObject."""
 
 
-# One per viewer: a model that is trained in one viewer is not chosen in another.
+# One per viewer: a model that was trained in one viewer is not chosen in another.
 _OF_VIEWER: WeakKeyDictionary[ViewerModel, _Announcements] = WeakKeyDictionary()
 
 
 def announce_model(viewer: ViewerModel, kind: Kind, name: str) -> None:
-    """Choose a newly trained model in all open docks that use models of its kind, and in the next one to open."""
+    """Choose a newly trained model in all open docks that use its kind, and in the next one that is opened."""
     remember(_KEY, {**recall(_KEY), kind: name})
     _announcements(viewer).trained.emit(kind, name)
 
 
 def subscribe(viewer: ViewerModel, widget: ChoosesModel) -> None:
-    """Have `widget` choose every model that is announced in `viewer`, and those that no dock has used yet.
+    """Have `widget` choose all models that are announced in `viewer`, and those that no dock has used yet.
 
     The connection ends with the widget: Qt disconnects the methods of a deleted object.
     """
@@ -49,7 +49,7 @@ def subscribe(viewer: ViewerModel, widget: ChoosesModel) -> None:
 
 
 def forget_model(kind: Kind) -> None:
-    """Remember no new model of this kind any more: a person has seen it and made a choice."""
+    """Forget the new model of this kind, once the user has chosen a model for a run."""
     others = {key: name for key, name in recall(_KEY).items() if key != kind}
     if others != recall(_KEY):
         remember(_KEY, others)

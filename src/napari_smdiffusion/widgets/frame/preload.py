@@ -1,4 +1,4 @@
-"""Imports the modules that Run needs while a person fills in the form, which takes seconds for torch."""
+"""Imports the modules that Run needs while the user fills in the form: importing torch takes seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ THREAD_NAME = "preloading"  # prefix of the threads' names
 
 
 def preload(module: str) -> Thread | None:
-    """Import a module, and torch with it, in a thread of its own.
+    """Import a module, and torch with it, in a new thread.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def preload(module: str) -> Thread | None:
 
     Returns
     -------
-    The thread, or None if the module is loaded already. Whoever imports the module meanwhile waits for the thread.
+    The thread, or None if the module is loaded already. Another import of the module waits for the thread.
     """
     if module in sys.modules:
         return None
@@ -33,4 +33,4 @@ def _import(module: str) -> None:
         importlib.import_module(module)
     except (ImportError, OSError) as error:
         if isinstance(error, ImportError) and f"{error.name}".startswith("napari_smdiffusion"):
-            raise  # the name is wrong
+            raise  # a wrong name in our own code

@@ -1,4 +1,4 @@
-"""The docks' settings, remembered from one start of napari to the next."""
+"""Remembers the docks' settings from one start of napari to the next."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ...base.whole_files import atomic_file
 
 
 def recall(dock: str) -> dict[str, Any]:
-    """Return what was remembered of a dock, or nothing."""
+    """Return the remembered settings of a dock; {} if there are none."""
     values = _read().get(dock, {})
     return values if isinstance(values, dict) else {}
 
 
 def remember(dock: str, values: dict[str, Any]) -> None:
-    """Remember the settings of a dock; a folder that cannot be written only costs the memory."""
+    """Remember the settings of a dock, if the user's folder can be written."""
     with suppress(OSError), atomic_file(user_folder() / "docks.json") as path:
         path.write_text(json.dumps({**_read(), dock: values}, indent=2), encoding="utf-8")
 

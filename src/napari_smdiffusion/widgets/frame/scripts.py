@@ -1,4 +1,4 @@
-"""The code that "Copy as Python" copies: any job as Python."""
+"""Writes jobs as Python code, for *Copy as Python*."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 _OURS, _NAPARI = "napari_smdiffusion", "napari_smdiffusion.napari"
-_WIDTH = 100  # letters of a line, from which a call is written on several
-_Imports = dict[str, set[str]]  # names by module, filled in while code is written
+_WIDTH = 100  # characters of a line; longer calls are written on several lines
+_Imports = dict[str, set[str]]  # names by module, collected while code is written
 
 
 def job_code(job: Any, after: str = "", uses: Sequence[str] = ()) -> str:
@@ -25,44 +25,44 @@ def job_code(job: Any, after: str = "", uses: Sequence[str] = ()) -> str:
     Parameters
     ----------
     job
-        A recipe's job. Layers in it are written by their names.
+        The job. Its layers are written by their names.
     after
-        Code that follows. The job's result is `result` in it, and with `uses` the viewer is `viewer`.
+        Code that follows. It may use the variable `result`, and with `uses` the variable `viewer`.
     uses
-        The names of `napari_smdiffusion.napari` that `after` uses.
+        The functions of `napari_smdiffusion.napari` that `after` uses.
     """
     imports: _Imports = {"pathlib": set(), _OURS: {"run_job"}, _NAPARI: set(uses)}
-    made = _written(job, imports)
+    constructor = _expression(job, imports)
     lines = [f"from {module} import {', '.join(sorted(names))}\n" for module, names in imports.items() if names]
     viewer = "viewer = napari.current_viewer()\n" if imports[_NAPARI] else ""
     if viewer:
         lines.insert(bool(imports["pathlib"]), "import napari\n")
-    return f"{''.join(lines)}\n{viewer}job = {made}\nresult = run_job(job)\n{after}"
+    return f"{''.join(lines)}\n{viewer}job = {constructor}\nresult = run_job(job)\n{after}"
 
 
-def _written(value: Any, imports: _Imports, indent: str = "") -> str:
-    """Return a value as Python, and add what it needs to `imports`."""
+def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
+    """Return a value as a Python expression, and add the names that it needs to `imports`."""
     if isinstance(value, LayerSource):
         function = "widefield_source" if value.before_enhancement else "layer_image"
         imports[_NAPARI].add(function)
         return f"{function}(viewer.layers[{value.layer!r}])"
     if isinstance(value, Path):
-        return _path_written(value, imports)
+        return _path_expression(value, imports)
     if isinstance(value, (tuple, list)):
-        parts = [_written(one, imports, f"{indent}    ") for one in value]
+        parts = [_expression(item, imports, f"{indent}    ") for item in value]
         return _bracketed("(", parts, ")", indent, alone=",")
     if is_dataclass(value) and not isinstance(value, type):
         name = type(value).__name__
         imports[_OURS].add(name)
-        changed = {one.name: getattr(value, one.name) for one in fields(value) if _differs(value, one)}
-        parts = [f"{key}={_written(one, imports, f'{indent}    ')}" for key, one in changed.items()]
+        changed = {field.name: getattr(value, field.name) for field in fields(value) if _differs(value, field)}
+        parts = [f"{key}={_expression(item, imports, f'{indent}    ')}" for key, item in changed.items()]
         return _bracketed(f"{name}(", parts, ")", indent)
     if value is None or isinstance(value, (str, bool, int, float)):
         return repr(value)
     raise TypeError(f"A {type(value).__name__} cannot be written as code.")
 
 
-def _path_written(path: Path, imports: _Imports) -> str:
+def _path_expression(path: Path, imports: _Imports) -> str:
     if path.is_relative_to(user_folder()):
         imports[_OURS].add("user_folder")
         return " / ".join(["user_folder()", *(repr(part) for part in path.relative_to(user_folder()).parts)])
@@ -70,14 +70,14 @@ def _path_written(path: Path, imports: _Imports) -> str:
     return f"Path({str(path)!r})"
 
 
-def _differs(value: Any, one: Field[Any]) -> bool:
+def _differs(value: Any, field: Field[Any]) -> bool:
     """Return whether a field of a dataclass has another value than its default."""
-    default = one.default if one.default_factory is MISSING else one.default_factory()
-    return default is MISSING or bool(getattr(value, one.name) != default)
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return default is MISSING or bool(getattr(value, field.name) != default)
 
 
 def _bracketed(begin: str, parts: Sequence[str], end: str, indent: str, alone: str = "") -> str:
-    """Return parts in brackets, on one line if it is short; `alone` follows a part that is the only one."""
+    """Return parts in brackets, on one line if it is short. `alone` follows a single part."""
     line = f"{begin}{', '.join(parts)}{alone if len(parts) == 1 else ''}{end}"
     if len(indent + line) <= _WIDTH and "\n" not in line:
         return line

@@ -1,4 +1,4 @@
-"""Forms made from the dataclasses of `config`: one row a field, with its limits, unit and help text; and of times."""
+"""Forms of settings, one row for each field with its limits, unit and help text; and the choice of a training time."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 class ConfigForm(QWidget):
-    """Rows for some fields of a config dataclass.
+    """Rows for fields of a settings dataclass.
 
     Parameters
     ----------
     kind
-        The dataclass; its defaults are what the form shows at first.
+        The dataclass. The form first shows its defaults.
     names
         The fields to show, in this order.
     """
@@ -68,11 +68,11 @@ class ConfigForm(QWidget):
     def values(self) -> dict[str, Any]:
         """Return the values shown, by field name."""
         values = {name: _plain(row.value) for name, row in self._rows.items()}
-        # A number that may be left to the program is shown as 0 then.
+        # An optional number is shown as 0 if the program chooses it.
         return {name: None if name in self._optional and not value else value for name, value in values.items()}
 
     def show_values(self, values: Mapping[str, Any]) -> None:
-        """Show `values`; names that the form does not have, and values that do not fit, are left out."""
+        """Show values by field name. Unknown names and invalid values are left out."""
         for name, value in values.items():
             if name in self._rows:
                 try:
@@ -81,13 +81,13 @@ class ConfigForm(QWidget):
                     continue
 
     def changes(self) -> dict[str, Any]:
-        """Return the values that are not the dataclass's defaults."""
+        """Return the values that differ from the defaults of the dataclass."""
         defaults = {field.name: field.default for field in setting_fields(self.kind)}
         return {name: value for name, value in self.values().items() if value != defaults[name]}
 
 
 class TimeChoice(QWidget):
-    """How long to train: some usual times, or another."""
+    """Training time: a choice of usual times, and a field for another one."""
 
     def __init__(self, choices: Sequence[tuple[str, float]], chosen: float) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class TimeChoice(QWidget):
         self._group = QButtonGroup(self)
         for i, (text, _) in enumerate([*self._choices, ("other", 0.0)]):
             button = QRadioButton(text)
-            button.setToolTip("how long to train")
+            button.setToolTip("training time")
             self._group.addButton(button, i)
             layout.addWidget(button, 0, i)
         self.other = QDoubleSpinBox()
@@ -106,7 +106,7 @@ class TimeChoice(QWidget):
         self.other.setDecimals(2)
         self.other.setValue(30)
         self.other.setSuffix(" min")
-        self.other.setToolTip("how long to train, in minutes")
+        self.other.setToolTip("training time in minutes")
         self.other.setVisible(False)
         layout.addWidget(self.other, 1, 0, 1, len(self._choices) + 1)
         self._group.idToggled.connect(lambda *_: self.other.setVisible(self._group.checkedId() == len(self._choices)))
@@ -119,7 +119,7 @@ class TimeChoice(QWidget):
 
     def set_minutes(self, minutes: float) -> None:
         """Choose a time in minutes."""
-        usual = [m for _, m in self._choices]
+        usual = [time for _, time in self._choices]
         button = self._group.button(usual.index(minutes) if minutes in usual else len(usual))
         if minutes not in usual:
             self.other.setValue(minutes)
@@ -142,10 +142,10 @@ def _row(field: SettingField) -> ValueWidget:
         ("at most", field.high),
         ("a multiple of", field.multiple_of),
     )
-    words = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
-    tooltip = f"{field.help}{unit}" + (f"; {', '.join(words)}" if words else "")
+    bounds = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+    tooltip = f"{field.help}{unit}" + (f"; {', '.join(bounds)}" if bounds else "")
     if field.optional:
-        field, tooltip = dataclasses.replace(field, default=0, low=0), f"{tooltip}; 0: automatic"
+        field, tooltip = dataclasses.replace(field, default=0, low=0), f"{tooltip}; 0: chosen automatically"
     annotation: Any = field.kind
     options: dict[str, Any] = {}
     if field.choices:
@@ -161,7 +161,7 @@ def _row(field: SettingField) -> ValueWidget:
 
 
 def _limits(field: SettingField, default: Any) -> dict[str, Any]:
-    """Return the limits and the step of a spin box."""
+    """Return the limits and the step size of a spin box."""
     if field.kind is int:
         return {"min": int(field.low or 0), "max": int(field.high or 2**31 - 1), "step": field.multiple_of or 1}
     step = 10.0 ** (len(str(int(abs(default)))) - 2) if default and abs(default) >= 1 else 0.05

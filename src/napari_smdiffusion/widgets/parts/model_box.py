@@ -1,4 +1,4 @@
-"""A combo box of the models at hand, which stays up to date by itself."""
+"""A combo box of the available models, which updates itself."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from ...store.folder import Kind
 
-_WHERE = Qt.ItemDataRole.UserRole + 1  # a model's folder: another one may come to have its name
+_WHERE = Qt.ItemDataRole.UserRole + 1  # role of a model's folder: another model may later have the same name
 
 
 class ModelBox(QWidget):
-    """One of the models at hand, bundled or the user's own, or a folder.
+    """A choice of one model: bundled, of the user, or from any folder.
 
     Parameters
     ----------
     kind
         "diffusion" or "enhancer".
     first
-        What stands before the models: (text, value) pairs.
+        Entries before the models: (text, value) pairs.
     imported
-        Whether models of the paper's code are listed too.
+        Whether imported models of the paper's code are listed too.
     """
 
     changed = Signal()
@@ -45,11 +45,11 @@ class ModelBox(QWidget):
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(12)
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.setToolTip("models that come with the program, your own, and folders that you opened")
+        self.box.setToolTip("bundled models, your own models, and model folders that you opened")
         self.box.setPlaceholderText("choose a model")
         self.open = QToolButton()
         self.open.setText("…")
-        self.open.setToolTip("use a model folder from anywhere")
+        self.open.setToolTip("open a model folder at any place")
         self.open.clicked.connect(self._ask_folder)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -61,21 +61,21 @@ class ModelBox(QWidget):
         self.box.currentIndexChanged.connect(self._on_choice)
 
     def model(self) -> str | None:
-        """Return the name or folder of the chosen model, or None if there is none."""
+        """Return the name or folder of the chosen model, or None if no model is chosen."""
         value = self.box.currentData()
         return None if value is None else str(value)
 
     def chosen(self) -> str:
-        """Return the same; raises ValueError with a sentence if there is none."""
+        """Return the name or folder of the chosen model; raises InputError if no model is chosen."""
         model = self.model()
         if model is None:
-            raise InputError(f"The model in {self._wanted} is missing: choose another, or put it back.")
+            raise InputError(f"The model in {self._wanted} is missing: choose another model, or restore the folder.")
         return model
 
     def choose(self, model: str) -> bool:
-        """Choose a model by its name or folder; tell whether there is such a one."""
+        """Choose a model by its name or folder; return False if it is not in the list."""
         self.refresh()
-        # Where a folder elsewhere has the same name, that of the user is meant.
+        # If another folder has the same name, the model in the user's folder is chosen.
         for value in (model, str(user_folder() / self._kind / model)):
             if (index := self.box.findData(value)) >= 0:
                 self.box.setCurrentIndex(index)
@@ -83,7 +83,7 @@ class ModelBox(QWidget):
         return False
 
     def add_folder(self, folder: str) -> None:
-        """Add a model folder to the choices and choose it; raises ModelFolderError if it is none."""
+        """Add a model folder to the list and choose it; raises ModelFolderError if it holds no such model."""
         find_model(folder, self._kind)
         from pathlib import Path
 
@@ -96,7 +96,7 @@ class ModelBox(QWidget):
         self.choose(folder)
 
     def refresh(self) -> None:
-        """List the models anew; what was chosen stays chosen, and while it is missing, nothing is."""
+        """Update the list. The chosen model stays chosen; while its folder is missing, no model is."""
         before = self.model()
         with QSignalBlocker(self.box):
             self.box.clear()
@@ -106,9 +106,9 @@ class ModelBox(QWidget):
                 if entry.imported and not self._imported:
                     continue
                 place = " (bundled)" if entry.bundled else ""
-                # A folder of the same name elsewhere would be found before it.
-                named = find_model(entry.name, self._kind) == entry.folder
-                value = entry.name if named else str(entry.folder)
+                # `find_model` may find another folder of the same name first.
+                unique = find_model(entry.name, self._kind) == entry.folder
+                value = entry.name if unique else str(entry.folder)
                 self._add(f"{entry.name}{place}, {entry.description}", value, str(entry.folder))
             for folder in self._folders:
                 self._add(folder, folder, folder)
@@ -125,7 +125,7 @@ class ModelBox(QWidget):
         self.changed.emit()
 
     def showEvent(self, event: Any) -> None:
-        """List models that were trained elsewhere meanwhile."""
+        """List models that other programs have trained since."""
         super().showEvent(event)
         self.refresh()
 

@@ -1,4 +1,4 @@
-"""Lists and combo boxes of the viewer's image layers, which stay up to date by themselves."""
+"""Lists and combo boxes of the viewer's image layers, which update themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from superqt import QElidingLabel
 
 from ..viewer.enhanced_layers import original, widefield_pixel_size
 from ..viewer.layer_watch import watch_layers
-from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, typed_pixel_size, viewed_size
+from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, size_text, typed_pixel_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,18 +35,19 @@ _LAYER = Qt.ItemDataRole.UserRole
 
 
 class LayerList(QWidget):
-    """Any number of image layers, chosen by their check boxes, and a pixel size for those that have none.
+    """A list of image layers with check boxes, and a field for the pixel size of layers without one.
 
     Parameters
     ----------
     viewer
-        Whose layers are listed.
+        The viewer whose layers are listed.
     finest
-        Whether the finest experimental images are chosen at first (super-resolution), or the coarsest (widefield).
+        Whether experimental images with the finest pixels (super-resolution) or the coarsest (widefield) are ticked
+        at first.
     weighted
         Whether each chosen layer has a weight.
-    meant_otherwise
-        Returns layers that a person hardly means here, because they are chosen elsewhere.
+    excluded
+        Function that returns layers that are not ticked at first, for example because another field uses them.
     """
 
     changed = Signal()
@@ -57,16 +58,16 @@ class LayerList(QWidget):
         *,
         finest: bool,
         weighted: bool = False,
-        meant_otherwise: Callable[[], Sequence[ImageLayer]] = list,
+        excluded: Callable[[], Sequence[ImageLayer]] = list,
     ) -> None:
         super().__init__()
         self._viewer = viewer
-        self._meant_otherwise = meant_otherwise
+        self._excluded = excluded
         self._finest = finest
         self._weighted = weighted
         self._weights: WeakKeyDictionary[ImageLayer, float] = WeakKeyDictionary()
         self._touched = False
-        self._asked: ImageLayer | None = None  # whose pixel size the box is for
+        self._sized: ImageLayer | None = None  # the layer of the pixel size field
         self.list = QListWidget()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -87,7 +88,9 @@ class LayerList(QWidget):
         self.weight.setObjectName("weight")
         self.weight.setRange(0, 1000)
         self.weight.setValue(1)
-        self.weight.setToolTip("how often the selected layer is drawn from, relative to the other chosen ones")
+        self.weight.setToolTip(
+            "how often a training patch comes from the selected layer, relative to the other ticked layers"
+        )
         weight_row.addWidget(self._weight_label, 1)
         weight_row.addWidget(self.weight)
         self._weight_row.setVisible(weighted)
@@ -101,7 +104,7 @@ class LayerList(QWidget):
         self.pixel_size.setSuffix(" nm")
         self.pixel_size.setSpecialValueText("unknown")
         self.pixel_size.setToolTip(
-            "pixel size in nm of the layer named here, which has none; select it to correct the size"
+            "pixel size in nm of the named layer, whose file gives none; select the layer to correct the size later"
         )
         self.pixel_size.editingFinished.connect(self._take_pixel_size)
         self.weight.valueChanged.connect(self._take_weight)
@@ -122,11 +125,11 @@ class LayerList(QWidget):
         """Choose exactly these layers."""
         self._touched = True
         for item in self._items():
-            here = any(item.data(_LAYER) is layer for layer in layers)
-            item.setCheckState(Qt.CheckState.Checked if here else Qt.CheckState.Unchecked)
+            ticked = any(item.data(_LAYER) is layer for layer in layers)
+            item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
 
     def refresh(self) -> None:
-        """List the layers anew; what was chosen stays chosen."""
+        """Update the list. Chosen layers stay chosen."""
         layers = image_layers(self._viewer)
         chosen = self.layers() if self._touched else self._likely(layers)
         item = self.list.currentItem()
@@ -134,11 +137,11 @@ class LayerList(QWidget):
         with QSignalBlocker(self.list):
             self.list.clear()
             for layer in layers:
-                item = QListWidgetItem(f"{layer.name}   {viewed_size(layer)}")
+                item = QListWidgetItem(f"{layer.name}   {size_text(layer)}")
                 item.setToolTip(item.text())
                 item.setData(_LAYER, layer)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                ticked = any(layer is one for one in chosen)
+                ticked = any(layer is other for other in chosen)
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
                 self.list.addItem(item)
                 if layer is selected:
@@ -152,18 +155,19 @@ class LayerList(QWidget):
         return [self.list.item(i) for i in range(self.list.count())]
 
     def _likely(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
-        """Return the layers a person most likely means: experimental ones of the finest, or the coarsest, pixels.
+        """Return the layers to tick at first: experimental ones with the finest, or the coarsest, pixels.
 
-        What was enhanced in place is a widefield image still: its original is what would be enhanced again.
+        A layer that was enhanced in place counts as its widefield original, which is enhanced again.
         """
         candidates, sizes = [], {}
-        others = self._meant_otherwise()
+        excluded = self._excluded()
         for layer in layers:
-            again = not self._finest and original(layer) is not None
-            if layer.rgb or layer.ndim > 3 or (made_here(layer) and not again) or any(layer is one for one in others):
+            restorable = not self._finest and original(layer) is not None
+            unlikely = made_here(layer) and not restorable
+            if layer.rgb or layer.ndim > 3 or unlikely or any(layer is other for other in excluded):
                 continue
             candidates.append(layer)
-            sizes[id(layer)] = widefield_pixel_size(layer) if again else known_pixel_size(layer)
+            sizes[id(layer)] = widefield_pixel_size(layer) if restorable else known_pixel_size(layer)
         known = [size for size in sizes.values() if size]
         if not known:
             return candidates[:1]
@@ -175,8 +179,8 @@ class LayerList(QWidget):
         self._show_pixel_size()
         self.changed.emit()
 
-    def _asked_size(self) -> ImageLayer | None:
-        """Return the layer whose pixel size is asked for: one without, or a selected one whose size was typed in."""
+    def _layer_to_size(self) -> ImageLayer | None:
+        """Return the layer of the pixel size field: a ticked one without a size, or a selected one to correct."""
         without = next((layer for layer in self.layers() if not layer.rgb and not known_pixel_size(layer)), None)
         item = self.list.currentItem()
         if without is not None or item is None:
@@ -185,13 +189,13 @@ class LayerList(QWidget):
         return layer if typed_pixel_size(layer) else None
 
     def _show_pixel_size(self) -> None:
-        layer = self._asked_size()
+        layer = self._layer_to_size()
         self._pixel_size_row.setVisible(layer is not None)
         if layer is not None:
-            # Other layers grow while somebody types.
-            if layer is self._asked and self.pixel_size.lineEdit().isModified():
+            # Other layers may change while the user enters a number.
+            if layer is self._sized and self.pixel_size.lineEdit().isModified():
                 return
-            self._asked = layer
+            self._sized = layer
             self._pixel_size_label.setText(f"pixel size of {layer.name}")
             self._pixel_size_label.setToolTip(layer.name)
             with QSignalBlocker(self.pixel_size):
@@ -199,7 +203,7 @@ class LayerList(QWidget):
 
     def _take_pixel_size(self) -> None:
         self.pixel_size.lineEdit().setModified(False)
-        layer = self._asked_size()
+        layer = self._layer_to_size()
         if layer is not None and self.pixel_size.value() > 0:
             set_pixel_size(layer, self.pixel_size.value())
 
@@ -218,27 +222,27 @@ class LayerList(QWidget):
 
 
 def _label_of_a_layer(text: str = "") -> QElidingLabel:
-    """Return a label for the name of a layer, which may be of any length: what does not fit is elided."""
+    """Return a label for the name of a layer. A name that is too long is elided."""
     label = QElidingLabel(text)
-    label.setEllipsesWidth(8)  # the width of its margins, which it leaves out of account
-    label.setElideMode(Qt.TextElideMode.ElideMiddle)  # names of files often differ at their end
+    label.setEllipsesWidth(8)  # the width of the margins, which the label ignores
+    label.setElideMode(Qt.TextElideMode.ElideMiddle)  # file names often differ at their end
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
 
 
 class LayerBox(QComboBox):
-    """One image layer.
+    """A choice of one image layer.
 
     Parameters
     ----------
     viewer
-        Whose layers are listed.
+        The viewer whose layers are listed.
     likely
-        Tells which layers a person most likely means; the topmost of them is chosen at first.
+        Whether the user most likely wants a layer. The topmost of these layers is chosen at first.
     finest
-        Whether it is the topmost of those with the finest pixels.
+        Whether the first choice is the topmost of the likely layers with the finest pixels.
     optional
-        Whether there may be none, which is chosen at first where no layer is likely.
+        Whether "none" can be chosen. It is the first choice if no layer is likely.
     """
 
     def __init__(
@@ -262,17 +266,17 @@ class LayerBox(QComboBox):
         watch_layers(viewer, self, self.refresh)
 
     def layer(self) -> ImageLayer | None:
-        """Return the chosen layer, or None if there is none."""
+        """Return the chosen layer, or None if no layer is chosen."""
         chosen = self.currentData()
         return next((layer for layer in image_layers(self._viewer) if layer is chosen), None)
 
     def choose(self, layer: ImageLayer | None) -> None:
-        """Choose `layer`, or none."""
+        """Choose a layer; None chooses no layer."""
         self._touched = True
         self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) is layer), -1))
 
     def refresh(self) -> None:
-        """List the layers anew; what was chosen stays chosen."""
+        """Update the list. Chosen layers stay chosen."""
         before = self.currentData()
         layers: list[ImageLayer | None] = [layer for layer in image_layers(self._viewer) if not layer.rgb]
         if self._optional:
@@ -280,20 +284,20 @@ class LayerBox(QComboBox):
         with QSignalBlocker(self):
             self.clear()
             for layer in layers:
-                self.addItem("none" if layer is None else f"{layer.name}   {viewed_size(layer)}", layer)
-            kept = next((i for i, layer in enumerate(layers) if layer is before), None)
-            if kept is None or not self._touched:
-                kept = self._first_likely(layers, kept or 0)
-            self.setCurrentIndex(kept if layers else -1)
+                self.addItem("none" if layer is None else f"{layer.name}   {size_text(layer)}", layer)
+            index = next((i for i, layer in enumerate(layers) if layer is before), None)
+            if index is None or not self._touched:
+                index = self._first_likely(layers, index or 0)
+            self.setCurrentIndex(index if layers else -1)
 
     def _first_likely(self, layers: Sequence[ImageLayer | None], default: int) -> int:
-        """Return which of the layers is chosen at first."""
+        """Return the index of the layer to choose at first."""
 
-        def pixels(one: tuple[int, ImageLayer]) -> float:
-            return known_pixel_size(one[1]) or math.inf if self._finest else 0.0
+        def rank(entry: tuple[int, ImageLayer]) -> float:
+            return known_pixel_size(entry[1]) or math.inf if self._finest else 0.0
 
         likely = [(i, layer) for i, layer in enumerate(layers) if layer is not None and self._likely(layer)]
-        return min(likely, key=pixels)[0] if likely else default
+        return min(likely, key=rank)[0] if likely else default
 
     def _on_activated(self, index: int) -> None:
         self._touched = True

@@ -1,4 +1,4 @@
-"""The loss curve of a training: the mean, and one line for each quartile of the noise."""
+"""The loss curve of a training: the mean, and one line for each quartile of the noise level."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ...base.events import Event
 
 _NAMES = ("lowest noise", "low noise", "high noise", "highest noise")
-# Colors that people with any color vision tell apart (Okabe and Ito), and that show on light and dark.
+# Colors for all kinds of color vision (Okabe and Ito), visible on light and dark backgrounds.
 _COLORS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
 
 
 class LossPlot(QWidget):
-    """Loss, on a logarithmic axis, against the training step; the names of the lines stand above them."""
+    """Loss on a logarithmic axis against the training step, with a legend above."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class LossPlot(QWidget):
         self._quartiles: list[tuple[float, ...]] = []
         self.plot = pyqtgraph.PlotWidget()
         self.plot.setMinimumHeight(170)
-        self.plot.setMaximumHeight(320)  # the axis below stays in sight beside the rest of the form
+        self.plot.setMaximumHeight(320)  # so that the plot fits into the dock with its lower axis
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
@@ -50,17 +50,17 @@ class LossPlot(QWidget):
         layout.addWidget(self.legend)
         layout.addWidget(self.plot)
         self.recolor()
-        viewer.events.theme.connect(self.recolor)  # weakly: napari forgets what is gone
+        viewer.events.theme.connect(self.recolor)  # napari holds the method weakly
 
     def clear(self) -> None:
-        """Forget the run before."""
+        """Remove the curves of the previous run."""
         for values in (self._steps, self._means, self._curve_steps, self._quartiles):
             values.clear()
         self._sum, self._count = 0.0, 0
         self._draw()
 
     def add(self, events: Iterable[Event]) -> None:
-        """Add what has happened; twenty steps make a point, so that the line can be read."""
+        """Add the losses of new events. One point is the mean of twenty steps, so that the line is smooth."""
         for event in events:
             if not isinstance(event, Progress) or event.loss is None:
                 continue
@@ -76,7 +76,7 @@ class LossPlot(QWidget):
         self._draw()
 
     def recolor(self, event: object = None) -> None:
-        """Take the colors of napari's theme."""
+        """Use the colors of napari's theme."""
         if not isalive(self):
             return
         theme = get_theme(self._viewer.theme)
@@ -90,11 +90,11 @@ class LossPlot(QWidget):
         self._mean_line.setPen(pyqtgraph.mkPen(foreground, width=2))
         for line, color in zip(self._lines, _COLORS, strict=True):
             line.setPen(pyqtgraph.mkPen(color, width=1.5))
-        named = zip(("mean", *_NAMES), (foreground, *_COLORS), strict=True)
-        self.legend.setText(" ".join(f'<span style="color:{color}">━&nbsp;</span>{name}' for name, color in named))
+        entries = zip(("mean", *_NAMES), (foreground, *_COLORS), strict=True)
+        self.legend.setText(" ".join(f'<span style="color:{color}">━&nbsp;</span>{name}' for name, color in entries))
 
     def _draw(self) -> None:
         self._mean_line.setData(self._steps, self._means)
         for k, line in enumerate(self._lines):
-            chosen = [values[k] for values in self._quartiles if k < len(values)]
-            line.setData(self._curve_steps[: len(chosen)], chosen)
+            losses = [values[k] for values in self._quartiles if k < len(values)]
+            line.setData(self._curve_steps[: len(losses)], losses)

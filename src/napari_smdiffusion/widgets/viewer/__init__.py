@@ -1,1 +1,1 @@
-"""Layers of the viewer: reading, writing, samples, enhanced layers, side by side."""
+"""Layers of the viewer: reading, writing, samples, enhanced layers, the view."""

@@ -1,4 +1,4 @@
-"""Enhanced images as layers: exactly over their widefield layer or in its place, and the way back. Without Qt."""
+"""Enhanced images as layers: on top of their widefield layer, or in place with a way to restore it. Without Qt."""
 
 from __future__ import annotations
 
@@ -20,72 +20,72 @@ if TYPE_CHECKING:
 
 
 def original(layer: ImageLayer) -> dict[str, Any] | None:
-    """Return what a layer was before it was enhanced in place, or None if it never was.
+    """Return the state of a layer before it was enhanced in place, or None if it was not.
 
-    Layers that napari makes of it, by a projection say, have its metadata and not its pixels: they never were.
+    A projection that napari makes of an enhanced layer has its metadata too, but was not enhanced in place.
     """
-    kept = layer.metadata.get(METADATA, {}).get("original")
-    return kept if isinstance(kept, dict) and kept["layer"]() is layer else None
+    state = layer.metadata.get(METADATA, {}).get("original")
+    return state if isinstance(state, dict) and state["layer"]() is layer else None
 
 
 def widefield_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the pixel size in nm of what would be enhanced: of a layer enhanced in place, that of its original."""
-    kept = original(layer)
-    if kept is None:
+    """Return the pixel size in nm of a widefield layer; of a layer enhanced in place, that of its original."""
+    state = original(layer)
+    if state is None:
         return known_pixel_size(layer)
-    source: LayerSource = kept["source"]
+    source: LayerSource = state["source"]
     return source.pixel_size
 
 
 def widefield_source(layer: ImageLayer) -> LayerSource:
-    """Take what is needed of a widefield layer; of one that was enhanced in place, its original."""
+    """Return a copy of a widefield layer as a source; of a layer enhanced in place, of its original."""
     return live_widefield_source(layer).copied()
 
 
 def live_widefield_source(layer: ImageLayer) -> LayerSource:
-    """Return the same as `widefield_source`, with the pixels of the layer itself, or of its original."""
-    kept = original(layer)
-    if kept is None:
+    """Return the same as `widefield_source` without a copy of the pixels."""
+    state = original(layer)
+    if state is None:
         return live_source(layer)
-    source: LayerSource = kept["source"]
-    return dataclasses.replace(source, name=plain_name(layer), layer=layer.name, before_enhancement=True)
+    source: LayerSource = state["source"]
+    return dataclasses.replace(source, name=original_name(layer), layer=layer.name, before_enhancement=True)
 
 
-def plain_name(layer: ImageLayer) -> str:
-    """Return what a layer is called, without the word that it was enhanced."""
-    kept = original(layer)
-    # A person may have called it something else since.
-    return str(kept["name"] if kept is not None and layer.name == kept["given"] else layer.name)
+def original_name(layer: ImageLayer) -> str:
+    """Return the name of a layer without the mark of an enhancement in place."""
+    state = original(layer)
+    # The user may have renamed the layer since.
+    return str(state["name"] if state is not None and layer.name == state["enhanced_name"] else layer.name)
 
 
 def restore(layer: ImageLayer) -> None:
-    """Give a layer back the data, name, place and contrast that it had before it was enhanced in place."""
-    kept = original(layer)
-    if kept is None:
+    """Restore the data, name, place and contrast of a layer that was enhanced in place."""
+    state = original(layer)
+    if state is None:
         return
-    layer.data, layer.name = kept["data"], plain_name(layer)
-    layer.metadata = kept["metadata"]
+    layer.data, layer.name = state["data"], original_name(layer)
+    layer.metadata = state["metadata"]
     for name in ("scale", "translate", "contrast_limits"):
-        setattr(layer, name, kept[name])
+        setattr(layer, name, state[name])
 
 
 def show_enhanced(
     viewer: Viewer, layer: ImageLayer, result: Enhancement, factor: int, *, in_place: bool
 ) -> list[ImageLayer]:
-    """Show an enhanced image exactly over its widefield layer, or in it, and the uncertainty map on top.
+    """Show an enhanced image exactly on top of its widefield layer, or in place, with its uncertainty map.
 
     Returns
     -------
-    The layers that hold them.
+    The layers of the enhanced image and the uncertainty map.
     """
     place = _place(layer, factor)
-    pixels = _like(layer, result.image.pixels)
+    pixels = _with_axes_of(layer, result.image.pixels)
     limits = _contrast(pixels)
-    plain = plain_name(layer)
-    name = f"{plain} (enhanced ×{factor})"
+    before = original_name(layer)
+    name = f"{before} (enhanced ×{factor})"
     shown = []
     if in_place:
-        kept = original(layer) or {
+        state = original(layer) or {
             "layer": weakref.ref(layer),
             "source": live_source(layer),
             "data": layer.data,
@@ -94,10 +94,10 @@ def show_enhanced(
             "contrast_limits": tuple(layer.contrast_limits),
             "metadata": dict(layer.metadata),
         }
-        # Of a name that is taken napari makes another.
+        # napari changes a name that another layer has, so the name is read back.
         layer.data, layer.name = pixels, name
-        kept |= {"name": plain, "given": layer.name}
-        layer.metadata = {**layer.metadata, **_facts(result.image, original=kept)}
+        state |= {"name": before, "enhanced_name": layer.name}
+        layer.metadata = {**layer.metadata, **_facts(result.image, original=state)}
         layer.scale, layer.translate = place["scale"], place["translate"]
         layer.contrast_limits = limits
         shown.append(layer)
@@ -118,17 +118,17 @@ def show_enhanced(
 
 
 def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image) -> None:
-    """Show an error map exactly over the widefield image, also where that was enhanced in place."""
+    """Show an error map exactly on top of the widefield image, also if that was enhanced in place."""
     _add_map(viewer, layer, error, "error map", "yellow", _place(layer, 1))
 
 
 def _add_map(
-    viewer: Viewer, layer: ImageLayer, image: Image, what: str, colormap: str, place: dict[str, Any]
+    viewer: Viewer, layer: ImageLayer, image: Image, title: str, colormap: str, place: dict[str, Any]
 ) -> ImageLayer:
-    pixels = _like(layer, image.pixels)
+    pixels = _with_axes_of(layer, image.pixels)
     return viewer.add_image(
         pixels,
-        name=f"{plain_name(layer)} ({what})",
+        name=f"{original_name(layer)} ({title})",
         colormap=colormap,
         blending="additive",
         opacity=0.7,
@@ -139,22 +139,22 @@ def _add_map(
 
 
 def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
-    """Return where the enhanced image lies; for a layer that was enhanced already, relative to its original."""
-    kept = original(layer)
-    if kept is None:
+    """Return the place of an image `factor` times finer than the widefield layer, or than its original."""
+    state = original(layer)
+    if state is None:
         return refined_place(layer, factor)
     from napari.layers import Image as ImageLayer
 
-    like = ImageLayer(
+    template = ImageLayer(
         np.zeros((2,) * layer.ndim),
-        scale=kept["scale"],
-        translate=kept["translate"],
+        scale=state["scale"],
+        translate=state["translate"],
         rotate=layer.rotate,
         shear=layer.shear,
         affine=layer.affine.affine_matrix,
         units=layer.units,
     )
-    return refined_place(like, factor)
+    return refined_place(template, factor)
 
 
 def _facts(image: Image, **ours: Any) -> dict[str, Any]:
@@ -164,13 +164,13 @@ def _facts(image: Image, **ours: Any) -> dict[str, Any]:
     return layer_metadata(image.provenance, **ours)
 
 
-def _like(layer: ImageLayer, pixels: Any) -> Any:
-    """Return (N, Y, X) with as many axes as the layer has."""
+def _with_axes_of(layer: ImageLayer, pixels: Any) -> Any:
+    """Return pixels (N, Y, X) with the number of axes of the layer."""
     return pixels[0] if layer.ndim == 2 else pixels
 
 
 def _contrast(pixels: Any) -> tuple[float, float]:
-    # A part of the pixels tells as much, and the window waits for it.
-    some = pixels.ravel()[:: max(1, pixels.size // 1_000_003)]
-    low, high = (float(v) for v in np.percentile(some, (1, 99.8)))
+    # A sample of about a million pixels is enough, and the window does not wait for it.
+    sample = pixels.ravel()[:: max(1, pixels.size // 1_000_003)]
+    low, high = (float(value) for value in np.percentile(sample, (1, 99.8)))
     return (low, high) if low < high else (low, low + 1)

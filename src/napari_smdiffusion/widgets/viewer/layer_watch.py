@@ -1,11 +1,11 @@
-"""Who is told that layers come, go, move, are renamed, or get another size, pixel size or other facts."""
+"""Calls functions when layers are added, removed, moved, renamed or resized, or get another pixel size or metadata."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from .layers import image_layers, take_file_facts
+from .layers import add_file_facts, image_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,40 +16,40 @@ if TYPE_CHECKING:
 
 
 def watch_layers(viewer: ViewerModel, widget: QWidget, changed: Callable[[], None]) -> None:
-    """Call `changed` now and whenever layers or what lists tell of them change, for as long as `widget` lives."""
+    """Call `changed` now and whenever the layers or their listed properties change, until `widget` is destroyed."""
     watch = _Watch(viewer, changed)
-    # Qt refers to a method weakly (see `Job`); the events hold the watch for as long as there are any.
-    widget.destroyed.connect(watch.leave)
+    # Qt holds the method weakly (see `BackgroundRun`); the events of the layers hold the watch.
+    widget.destroyed.connect(watch.disconnect)
     watch.on_change()
 
 
 class _Watch:
-    """What is connected to the events of a viewer's layers, and how it is taken off."""
+    """The connections to the events of a viewer's layers."""
 
     def __init__(self, viewer: ViewerModel, changed: Callable[[], None]) -> None:
         self._viewer, self._changed = viewer, changed
         events = viewer.layers.events
-        self._of_list = (events.inserted, events.removed, events.reordered, events.renamed)
-        # napari holds functions, and methods only weakly.
+        self._list_events = (events.inserted, events.removed, events.reordered, events.renamed)
+        # napari holds methods weakly, and functions strongly.
         self.on_change: Callable[..., None] = lambda event=None: self._on_change()
         self._on_data: Callable[[Any], None] = lambda event: self._on_new_data(event.source)
         self._shapes: WeakKeyDictionary[ImageLayer, tuple[int, ...]] = WeakKeyDictionary()
-        self._on_removed: Callable[[Any], None] = lambda event: self._leave_layers([event.value])
-        for emitter in self._of_list:
+        self._on_removed: Callable[[Any], None] = lambda event: self._disconnect_layers([event.value])
+        for emitter in self._list_events:
             emitter.connect(self.on_change)
         events.removed.connect(self._on_removed)
 
-    def leave(self) -> None:
-        """Watch no more."""
-        for emitter in self._of_list:
+    def disconnect(self) -> None:
+        """Disconnect from all events."""
+        for emitter in self._list_events:
             emitter.disconnect(self.on_change)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        self._leave_layers(image_layers(self._viewer))
+        self._disconnect_layers(image_layers(self._viewer))
 
     def _on_change(self) -> None:
-        # napari connects a function to an event once, however often it is asked to.
+        # napari connects a function to an event only once.
         layers = image_layers(self._viewer)
-        for emitter in _of_layers(layers):
+        for emitter in _layer_events(layers):
             emitter.connect(self.on_change)
         for layer in layers:
             self._shapes[layer] = _shape(layer)
@@ -57,36 +57,36 @@ class _Watch:
         self._changed()
 
     def _on_new_data(self, layer: ImageLayer) -> None:
-        # Images that stream in, or are denoised before one's eyes, change many times a second.
+        # Images that are being generated change their pixels many times a second.
         if self._shapes.get(layer) != _shape(layer):
             self._on_change()
 
-    def _leave_layers(self, layers: list[ImageLayer]) -> None:
-        for emitter in _of_layers(layers):
+    def _disconnect_layers(self, layers: list[ImageLayer]) -> None:
+        for emitter in _layer_events(layers):
             emitter.disconnect(self.on_change)
         for layer in layers:
             layer.events.data.disconnect(self._on_data)
 
 
-def keep_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
-    """Read the facts in the files of layers, now and whenever layers come, for as long as `widget` lives."""
-    seen: WeakSet[ImageLayer] = WeakSet()  # each file is read once
+def watch_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
+    """Read the metadata in the files of layers, now and for new layers, until `widget` is destroyed."""
+    known: WeakSet[ImageLayer] = WeakSet()  # each file is read once
 
-    def take() -> None:
+    def read_new_files() -> None:
         for layer in image_layers(viewer):
-            if layer not in seen:
-                seen.add(layer)
-                take_file_facts(layer)
+            if layer not in known:
+                known.add(layer)
+                add_file_facts(layer)
 
-    watch_layers(viewer, widget, take)
+    watch_layers(viewer, widget, read_new_files)
 
 
 def _shape(layer: ImageLayer) -> tuple[int, ...]:
     return tuple((layer.data[0] if layer.multiscale else layer.data).shape)
 
 
-def _of_layers(layers: list[ImageLayer]) -> list[Any]:
-    """Return the events that tell of a layer's pixel size, and of what it says of itself."""
+def _layer_events(layers: list[ImageLayer]) -> list[Any]:
+    """Return the events of changes of the layers' pixel sizes and metadata."""
     return [
         getattr(layer.events, name)
         for layer in layers

@@ -1,4 +1,4 @@
-"""From napari layers to images and back: pixels, pixel size and place. Without Qt."""
+"""Converts napari layers to images and back: pixels, pixel size and place. Without Qt."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 _KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, "preview", "training patch")
-_OUR_NAMES = {one.name for one in dataclasses.fields(Provenance)}
+_OUR_NAMES = {entry.name for entry in dataclasses.fields(Provenance)}
 
 
 @dataclass(frozen=True)
 class LayerSource:
-    """What a worker thread needs of a layer, taken on the main thread: a live layer is never read from a thread.
+    """The pixels and facts of a layer for a worker thread, which must not access the layer itself.
 
-    Pixels in memory are copied first; those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
+    `copied` copies pixels in memory. Those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
     """
 
     name: str
@@ -40,21 +40,21 @@ class LayerSource:
     origin: tuple[float, float]
     provenance: Provenance = field(default_factory=Provenance)
     layer: str = ""  # name of the layer in the viewer
-    before_enhancement: bool = False  # whether the layer was enhanced in place, and this is what it was before
+    before_enhancement: bool = False  # whether this is the original of a layer enhanced in place
 
     def copied(self) -> LayerSource:
-        """Return the same with pixels of its own, where they are in memory."""
+        """Return the same source with a copy of its pixels, if they are in memory."""
         in_memory = isinstance(self.pixels, np.ndarray) and not isinstance(self.pixels, np.memmap)
         return replace(self, pixels=read_only(self.pixels.copy())) if in_memory else self
 
     def read(self, stop: Stop = never) -> Image:
-        """Read the pixels; raises Stopped when `stop` says so between two planes."""
+        """Read the pixels; raises Stopped if `stop` returns True between two planes."""
         if self.pixels.ndim == 2:
             return self._image(np.asarray(self.pixels))
         planes = []
         for plane in self.pixels:
             if stop():
-                raise Stopped(f"Stopped while {self.name} was being read.")
+                raise Stopped(f"Stopped while {self.name} was read.")
             planes.append(np.asarray(plane))
         return self._image(read_only(np.stack(planes)))
 
@@ -63,39 +63,39 @@ class LayerSource:
 
 
 def with_copied_layers(value: Any) -> Any:
-    """Return a job, a source, or a sequence of them, with each layer's pixels copied where they are in memory."""
+    """Return a job, a source or a sequence of them with copies of the layers' pixels that are in memory."""
     if isinstance(value, LayerSource):
         return value.copied()
     if isinstance(value, (list, tuple)):
-        return tuple(with_copied_layers(one) for one in value)
+        return tuple(with_copied_layers(item) for item in value)
     if is_dataclass(value) and hasattr(value, "steps") and not isinstance(value, type):
-        return replace(value, **{one.name: with_copied_layers(getattr(value, one.name)) for one in fields(value)})
+        return replace(value, **{entry.name: with_copied_layers(getattr(value, entry.name)) for entry in fields(value)})
     return value
 
 
 def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
-    """Return the image layers of the viewer (labels, points and shapes are none), topmost first."""
+    """Return the image layers of the viewer, topmost first; without labels, points and shapes."""
     from napari.layers import Image as ImageLayer
 
     return [layer for layer in reversed(viewer.layers) if type(layer) is ImageLayer]
 
 
 def made_here(layer: ImageLayer) -> bool:
-    """Tell whether the layer was made here, as a synthetic or an enhanced one, and so is no experimental image."""
+    """Return whether this program made the image of a layer, so that it is not experimental."""
     return kind(layer) in _KINDS_MADE_HERE or kind(layer).startswith(("uncertainty", "error"))
 
 
 def kind(layer: ImageLayer) -> str:
-    """Return the kind of image that this program recorded for a layer, and "experimental" where it recorded none."""
+    """Return the recorded kind of a layer's image; "experimental" if there is no record."""
     return layer_provenance(layer).kind
 
 
 def layer_provenance(layer: ImageLayer) -> Provenance:
-    """Return what this program recorded about the origin of a layer's image, beside what other programs recorded.
+    """Return the provenance of a layer's image: the record of this program, and metadata of other programs.
 
-    Other programs' values under our names mean something else, and those that JSON cannot hold fit into no file: both
-    are left out. Scripts written for an earlier version of this program put its record beside `METADATA`. There the
-    program's name in `made_by` identifies it.
+    Metadata of other programs are left out if they use our names, which mean something else there, or if JSON cannot
+    hold them. Scripts for an earlier version of this program put its record beside `METADATA`; the program's name in
+    `made_by` identifies it.
     """
     record = layer.metadata.get(METADATA, {}).get("provenance")
     others = {key: value for key, value in layer.metadata.items() if key != METADATA}
@@ -107,7 +107,7 @@ def layer_provenance(layer: ImageLayer) -> Provenance:
 
 
 def layer_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the side of the layer's pixels in nm: by its unit of length, or as it was told, or None.
+    """Return the pixel size in nm: by the layer's unit of length, or as entered by the user; None if unknown.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     """
     y, x = _edges(layer)
     if abs(y / x - 1) > 0.01:
-        raise InputError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square ones first.")
+        raise InputError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square pixels first.")
     nanometres = _nanometres(layer)
     if nanometres is not None:
         return x * nanometres
@@ -129,16 +129,16 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
 
 
 def _edges(layer: ImageLayer) -> tuple[float, float]:
-    """Return how long a pixel is along Y and X, in the layer's unit, however the layer is turned, flipped or scaled.
+    """Return the lengths (y, x) of a pixel's edges in the layer's unit, for any rotation, flip or scale.
 
     Raises
     ------
     InputError
-        If the two are not at right angles.
+        If the edges are not at right angles.
     """
-    places = np.zeros((3, layer.ndim))
-    places[1, -2] = places[2, -1] = 1
-    corner, *ends = (np.asarray(layer.data_to_world(place)) for place in places)
+    points = np.zeros((3, layer.ndim))
+    points[1, -2] = points[2, -1] = 1
+    corner, *ends = (np.asarray(layer.data_to_world(point)) for point in points)
     along_y, along_x = (end - corner for end in ends)
     y, x = float(np.linalg.norm(along_y)), float(np.linalg.norm(along_x))
     if abs(float(along_y @ along_x)) > 0.02 * y * x:
@@ -147,7 +147,7 @@ def _edges(layer: ImageLayer) -> tuple[float, float]:
 
 
 def known_pixel_size(layer: ImageLayer) -> float | None:
-    """Return `layer_pixel_size`, or None where that has no answer."""
+    """Return `layer_pixel_size`, or None if the pixels are not square."""
     try:
         return layer_pixel_size(layer)
     except ValueError:
@@ -155,22 +155,22 @@ def known_pixel_size(layer: ImageLayer) -> float | None:
 
 
 def _nanometres(layer: ImageLayer) -> float | None:
-    """Return how long the layer's unit is in nm, or None if it is no length."""
+    """Return the length of the layer's unit in nm, or None if it is not a unit of length."""
     unit = layer.units[-1]
     return float((1 * unit).to("nm").magnitude) if "[length]" in unit.dimensionality else None
 
 
 def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
-    """Remember a pixel size in nm that a person gave for a layer without one; where the layer lies is left alone."""
+    """Store a pixel size in nm that the user entered for a layer; the scale of the layer stays."""
     ours = {"pixel_size_nm": float(pixel_size), "typed": True}
-    # Assigned, not changed: whoever watches the layer is told.
+    # An assignment, unlike a change in place, emits an event.
     layer.metadata = {**layer.metadata, METADATA: {**layer.metadata.get(METADATA, {}), **ours}}
 
 
-def take_file_facts(layer: ImageLayer) -> None:
-    """Take over what the file of a layer says, which napari's own reader leaves: that it was made here, pixel size.
+def add_file_facts(layer: ImageLayer) -> None:
+    """Add the provenance and the pixel size from the file of a layer, which napari's own reader does not read.
 
-    The pixel size counts as typed in, so that it can be corrected.
+    The pixel size counts as entered by the user, so that the user can correct it.
     """
     path = layer.source.path
     if path is None or METADATA in layer.metadata:
@@ -186,7 +186,7 @@ def take_file_facts(layer: ImageLayer) -> None:
 
 
 def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]]) -> list[str]:
-    """Write an image layer as a TIFF with its pixel size, place and provenance; a writer of napari.
+    """Write an image layer as a TIFF with its pixel size, place and provenance. This is a napari writer.
 
     8 and 16 bits stay 8 and 16 bits, fractions are float32.
 
@@ -197,52 +197,52 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
     Raises
     ------
     InputError
-        If it is not one image layer.
+        If `layer_data` is not exactly one image layer.
     """
     from napari.layers import Image as ImageLayer
 
     if [kind_of_layer for _, _, kind_of_layer in layer_data] != ["image"]:
-        raise InputError("A TIFF with its pixel size and origin holds one image layer: select one.")
+        raise InputError("A TIFF with pixel size and origin holds one image layer: select one image layer.")
     ((data, attributes, _),) = layer_data
-    told = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "metadata", "rgb", "multiscale")
-    layer = ImageLayer(data, **{key: attributes[key] for key in told if key in attributes})
-    kind = np.dtype(layer.dtype)
-    dtype = kind if kind in (np.uint8, np.uint16) else np.float32 if kind.kind == "f" else None
+    options = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "metadata", "rgb", "multiscale")
+    layer = ImageLayer(data, **{key: attributes[key] for key in options if key in attributes})
+    own = np.dtype(layer.dtype)
+    dtype = own if own in (np.uint8, np.uint16) else np.float32 if own.kind == "f" else None
     write_image(path, layer_image(layer), dtype)
     return [path]
 
 
 def typed_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the pixel size that a person gave for a layer without a unit of length, in nm, or None."""
+    """Return the pixel size in nm that the user entered for a layer without a unit of length, or None."""
     ours = layer.metadata.get(METADATA, {})
-    told = ours.get("typed") and "pixel_size_nm" in ours and _nanometres(layer) is None
-    return float(ours["pixel_size_nm"]) if told else None
+    entered = ours.get("typed") and "pixel_size_nm" in ours and _nanometres(layer) is None
+    return float(ours["pixel_size_nm"]) if entered else None
 
 
 def layer_source(layer: ImageLayer) -> LayerSource:
-    """Take what a worker thread needs of a layer.
+    """Return a copy of a layer as a source for a worker thread.
 
     Raises
     ------
     InputError
-        If it is RGB, has more than three axes, or its pixels are not square.
+        If the layer is RGB, has more than three axes, or has pixels that are not square.
     """
     return live_source(layer).copied()
 
 
 def live_source(layer: ImageLayer) -> LayerSource:
-    """Return the same as `layer_source`, with the pixels of the layer itself."""
+    """Return the same as `layer_source` without a copy of the pixels."""
     if layer.rgb:
         raise InputError(f"{layer.name} is a color (RGB) image: split it, or convert it to grayscale first.")
     data = layer.data[0] if layer.multiscale else layer.data
     if data.ndim > 3:
         raise InputError(
-            f"{layer.name} has {data.ndim} axes: take out one channel or time point, so that planes, Y and X are left."
+            f"{layer.name} has {data.ndim} axes: extract one channel or time point, so that planes, Y and X remain."
         )
-    # A projection of a layer that grows has its metadata too, and is finished.
+    # A projection of a growing layer has its metadata too, but is a finished 2-D image.
     finished = layer.metadata.get(METADATA, {}).get("finished") if data.ndim == 3 else None
     if finished == 0:
-        raise InputError(f"The first image of {layer.name} is still being generated: wait for it.")
+        raise InputError(f"The first image of {layer.name} is still being generated: wait until it is finished.")
     if finished:
         data = data[:finished]
     size = layer_pixel_size(layer)
@@ -251,7 +251,7 @@ def live_source(layer: ImageLayer) -> LayerSource:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether JSON can hold it; metadata of other readers may be anything."""
+    """Return whether JSON can hold a value of other readers' metadata."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -260,12 +260,12 @@ def _is_plain(value: Any) -> bool:
 
 
 def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
-    """Return (y, x) in nm of the corner of the first pixel."""
-    # Where the layer has no unit of length, its scale is that of the pixel size all the same.
+    """Return the corner (y, x) of the first pixel in nm."""
+    # Without a unit of length, one pixel of the layer's scale has the known pixel size.
     unit = _nanometres(layer) or (pixel_size / _edges(layer)[1] if pixel_size else 1.0)
     place = np.zeros(layer.ndim)
-    place[-2:] = -0.5  # napari counts from the middle of the first pixel
-    y, x = (float(along) * unit for along in layer.data_to_world(place)[-2:])
+    place[-2:] = -0.5  # napari's origin is the centre of the first pixel
+    y, x = (float(coordinate) * unit for coordinate in layer.data_to_world(place)[-2:])
     return y, x
 
 
@@ -274,8 +274,8 @@ def layer_image(layer: ImageLayer) -> Image:
     return layer_source(layer).read()
 
 
-def viewed_size(layer: ImageLayer) -> str:
-    """Return the size and pixel size of a layer as people read them."""
+def size_text(layer: ImageLayer) -> str:
+    """Return the size and pixel size of a layer as text."""
     data = layer.data[0] if layer.multiscale else layer.data
     shape = " × ".join(str(n) for n in data.shape[: layer.ndim])
     try:
@@ -288,8 +288,8 @@ def viewed_size(layer: ImageLayer) -> str:
 def refined_place(layer: ImageLayer, factor: int) -> dict[str, Any]:
     """Return scale, translate, rotate, shear, affine and units of an image `factor` times finer than `layer`.
 
-    Its pixels tile those of `layer` exactly, corner on corner; napari places the middle of a pixel, so the first
-    fine pixel lies off the first coarse one by (1 / factor - 1) / 2 coarse pixels.
+    The corners of both images match. napari's origin is the centre of a pixel, so the first fine pixel is offset from
+    the first coarse pixel by (1 / factor - 1) / 2 coarse pixels.
     """
     from napari.utils.transforms import Affine
 
@@ -309,13 +309,13 @@ def refined_place(layer: ImageLayer, factor: int) -> dict[str, Any]:
 
 
 def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict[str, Any]:
-    """Return scale, translate and units of a new image beside everything that is shown, to scale with it.
+    """Return scale, translate and units of a new image beside the visible layers, at the same scale.
 
-    It takes the unit of length that the layers have; among layers that only know pixels it is placed in pixels too.
+    The image gets the unit of length of the layers. Among layers in pixels it is placed in pixels too.
     """
     layers = image_layers(viewer)
-    # A layer without a unit of length is to scale too once a person has told its pixel size.
-    measured = sorted((one for one in layers if _world_unit(one)), key=lambda one: _nanometres(one) is None)
+    # A layer without a unit of length has a scale too once the user has entered its pixel size.
+    measured = sorted(filter(_world_unit, layers), key=lambda layer: _nanometres(layer) is None)
     step, unit = 1.0, "pixel"
     if pixel_size and measured:
         unit = str(measured[0].units[-1])
@@ -326,8 +326,8 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
     if layers:
         shown = [layer for layer in layers if layer.visible] or layers
         extents = [drawn_extent(viewer, layer, unit) for layer in shown]
-        top, right = min(e[0, 0] for e in extents), max(e[1, 1] for e in extents)
-        left = min(e[0, 1] for e in extents)
+        top, right = min(extent[0, 0] for extent in extents), max(extent[1, 1] for extent in extents)
+        left = min(extent[0, 1] for extent in extents)
         corner = [float(top), float(right + 0.05 * (right - left) + step)]
     steps, starts, units = _planes(viewer, ndim - 2)
     return {
@@ -338,9 +338,9 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
 
 
 def _planes(viewer: ViewerModel, count: int) -> tuple[list[float], list[float], list[str]]:
-    """Return steps, starts and units of `count` axes before Y and X: those of a stack that is shown already.
+    """Return steps, starts and units of `count` axes before Y and X: those of the stacks in the viewer.
 
-    So one slider goes from plane to plane of both; and where units are not alike, napari uses none.
+    So the slider moves both stacks by one plane, and the units of an axis match: otherwise napari ignores all units.
     """
     units = [str(unit) for unit in getattr(viewer.layers.extent, "units", None) or ()]
     ranges = viewer.dims.range
@@ -351,9 +351,9 @@ def _planes(viewer: ViewerModel, count: int) -> tuple[list[float], list[float], 
 
 
 def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
-    """Return ((top, left), (bottom, right)) of a layer as it is drawn, in numbers of `unit`.
+    """Return ((top, left), (bottom, right)) of a layer in the drawn world, in numbers of `unit`.
 
-    napari converts units where all layers have lengths, or none of them; else it draws the numbers.
+    napari converts units if all layers have units of length, or none has. Otherwise it draws the bare numbers.
     """
     extent = layer.extent.world[:, -2:]
     own = layer.units[-1]
@@ -362,11 +362,11 @@ def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
 
 
 def _world_unit(layer: ImageLayer) -> float | None:
-    """Return how many nm one unit of the layer's scale and place is, or None where nobody knows."""
+    """Return the length in nm of one unit of the layer's scale and place, or None if unknown."""
     size = typed_pixel_size(layer)
     if _nanometres(layer) or not size:
         return _nanometres(layer)
     try:
         return size / _edges(layer)[1]
-    except ValueError:  # sheared: nothing can be to scale with it
+    except ValueError:  # a sheared layer has no scale
         return None

@@ -1,13 +1,13 @@
-"""What napari's menu does about GPU memory."""
+"""The menu command *Release GPU memory*."""
 
 from __future__ import annotations
 
 
 def release_gpu_memory() -> None:
-    """Give back GPU memory that is held but not used; networks are moved off the GPU after every run anyway."""
+    """Release unused GPU memory that torch holds. Networks leave the GPU after each run in any case."""
     from napari.utils.notifications import show_info
 
     from ...base.devices import release_memory
 
     release_memory()
-    show_info("Unused GPU memory was given back.")
+    show_info("Unused GPU memory was released.")

@@ -1,7 +1,7 @@
-"""napari's reader of the files that napari itself cannot read. Without Qt.
+"""Reads localization tables for napari. Without Qt.
 
-TIFF files are left to napari: a plugin that claims them makes napari ask which reader to use, for every TIFF file. The
-docks read the pixel size and the provenance of these files themselves.
+napari reads TIFF files itself. If a plugin had a TIFF reader, napari would ask the user which reader to use for each
+file. The docks read the pixel size and the provenance of TIFF files themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return the function that reads such files, or None where one of them is of another kind.
+    """Return the function that reads the files, or None if it cannot read one of them.
 
     Parameters
     ----------
@@ -28,19 +28,19 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     """
     from ...images.readers import readers_of_suffix
 
-    def known(one: Path) -> bool:
-        return any(reader.in_napari and reader.supports(one) for reader in readers_of_suffix(one))
+    def supported(file: Path) -> bool:
+        return any(reader.in_napari and reader.supports(file) for reader in readers_of_suffix(file))
 
-    return read_layers if all(known(one) for one in _paths(path)) else None
+    return read_layers if all(supported(file) for file in _paths(path)) else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Return each file as an image layer at its place in nm; a localization table has pixels of 20 nm.
+    """Return each file as an image layer at its place in nm. A localization table is rendered with pixels of 20 nm.
 
     Raises
     ------
     InputError
-        If a file cannot be read; the sentence names it.
+        If a file cannot be read. The message names it.
 
     Warns
     -----
@@ -50,8 +50,8 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     from ...images.reading import read_image
     from .samples import layer_data
 
-    return [layer_data(read_image(one), one.stem) for one in _paths(path)]
+    return [layer_data(read_image(file), file.stem) for file in _paths(path)]
 
 
 def _paths(path: str | Sequence[str]) -> list[Path]:
-    return [Path(one) for one in ([path] if isinstance(path, str) else path)]
+    return [Path(file) for file in ([path] if isinstance(path, str) else path)]

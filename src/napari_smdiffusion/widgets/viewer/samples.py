@@ -37,21 +37,20 @@ def _layers(pair: Sequence[Image], names: Sequence[str]) -> list[LayerData]:
 
 
 def layer_data(image: Image, name: str) -> LayerData:
-    """Return an image as napari takes layers: (pixels, options, "image").
+    """Return an image as a layer for napari: (pixels, options, "image").
 
-    Scale and units are given, so that lengths in the viewer are nanometres where the pixel size is known; a single
-    plane becomes 2-D.
+    Lengths in the viewer are nanometres if the pixel size is known, else pixels. A single plane becomes 2-D.
     """
     step, unit = (image.pixel_size, "nm") if image.pixel_size else (1.0, "pixel")
-    more = 0 if len(image) == 1 else 1
-    # napari places the middle of the first pixel, an image its corner.
+    stacked = len(image) > 1
+    # napari's origin is the centre of the first pixel, that of an image its corner.
     corner = image.origin if image.pixel_size else (-0.5, -0.5)
     options = {
         "name": name,
-        "scale": (1.0,) * more + (step, step),
-        "translate": (0.0,) * more + tuple(c + step / 2 for c in corner),
-        "units": ("pixel",) * more + (unit, unit),
+        "scale": (1.0,) * stacked + (step, step),
+        "translate": (0.0,) * stacked + tuple(coordinate + step / 2 for coordinate in corner),
+        "units": ("pixel",) * stacked + (unit, unit),
         "colormap": "inferno",
         "metadata": layer_metadata(image.provenance),
     }
-    return image.pixels if more else image.pixels[0], options, "image"
+    return image.pixels if stacked else image.pixels[0], options, "image"
