@@ -33,7 +33,7 @@ from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, 
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
@@ -131,7 +131,7 @@ class CompareDock(Dock):
         self.show_former_view()
 
     def job(self) -> CompareJob:
-        """Return the comparison that the form describes. `steps` writes its report into a temporary folder."""
+        """Return the comparison that the form describes. `thread_steps` sets a temporary folder for its report."""
         compared = [live_source(layer) for layer in self._compared()]
         training = [live_source(layer) for layer in self.training.layers()] if compared else []
         enhanced, widefield, reference, uncertainty = (
@@ -151,10 +151,11 @@ class CompareDock(Dock):
         """Create a folder for the new report. The previous report stays until the new one is complete."""
         self._next = tempfile.TemporaryDirectory(prefix="smdiffusion-")
 
-    def steps(self, job: CompareJob, stop: Stop) -> Steps[Report]:
+    def thread_steps(self, job: CompareJob) -> Callable[[Stop], Steps[Report]]:
         """Return the comparison, which writes its report into the temporary folder."""
-        out = "comparison" if self._next is None else Path(self._next.name) / "comparison"
-        return replace(job, out=out).steps(stop)
+        if self._next is None:
+            return job.steps
+        return replace(job, out=Path(self._next.name) / "comparison").steps
 
     def on_result(self, result: Report) -> str:
         """Show the summary, the numbers and the figure of the report."""
