@@ -1,4 +1,4 @@
-"""Shared by all tests: tiny images, tiny models, and the real data where they are at hand."""
+"""Fixtures of all tests: tiny images, tiny models, and real data if they are present."""
 
 import os
 from pathlib import Path
@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-# Tests that run side by side share the cores: each with all of them would wait for the others.
-_SIDE_BY_SIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-if _SIDE_BY_SIDE > 1:
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _SIDE_BY_SIDE)))
+# Test processes in parallel share the cores. With all cores for each of them, they would wait for each other.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
 
 
 @pytest.fixture(autouse=True)
-def _own_models(tmp_path, monkeypatch):
-    """Keep every test away from the user's own models."""
+def _empty_user_folder(tmp_path, monkeypatch):
+    """Use an empty folder in place of the folder of the user's models."""
     monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "home"))
 
 
@@ -29,7 +29,7 @@ def storm():
 
 @pytest.fixture(scope="session")
 def tiny_model(storm):
-    """Return a diffusion model after a few steps."""
+    """Return a diffusion model after a few training steps."""
     from napari_smdiffusion import DiffusionModel
 
     return DiffusionModel.train([storm], steps=6, patch=64, batch=4, channels=(16, 32), previews=0)
@@ -37,7 +37,7 @@ def tiny_model(storm):
 
 @pytest.fixture(scope="session")
 def tiny_enhancer(storm):
-    """Return an enhancer ×4 whose weights are random everywhere, so that every layer matters."""
+    """Return an enhancer ×4 with random weights in all layers, so that every layer changes the result."""
     import torch
 
     from napari_smdiffusion import Enhancer
@@ -47,7 +47,7 @@ def tiny_enhancer(storm):
     with torch.no_grad():
         for weights in enhancer.network.parameters():
             weights += 0.05 * torch.randn(weights.shape, generator=random)
-        # Brighter than background, which would be averaged.
+        # Results are brighter than background, which would be averaged.
         enhancer.network.leave.bias += 0.5
     return enhancer
 
@@ -69,14 +69,14 @@ def sfsrm() -> Path:
     data = os.environ.get("SMDIFFUSION_DATA", Path(__file__).parents[2] / "shared" / "data")
     folder = Path(data) / "sfsrm"
     if not folder.exists():
-        pytest.skip(f"the real SFSRM images are not at hand: set SMDIFFUSION_DATA, or put them into {folder}")
+        pytest.skip(f"the real SFSRM images are missing: set SMDIFFUSION_DATA, or put them into {folder}")
     return folder
 
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """Return the folder of a checkpoint of improved_diffusion_for_SMLM, with what that package computed with it."""
+    """Return the folder of a checkpoint of improved_diffusion_for_SMLM, with the results of that package."""
     folder = Path(os.environ.get("SMDIFFUSION_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))
     if not (folder / "ema_0.9999_000000.npz").exists():
-        pytest.skip(f"the reference checkpoint is not at hand: set SMDIFFUSION_REFERENCE, or put it into {folder}")
+        pytest.skip(f"the reference checkpoint is missing: set SMDIFFUSION_REFERENCE, or put it into {folder}")
     return folder

@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, run as they stand there."""
+"""The code examples of docs/extending.md, by the title of their section."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ EXAMPLES: dict[str, str] = dict(_BLOCK.findall(PAGE.read_text(encoding="utf-8"))
 
 @contextmanager
 def added(section: str) -> Iterator[str]:
-    """Run the example of a section, and remove at the end what it registers under the name that this gives."""
+    """Run the example of a section, yield the name that it registers, and remove that name at the end."""
     code = EXAMPLES[section]
-    found = re.search(r'^@?([A-Z]+)\.register\("(.+?)"\)', code, re.MULTILINE)
-    assert found is not None
-    registry, name = found.groups()
+    match = re.search(r'^@?([A-Z]+)\.register\("(.+?)"\)', code, re.MULTILINE)
+    assert match is not None
+    registry, name = match.groups()
     scope: dict[str, Any] = {"__name__": "example"}
-    exec(compile(code, f"{PAGE}, {section}", "exec", dont_inherit=True), scope)  # annotations are those of the example
+    # Without dont_inherit, the example would inherit this file's `from __future__ import annotations`.
+    exec(compile(code, f"{PAGE}, {section}", "exec", dont_inherit=True), scope)
     try:
         yield name
     finally:

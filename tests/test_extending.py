@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md: what they add is found wherever it should be."""
+"""Tests that the examples of docs/extending.md appear in commands and in Python."""
 
 import numpy as np
 import pytest
@@ -21,26 +21,26 @@ def test_an_example_is_short(section):
     assert len(EXAMPLES[section].splitlines()) < 30
 
 
-def test_a_new_structure_is_simulated_and_is_a_unit_of_the_realism_score(tmp_path, capsys):
+def test_a_new_structure_is_simulated_and_changes_the_unit_of_the_realism_score(tmp_path, capsys):
     with added("A structure") as name:
         assert name in _help(capsys, "simulate")
         assert name in _help(capsys, "train-enhancer")
         assert main(["simulate", name, "--out", str(tmp_path / "s.tif"), "--size", "64", "--seed", "2"]) == 0
         image = simulate(name, 1, 64, seed=2)
         np.testing.assert_array_equal(read_image(tmp_path / "s.tif").pixels, image.pixels)
-        # Bright corners 107 nm apart, on a dark background.
+        # The structure is bright spots on a dark background.
         assert np.median(image.pixels) < 0.2 * image.pixels.std()
         patches = grid_patches(list(simulate(name, 8, 256).pixels), 64)
-        with_it = realism(patches[::2], patches[1::2])
-    without = realism(patches[::2], patches[1::2])
-    assert with_it.score is None  # the nearest structure is the experiment's own, which leaves no scale
-    assert with_it.frechet_mathematical_model < without.frechet_mathematical_model
+        registered = realism(patches[::2], patches[1::2])
+    removed = realism(patches[::2], patches[1::2])
+    assert registered.score is None  # the experiment is the nearest structure itself, so the unit would be 0
+    assert registered.frechet_mathematical_model < removed.frechet_mathematical_model
     assert name not in _help(capsys, "simulate")
     assert main(["train-enhancer", str(tmp_path / "s.tif"), "--out", str(tmp_path / "m"), "--simulated", name]) == 2
     assert f"There is no structure '{name}': choose one of microtubules, mitochondria." in capsys.readouterr().err
 
 
-def test_a_new_reader_reads_for_commands_and_in_python(tmp_path, tiny_enhancer, widefield):
+def test_commands_and_python_use_a_new_reader(tmp_path, tiny_enhancer, widefield):
     tiny_enhancer.save(tmp_path / "enhancer")
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / "cell.npy"
@@ -56,7 +56,7 @@ def test_a_new_reader_reads_for_commands_and_in_python(tmp_path, tiny_enhancer, 
             read_image(path)
 
 
-def test_a_new_solver_generates(tmp_path, tiny_model, capsys):
+def test_commands_and_python_use_a_new_solver(tmp_path, tiny_model, capsys):
     tiny_model.save(tmp_path / "model")
     with added("A solver") as name:
         assert name in _help(capsys, "generate")
@@ -64,7 +64,7 @@ def test_a_new_solver_generates(tmp_path, tiny_model, capsys):
         assert main(["generate", str(tmp_path / "model"), "--out", str(tmp_path / "g.tif"), *flags]) == 0
         generated = read_image(tmp_path / "g.tif").pixels
         np.testing.assert_allclose(generated, tiny_model.generate(1, size=64, steps=4, solver=name).pixels, rtol=1e-3)
-        # Second order, as that of the package: with few steps both are near what many steps of it give.
+        # Heun's method is of second order, so with few steps it is nearer to the exact solution than Euler's.
         exact = tiny_model.generate(1, size=64, steps=60, batch=1).pixels
         euler = tiny_model.generate(1, size=64, steps=12, solver="euler").pixels
         heun = tiny_model.generate(1, size=64, steps=12, solver=name).pixels

@@ -1,8 +1,9 @@
-"""The command line: every command does its work, and bad input gets one sentence and exit code 2."""
+"""Tests of the command line: what each command writes, and its message and exit code for bad input."""
 
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -56,26 +57,26 @@ def test_simulate_train_generate_and_pixel_sizes_through_the_chain(tmp_path):
     assert generated.provenance["kind"] == "synthetic"
 
 
-def test_an_enhancer_may_begin_from_another(folder):
+def test_the_training_of_an_enhancer_begins_from_the_enhancer_of_start(folder):
     arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--start", folder / "enhancer"]
     assert _run("train-enhancer", folder / "storm.tif", *arguments) == 0
     facts = json.loads((folder / "e" / "model.json").read_text())
     assert (facts["started_from"], facts["config"]["channels"]) == ("enhancer", 16)
 
 
-def test_resume(folder, storm):
+def test_resume_completes_an_interrupted_training(folder, storm):
     config = TrainConfig(steps=5, patch=64, batch=2, channels=(16, 32), previews=0)
-    cut = itertools.count()
-    run(train_steps([read_image(folder / "storm.tif")], config, out=folder / "m", stop=lambda: next(cut) >= 2))
+    calls = itertools.count()
+    run(train_steps([read_image(folder / "storm.tif")], config, out=folder / "m", stop=lambda: next(calls) >= 2))
     steps = json.loads((folder / "m" / "model.json").read_text())["steps"]
     assert 0 < steps < 5
-    # What the network is like stands in the folder.
+    # The channels of the network are read from the folder.
     arguments = ["--out", folder / "m", "--patch", 64, "--batch", 2, "--resume"]
     assert _run("train", folder / "storm.tif", *arguments) == 0
     assert json.loads((folder / "m" / "model.json").read_text())["steps"] == 5
 
 
-def test_enhance_with_all_maps(folder):
+def test_enhance_writes_all_maps_and_compare_reads_them(folder):
     arguments = ["--uncertainty", "--error-map", "--tile", 64, "--out", folder / "x.tif"]
     assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 0
     assert read_image(folder / "x.tif").size == (600, 524)
@@ -84,7 +85,7 @@ def test_enhance_with_all_maps(folder):
     error = read_image(folder / "x_error.tif")
     assert error.size == (150, 131)
     assert len(error.provenance["rsp"]) == 1
-    # And what was written is judged, with the share that the map was made for.
+    # The comparison reads the confidence of the map from its file.
     reference = read_image(folder / "x.tif")
     noise = np.random.default_rng(0).normal(0, 0.1 * reference.pixels.std(), reference.pixels.shape)
     write_image(folder / "reference.tif", replace(reference, pixels=(reference.pixels + noise).astype(np.float32)))
@@ -97,56 +98,56 @@ def test_enhance_with_all_maps(folder):
     assert (folder / "judged" / "comparison.png").stat().st_size > 10_000
 
 
-def test_enhance_several_into_a_folder(folder, widefield):
+def test_enhance_writes_several_images_into_a_folder(folder, widefield):
     write_image(folder / "many" / "a.tif", widefield)
     write_image(folder / "many" / "b.tif", widefield.crop(slice(0, 100), slice(0, 60)))
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 0
-    made = {path.name: read_image(path) for path in (folder / "results").iterdir()}
-    assert {name: image.size for name, image in made.items()} == {
+    results = {path.name: read_image(path) for path in (folder / "results").iterdir()}
+    assert {name: image.size for name, image in results.items()} == {
         "a_enhanced.tif": (600, 524),
         "b_enhanced.tif": (400, 240),
     }
-    assert made["b_enhanced.tif"].provenance["source"] == "b.tif"
+    assert results["b_enhanced.tif"].provenance["source"] == "b.tif"
 
 
-def test_an_image_that_cannot_be_enhanced_does_not_cost_the_others(folder, widefield, capsys):
+def test_enhance_continues_after_an_image_that_fails(folder, widefield, capsys):
     for name, pixels in (("a", widefield.pixels), ("b", 0 * widefield.pixels), ("c", widefield.pixels)):
         write_image(folder / "many" / f"{name}.tif", Image(pixels, 80.0))
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 2
     assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "c_enhanced.tif"]
-    said = capsys.readouterr()
-    assert "b.tif could not be enhanced: All pixels of" in said.out + said.err
-    assert "1 of 3 images made trouble" in said.err
+    printed = capsys.readouterr()
+    assert "b.tif could not be enhanced: All pixels of" in printed.out + printed.err
+    assert "1 of 3 images failed" in printed.err
 
 
-def test_an_error_map_that_cannot_be_made_does_not_cost_the_image(folder, widefield, capsys, monkeypatch):
-    def full(*_):
-        raise MemoryError("There is no room for the error map.")
+def test_an_enhanced_image_is_kept_when_its_error_map_fails(folder, widefield, capsys, monkeypatch):
+    def raise_memory_error(*_):
+        raise MemoryError("There is no memory for the error map.")
 
     for name in "ab":
         write_image(folder / "many" / f"{name}.tif", widefield)
-    monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", full)
+    monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", raise_memory_error)
     arguments = ["--out", folder / "results", "--error-map"]
     assert _run("enhance", folder / "enhancer", folder / "many", *arguments) == 2
     assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
-    said = capsys.readouterr()
-    assert "b.tif enhanced ×4" in said.out + said.err
-    assert "b.tif could not be compared with what was made of it: There is no room" in said.out + said.err
+    printed = capsys.readouterr()
+    assert "b.tif enhanced ×4" in printed.out + printed.err
+    assert re.search(r"The error map of \S*b\.tif failed: There is no memory", printed.out + printed.err)
 
 
-def test_an_error_map_reads_a_result_larger_than_memory_plane_by_plane(tmp_path):
+def test_the_error_map_reads_a_result_plane_by_plane(tmp_path):
     widefield = Image(np.random.default_rng(0).random((40, 24, 24), np.float32), 80.0)
     write_image(tmp_path / "x.tif", Image(zoom(widefield.pixels, (1, 8, 8), order=1), 10.0))
     tracemalloc.start()
     run(_mapped_error(Enhancement(mapped_image(tmp_path / "x.tif")), widefield, tmp_path / "x.tif", never))
-    _, most = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # A few of its 40 planes, and the maps, which are 64 times smaller than it.
-    assert most < (tmp_path / "x.tif").stat().st_size / 4
+    # A few of the 40 planes fit, and the maps, which are 64 times smaller than the result.
+    assert peak < (tmp_path / "x.tif").stat().st_size / 4
     assert len(read_image(tmp_path / "x_error.tif").provenance["rsp"]) == 40
 
 
-def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(folder, widefield):
+def test_enhance_skips_results_of_an_earlier_run_in_the_same_folder(folder, widefield):
     many = folder / "many"
     write_image(many / "a.tif", widefield)
     maps = ["--uncertainty", "--error-map"]
@@ -154,13 +155,13 @@ def test_results_of_an_earlier_run_in_the_same_folder_are_not_enhanced_again(fol
         assert _run("enhance", folder / "enhancer", many, "--out", many, *maps) == 0
         names = ["a.tif", "a_enhanced.tif", "a_enhanced_error.tif", "a_enhanced_uncertainty.tif"]
         assert sorted(path.name for path in many.iterdir()) == names
-    # Whoever names one means it.
+    # A result that the user names as a file is enhanced.
     assert _run("enhance", folder / "enhancer", many / "a_enhanced_error.tif", "--out", folder / "x.tif") == 0
     (many / "a.tif").unlink()
     assert _run("enhance", folder / "enhancer", many, "--out", folder / "y") == 2
 
 
-def test_compare(folder):
+def test_compare_reports_copies_and_refuses_training_images_as_experimental_images(folder):
     for name, seed in (("training", 1), ("held_out", 2)):
         arguments = ["--out", folder / f"{name}.tif", "--size", 256, "--seed", seed]
         assert _run("simulate", "mitochondria", *arguments) == 0
@@ -174,21 +175,21 @@ def test_compare(folder):
     assert report["memorization"]["verdict"].startswith("Most are copies")
     assert report["memorization"]["generated_median"] == pytest.approx(1, abs=1e-3)
     assert report["memorization"]["fraction_above_held_out_99"] == 1
-    # Simulated mitochondria are their own mathematical model, which leaves no scale.
+    # The experiment is one of the simulated structures, so the distance to the nearest one is no unit for the score.
     assert report["realism"]["score"] is None
     assert (folder / "c" / "comparison.png").stat().st_size > 10_000
     assert _run("compare", folder / "training.tif", *arguments) == 0
     assert "are training images" in json.loads((folder / "c" / "report.json").read_text())["memorization_left_out"]
 
 
-def test_models(folder, capsys):
+def test_models_lists_the_bundled_models_and_the_folder_of_the_user(folder, capsys):
     assert _run("models") == 0
-    said = capsys.readouterr().out
-    assert "microtubules" in said
-    assert str(user_folder()) in said.splitlines()[-1]
+    printed = capsys.readouterr().out
+    assert "microtubules" in printed
+    assert str(user_folder()) in printed.splitlines()[-1]
 
 
-def test_a_model_begins_from_the_one_that_is_named(folder):
+def test_a_training_begins_from_the_model_of_start(folder):
     for start, expected in ((folder / "model", "model"), ("none", None)):
         out = folder / f"from {expected}"
         arguments = ["--out", out, "--start", start, *TINY]
@@ -199,47 +200,47 @@ def test_a_model_begins_from_the_one_that_is_named(folder):
     assert read_image(folder / "g.tif").size == (64, 96)
 
 
-def test_what_was_generated_is_not_learned_from_again_but_by_enhancers(folder, storm):
-    made = replace(storm, pixels=storm.pixels[:, ::-1], provenance={"kind": "synthetic"})
-    for name, image in (("a", storm), ("made", made)):
+def test_generated_images_in_a_folder_train_enhancers_but_no_diffusion_model(folder, storm):
+    generated = replace(storm, pixels=storm.pixels[:, ::-1], provenance={"kind": "synthetic"})
+    for name, image in (("a", storm), ("generated", generated)):
         write_image(folder / "images" / f"{name}.tif", image)
     assert _run("train", folder / "images", "--out", folder / "m", "--channels", 16, 32, *TINY) == 0
     arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
     assert _run("train-enhancer", folder / "images", *arguments, "--weights", 3, 1) == 0
-    learned = {name: json.loads((folder / name / "model.json").read_text()) for name in "me"}
-    assert [[one["name"] for one in facts["training_data"]] for facts in learned.values()] == [
+    records = {name: json.loads((folder / name / "model.json").read_text()) for name in "me"}
+    assert [[image["name"] for image in record["training_data"]] for record in records.values()] == [
         ["a.tif"],
-        ["a.tif", "made.tif"],
+        ["a.tif", "generated.tif"],
     ]
-    assert learned["e"]["weights"] == [3, 1]
+    assert records["e"]["weights"] == [3, 1]
 
 
-def test_an_enhancer_learns_from_pairs_in_their_order(folder, capsys):
-    """Of fields of two sizes: another order would fit nowhere."""
+def test_an_enhancer_is_trained_on_pairs_in_their_order(folder, capsys):
+    """The two fields of view have different sizes, so pairs in another order cannot be registered."""
     fields = [simulate("microtubules", 1, size, 20.0, seed=size).pixels for size in (256, 320)]
-    for k, fine in enumerate(fields):
-        write_image(folder / f"fine{k}.tif", Image(fine, 20.0))
-        write_image(folder / f"wide{k}.tif", Image(gaussian_filter(fine, (0, 4, 4))[:, 2::4, 2::4], 80.0))
+    for k, field in enumerate(fields):
+        write_image(folder / f"fine{k}.tif", Image(field, 20.0))
+        write_image(folder / f"wide{k}.tif", Image(gaussian_filter(field, (0, 4, 4))[:, 2::4, 2::4], 80.0))
     names = [[folder / f"{kind}{k}.tif" for k in range(2)] for kind in ("fine", "wide")]
     settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8, "--patch", 64]
     assert _run("train-enhancer", *names[0], "--widefield", *names[1], "--out", folder / "e", *settings) == 0
     facts = json.loads((folder / "e" / "model.json").read_text())
     assert facts["trained_on"] == "registered pairs"
-    assert [one["shape"][1] for one in facts["training_data"]] == [256, 320]
+    assert [image["shape"][1] for image in facts["training_data"]] == [256, 320]
     assert "was not found" not in capsys.readouterr().err
     assert _run("train-enhancer", *names[0], "--widefield", names[1][0], "--out", folder / "f", *settings) == 2
     assert "a widefield image for each super-resolution image: there are 1 for 2" in capsys.readouterr().err
 
 
-def test_a_pixel_size_that_is_given_counts(folder, widefield, storm):
+def test_the_flag_pixel_size_sets_the_pixel_size(folder, widefield, storm):
     for name, image in (("wide", widefield), ("fine", storm)):
         write_image(folder / f"{name}.tif", Image(image.pixels))
-    where = ["--pixel-size", 40]
-    assert _run("train", folder / "fine.tif", "--out", folder / "m", "--channels", 16, 32, *TINY, *where) == 0
+    flag = ["--pixel-size", 40]
+    assert _run("train", folder / "fine.tif", "--out", folder / "m", "--channels", 16, 32, *TINY, *flag) == 0
     settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
-    assert _run("train-enhancer", folder / "fine.tif", "--out", folder / "e", *settings, *where) == 0
+    assert _run("train-enhancer", folder / "fine.tif", "--out", folder / "e", *settings, *flag) == 0
     assert [json.loads((folder / name / "model.json").read_text())["pixel_size_nm"] for name in "me"] == [40, 40]
-    assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", *where) == 0
+    assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", *flag) == 0
     assert read_image(folder / "x.tif").pixel_size == 10
 
 
@@ -276,7 +277,7 @@ BAD = [
     ("generate {model} --out {g.tif} --count 0", "--count must be at least 1"),
     ("generate {model} --out {g.tif} --size 100", "--size must be a multiple of 16"),
     ("generate {model} --out {g.tif} --size 32", "--size must be at least 64 for this model"),
-    ("generate {model} --out {g.tif} --size 64 64 64", "--size takes a side"),
+    ("generate {model} --out {g.tif} --size 64 64 64", "--size takes one number (side) or two"),
     ("generate {model} --out {notes.txt/g.tif}", "cannot be written"),
     ("simulate microtubules --out {bare.tif}", "bare.tif exists, and was not made by smdiffusion"),
     ("enhance {enhancer} {cell.tif} --out {bare.tif}", "bare.tif exists, and was not made by smdiffusion"),
@@ -294,7 +295,7 @@ BAD = [
     ("compare --enhanced {storm.tif} --out {c}", "Give the enhanced and the widefield image together"),
     (
         "compare --enhanced {storm.tif} --widefield {cell.tif} --uncertainty {storm.tif} --out {c}",
-        "give it too",
+        "An uncertainty map needs a reference",
     ),
     ("compare --out {c}", "Give experimental and generated images, or an enhanced"),
     ("simulate microtubules --out {s.tif} --count 0", "count (0) must be at least 1"),
@@ -312,7 +313,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("command", "message"), BAD, ids=[message for _, message in BAD])
-def test_bad_input_gets_one_sentence(folder, capsys, command, message):
+def test_bad_input_prints_one_line_and_writes_nothing(folder, capsys, command, message):
     (folder / "notes.txt").write_text("precious")
     (folder / "others").mkdir()
     (folder / "others" / "thesis.txt").write_text("precious")
@@ -341,50 +342,50 @@ def test_bad_input_gets_one_sentence(folder, capsys, command, message):
     assert sorted(folder.rglob("*")) == before
 
 
-def test_a_size_that_the_model_cannot_make_is_refused_before_its_network_is_loaded(folder, capsys):
+def test_generate_refuses_a_size_before_it_loads_the_network(folder, capsys):
     (weights,) = (folder / "model" / "weights").glob("*.safetensors")
     weights.write_bytes(b"damaged")
     assert _run("generate", folder / "model", "--out", folder / "g.tif", "--size", 32, 64) == 2
     assert "--size must be at least 64 for this model, not 32." in capsys.readouterr().err
 
 
-def test_a_defect_keeps_its_traceback(tmp_path, monkeypatch):
+def test_a_defect_raises_its_exception(tmp_path, monkeypatch):
     monkeypatch.setattr("napari_smdiffusion.structures.simulate.simulate", lambda *_: np.zeros(2) + np.zeros(3))
     with pytest.raises(ValueError, match="broadcast"):
         _run("simulate", "microtubules", "--out", tmp_path / "s.tif")
 
 
-def test_a_command_that_is_stopped_leaves_no_file(folder, monkeypatch, capsys):
-    def soon(asked):
-        """Return what stops a command when its stop is asked for the time `asked`, counted from 0."""
+def test_a_stopped_command_leaves_no_file(folder, monkeypatch, capsys):
+    def stop_after(calls):
+        """Return a substitute for `stop_on_interrupt`; its stop is False for `calls` calls, then True."""
         counts = itertools.count()
 
         @contextmanager
         def stop():
-            yield lambda: next(counts) >= asked
+            yield lambda: next(counts) >= calls
 
         return stop
 
-    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", soon(2))
+    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", stop_after(2))
     before = sorted(folder.rglob("*"))
     arguments = ["--uncertainty", "--tile", 64, "--out", folder / "x.tif"]
     assert _run("enhance", folder / "enhancer", folder / "cell.tif", *arguments) == 130
     assert "the image is not enhanced" in capsys.readouterr().err
     write_image(folder / "g.tif", simulate("microtubules", size=256))
-    # After both images are read.
-    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", soon(2))
+    # The stop comes after both images are read.
+    monkeypatch.setattr("napari_smdiffusion.recipes.job.stop_on_interrupt", stop_after(2))
     assert _run("compare", folder / "g.tif", "--generated", folder / "g.tif", "--out", folder / "c") == 130
     assert "no report was written" in capsys.readouterr().err
     (folder / "g.tif").unlink()
     assert sorted(folder.rglob("*")) == before
 
 
-def test_what_was_made_here_can_be_made_again(tmp_path):
+def test_a_command_replaces_simulated_images_but_no_experimental_image(tmp_path):
     for seed in (1, 2):
         assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 64, "--seed", seed) == 0
     simulated = read_image(tmp_path / "s.tif")
     assert simulated.provenance["seed"] == 2
-    # What was only saved from here is as precious as any measured image.
+    # An experimental image that this program saved is as precious as any other.
     write_image(tmp_path / "s.tif", replace(simulated, provenance={"kind": "experimental"}))
     assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 64) == 2
 
@@ -396,7 +397,7 @@ def test_unknown_flags_exit_with_2(capsys):
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
-def test_help_has_an_example(command, capsys):
+def test_the_help_of_a_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as exit_info:
         main([command, "--help"])
     assert exit_info.value.code == 0
@@ -404,7 +405,7 @@ def test_help_has_an_example(command, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
-def test_interrupt_keeps_the_model(folder):
+def test_an_interrupted_training_saves_its_model(folder):
     import signal
 
     command = [
@@ -424,18 +425,18 @@ def test_interrupt_keeps_the_model(folder):
         if line.startswith("training:"):
             break
     process.send_signal(signal.SIGINT)
-    assert process.wait(600) == 0  # half of what the training would take, however busy the machine is
+    assert process.wait(600) == 0  # half of the time of the training, so only the interrupt can end it
     process.stderr.close()
     assert json.loads((folder / "m" / "model.json").read_text())["steps"] >= 1
 
 
-def test_the_help_names_the_structures_without_loading_numpy():
+def test_the_help_lists_the_structures_without_importing_numpy():
     code = (
         "import sys; from napari_smdiffusion.cli import main\n"
         "try: main(['simulate', '--help'])\n"
         "except SystemExit: print({'numpy', 'scipy', 'torch'} & set(sys.modules))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert f"{{{','.join(STRUCTURES)}}}" in shown
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert f"{{{','.join(STRUCTURES)}}}" in printed
     assert {"microtubules", "mitochondria"} <= set(STRUCTURES)
-    assert shown.endswith("set()\n")
+    assert printed.endswith("set()\n")

@@ -1,4 +1,4 @@
-"""The jobs, and the faces that build them: command, dock, class method. A new job is a new entry of `JOBS`."""
+"""The jobs and the faces that build them: command, dock and class method. A new job needs a new entry in `JOBS`."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,22 +27,24 @@ from napari_smdiffusion.cli.entry import _parser
 
 @dataclass(frozen=True)
 class Faces:
-    """How each face is used so that it sets all fields of a job; several uses where fields exclude each other.
+    """The use of each face that sets all fields of a job; several uses if fields exclude each other.
 
     Parameters
     ----------
     job
-        The recipe's class.
+        The class of the job.
     commands
-        Arguments of `smdiffusion` without the flags of settings, which are added, and the function that makes the job.
+        Arguments of `smdiffusion` without the flags of settings, which `jobs_from_flags` adds.
+    from_flags
+        Function that builds the job from the parsed arguments.
     calls
-        Calls of the class's method, with settings as keywords; `run_job` is intercepted. None: there is no such method.
+        Functions that call the class method with settings as keywords. None: there is no class method.
     dock, fill
-        The dock's name in the menu, and functions that fill in its form, all but the rows of settings. "": no dock.
+        The dock's name in the menu, and functions that fill in its form except for the rows of settings. "": no dock.
     no_flag
-        Settings that have no flag of their own, as other flags or the terminal decide.
+        Settings without a flag of their own.
     but
-        Fields that a face does not set, and why: by face ("method", "form") and field.
+        Fields that a face does not set, each with the reason, by face ("method", "form").
     """
 
     job: type
@@ -56,48 +58,48 @@ class Faces:
 
 
 def all_fields(kind):
-    """Return the names of a job's fields; those of settings as "settings.minutes"."""
+    """Return the names of the fields of a job; fields of its settings are written as "settings.minutes"."""
     names = set()
-    for one in dataclasses.fields(kind):
-        config = one.default_factory if isinstance(one.default_factory, type) else None
+    for job_field in dataclasses.fields(kind):
+        config = job_field.default_factory if isinstance(job_field.default_factory, type) else None
         if config is not None and issubclass(config, Checked):
-            names |= {f"{one.name}.{setting.name}" for setting in setting_fields(config)}
+            names |= {f"{job_field.name}.{setting.name}" for setting in setting_fields(config)}
         else:
-            names.add(one.name)
+            names.add(job_field.name)
     return names
 
 
 def changed_fields(job):
-    """Return the names of the fields of a job that have other values than their defaults."""
+    """Return the names of the fields of a job whose values are not the defaults."""
     names = set()
-    for one in dataclasses.fields(job):
-        value = getattr(job, one.name)
+    for job_field in dataclasses.fields(job):
+        value = getattr(job, job_field.name)
         if isinstance(value, Checked):
             names |= {
-                f"{one.name}.{setting.name}"
+                f"{job_field.name}.{setting.name}"
                 for setting in setting_fields(type(value))
                 if getattr(value, setting.name) != setting.default
             }
-        elif one.default is dataclasses.MISSING or value != one.default:
-            names.add(one.name)
+        elif job_field.default is dataclasses.MISSING or value != job_field.default:
+            names.add(job_field.name)
     return names
 
 
 def configs(kind):
     """Return the classes of a job's settings, by the name of the field."""
-    factories = {one.name: one.default_factory for one in dataclasses.fields(kind)}
-    return {n: f for n, f in factories.items() if isinstance(f, type) and issubclass(f, Checked)}
+    factories = {job_field.name: job_field.default_factory for job_field in dataclasses.fields(kind)}
+    return {name: made for name, made in factories.items() if isinstance(made, type) and issubclass(made, Checked)}
 
 
 def another(setting):
-    """Return a value that is not a setting's default."""
+    """Return a valid value of a setting that is not its default."""
     default = setting.default
     if setting.choices:
         return next(choice for choice in setting.choices if choice not in (default, "cuda", "mps"))
     if setting.kind is bool:
         return not default
     if isinstance(default, tuple):
-        return tuple(another(dataclasses.replace(setting, default=one, length=None)) for one in default)
+        return tuple(another(dataclasses.replace(setting, default=element, length=None)) for element in default)
     if setting.kind is int:
         step = setting.multiple_of or 1
         low = int(setting.low or 0)
@@ -107,12 +109,12 @@ def another(setting):
 
 
 def other_settings(kind):
-    """Return another value for each of the settings of a job, by name."""
-    return {one.name: another(one) for config in configs(kind).values() for one in setting_fields(config)}
+    """Return a value that is not the default for each setting of a job, by name."""
+    return {setting.name: another(setting) for config in configs(kind).values() for setting in setting_fields(config)}
 
 
 def jobs_from_flags(faces):
-    """Return the jobs that the command makes, with all settings set that have a flag."""
+    """Return the jobs that the command builds when all flags of settings are used."""
     flags = []
     for name, value in other_settings(faces.job).items():
         flag = f"--{name.replace('_', '-')}"
@@ -131,17 +133,17 @@ def _fill_train(dock):
 
 
 def _fill_resume(dock):
-    """Ask for the resumption of a training that was interrupted."""
+    """Fill in the form to resume an interrupted training."""
     dock.name.setText("interrupted")
     assert dock.resume.isVisibleTo(dock)
     dock.resume.setChecked(True)
 
 
-def _train_anew(**settings):
+def _train_from_start(**settings):
     DiffusionModel.train([Image(_PIXELS)], start="tiny", out="m", name="n", pixel_size=20, **settings)
 
 
-def _train_on(**settings):
+def _resume_training(**settings):
     DiffusionModel.train(_PIXELS, out="m", resume=True, **settings)
 
 
@@ -152,7 +154,7 @@ def _generate(**settings):
 
 
 def _fill_simulated(dock):
-    """Ask for a training on simulated images too, of a microscope that is fitted."""
+    """Fill in the form to train with simulated images and a fitted microscope."""
     dock.model.choose("")
     dock.training.time.set_minutes(7)
     dock.training.start_from.choose("tiny")
@@ -164,7 +166,7 @@ def _fill_simulated(dock):
 
 
 def _fill_pairs(dock):
-    """Ask for a training on real pairs."""
+    """Fill in the form to train on real pairs."""
     _fill_simulated(dock)
     dock.training.pairs.setChecked(True)
 
@@ -184,8 +186,8 @@ def _fill_compare(dock):
     dock.experimental.choose(layer)
     dock.generated.choose(other)
     dock.training.choose([field[0]])
-    for box, one in zip((dock.enhanced, dock.widefield, dock.reference, dock.uncertainty), field, strict=True):
-        box.choose(one)
+    for box, image_layer in zip((dock.enhanced, dock.widefield, dock.reference, dock.uncertainty), field, strict=True):
+        box.choose(image_layer)
 
 
 def _train_enhancer(**settings):
@@ -209,12 +211,13 @@ def _train_enhancer_on_pairs(**settings):
 
 
 def _microscope(settings):
-    """Return the settings of the microscope, and leave the others."""
-    return MicroscopeConfig(**{one.name: settings.pop(one.name) for one in setting_fields(MicroscopeConfig)})
+    """Remove the settings of the microscope from `settings`, and return them."""
+    names = [setting.name for setting in setting_fields(MicroscopeConfig)]
+    return MicroscopeConfig(**{name: settings.pop(name) for name in names})
 
 
 def _enhance(**settings):
-    with suppress(AttributeError):  # nothing is run, and so there is no result
+    with suppress(AttributeError):  # `run_job` is replaced and returns None, which has no images
         Enhancer(None, None, None, None, None).enhance_with_uncertainty(_PIXELS, out="x.tif", pixel_size=80, **settings)
 
 
@@ -223,15 +226,15 @@ JOBS = {
         TrainJob,
         ("train a.tif b.tif --out m --name n --start tiny --pixel-size 20", "train a.tif --out m --resume"),
         diffusion.train_job,
-        (_train_anew, _train_on),
+        (_train_from_start, _resume_training),
         "Train diffusion model",
         (_fill_train, _fill_resume),
-        ("previews",),  # none on a terminal
+        ("previews",),  # a terminal shows no previews
         {
             "form": {
                 "name": "the folder has the name",
                 "pixel_size": "layers have their own",
-                "settings.steps": "minutes are chosen",
+                "settings.steps": "the user chooses minutes",
                 **{
                     f"settings.{name}": "of the method, not of the images"
                     for name in ("channels", "log_sigma_mean", "log_sigma_std")
@@ -246,8 +249,8 @@ JOBS = {
         (_generate,),
         "Generate images",
         (lambda dock: dock.model.choose("tiny"),),
-        ("height", "width"),  # of --size
-        {"form": {"out": "a layer takes the images"}},
+        ("height", "width"),  # the flag is --size
+        {"form": {"out": "the images are added to a layer"}},
     ),
     "train enhancer": Faces(
         TrainEnhancerJob,
@@ -260,11 +263,11 @@ JOBS = {
         (_train_enhancer, _train_enhancer_on_pairs),
         "Enhance widefield",
         (_fill_simulated, _fill_pairs),
-        ("previews",),  # none on a terminal
+        ("previews",),  # a terminal shows no previews
         {
             "form": {
                 "pixel_size": "layers have their own",
-                "settings.steps": "minutes are chosen",
+                "settings.steps": "the user chooses minutes",
                 "settings.previews": "the dock shows none",
             },
         },
@@ -277,8 +280,8 @@ JOBS = {
         "Enhance widefield",
         (_fill_enhance,),
         but={
-            "method": {"error_map": "the method returns what was enhanced"},
-            "form": {"out": "layers take the images", "pixel_size": "layers have their own"},
+            "method": {"error_map": "the method returns an Enhancement, which has no error map"},
+            "form": {"out": "the images are added as layers", "pixel_size": "layers have their own"},
         },
     ),
     "compare": Faces(

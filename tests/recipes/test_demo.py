@@ -1,4 +1,4 @@
-"""The whole work, as short as it can be."""
+"""Tests of the demo, with trainings of seconds."""
 
 import json
 import re
@@ -17,13 +17,13 @@ def _check(folder, report):
     assert all((folder / name).stat().st_size > 1000 for name in RESULTS)
     assert json.loads((folder / "report.json").read_text()) == report
     assert set(report) >= {"realism", "seconds", "provenance"}
-    # There is nothing to look for copies with where hardly a patch is held out, and it is said.
+    # If the held-out part has too few patches for the search for copies, the report has the reason.
     assert ("memorization" in report) != ("memorization_left_out" in report)
     assert set(report["seconds"]) == {"train", "generate", "train_enhancer", "enhance", "judge"}
 
 
 @pytest.mark.slow
-def test_demo_with_the_bundled_sample(tmp_path):
+def test_the_demo_runs_on_the_bundled_sample(tmp_path):
     from napari_smdiffusion.cli.entry import main
 
     assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
@@ -33,46 +33,48 @@ def test_demo_with_the_bundled_sample(tmp_path):
     assert read_image(tmp_path / "generated.tif").pixels.shape == (8, 512, 512)
 
 
-def test_a_stopped_demo_says_so_and_keeps_what_it_has(tmp_path):
-    """Stopped at the first image of generation: the model is there, and the message says where."""
-    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
-    trained = tmp_path / "diffusion_model"
-    steps = DemoJob([sharp], upscale=4, minutes=0.01, out=tmp_path).steps(trained.exists)
+def test_a_stopped_demo_keeps_its_results_and_names_their_folder(tmp_path):
+    """The demo is stopped when its diffusion model is saved."""
+    image = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    model_folder = tmp_path / "diffusion_model"
+    steps = DemoJob([image], upscale=4, minutes=0.01, out=tmp_path).steps(model_folder.exists)
     with pytest.raises(Stopped, match=re.escape(f"results so far are kept in {tmp_path}")):
         run(steps)
     assert [path.name for path in tmp_path.iterdir()] == ["diffusion_model"]
-    assert load_diffusion_model(trained).facts.steps > 0
+    assert load_diffusion_model(model_folder).facts.steps > 0
 
 
-def test_a_demo_stopped_at_once_leaves_nothing(tmp_path):
-    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
-    (tmp_path / "notes.txt").touch()  # what lies there is not a result
+def test_a_demo_that_is_stopped_before_training_writes_nothing(tmp_path):
+    image = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(Stopped, match=r"nothing was trained\.$"):
-        run(DemoJob([sharp], upscale=4, minutes=1, out=tmp_path).steps(lambda: True))
+        run(DemoJob([image], upscale=4, minutes=1, out=tmp_path).steps(lambda: True))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("name", ["diffusion_model", "enhancer"])
-def test_a_model_that_no_demo_made_is_kept(tmp_path, tiny_model, name):
+def test_the_demo_keeps_a_model_of_another_name(tmp_path, tiny_model, name):
     tiny_model.save(tmp_path / name)
-    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
-    with pytest.raises(FileExistsError, match=rf"{name} holds the model .*, which no demo made"):
-        run(DemoJob([sharp], upscale=4, minutes=1, out=tmp_path).steps())
+    image = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    with pytest.raises(FileExistsError, match=rf"{name} holds the model .*, which is not from a demo"):
+        run(DemoJob([image], upscale=4, minutes=1, out=tmp_path).steps())
     (tmp_path / name / "model.json").write_text("{damaged")
-    with pytest.raises(FileExistsError, match=rf"{name} holds the model without a name, which no demo made"):
-        run(DemoJob([sharp], upscale=4, minutes=1, out=tmp_path).steps())
+    with pytest.raises(FileExistsError, match=rf"{name} holds the model without a name, which is not from a demo"):
+        run(DemoJob([image], upscale=4, minutes=1, out=tmp_path).steps())
 
 
-def test_images_of_another_field_are_refused_before_anything_is_trained(tmp_path):
-    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+def test_the_demo_refuses_images_of_two_fields_before_it_trains(tmp_path):
+    image = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
     widefield = Image(np.ones((64, 64)), 106.0)
     with pytest.raises(ValueError, match="correct a pixel size"):
-        run(DemoJob([sharp], widefield, sharp, 4, minutes=1, out=tmp_path).steps())
+        run(DemoJob([image], widefield, image, 4, minutes=1, out=tmp_path).steps())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_stack_and_an_empty_part_are_taken_and_the_demo_begins_from_what_ships(tmp_path, tiny_enhancer, monkeypatch):
-    """Only the first plane is enhanced, and compared if it shows anything; another model is called as the start."""
+def test_the_demo_takes_a_stack_with_an_empty_part_and_begins_from_the_bundled_model(
+    tmp_path, tiny_enhancer, monkeypatch
+):
+    """The working folder holds another model named microtubules; the first plane is empty where it is compared."""
     tiny_enhancer.save(tmp_path / "microtubules")
     monkeypatch.chdir(tmp_path)
     stack = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=2)
@@ -86,16 +88,15 @@ def test_a_stack_and_an_empty_part_are_taken_and_the_demo_begins_from_what_ships
     assert (tmp_path / "out" / "overview.png").exists()
 
 
-def test_the_demo_finds_the_super_resolution_image_in_the_widefield(tmp_path):
-    """A widefield image of a larger field: the part that lies under the super-resolution image is found and judged."""
+def test_the_demo_locates_the_super_resolution_image_in_a_larger_widefield_image(tmp_path):
     from scipy.ndimage import gaussian_filter
 
     whole = simulate("microtubules", size=640, pixel_size=20.0, seed=2)
     blurred = gaussian_filter(whole.pixels[0], 6).reshape(160, 4, 160, 4).mean((1, 3)) * 100
     widefield = Image(blurred + np.random.default_rng(0).normal(0, 0.5, blurred.shape), 80.0)
-    sharp = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
+    image = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
     events: list[Event] = []
-    report = run(DemoJob([sharp], widefield, upscale=4, minutes=0.03, out=tmp_path).steps(), events.append)
+    report = run(DemoJob([image], widefield, upscale=4, minutes=0.03, out=tmp_path).steps(), events.append)
     assert any("too few to learn" in event.message for event in events if isinstance(event, Note))
     _check(tmp_path, report)
     assert report["enhancement"]["columns"] == [420, 560]

@@ -1,4 +1,4 @@
-"""Jobs: every face sets every field, and jobs check, read and write what they say. Forms: `widgets/test_job_forms`."""
+"""Tests of the jobs: commands, copied code and methods set every field. `widgets/test_job_forms` tests the docks."""
 
 import dataclasses
 import itertools
@@ -30,11 +30,11 @@ NAMES = list(JOBS)
 
 
 @pytest.fixture
-def caught(monkeypatch):
-    """Return the list of the jobs that are run from now on, which is all that happens to them."""
+def submitted_jobs(monkeypatch):
+    """Replace `run_job` by a function that appends the job to a list, and return the list."""
     jobs = []
-    for place in ("napari_smdiffusion.run_job", "napari_smdiffusion.recipes.job.run_job"):
-        monkeypatch.setattr(place, jobs.append)
+    for name in ("napari_smdiffusion.run_job", "napari_smdiffusion.recipes.job.run_job"):
+        monkeypatch.setattr(name, jobs.append)
     return jobs
 
 
@@ -45,26 +45,27 @@ def _check(name, face, jobs):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_flags_set_every_field(name):
+def test_flags_set_every_field_of_a_job(name):
     jobs = jobs_from_flags(JOBS[name])
     missing = all_fields(JOBS[name].job) - set().union(*map(changed_fields, jobs))
     assert not missing
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if JOBS[name].calls])
-def test_the_method_of_the_class_sets_every_field(name, caught):
+def test_the_class_method_sets_every_field_of_a_job(name, submitted_jobs):
     for call in JOBS[name].calls:
         call(**other_settings(JOBS[name].job))
-    _check(name, "method", caught)
+    _check(name, "method", submitted_jobs)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_copied_code_sets_every_field(name, caught):
+def test_copied_code_sets_every_field_of_a_job(name, submitted_jobs):
     for job in jobs_from_flags(JOBS[name]):
         exec(job_code(job), {})
-        assert type(caught[-1]) is type(job)
-        for one in dataclasses.fields(job):
-            assert getattr(caught[-1], one.name) == getattr(job, one.name), one.name
+        copied = submitted_jobs[-1]
+        assert type(copied) is type(job)
+        for field in dataclasses.fields(job):
+            assert getattr(copied, field.name) == getattr(job, field.name), field.name
 
 
 def test_copied_code_is_short_and_readable(tmp_path):
@@ -81,7 +82,7 @@ def test_copied_code_is_short_and_readable(tmp_path):
     assert "    settings=TrainConfig(" in long
 
 
-def test_jobs_are_made_without_torch():
+def test_jobs_are_created_without_torch():
     code = (
         "import sys; from napari_smdiffusion import GenerateJob, TrainJob\n"
         "GenerateJob('m'); TrainJob('a.tif'); print('torch' in sys.modules)"
@@ -100,7 +101,7 @@ def test_jobs_are_made_without_torch():
         (lambda: TrainConfig(patch=100), "patch"),
     ],
 )
-def test_what_does_not_fit_is_refused_when_a_job_is_made(make, setting):
+def test_a_job_refuses_bad_fields_when_it_is_created(make, setting):
     with pytest.raises(InputError) as error:
         make()
     assert error.value.setting == setting
@@ -108,7 +109,7 @@ def test_what_does_not_fit_is_refused_when_a_job_is_made(make, setting):
 
 
 class Layer:
-    """A source that is no file."""
+    """A source with a method `read`."""
 
     name = "layer"
 
@@ -116,9 +117,9 @@ class Layer:
         return Image(np.ones((32, 32)), name=self.name)
 
 
-def test_sources_are_files_folders_images_and_whatever_can_be_read(tmp_path, storm):
+def test_sources_are_folders_images_and_objects_with_read(tmp_path, storm):
     write_image(tmp_path / "a.tif", storm)
-    write_image(tmp_path / "made.tif", dataclasses.replace(storm, provenance={"kind": "synthetic"}))
+    write_image(tmp_path / "generated.tif", dataclasses.replace(storm, provenance={"kind": "synthetic"}))
     images = read_sources([tmp_path, storm, Layer()], 25.0, ("synthetic",))
     assert [image.name for image in images] == [str(tmp_path / "a.tif"), storm.name, "layer"]
     assert {image.pixel_size for image in images} == {25.0}
@@ -128,7 +129,7 @@ def test_sources_are_files_folders_images_and_whatever_can_be_read(tmp_path, sto
         read_sources([storm, dataclasses.replace(storm, pixel_size=50.0)])
 
 
-def test_generated_images_stream_into_a_file_and_a_stop_keeps_those_that_are_finished(tiny_model, tmp_path):
+def test_generated_images_stream_into_a_file_and_a_stop_keeps_the_finished_ones(tiny_model, tmp_path):
     settings = GenerateConfig(count=4, height=64, width=80, steps=2, batch=1, seed=2)
     expected = run(GenerateJob(tiny_model, settings).steps())
     whole = run_job(GenerateJob(tiny_model, settings, tmp_path / "whole.tif"))
@@ -144,12 +145,12 @@ def test_generated_images_stream_into_a_file_and_a_stop_keeps_those_that_are_fin
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_a_training_is_interrupted_and_resumed_by_jobs(storm, tmp_path):
+def test_a_job_resumes_an_interrupted_training(storm, tmp_path):
     settings = TrainConfig(steps=4, patch=64, batch=2, channels=(16, 32), previews=0)
     count, notes = itertools.count(), []
     job = TrainJob(storm, settings, out=tmp_path / "m")
-    cut = run(job.steps(lambda: next(count) >= 2), notes.append)
-    assert cut.facts.steps < 4
+    interrupted = run(job.steps(lambda: next(count) >= 2), notes.append)
+    assert interrupted.facts.steps < 4
     assert any(isinstance(note, Note) and "from scratch" in note.message for note in notes)
     with pytest.raises(FileExistsError, match="or resume its training"):
         run(job.steps())

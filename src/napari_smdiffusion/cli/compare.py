@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .flags import IMAGES, add_command, say
+from .flags import IMAGES, add_command, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,20 +18,18 @@ def add_compare(commands: Any) -> None:
     parser = add_command(
         commands,
         "compare",
-        "compare generated with experimental images, or judge an enhanced one by its widefield image, or both",
+        "compare generated with experimental images, or an enhanced image with its widefield image, or both",
         "smdiffusion compare held_out.tif --generated generated.tif --training storm.tif --out comparison",
     )
     parser.add_argument("experimental", nargs="*", metavar="EXPERIMENTAL", help=IMAGES)
-    parser.add_argument("--generated", metavar="FILE.tif", help="generated images, to compare with experimental ones")
-    parser.add_argument("--training", nargs="+", metavar="TIFF", help="training images, to look for copies of them")
-    parser.add_argument("--enhanced", metavar="FILE.tif", help="an enhanced image, to judge; needs --widefield")
-    parser.add_argument(
-        "--widefield", metavar="FILE.tif", help="the widefield image that it was made of: the same field"
-    )
+    parser.add_argument("--generated", metavar="FILE.tif", help="generated images; need EXPERIMENTAL")
+    parser.add_argument("--training", nargs="+", metavar="TIFF", help="training images; copies of them are searched")
+    parser.add_argument("--enhanced", metavar="FILE.tif", help="an enhanced image; needs --widefield")
+    parser.add_argument("--widefield", metavar="FILE.tif", help="the widefield image that was enhanced")
     parser.add_argument(
         "--reference",
         metavar="FILE.tif",
-        help="the super-resolution image of that field, or of a part of it, if there is one",
+        help="a super-resolution image of the same field of view, or of a part of it; needs --enhanced",
     )
     parser.add_argument(
         "--uncertainty", metavar="FILE.tif", help="the uncertainty map of the enhanced image; needs --reference"
@@ -40,7 +38,7 @@ def add_compare(commands: Any) -> None:
 
 
 def compare_job(options: Namespace) -> CompareJob:
-    """Return the comparison that the flags ask for."""
+    """Return the job that the flags describe."""
     from ..recipes.compare import CompareJob
 
     return CompareJob(
@@ -56,11 +54,11 @@ def compare_job(options: Namespace) -> CompareJob:
 
 
 def compare(options: Namespace) -> None:
-    """Compare generated with experimental images, and judge an enhanced one."""
+    """Run `smdiffusion compare`."""
     from ..recipes.job import run_job
     from ..report.summary import summary
 
     for line in summary(run_job(compare_job(options))):
-        say(line)
+        print_status(line)
     out = Path(options.out)
-    say(f"Look at {out / 'comparison.png'}; the numbers are in {out / 'report.json'}.")
+    print_status(f"The picture is {out / 'comparison.png'}, and the numbers are in {out / 'report.json'}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
-from .flags import add_command, say
+from .flags import add_command, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -20,7 +20,7 @@ def add_demo(commands: Any) -> None:
     parser = add_command(
         commands,
         "demo",
-        "do the whole work in a few minutes and write one picture of it",
+        "run all steps in a few minutes and write one picture of the results",
         "smdiffusion demo --images storm.tif --widefield widefield.tif --upscale 5 --minutes 4",
     )
     parser.add_argument("--out", default="smdiffusion_demo", metavar="DIR", help="folder for the results")
@@ -29,9 +29,11 @@ def add_demo(commands: Any) -> None:
     parser.add_argument(
         "--reference",
         metavar="TIFF",
-        help="super-resolution image of exactly the field of --widefield, if there is one",
+        help="super-resolution image of exactly the field of view of --widefield",
     )
-    parser.add_argument("--upscale", type=int, metavar="K", help="fine pixels per side of a widefield pixel")
+    parser.add_argument(
+        "--upscale", type=int, metavar="K", help="super-resolution pixels per side of a widefield pixel"
+    )
     parser.add_argument("--pixel-size", type=float, metavar="NM", help="pixel size of --images in nm")
     parser.add_argument("--minutes", type=float, default=3.5, metavar="M", help="training time (default 3.5)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default 0)")
@@ -39,7 +41,7 @@ def add_demo(commands: Any) -> None:
 
 
 def demo_job(options: Namespace) -> DemoJob:
-    """Return the work that the flags ask for."""
+    """Return the job that the flags describe."""
     from ..recipes.demo import DemoJob
 
     return DemoJob(
@@ -55,7 +57,7 @@ def demo_job(options: Namespace) -> DemoJob:
 
 
 def demo(options: Namespace) -> None:
-    """Do the whole work in a few minutes."""
+    """Run `smdiffusion demo`."""
     from ..recipes.job import run_job
     from ..report.summary import summary
 
@@ -63,14 +65,14 @@ def demo(options: Namespace) -> None:
         raise InputError("--napari needs napari: pip install 'napari-smdiffusion[all]'.")
     out = Path(options.out)
     for line in summary(run_job(demo_job(options))):
-        say(line)
-    say(f"Look at {out / 'overview.png'}; the numbers are in {out / 'report.json'}.")
+        print_status(line)
+    print_status(f"The picture is {out / 'overview.png'}, and the numbers are in {out / 'report.json'}.")
     if options.napari:
         _open_in_napari(out)
 
 
 def _open_in_napari(out: Path) -> None:
-    # By name: nothing outside the widgets may import napari when it is loaded.
+    # importlib, because only modules of the widgets may contain a statement that imports napari.
     from ..images.reading import read_image
     from ..widgets.viewer.samples import layer_data
 

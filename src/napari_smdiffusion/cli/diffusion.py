@@ -14,7 +14,7 @@ from .flags import (
     add_pixel_size,
     add_settings,
     config_from_flags,
-    say,
+    print_status,
 )
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def add_train(commands: Any) -> None:
     )
     parser.add_argument("images", nargs="+", metavar="IMAGES", help=IMAGES)
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
-    parser.add_argument("--name", metavar="NAME", help="what to call the model (default: the name of its folder)")
+    parser.add_argument("--name", metavar="NAME", help="name of the model (default: the name of its folder)")
     parser.add_argument("--resume", action="store_true", help="continue the training that was interrupted in --out")
     parser.add_argument(
         "--start",
         metavar="MODEL",
-        help=f"begin from this model, or from scratch: `none` (default {DEFAULT_START}): {MODEL}",
+        help=f"model that the training begins from: {MODEL}; or `none` (default {DEFAULT_START})",
     )
     add_pixel_size(parser)
     add_settings(parser, TrainConfig, {"previews"})
@@ -61,7 +61,7 @@ def add_generate(commands: Any) -> None:
         type=int,
         default=[128],
         metavar="PX",
-        help="side, or height and width, multiples of 16 from 64 on (default 128)",
+        help="side, or height and width, of an image: multiples of 16, at least 64 (default 128 px)",
     )
     add_settings(parser, GenerateConfig, {"height", "width"})
 
@@ -71,16 +71,16 @@ def add_import(commands: Any) -> None:
     parser = add_command(
         commands,
         "import",
-        "make a model of a checkpoint of improved_diffusion_for_SMLM",
+        "import a model from a checkpoint of improved_diffusion_for_SMLM",
         "smdiffusion import ema_0.9999_030000.pt --out my-model --pixel-size 20",
     )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT.pt", help="an ema_0.9999_NNNNNN.pt or modelNNNNNN.pt")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT.pt", help="a file ema_0.9999_NNNNNN.pt or modelNNNNNN.pt")
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     add_settings(parser, ImportConfig)
 
 
 def train_job(options: Namespace) -> TrainJob:
-    """Return the training that the flags ask for."""
+    """Return the job that the flags describe."""
     from ..recipes.train_diffusion import TrainJob
 
     return TrainJob(
@@ -95,36 +95,36 @@ def train_job(options: Namespace) -> TrainJob:
 
 
 def train(options: Namespace) -> None:
-    """Train a diffusion model."""
+    """Run `smdiffusion train`."""
     from ..recipes.job import run_job
 
     run_job(train_job(options))
     out = Path(options.out)
-    say(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
+    print_status(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
 
 
 def generate_job(options: Namespace) -> GenerateJob:
-    """Return the generation that the flags ask for."""
+    """Return the job that the flags describe."""
     from ..recipes.generate import GenerateJob
 
     if len(options.size) > 2:
-        raise InputError(f"--size takes a side, or a height and a width, not {len(options.size)} numbers.")
+        raise InputError(f"--size takes one number (side) or two (height and width), not {len(options.size)}.")
     height, width = options.size[0], options.size[-1]
     settings = config_from_flags(GenerateConfig, options, height=height, width=width)
     return GenerateJob(options.model, settings, options.out)
 
 
 def generate(options: Namespace) -> None:
-    """Generate images."""
+    """Run `smdiffusion generate`."""
     from ..recipes.job import run_job
 
     images = run_job(generate_job(options))
     height, width = images.size
-    say(f"{len(images)} synthetic images of {height} × {width} pixels are in {options.out}.")
+    print_status(f"{len(images)} synthetic images of {height} × {width} pixels are in {options.out}.")
 
 
 def import_(options: Namespace) -> None:
-    """Make a model of a checkpoint of the reference implementation."""
+    """Run `smdiffusion import`."""
     from ..store.folder import check_place
 
     config = config_from_flags(ImportConfig, options)
@@ -136,10 +136,10 @@ def import_(options: Namespace) -> None:
     model = import_checkpoint(options.checkpoint, config, name=out.absolute().name)
     model.save(out)
     size = model.config.patch
-    say(
-        f"The model, of images of {size} × {size} pixels, is in {out}. "
+    print_status(
+        f"The model is in {out}. It was trained on images of {size} × {size} pixels. "
         f"Next: smdiffusion generate {out} --out generated.tif --size {size}"
     )
-    listed_in = user_folder() / "diffusion"
-    if out.absolute().parent != listed_in.absolute():
-        say(f"To have it in the docks of napari too, move it to {listed_in / out.name}.")
+    listed_folder = user_folder() / "diffusion"
+    if out.absolute().parent != listed_folder.absolute():
+        print_status(f"To list the model in the docks of napari, move it to {listed_folder / out.name}.")

@@ -11,7 +11,7 @@ from ..enhance.settings import EnhanceConfig, EnhancerConfig
 from ..microscope.settings import MicroscopeConfig
 from ..recipes.outputs import check_writable
 from ..structures.registry import STRUCTURES
-from .flags import MODEL, add_command, add_pixel_size, add_settings, config_from_flags, say
+from .flags import MODEL, add_command, add_pixel_size, add_settings, config_from_flags, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,23 +32,30 @@ def add_train_enhancer(commands: Any) -> None:
         "images",
         nargs="*",
         metavar="IMAGES",
-        help="super-resolution images: TIFF files, folders of them (enhanced images and maps in them are left out), or "
+        help="super-resolution images: TIFF files, folders of them (enhanced images and maps are skipped), or "
         "localization tables",
     )
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
-    parser.add_argument("--name", metavar="NAME", help="what to call the enhancer (default: the name of its folder)")
-    parser.add_argument("--weights", nargs="+", type=float, metavar="W", help="how often each image is drawn from")
+    parser.add_argument("--name", metavar="NAME", help="name of the enhancer (default: the name of its folder)")
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        type=float,
+        metavar="W",
+        help="how often patches are drawn from each image, relative to the others (default: by its number of pixels)",
+    )
     parser.add_argument(
         "--widefield",
         nargs="+",
         metavar="TIFF",
-        help="to train on real pairs: for each super-resolution image, in the same order, the widefield image of the "
-        "same field or a larger one",
+        help="train on real pairs: one widefield image for each super-resolution image, in the same order, of the same "
+        "or a larger field of view",
     )
     parser.add_argument(
         "--fit",
         metavar="TIFF",
-        help="a widefield image to fit the microscope to: its blur, haze and noise; for experimental images",
+        help="widefield image to which blur, haze and noise of the simulated microscope are fitted; for experimental "
+        "images",
     )
     parser.add_argument(
         "--simulated",
@@ -56,13 +63,13 @@ def add_train_enhancer(commands: Any) -> None:
         default=[],
         type=_structure_and_weight,
         metavar="NAME[:WEIGHT]",
-        help=f"structures ({', '.join(STRUCTURES)}) whose simulated images are mixed in, and how often each is drawn "
-        "from, relative to --weights (default 1)",
+        help=f"structures ({', '.join(STRUCTURES)}) whose simulated images are mixed in, with weights relative to "
+        "--weights (default 1)",
     )
     parser.add_argument(
         "--start",
         metavar="MODEL",
-        help=f"begin from this enhancer, of the same --upscale, and not from scratch (`none`): {MODEL}",
+        help=f"enhancer of the same --upscale that the training begins from: {MODEL}; or `none` (default)",
     )
     add_pixel_size(parser)
     add_settings(parser, EnhancerConfig, {"previews"})
@@ -79,11 +86,11 @@ def add_enhance(commands: Any) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("widefield", nargs="+", metavar="WIDEFIELD", help="TIFF files or folders of them")
-    parser.add_argument("--out", required=True, metavar="PATH", help="TIFF file; a folder for several images")
+    parser.add_argument("--out", required=True, metavar="PATH", help="TIFF file, or a folder for several images")
     parser.add_argument(
         "--error-map",
         action="store_true",
-        help="also map where the result disagrees with its input, beside it as …_error.tif",
+        help="also write …_error.tif, a map of the disagreement between the result and the widefield image",
     )
     add_pixel_size(parser)
     add_settings(parser, EnhanceConfig)
@@ -94,26 +101,26 @@ def add_export(commands: Any) -> None:
     parser = add_command(
         commands,
         "export",
-        "write an enhancer as a bioimage.io package, for the programs that run such models",
+        "write an enhancer as a bioimage.io package, for other programs",
         "smdiffusion export my-enhancer --out my-enhancer.zip --author 'Ada Lovelace' --license CC-BY-4.0",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("--out", required=True, metavar="FILE.zip", help="zip to write")
-    parser.add_argument("--author", nargs="+", default=[], metavar="NAME", help="who made it")
-    parser.add_argument("--license", metavar="SPDX", help="its licence by SPDX identifier, such as CC-BY-4.0")
+    parser.add_argument("--out", required=True, metavar="FILE.zip", help="zip file to write")
+    parser.add_argument("--author", nargs="+", default=[], metavar="NAME", help="authors of the enhancer")
+    parser.add_argument("--license", metavar="SPDX", help="SPDX identifier of the licence, such as CC-BY-4.0")
 
 
 def _structure_and_weight(text: str) -> tuple[str, float]:
-    """Return what `--simulated microtubules:0.5` names; the weight is 1 if it is left out."""
+    """Return the structure and the weight in `microtubules:0.5`; the default weight is 1."""
     name, colon, weight = text.partition(":")
     try:
         return name, float(weight) if colon else 1.0
     except ValueError:
-        raise ArgumentTypeError(f"the weight in {text!r} is no number: write {name}:0.5, for example.") from None
+        raise ArgumentTypeError(f"the weight in {text!r} is not a number: write {name}:0.5, for example.") from None
 
 
 def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
-    """Return the training that the flags ask for."""
+    """Return the job that the flags describe."""
     from ..recipes.train_enhancer import TrainEnhancerJob
 
     return TrainEnhancerJob(
@@ -132,15 +139,17 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
 
 
 def train_enhancer(options: Namespace) -> None:
-    """Train an enhancer."""
+    """Run `smdiffusion train-enhancer`."""
     from ..recipes.job import run_job
 
     run_job(train_enhancer_job(options))
-    say(f"The enhancer is in {options.out}. Next: smdiffusion enhance {options.out} widefield.tif --out enhanced.tif")
+    print_status(
+        f"The enhancer is in {options.out}. Next: smdiffusion enhance {options.out} widefield.tif --out enhanced.tif"
+    )
 
 
 def enhance_job(options: Namespace) -> EnhanceJob:
-    """Return the enhancement that the flags ask for."""
+    """Return the job that the flags describe."""
     from ..recipes.enhance import EnhanceJob
 
     return EnhanceJob(
@@ -154,22 +163,22 @@ def enhance_job(options: Namespace) -> EnhanceJob:
 
 
 def enhance(options: Namespace) -> None:
-    """Enhance widefield images."""
+    """Run `smdiffusion enhance`."""
     from ..recipes.job import run_job
 
     result = run_job(enhance_job(options))
     for failure in result.failures:
         if not is_user_error(failure.error):
             raise failure.error
-        say(failure.sentence)
+        print_status(failure.sentence)
     if result.stopped:
         raise Stopped(f"Stopped: {len(result.images)} of {result.count} images are enhanced.")
     if failed := len({failure.index for failure in result.failures}):
-        raise InputError(f"{failed} of {result.count} images made trouble: what is wrong with each stands above.")
+        raise InputError(f"{failed} of {result.count} images failed: correct the errors listed above, then try again.")
 
 
 def export(options: Namespace) -> None:
-    """Write an enhancer as a bioimage.io package."""
+    """Run `smdiffusion export`."""
     out = Path(options.out)
     if out.suffix.lower() != ".zip":
         raise InputError(f"--out {out} must end in .zip.")
@@ -180,4 +189,4 @@ def export(options: Namespace) -> None:
     from ..store.catalogue import find_model
 
     export_enhancer(find_model(options.model, "enhancer"), out, authors=options.author, license_id=options.license)
-    say(f"{out} is a bioimage.io package; what a program must know that runs it stands in its rdf.yaml.")
+    print_status(f"{out} is a bioimage.io package. Its rdf.yaml describes how other programs run the enhancer.")

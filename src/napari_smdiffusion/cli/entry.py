@@ -1,6 +1,6 @@
-"""The entry point of `smdiffusion`: parses the flags, runs the command, reports errors in one line.
+"""The entry point of `smdiffusion`: parses the flags, runs the command, and reports an error in one line.
 
-Nothing heavy is imported before the flags are known to be well-formed.
+Each command imports NumPy, torch and the like when it runs, so `--help` and wrong flags need no such import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C; a defect keeps its traceback."""
+    """Run a command and return its exit code.
+
+    The code is 0 after success, 2 after bad input, and 130 after Ctrl-C. A defect of the program raises its exception.
+    """
     options = _parser().parse_args(arguments)
 
     try:
@@ -47,23 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _warnings_in_lines(command: str) -> Iterator[None]:
-    """Show warnings for people as one line each on standard error; any other is shown as Python does."""
+    """Print each warning for the user as one line on standard error; Python shows all other warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", InputWarning)
-        show = warnings.showwarning
+        show_default = warnings.showwarning
 
-        def show_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        def show_line(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
             if issubclass(category, InputWarning):
                 print(f"smdiffusion {command}: {message}", file=sys.stderr)
             else:
-                show(message, category, *where, **more)
+                show_default(message, category, *args, **kwargs)
 
         warnings.showwarning = show_line
         yield
 
 
 def _sentence(error: BaseException, options: Namespace) -> str:
-    """Return an error as one line, with the flag of the setting that it begins with, if it does."""
+    """Return the message of an error as one line; a setting at its beginning is replaced by the flag."""
     text = " ".join(str(error).split()) or type(error).__name__
     setting = error.setting if isinstance(error, InputError) else ""
     flag = "size" if setting in ("height", "width") else setting

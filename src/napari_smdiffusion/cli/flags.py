@@ -1,4 +1,4 @@
-"""Flags that are made from settings, and settings that are made from flags."""
+"""Converts settings to command-line flags, and flags to settings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def add_command(commands: Any, name: str, help: str, example: str) -> argparse.A
     return parser
 
 
-def add_settings(parser: argparse.ArgumentParser, config: Any, but: Collection[str] = ()) -> None:
-    """Add a flag for each field of a config; its name, type, default, unit and help are the field's."""
+def add_settings(parser: argparse.ArgumentParser, config: Any, excluded: Collection[str] = ()) -> None:
+    """Add a flag for each field of a config, with the name, type, default, unit and help of the field."""
     for field in setting_fields(config):
-        if field.name in but:
+        if field.name in excluded:
             continue
         unit = f" {field.unit}" if field.unit else ""
-        shown = "" if field.default is None else f" (default {_plain(field.default)}{unit})"
-        flag, text = f"--{field.name.replace('_', '-')}", f"{field.help}{shown}"
+        default = "" if field.default is None else f" (default {_as_typed(field.default)}{unit})"
+        flag, text = f"--{field.name.replace('_', '-')}", f"{field.help}{default}"
         if field.kind is bool:
             parser.add_argument(flag, action="store_true", help=text)
             continue
@@ -44,29 +44,30 @@ def add_settings(parser: argparse.ArgumentParser, config: Any, but: Collection[s
         parser.add_argument(flag, type=field.kind, default=field.default, help=text, **extra)
 
 
-def _plain(value: object) -> str:
+def _as_typed(value: object) -> str:
+    """Return a value as the user types it after a flag."""
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-IMAGES = "TIFF files, folders of them (results of this program in them are left out), or localization tables"
+IMAGES = "TIFF files, folders of them (results of this program are skipped), or localization tables"
 MODEL = "a model folder, or the name of a bundled or saved model"
 
 
 def add_pixel_size(parser: argparse.ArgumentParser) -> None:
     """Add the flag `--pixel-size`."""
     parser.add_argument(
-        "--pixel-size", type=float, metavar="NM", help="pixel size of the images in nm, instead of the files' own"
+        "--pixel-size", type=float, metavar="NM", help="pixel size of the images in nm; replaces that of the files"
     )
 
 
 _Config = TypeVar("_Config")
 
 
-def say(line: str) -> None:
+def print_status(line: str) -> None:
     """Print a line on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def config_from_flags(kind: type[_Config], options: Namespace, **others: Any) -> _Config:
-    """Make a config from the flags that bear its fields' names."""
+    """Return a config from the flags with the names of its fields, and from `others`."""
     return from_dict(kind, {**vars(options), **others})

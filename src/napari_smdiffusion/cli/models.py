@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 def add_models(commands: Any) -> None:
     """Add the command `smdiffusion models`."""
-    add_command(commands, "models", "list the bundled and the user's models", "smdiffusion models")
+    add_command(commands, "models", "list the bundled models and your own", "smdiffusion models")
 
 
 def models(options: Namespace) -> None:
-    """List the models."""
+    """Run `smdiffusion models`."""
     from ..base.folders import user_folder
     from ..store.catalogue import KINDS, list_models
 
     for entry in list_models():
         place = "bundled" if entry.bundled else str(entry.folder)
         print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
-    places = " and ".join(str(user_folder() / kind) for kind in KINDS)
-    print(f"\nYour own, which the docks list too, lie in {places}.")
+    folders = " and ".join(str(user_folder() / kind) for kind in KINDS)
+    print(f"\nYour own models are in {folders}. The docks list these folders too.")

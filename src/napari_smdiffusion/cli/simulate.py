@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..recipes.outputs import check_output_file
 from ..structures.registry import STRUCTURES
-from .flags import add_command, say
+from .flags import add_command, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -20,7 +20,7 @@ def add_simulate(commands: Any) -> None:
         "simulate super-resolution images of a structure",
         "smdiffusion simulate microtubules --out simulated.tif --count 4 --size 1024 --pixel-size 20",
     )
-    parser.add_argument("structure", choices=tuple(STRUCTURES), help="what to simulate")
+    parser.add_argument("structure", choices=tuple(STRUCTURES), help="structure to simulate")
     parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="number of images (default 1)")
     parser.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default 512 px)")
@@ -29,10 +29,10 @@ def add_simulate(commands: Any) -> None:
 
 
 def simulate(options: Namespace) -> None:
-    """Simulate super-resolution images."""
+    """Run `smdiffusion simulate`."""
     from ..images.tiff import write_image
     from ..structures.simulate import simulate as simulated
 
     out = check_output_file(options.out)
     write_image(out, simulated(options.structure, options.count, options.size, options.pixel_size, options.seed))
-    say(f"{options.count} simulated images of {options.structure} are in {out}.")
+    print_status(f"{options.count} simulated images of {options.structure} are in {out}.")

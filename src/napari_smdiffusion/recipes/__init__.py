@@ -1,1 +1,1 @@
-"""What a person asks for, once: each job is used by the command, the dock and Python."""
+"""The jobs: each is described once, and the command, the dock and Python run that description."""

@@ -1,4 +1,4 @@
-"""The job that compares generated with experimental images, and judges an enhanced one."""
+"""The job that compares generated with experimental images, and evaluates an enhanced image."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class CompareJob:
-    """Compare generated with experimental images, or judge an enhanced image by its widefield image, or both.
+    """Compare generated with experimental images, or evaluate an enhanced image, or both.
 
     Parameters
     ----------
     experimental
-        Experimental images, files or folders; the search for copies needs some that the model was not trained on.
+        Experimental images, files or folders. The search for copies needs held-out images: the model was not trained on
+        them.
     generated
-        Generated images, to compare with the experimental ones.
+        Generated images, which are compared with the experimental images.
     training
-        Images that the model was trained on, to look for copies of them.
+        Training images of the model; copies of them are searched for.
     enhanced
-        An enhanced image, to judge by `widefield`; or an `EnhancedField`, which has the other images of it already.
+        An enhanced image, which is compared with `widefield`; or an `EnhancedField` with all images of the field of
+        view.
     widefield
-        The widefield image that the enhanced one was made of: the same field.
+        The widefield image that was enhanced.
     reference
-        The super-resolution image of that field, or of a part of it, which is looked for.
+        The super-resolution image of the same field of view. It may show a part of the field, which is then located.
     uncertainty
-        The uncertainty map of the enhanced image, which is judged by the reference.
+        The uncertainty map of the enhanced image, which is checked by the reference.
     out
         Folder for `comparison.png` and `report.json`.
 
     Raises
     ------
     InputError
-        If a field is given without another one that it needs, or there is nothing to compare.
+        If a field lacks another field that it needs, or there is nothing to compare.
     """
 
     experimental: ImageSource | Sequence[ImageSource] = ()
@@ -63,27 +65,27 @@ class CompareJob:
             object.__setattr__(self, name, optional_sources(getattr(self, name)))
         if bool(self.experimental) != (self.generated is not None):
             raise InputError("Give experimental and generated images together: they are compared with each other.")
-        field = self._given_field()
+        field = self._enhanced_field()
         if field is not None and not (self.widefield is self.reference is self.uncertainty is None):
-            raise InputError("The other images of the field are in `enhanced` already: leave out those beside it.")
+            raise InputError("`enhanced` holds all images of the field already: leave out widefield and the others.")
         if field is None and (self.enhanced is None) != (self.widefield is None):
             raise InputError(
                 "Give the enhanced and the widefield image together: the two are compared with each other."
             )
         if self.reference is not None and self.enhanced is None:
-            raise InputError("A reference judges an enhanced image: give the enhanced and the widefield image too.")
+            raise InputError("A reference needs an enhanced image: give the enhanced and the widefield image too.")
         if self.uncertainty is not None and self.reference is None:
-            raise InputError("The uncertainty map is judged by the super-resolution image of the field: give it too.")
+            raise InputError("An uncertainty map needs a reference: give the super-resolution image of the field too.")
         if self.generated is None and self.enhanced is None:
             raise InputError("Give experimental and generated images, or an enhanced and a widefield image.")
 
     @property
     def title(self) -> str:
-        """What the job does."""
+        """Short description of the job."""
         return "comparing"
 
     def steps(self, stop: Stop = never) -> Steps[Report]:
-        """Compare.
+        """Compare the images.
 
         Yields
         ------
@@ -91,16 +93,16 @@ class CompareJob:
 
         Returns
         -------
-        The report, a mapping of what stands in `report.json`.
+        The report; as a mapping, it has the content of `report.json`.
 
         Raises
         ------
         InputError
-            If there are too few patches to compare, pixel sizes differ, or the images are not of one field.
+            If there are too few patches to compare, pixel sizes differ, or the images do not show one field of view.
         OSError
             If a file cannot be read, or the report cannot be written.
         Stopped
-            If it was stopped: half a comparison is none.
+            If the job was stopped: an incomplete comparison has no result.
         """
         from ..report.compare import compare_steps
 
@@ -112,23 +114,23 @@ class CompareJob:
         generated = _read(self.generated, stop)
         return (yield from compare_steps(experimental, generated, training, out, enhanced=self._field(stop), stop=stop))
 
-    def _given_field(self) -> EnhancedField | None:
-        """Return `enhanced` where it is a field with all its images."""
+    def _enhanced_field(self) -> EnhancedField | None:
+        """Return `enhanced` if it is an `EnhancedField`, otherwise None."""
         from ..report.enhanced import EnhancedField
 
         return self.enhanced if isinstance(self.enhanced, EnhancedField) else None
 
     def _field(self, stop: Stop) -> EnhancedField | None:
-        """Return the enhanced image with what it is judged by."""
+        """Return the enhanced image with the other images of its field of view; None without an enhanced image."""
         from ..report.enhanced import EnhancedField
 
         if self.enhanced is None or isinstance(self.enhanced, EnhancedField):
             return self.enhanced
-        sharp, coarse = _read(self.enhanced, stop), _read(self.widefield, stop)
-        if sharp is None or coarse is None:
+        enhanced, widefield = _read(self.enhanced, stop), _read(self.widefield, stop)
+        if enhanced is None or widefield is None:
             return None
         return EnhancedField.cropped_to_reference(
-            sharp, coarse, _read(self.reference, stop), _read(self.uncertainty, stop)
+            enhanced, widefield, _read(self.reference, stop), _read(self.uncertainty, stop)
         )
 
 
@@ -143,5 +145,5 @@ def compare_images(
     out: str | os.PathLike[str],
     enhanced: EnhancedField | None = None,
 ) -> Report:
-    """Run a `CompareJob` with a progress bar; its parameters, result and errors are those."""
+    """Run a `CompareJob` with a progress bar; parameters, result and errors are those of the job."""
     return run_job(CompareJob(experimental, generated, training, enhanced, out=out))

@@ -1,4 +1,4 @@
-"""The job that does the whole work in a few minutes: train, generate, train an enhancer, enhance, judge, draw."""
+"""The demo: a job that trains, generates, trains an enhancer, enhances, and evaluates the images in a few minutes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..base.errors import InputError, Stopped
 from ..base.events import Note, Steps, Stop, never
@@ -18,7 +18,7 @@ from ..enhance.settings import EnhancerConfig
 from ..images.patches import grid_patches
 from ..images.tiff import write_image
 from ..store.folder import check_place
-from .demo_images import PATCH, DemoImages, most_to_show, prepared_images
+from .demo_images import PATCH, DemoImages, most_detailed_part, prepared_images
 from .enhance import EnhanceJob
 from .generate import GenerateJob
 from .job import ImageSource, check_pixel_size, optional_sources
@@ -30,23 +30,30 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from ..base.json_values import Json
     from ..diffusion.model import DiffusionModel
     from ..enhance.model import Enhancer
     from ..images.image import Image
+    from ..measure.realism import Realism
+    from ..report.measure import LeftOut
+    from ..report.measures.copies import Copies
+    from ..report.measures.enhancement import ComparedWithReference
     from ..report.report import Report
 
-_FIELDS, _FIELD = 8, 512  # generated
-_FEW_STEPS = 200
-_NAME = "demo"  # of its models
-_MODELS = _DIFFUSION, _ENHANCER = "diffusion_model", "enhancer"  # their folders
-_START = "microtubules"  # the bundled model that training starts from
+_Results: TypeAlias = "dict[str, Realism | Copies | ComparedWithReference | LeftOut]"  # of measures, by key
+
+_FIELDS, _FIELD = 8, 512  # number and side of the generated images
+_FEW_STEPS = 200  # training steps below which a note is shown
+_NAME = "demo"  # name of both models
+_MODELS = _DIFFUSION, _ENHANCER = "diffusion_model", "enhancer"  # folders of the models
+_START = "microtubules"  # the bundled model that training begins from
 
 
 @dataclass(frozen=True, eq=False)
 class DemoJob:
-    """Do the whole work in a few minutes, and write one picture of it.
+    """Run all steps of the program in a few minutes, and write one picture of the results.
 
-    The last quarter of each image's columns is held out from training, for judging.
+    The last quarter of the columns of each image is held out from training, and the results are compared with it.
 
     Parameters
     ----------
@@ -54,24 +61,26 @@ class DemoJob:
         Super-resolution images of at least 128 × 256 pixels: images, files or folders. None: the bundled sample, whose
         widefield image is enhanced.
     widefield
-        What is enhanced; None: a part of `images` that is held out, through the simulated microscope.
+        The widefield image to enhance. None: the simulated widefield image of a held-out part of `images`.
     reference
-        The super-resolution image of exactly the field of `widefield`; None: it is looked for in the first of `images`.
+        The super-resolution image of exactly the field of view of `widefield`. None: the first of `images` is
+        located in `widefield`.
     upscale
-        Fine pixels per side of a widefield pixel. None: as the pixel sizes say, and 4 for a simulated microscope.
+        Super-resolution pixels per side of a widefield pixel. None: the ratio of the pixel sizes, or 4 for a simulated
+        microscope.
     pixel_size
-        Of `images`, in nm; replaces their own.
+        Pixel size of `images` in nm; replaces their own.
     minutes
-        For all training together; everything else takes about a minute.
+        Time for both trainings together; the other steps take about a minute.
     seed
-        Of everything.
+        Seed of all steps.
     out
-        Folder for the results; made if need be.
+        Folder for the results; created if it does not exist.
 
     Raises
     ------
     InputError
-        If a field does not fit, or a widefield image or a reference is given without what it belongs to.
+        If a field is out of its range, `widefield` is given without `images`, or `reference` without `widefield`.
     """
 
     images: ImageSource | Sequence[ImageSource] = ()
@@ -98,24 +107,26 @@ class DemoJob:
 
     @property
     def title(self) -> str:
-        """What the job does."""
-        return "doing the whole work"
+        """Short description of the job."""
+        return "running the demo"
 
     def steps(self, stop: Stop = never) -> Steps[Report]:
-        """Do it, and write `generated.tif`, `enhanced.tif`, `overview.png`, `report.json` and both models into `out`.
+        """Run the demo.
+
+        It writes `generated.tif`, `enhanced.tif`, `overview.png`, `report.json` and both models into `out`.
 
         Returns
         -------
-        The report, a mapping of what stands in `report.json`.
+        The report; as a mapping, it has the content of `report.json`.
 
         Raises
         ------
         InputError, OSError
-            If the images do not fit each other, or a result cannot be written; nothing was trained then.
+            If the images do not fit each other, or a result cannot be written; no training took place then.
         MemoryError, TrainingDivergedError
-            If not even one patch can be computed, or a loss is no number any more.
+            If there is no memory for one patch, or a loss is no longer a finite number.
         Stopped
-            It was stopped; the message says where the results so far are.
+            If the job was stopped; the message names the folder of the results so far.
         """
         timed = _Timed()
         try:
@@ -131,7 +142,7 @@ class DemoJob:
         out = Path(self.out)
         _check_results(out)
         work = prepared_images(self, stop)
-        # Only now, so that nothing is left behind by input that was refused above.
+        # The folder is created after all checks, so that bad input leaves no empty folder.
         out.mkdir(parents=True, exist_ok=True)
         with timed.stage("train"):
             model = yield from _trained(work, self, stop)
@@ -145,9 +156,9 @@ class DemoJob:
         with timed.stage("enhance"):
             enhanced = yield from _enhanced(enhancer, work, stop)
             write_image(out / "enhanced.tif", enhanced)
-        yield Note("Judging the images and drawing the overview.")
+        yield Note("Comparing the images and drawing the overview.")
         with timed.stage("judge"):
-            results = _judged(work, generated, enhanced, out / "overview.png")
+            results = _evaluated(work, generated, enhanced, out / "overview.png")
         report = Report(results, _provenance(work, model, self.seed), timed.seconds)
         report.write(out / "report.json")
         return report
@@ -155,7 +166,7 @@ class DemoJob:
 
 @dataclass
 class _Timed:
-    """Seconds of each stage, for the report."""
+    """Measures the seconds of each stage for the report."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -176,21 +187,21 @@ def _trained(work: DemoImages, job: DemoJob, stop: Stop) -> Steps[DiffusionModel
     model = yield from TrainJob(work.train, settings, start, name=_NAME).steps(stop)
     if not stop() and (steps := model.facts.steps) < _FEW_STEPS:
         yield Note(
-            f"There was time for {steps} steps of training, which is too few to learn from these images: give more "
+            f"There was time for {steps} training steps, which is too few to learn from these images: give more "
             "--minutes, or close other programs."
         )
     return model
 
 
 def _generated(model: DiffusionModel, job: DemoJob, stop: Stop) -> Steps[Image]:
-    """Generate the fields that the enhancer learns from."""
+    """Generate the images that the enhancer is trained on."""
     _check(stop)
     settings = GenerateConfig(count=_FIELDS, height=_FIELD, width=_FIELD, seed=job.seed)
     return (yield from GenerateJob(model, settings).steps(stop))
 
 
 def _trained_enhancer(generated: Image, work: DemoImages, job: DemoJob, stop: Stop) -> Steps[Enhancer]:
-    """Train an enhancer on the generated fields, through the simulated microscope."""
+    """Train an enhancer on the generated images and their simulated widefield images."""
     _check(stop)
     settings = EnhancerConfig(upscale=work.upscale, minutes=0.45 * job.minutes, seed=job.seed, previews=0)
     return (yield from TrainEnhancerJob([generated], settings, name=_NAME).steps(stop))
@@ -203,31 +214,31 @@ def _enhanced(enhancer: Enhancer, work: DemoImages, stop: Stop) -> Steps[Image]:
     return result.images[0].enhancement.image
 
 
-def _judged(work: DemoImages, generated: Image, enhanced: Image, picture: Path) -> dict[str, Any]:
-    """Judge the generated and the enhanced images, draw the overview, and return the results of measures by key."""
+def _evaluated(work: DemoImages, generated: Image, enhanced: Image, picture: Path) -> _Results:
+    """Measure the generated and the enhanced images, draw the overview, and return the results by key."""
     from ..report.enhanced import EnhancedField
     from ..report.measure import LeftOut
     from ..report.measures.enhancement import similarity_to_reference
     from ..report.pictures import draw_overview
 
-    results = _judged_patches(generated, work)
-    place, columns = EnhancedField(enhanced, work.widefield, work.reference), work.unseen
+    results = _evaluated_patches(generated, work)
+    field, columns = EnhancedField(enhanced, work.widefield, work.reference), work.unseen
     if work.reference is not None:
         ends = columns.start or 0, columns.stop or work.reference.size[1]
         try:
-            results["enhancement"] = replace(similarity_to_reference(place, columns), columns=ends)
-        except ValueError as error:  # nothing in it
+            results["enhancement"] = replace(similarity_to_reference(field, columns), columns=ends)
+        except ValueError as error:  # the reference is empty there
             results["enhancement"] = LeftOut(str(error))
-    part = most_to_show(place, columns)
+    part = most_detailed_part(field, columns)
     draw_overview(picture, work.train[0], generated, part.widefield, part.enhanced, part.reference)
     return results
 
 
-# What the stages need.
+# Functions that the stages use.
 
 
 def _check_results(out: Path) -> None:
-    """Raise an error unless the results can be written into `out`."""
+    """Raise an error if a result cannot be written into `out`."""
     check_output_folder(out)
     for name in ("generated.tif", "enhanced.tif"):
         check_output_file(out / name)
@@ -236,51 +247,50 @@ def _check_results(out: Path) -> None:
 
 
 def _check(stop: Stop) -> None:
-    """End the demo when it was stopped: a later stage cannot go on from half a result."""
+    """Raise Stopped if the demo was stopped: a later stage needs the complete result of an earlier one."""
     if stop():
-        raise Stopped("Stopped: the demo is not whole.")
+        raise Stopped("Stopped: the demo is not complete.")
 
 
 def _check_model(folder: Path) -> None:
-    """Raise an OSError unless a model may be written at `folder`, where one of an earlier demo may be."""
+    """Raise an OSError if a model must not be written at `folder`; the model of an earlier demo is replaced."""
     check_place(folder, replace=True)
     path = folder / "model.json"
     if not path.exists():
         return
     try:
         name = json.loads(path.read_text(encoding="utf-8"))["name"]
-    except (OSError, ValueError, TypeError, KeyError):  # a damaged one may be mended yet
+    except (OSError, ValueError, TypeError, KeyError):  # a damaged model is kept, as it may be repaired
         name = "without a name"
     if name != _NAME:
-        raise FileExistsError(
-            f"{folder} holds the model {name}, which no demo made: name another folder for the results."
-        )
+        raise FileExistsError(f"{folder} holds the model {name}, which is not from a demo: name another output folder.")
 
 
-def _judged_patches(generated: Image, work: DemoImages) -> dict[str, Any]:
+def _evaluated_patches(generated: Image, work: DemoImages) -> _Results:
     """Return the results of the measures of generated patches, by key."""
     from ..measure.copies import copy_report
     from ..measure.realism import realism
     from ..report.measure import LeftOut
     from ..report.measures.copies import Copies
 
-    made = grid_patches(list(generated.pixels), PATCH)
+    generated_patches = grid_patches(list(generated.pixels), PATCH)
     train_planes = [plane for image in work.train for plane in image.pixels]
-    held_patches = grid_patches([plane for image in work.held_out for plane in image.pixels], PATCH)
+    held_out_patches = grid_patches([plane for image in work.held_out for plane in image.pixels], PATCH)
     train_patches = grid_patches(train_planes, PATCH)
-    results: dict[str, Any] = {}
+    results: _Results = {}
     if len(train_patches) >= 8:
-        results["realism"] = realism(made, train_patches, work.pixel_size)
-    # A score of copying needs no more than a few patches of each kind, spread over all fields.
+        results["realism"] = realism(generated_patches, train_patches, work.pixel_size)
+    # Twenty patches of each kind, from all generated images, are enough to notice copies.
+    sample = generated_patches[:: max(1, len(generated_patches) // 20)][:20]
     try:
-        copies = copy_report(made[:: max(1, len(made) // 20)][:20], train_planes, held_patches[:20])
-        results["memorization"] = Copies(**vars(copies))
-    except ValueError as error:  # too little was held out that shows anything
+        results["memorization"] = Copies(**vars(copy_report(sample, train_planes, held_out_patches[:20])))
+    except ValueError as error:  # the held-out part shows too little structure
         results["memorization"] = LeftOut(str(error))
     return results
 
 
-def _provenance(work: DemoImages, model: DiffusionModel, seed: int) -> dict[str, Any]:
+def _provenance(work: DemoImages, model: DiffusionModel, seed: int) -> dict[str, Json]:
+    """Return the provenance of the report: inputs, model, seed and versions."""
     return {
         "made_by": f"napari-smdiffusion {__version__}",
         "images": list(work.images),

@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from ..enhance.model import Enhancer
     from ..images.image import Image
 
-_NO_FILE_NAME = r'[<>:"/\\|?*\x00-\x1f]'  # characters that no file's name can have
+_NO_FILE_NAME = r'[<>:"/\\|?*\x00-\x1f]'  # characters that file names must not have on some systems
 
 
 @dataclass(frozen=True, eq=False)
 class EnhancedImage:
-    """What was made of one widefield image.
+    """The results of one widefield image.
 
     Parameters
     ----------
     index
-        Of the widefield image, among those of the job.
+        Index of the widefield image among those of the job.
     name
-        Of the widefield image.
+        Name of the widefield image.
     upscale
         Enhanced pixels per side of a widefield pixel.
     path
-        The file of the enhanced image; its maps lie beside it. None where everything is in memory.
+        File of the enhanced image; its maps are stored beside it. None: the results are in memory.
     in_memory, error_in_memory
-        The results, where they are in no files; the error map is None where it was not asked for, or failed.
+        The results in memory. The error map is None if it was not requested, or failed.
     """
 
     index: int
@@ -58,18 +58,18 @@ class EnhancedImage:
 
     @property
     def enhancement(self) -> Enhancement:
-        """The enhanced image and its uncertainty; from files, each plane is read when it is used."""
+        """The enhanced image and its uncertainty map; planes of files are read when they are used."""
         from ..enhance.applying import Enhancement
 
         if self.path is None:
             return cast("Enhancement", self.in_memory)
         image, uncertainty = mapped_image(self.path), beside(self.path, "uncertainty")
-        mapped = image.provenance.settings["uncertainty"]
-        return Enhancement(image, mapped_image(uncertainty) if mapped else None)
+        has_uncertainty = image.provenance.settings["uncertainty"]
+        return Enhancement(image, mapped_image(uncertainty) if has_uncertainty else None)
 
     @property
     def error(self) -> Image | None:
-        """Where the enhanced image disagrees with the widefield image; None where it was not mapped."""
+        """Map of the disagreement between the enhanced and the widefield image; None if there is no map."""
         if self.path is None:
             return self.error_in_memory
         path = beside(self.path, "error")
@@ -78,16 +78,16 @@ class EnhancedImage:
 
 @dataclass(frozen=True)
 class EnhanceFailure:
-    """An image that could not be enhanced, or whose error map could not be made.
+    """A widefield image whose enhanced image or error map failed.
 
     Parameters
     ----------
     index, name
-        Of the widefield image.
+        Index and name of the widefield image.
     enhanced
-        Whether it was enhanced before: only the error map is missing.
+        Whether the image was enhanced, so that only its error map is missing.
     error
-        What was raised.
+        The exception.
     """
 
     index: int
@@ -97,32 +97,33 @@ class EnhanceFailure:
 
     @property
     def doing(self) -> str:
-        """What failed, in words."""
+        """Short description of the work that failed."""
         return f"mapping the errors of {self.name}" if self.enhanced else f"enhancing {self.name}"
 
     @property
     def sentence(self) -> str:
-        """What failed and why."""
-        what = "compared with what was made of it" if self.enhanced else "enhanced"
-        return f"{self.name} could not be {what}: {self.error}"
+        """Message for the user: the work that failed, and why."""
+        if self.enhanced:
+            return f"The error map of {self.name} failed: {self.error}"
+        return f"{self.name} could not be enhanced: {self.error}"
 
 
 @dataclass(frozen=True, eq=False)
 class EnhanceResult:
-    """What a job has enhanced.
+    """The results of a job.
 
     Parameters
     ----------
     enhancer
-        That it was enhanced with.
+        The enhancer of all images.
     count
-        Of the widefield images of the job.
+        Number of widefield images of the job.
     images
-        What was made, in the order of the widefield images.
+        Results in the order of the widefield images.
     failures
-        What could not be made.
+        Images or error maps that failed.
     stopped
-        Whether it was stopped before everything was made.
+        Whether the job was stopped before all results were complete.
     """
 
     enhancer: Enhancer
@@ -141,22 +142,22 @@ class EnhanceJob:
     model
         The enhancer, its name, its folder, or the job that trains it.
     widefield
-        Widefield images in any units: images, files, folders, or other sources. In folders only TIFF files are taken,
-        and enhanced images and maps are left out.
+        Widefield images in any units: images, files, folders, or other sources. Of a folder, the job enhances the TIFF
+        files that are not enhanced images or maps.
     settings
-        How to enhance.
+        Settings of the enhancement.
     error_map
         Whether to map where each result disagrees with its widefield image.
     out
-        A TIFF file for one image, or a folder for several: each result is written into it while it is computed, so that
-        it may be larger than memory. Maps lie beside it, as `…_uncertainty.tif` and `…_error.tif`. None: in memory.
+        A TIFF file for one image, or a folder for several. Each result is written while it is computed, so it may be
+        larger than memory. Maps are stored beside it, as `…_uncertainty.tif` and `…_error.tif`. None: in memory.
     pixel_size
-        Of the widefield images, in nm; replaces their own.
+        Pixel size of the widefield images in nm; replaces their own.
 
     Raises
     ------
     InputError
-        If there is no image to enhance.
+        If there is no widefield image.
     """
 
     model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob
@@ -172,38 +173,38 @@ class EnhanceJob:
 
     @property
     def title(self) -> str:
-        """What the job does."""
+        """Short description of the job."""
         count = len(as_sources(self.widefield))
         enhancing = f"enhancing {count} image{'s' * (count != 1)}"
         return f"{self.model.title}, {enhancing}" if isinstance(self.model, TrainEnhancerJob) else enhancing
 
     def steps(self, stop: Stop = never) -> Steps[EnhanceResult]:
-        """Enhance image by image. One that fails does not cost the others.
+        """Enhance one image after the other; the job continues after an image that fails.
 
         Yields
         ------
-        PartDone with an `EnhancedImage` as each image is done, and the events of training and enhancing.
+        PartDone with an `EnhancedImage` after each image, and the events of training and enhancing.
 
         Returns
         -------
-        What was enhanced until `stop` said so, and what failed.
+        The results, and the failures.
 
         Raises
         ------
         InputError
-            If none of several images could be enhanced, with what is wrong with each.
+            If all of several images failed; the message has the reason of each.
         OSError
-            If there is no such file, or a result cannot be written.
+            If a file does not exist, or a result cannot be written.
         Stopped
-            If it was stopped before anything was made.
+            If the job was stopped before its first result.
         Exception
-            Whatever the only image failed with.
+            The error of the only image.
         """
         sources = _expanded(self.widefield)
         targets = _targets(self, sources)
         enhancer = yield from _enhancer(self.model, stop)
-        trained = isinstance(self.model, TrainEnhancerJob)
-        made: list[EnhancedImage] = []
+        is_trained_here = isinstance(self.model, TrainEnhancerJob)
+        results: list[EnhancedImage] = []
         failures: list[EnhanceFailure] = []
         stopped = False
         for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
@@ -213,75 +214,69 @@ class EnhanceJob:
                 image = read_source(source, self.pixel_size, stop)
                 enhancement = yield from _enhanced(self, enhancer, image, target, stop)
             except Stopped:
-                if not made and not trained:
+                if not results and not is_trained_here:
                     raise
                 stopped = True
                 break
-            # A source may be anything that has `read`, and so may be what it raises.
+            # A source is any object with `read`, so it can raise any exception.
             except Exception as error:
                 failures.append(EnhanceFailure(index, _name(source), False, error))
                 continue
-            error_map = None
-            # The enhanced image is there already, whatever goes wrong now and whoever stops.
-            try:
-                if self.error_map:
-                    error_map = yield from _mapped_error(enhancement, image, target, stop)
-            except Stopped:
+            result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
+            result, map_error = yield from _with_maps(result, self.error_map, enhancement, image, stop)
+            if isinstance(map_error, Stopped):
                 stopped = True
-            except Exception as error:
-                failures.append(EnhanceFailure(index, _name(source), True, error))
-            one = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
-            if target is None:
-                one = replace(one, in_memory=enhancement, error_in_memory=error_map)
-            made.append(one)
-            yield PartDone(index, one)
-        if not made and not trained:
+            elif map_error is not None:
+                failures.append(EnhanceFailure(index, result.name, True, map_error))
+            results.append(result)
+            yield PartDone(index, result)
+        if not results and not is_trained_here:
             _raise(failures)
-        return EnhanceResult(enhancer, len(sources), tuple(made), tuple(failures), stopped)
+        return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped)
 
 
 def beside(path: Path, word: str) -> Path:
-    """Return the path of a map beside a result: `x.tif` gives `x_uncertainty.tif`."""
+    """Return the path of a map of a result: the map `uncertainty` of `x.tif` is `x_uncertainty.tif`."""
     return path.with_name(f"{path.stem}_{word}{path.suffix}")
 
 
 def _name(source: ImageSource) -> str:
-    """Return what a person calls a source."""
+    """Return the name of a source for messages."""
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.name
 
 
 def _expanded(sources: ImageSource | Sequence[ImageSource]) -> list[ImageSource]:
-    """Return the sources, with the TIFF files of folders in their places; results of an earlier run are left out."""
-    found: list[ImageSource] = []
+    """Return the sources; each folder is replaced by its TIFF files, without results of an earlier run."""
+    expanded: list[ImageSource] = []
     for source in as_sources(sources):
         if isinstance(source, (str, os.PathLike)):
-            found += image_files([source], TIFF_SUFFIXES, left_out=RESULT_KINDS)
+            expanded += image_files([source], TIFF_SUFFIXES, left_out=RESULT_KINDS)
         else:
-            found.append(source)
-    return found
+            expanded.append(source)
+    return expanded
 
 
 def _targets(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Path | None]:
-    """Return the file that each result is written into, None for memory, or raise before any work is done."""
+    """Return the output file of each source, None for memory; raise an error if a file cannot be written."""
     if job.out is None:
         return [None] * len(sources)
     out = Path(job.out)
-    one_file = out.suffix.lower() in TIFF_SUFFIXES
-    if (one_file and len(sources) != 1) or (not one_file and out.is_file()):
+    is_file = out.suffix.lower() in TIFF_SUFFIXES
+    if (is_file and len(sources) != 1) or (not is_file and out.is_file()):
         raise InputError(f"out must be a folder for {len(sources)} images, or end in .tif for one, not {out}.", "out")
     stems = [re.sub(_NO_FILE_NAME, "_", Path(_name(source)).stem) for source in sources]
     if len(set(stems)) < len(stems):
-        raise InputError("Two of the widefield images have the same file name: enhance them one after the other.")
-    targets = [out] if one_file else [out / f"{stem}_enhanced.tif" for stem in stems]
-    words = [word for word, on in (("uncertainty", job.settings.uncertainty), ("error", job.error_map)) if on]
+        raise InputError("Two of the widefield images have the same file name: enhance them in two runs.")
+    targets = [out] if is_file else [out / f"{stem}_enhanced.tif" for stem in stems]
+    maps = [name for name, wanted in (("uncertainty", job.settings.uncertainty), ("error", job.error_map)) if wanted]
     for target in targets:
-        for path in (target, *(beside(target, word) for word in words)):
+        for path in (target, *(beside(target, name) for name in maps)):
             check_output_file(path)
     return targets
 
 
 def _enhancer(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, stop: Stop) -> Steps[Enhancer]:
-    """Return the enhancer, loaded or trained."""
+    """Load or train the enhancer, if it is not an enhancer already."""
     if isinstance(model, TrainEnhancerJob):
         return (yield from model.steps(stop))
     if isinstance(model, (str, os.PathLike)):
@@ -314,6 +309,27 @@ def _enhanced(job: EnhanceJob, enhancer: Enhancer, image: Image, target: Path | 
     return enhancement
 
 
+def _with_maps(
+    result: EnhancedImage, error_map: bool, enhancement: Enhancement, image: Image, stop: Stop
+) -> Steps[tuple[EnhancedImage, Exception | None]]:
+    """Compute the error map of a result, and put everything into the result if it is kept in memory.
+
+    Returns
+    -------
+    The result, and the exception of the error map. The enhanced image exists already, so an error or a stop must not
+    lose it.
+    """
+    error, exception = None, None
+    if error_map:
+        try:
+            error = yield from _mapped_error(enhancement, image, result.path, stop)
+        except Exception as caught:
+            exception = caught
+    if result.path is None:
+        result = replace(result, in_memory=enhancement, error_in_memory=error)
+    return result, exception
+
+
 def _mapped_error(enhancement: Enhancement, image: Image, target: Path | None, stop: Stop) -> Steps[Image]:
     """Map where an enhanced image disagrees with its widefield image; a result in a file is read plane by plane."""
     from ..report.enhanced import EnhancedField, mapped_error_steps
@@ -324,14 +340,14 @@ def _mapped_error(enhancement: Enhancement, image: Image, target: Path | None, s
         write_image(path, error)
         rsp = error.provenance.rsp or ()
         yield Note(
-            f"{path} maps the disagreement; correlation with the widefield image (RSP) {sum(rsp) / len(rsp):.3f}; haze "
-            "lowers it."
+            f"{path} maps the disagreement with the widefield image. Their correlation (RSP) is "
+            f"{sum(rsp) / len(rsp):.3f}; haze lowers it."
         )
     return error
 
 
 def _raise(failures: Sequence[EnhanceFailure]) -> NoReturn:
-    """Raise what all images failed with; of several, a defect first, which needs its traceback."""
+    """Raise the error of the images; a defect comes first, as the user needs its traceback."""
     defects = [failure.error for failure in failures if not is_user_error(failure.error)]
     if defects or len(failures) == 1:
         raise (defects or [failures[0].error])[0]

@@ -33,10 +33,10 @@ class GenerateJob:
     model
         The model, its name or its folder.
     settings
-        How many images, of what size, and how.
+        Number and size of the images, and settings of the solver.
     out
-        TIFF file that the images are written into as they are finished, so that they may be more than fit into memory.
-        None: only in memory. A file of this program is replaced, any other one is kept.
+        TIFF file. Each image is written into it when it is finished, so all images together may be larger than memory.
+        A file that this program wrote is replaced; any other file raises an error. None: images in memory only.
 
     Raises
     ------
@@ -54,26 +54,26 @@ class GenerateJob:
 
     @property
     def title(self) -> str:
-        """What the job does."""
+        """Short description of the job."""
         return f"generating {self.settings.count} images"
 
     def steps(self, stop: Stop = never, *, pixels: Pixels | None = None) -> Steps[Image]:
-        """Generate.
+        """Generate the images.
 
         Parameters
         ----------
         stop
-            Asked at every step of the solver.
+            Called at every sampling step.
         pixels
-            Array to generate into, (count, height, width) float32, where there is no `out`.
+            Array to generate into, (count, height, width) float32; used only without `out`.
 
         Yields
         ------
-        Progress after every step of the solver, Preview of the denoising, and Generated as each image is ready.
+        Progress after every sampling step, Preview of the denoising, and Generated when an image is finished.
 
         Returns
         -------
-        The images that were finished, (N, height, width); with `out`, each is read from the file when it is used.
+        The finished images, (N, height, width) float32; with `out`, planes are read from the file when they are used.
 
         Raises
         ------
@@ -82,12 +82,12 @@ class GenerateJob:
         OSError
             If `out` cannot be written.
         MemoryError
-            If there is no room for so many images, or not even one can be computed.
+            If there is no memory for `count` images, or for the computation of one.
         Stopped
-            If it was stopped before the first image was finished.
+            If the job was stopped before the first image was finished.
         """
         if isinstance(self.model, (str, os.PathLike)):
-            facts_to_generate(self.model, self.settings)  # before torch and the network are loaded
+            facts_to_generate(self.model, self.settings)  # fails before torch and the network are loaded
         shape = self.settings.count, self.settings.height, self.settings.width
         out = None if self.out is None else check_output_file(self.out)
         if out is not None:
@@ -101,19 +101,19 @@ class GenerateJob:
         with growing_tiff(out, shape, model.pixel_size, provenance=provenance(model, self.settings)) as file:
             images = yield from generate_steps(model, self.settings, pixels=file.pixels, stop=stop)
             file.finished = len(images)
-            del images  # Windows renames no mapped file
+            del images  # Windows does not rename a mapped file
         return mapped_image(out)
 
 
 def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -> DiffusionRecord:
-    """Return model.json of a diffusion model by its folder or name. Its network is not loaded.
+    """Return the content of model.json of a diffusion model, by its folder or name, without loading the network.
 
     Raises
     ------
     ModelFolderError
         If there is no such model, or it is damaged.
     InputError
-        If the model cannot generate images of the size, or by the number of steps, that `settings` asks for.
+        If the model cannot generate images of the size, or with the number of steps, in `settings`.
     """
     from ..diffusion.facts import DiffusionRecord, generation_limits
 

@@ -1,7 +1,7 @@
-"""What a job is: the frozen description of a piece of work, and how it is run.
+"""A job is the frozen description of a piece of work; `run_job` runs it.
 
 A command, a dock, copied Python and the methods of the public classes all build the same job. A job checks its fields
-when it is made, as far as that needs no file. It reads, computes and writes in `steps`.
+when it is created, except for checks that need a file. It reads, computes and writes in `steps`.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Something that is read as an image when a job runs, such as a layer of the viewer."""
+    """An input that is read as an image when a job runs, such as a layer of the viewer."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Name of the input in messages and in the provenance of results."""
         ...
 
     def read(self, stop: Stop = never) -> Image:
-        """Read it; raises Stopped where `stop` says yes before it is read."""
+        """Read the image; raise Stopped if `stop` returns True before."""
         ...
 
 
 ImageSource: TypeAlias = Image | str | os.PathLike[str] | Source
-_Made = TypeVar("_Made", covariant=True)
+_Output = TypeVar("_Output", covariant=True)
 
 
-class Job(Protocol[_Made]):
+class Job(Protocol[_Output]):
     """A piece of work, described by its fields."""
 
     @property
     def title(self) -> str:
-        """What it does, in a few words that begin with a verb in -ing: "training my model"."""
+        """Short description that begins with a verb in -ing: "training my model"."""
         ...
 
-    def steps(self, stop: Stop = never) -> Steps[_Made]:
-        """Do the work; `stop` is asked between two steps."""
+    def steps(self, stop: Stop = never) -> Steps[_Output]:
+        """Do the work; call `stop` between two steps."""
         ...
 
 
@@ -57,26 +57,26 @@ def run_job(job: Job[Result]) -> Result:
     Raises
     ------
     InputError, OSError, MemoryError
-        With a sentence, where the work cannot be done.
+        If the work is impossible; the message is a sentence for the user.
     Stopped
-        If it was stopped before there was a result.
+        If the job was stopped before it had a result.
     """
     with stop_on_interrupt() as stop, closing(Reporter()) as report:
         return run(job.steps(stop), report)
 
 
 def optional_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource, ...]:
-    """Return one image source, or a sequence of them, which may be empty, as a tuple."""
+    """Return one image source or a sequence of them as a tuple; the sequence may be empty."""
     return tuple(images) if isinstance(images, (list, tuple)) else (cast("ImageSource", images),)
 
 
 def as_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource, ...]:
-    """Return one image source, or a sequence of them, as a tuple.
+    """Return one image source or a sequence of them as a tuple.
 
     Raises
     ------
     InputError
-        If there is none.
+        If the sequence is empty.
     """
     sources = optional_sources(images)
     if not sources:
@@ -96,18 +96,18 @@ def read_source(source: ImageSource, pixel_size: float | None = None, stop: Stop
     Parameters
     ----------
     source
-        An image, the path of a file, or anything else that has `read`.
+        An image, the path of a file, or another object with a method `read`.
     pixel_size
-        In nm; replaces the image's own.
+        In nm; replaces that of the image.
     stop
-        Asked before it is read.
+        Called before the image is read.
 
     Raises
     ------
     FileNotFoundError, InputError
         As `read_image`.
     Stopped
-        If `stop` says yes.
+        If `stop` returns True.
     """
     if isinstance(source, Image):
         image = source
@@ -126,18 +126,19 @@ def read_sources(
     left_out: Collection[str] = (),
     stop: Stop = never,
 ) -> list[Image]:
-    """Read images of one pixel size, in the order given; a folder stands for its files, by name.
+    """Read images of one pixel size, in the order of `sources`; a folder yields its files, sorted by name.
 
     Parameters
     ----------
     sources
-        Images, paths of files and folders, and anything else that has `read`.
+        Images, paths of files and folders, and other objects with a method `read`.
     pixel_size
         In nm; replaces that of each image.
     left_out
-        Kinds of provenance (`images.provenance`) of the files that are left out of folders: results of earlier work.
+        Kinds of provenance (`images.provenance`). Files of these kinds, which earlier jobs wrote, are skipped in
+        folders.
     stop
-        Asked before each of them.
+        Called before each image is read.
 
     Raises
     ------
@@ -146,15 +147,15 @@ def read_sources(
     InputError
         If there is no image, one cannot be read, or two have different pixel sizes.
     Stopped
-        If `stop` says yes.
+        If `stop` returns True.
     """
-    images = [read_source(one, pixel_size, stop) for one in _each(sources, left_out)]
+    images = [read_source(source, pixel_size, stop) for source in _without_folders(sources, left_out)]
     common_pixel_size(images)
     return images
 
 
-def _each(sources: Sequence[ImageSource], left_out: Collection[str]) -> Iterator[ImageSource]:
-    """Yield the sources, with the files of folders in their places."""
+def _without_folders(sources: Sequence[ImageSource], left_out: Collection[str]) -> Iterator[ImageSource]:
+    """Yield the sources; each folder is replaced by its files."""
     for source in sources:
         if isinstance(source, (str, os.PathLike)):
             yield from image_files([source], left_out=left_out)

@@ -1,4 +1,4 @@
-"""Checks of the files and folders that a job will write, before any work is done."""
+"""Checks of output files and folders, made before a job does any work."""
 
 from __future__ import annotations
 
@@ -9,21 +9,39 @@ from ..base.errors import InputError
 
 
 def check_output_file(path: str | os.PathLike[str]) -> Path:
-    """Return where a TIFF file will be written, or raise before any work is done."""
+    """Return the path of a TIFF file that a job will write.
+
+    Raises
+    ------
+    InputError
+        If it does not end in .tif.
+    FileExistsError
+        If it is a file that this program did not write.
+    OSError
+        If it cannot be written.
+    """
     from ..images.tiff import TIFF_SUFFIXES, made_by_us
 
     path = Path(path)
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise InputError(f"out must end in .tif, not {path}.", "out")
-    # What was generated can be generated again; a measured image cannot be measured again.
+    # A generated image can be generated again; a measured image cannot be measured again.
     if path.is_file() and not made_by_us(path):
-        raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file, so that it is kept.")
+        raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another file.")
     check_writable(path)
     return path
 
 
 def check_output_folder(path: str | os.PathLike[str]) -> Path:
-    """Return the folder that results will be written into, or raise before any work is done."""
+    """Return the path of a folder that a job will write its results into.
+
+    Raises
+    ------
+    InputError
+        If it is a file.
+    OSError
+        If it cannot be written.
+    """
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise InputError(f"out must be a folder, and {path} is a file.", "out")
@@ -32,16 +50,19 @@ def check_output_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """Raise an OSError if a file cannot be written; try it, rather than guess from permissions."""
+    """Raise an OSError if a file cannot be written.
+
+    The function writes a file and removes it, as permissions do not predict every failure.
+    """
     from ..base.whole_files import atomic_file
 
-    # Windows replaces no file that a program has open; elsewhere the folder alone must allow it.
+    # Windows does not replace a file that a program has open; on other systems the folder's permission decides.
     if os.name == "nt" and path.is_file():
         try:
             path.open("r+b").close()
         except OSError as error:
             raise OSError(
-                f"{path} cannot be replaced ({error.strerror}): close what has it open, or name another file."
+                f"{path} cannot be replaced ({error.strerror}): close it in other programs, or name another file."
             ) from error
     existed = [parent for parent in path.parents if parent.exists()]
     try:
@@ -54,4 +75,4 @@ def check_writable(path: Path) -> None:
 
 
 class _TrialError(Exception):
-    pass
+    """Ends the trial of `check_writable` so that its file is removed."""

@@ -29,16 +29,17 @@ class TrainJob:
     ----------
     images
         One or more super-resolution images of one pixel size: images, layers, files or folders of files. Results of
-        this program in folders are left out.
+        this program in folders are skipped.
     settings
-        How to train.
+        Settings of the network and of the training.
     start
-        The model to begin from, its name or its folder; None to begin from nothing. "default" is the bundled
-        `simulated-filaments`, or nothing where the channels of `settings` are not those of its network.
+        Model whose network the training begins from, or its name or folder. None: begin from random weights.
+        "default": begin from the bundled `simulated-filaments` if `settings` has the channels of its network, otherwise
+        from random weights.
     out
-        Folder for checkpoints, less than a minute apart, and for the model. None: only in memory.
+        Folder for the model and for checkpoints, which are less than a minute apart. None: in memory only.
     name
-        What to call the model; by default the name of the folder.
+        Name of the model; by default the name of the folder.
     resume
         Continue the training that was interrupted in `out`. Images and settings must be the same.
     pixel_size
@@ -47,7 +48,7 @@ class TrainJob:
     Raises
     ------
     InputError
-        If no image is given, or two fields contradict each other.
+        If there is no image, or two fields contradict each other.
     """
 
     images: ImageSource | Sequence[ImageSource]
@@ -65,16 +66,17 @@ class TrainJob:
             raise InputError("out must name the folder of the training that is resumed.", "out")
         if self.resume and self.start != "default":
             raise InputError(
-                "start must be left out where a training is resumed: it goes on from its own state.", "start"
+                "start must be left out where a training is resumed: the training continues from its own state.",
+                "start",
             )
 
     @property
     def title(self) -> str:
-        """What the job does."""
+        """Short description of the job."""
         return f"training {self.name or ('a model' if self.out is None else Path(self.out).absolute().name)}"
 
     def steps(self, stop: Stop = never) -> Steps[DiffusionModel]:
-        """Train.
+        """Train the model.
 
         Yields
         ------
@@ -82,23 +84,23 @@ class TrainJob:
 
         Returns
         -------
-        The model as it is when the time is used up or `stop` says so.
+        The model when the time is used up or `stop` returns True.
 
         Raises
         ------
         InputError
-            For images that cannot be trained on, a start that is no such model, or a run that cannot be resumed.
+            If the images cannot be trained on, `start` is not a diffusion model, or the run cannot be resumed.
         OSError
-            If an image cannot be read, or no model can be written at `out`; nothing was trained then.
+            If an image cannot be read, or `out` cannot be written; no training took place then.
         MemoryError, TrainingDivergedError
-            If not even one patch can be computed, or the loss is no number any more.
+            If there is no memory for one patch, or the loss is no longer a finite number.
         Stopped
-            If it was stopped before the first step.
+            If the job was stopped before the first training step.
         """
         out = None if self.out is None else Path(self.out).absolute()
         if out is not None:
             _check_out(out, self.resume)
-            # The model card is drawn with it. Imported at the first checkpoint, it would hold up the event loop.
+            # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
             import matplotlib.figure  # noqa: F401
         sources = cast("tuple[ImageSource, ...]", self.images)
         images = read_sources(sources, self.pixel_size, MADE_BY_MODELS, stop)
@@ -115,16 +117,16 @@ class TrainJob:
 
 
 def _check_out(out: Path, resume: bool) -> None:
-    """Raise an OSError unless the model may be written at `out`."""
+    """Raise an OSError if the model must not be written at `out`."""
     check_place(out, replace=True)
     if not resume and (out / "model.json").exists():
         raise FileExistsError(f"There is a model in {out} already: choose another name, or resume its training.")
 
 
 def interrupted_training(out: Path) -> TrainConfig | None:
-    """Return the settings of a training that was interrupted in `out`, None where there is nothing to resume.
+    """Return the settings of a training that was interrupted in `out`, or None if there is nothing to resume.
 
-    model.json alone is read, so that a form can ask while a name is being typed.
+    The function reads only model.json, so a form can call it while the user types a name.
     """
     if not (out / STATE).exists():
         return None
@@ -132,17 +134,17 @@ def interrupted_training(out: Path) -> TrainConfig | None:
 
     try:
         record = read_facts(out, "diffusion", DiffusionRecord)
-    except ModelFolderError:  # damaged: there is nothing that could go on
+    except ModelFolderError:  # a damaged training cannot be resumed
         return None
     total = record.total_steps
     return None if total is not None and record.steps >= total else record.config
 
 
 def default_start(channels: Sequence[int]) -> DiffusionModel | None:
-    """Return what trainings begin from unless something else is named; None for a network of other widths than its own.
+    """Return the model that trainings begin from by default, or None if its network has other channels.
 
-    It saw simulated filaments alone. It brings a network that can denoise, and for filaments their course, which takes
-    far longer to learn than their texture.
+    The model was trained on simulated filaments alone. Its network can denoise and knows the course of filaments, which
+    takes far longer to learn than their texture.
     """
     from ..diffusion.facts import DiffusionRecord
     from ..diffusion.model import read_model
@@ -155,14 +157,14 @@ def default_start(channels: Sequence[int]) -> DiffusionModel | None:
 def starting_model(
     start: DiffusionModel | str | os.PathLike[str] | None, channels: Sequence[int]
 ) -> tuple[DiffusionModel | None, Note | None]:
-    """Return the model that a training begins from, None for none, and a note where the default cannot serve.
+    """Return the model that a training begins from, or None, and a note if the default start has other channels.
 
     Parameters
     ----------
     start
-        A model, its name or its folder; "default" is what `default_start` returns; None is from nothing.
+        A model, its name or its folder; "default" is the model of `default_start`; None is no model.
     channels
-        Widths of the network that is to be trained.
+        Channels of the network that will be trained.
 
     Raises
     ------

@@ -31,35 +31,35 @@ class TrainEnhancerJob:
     Parameters
     ----------
     images
-        Super-resolution images of one pixel size: images, files, folders, or other sources. In folders, enhanced
-        images and maps are left out.
+        Super-resolution images of one pixel size: images, files, folders, or other sources. Enhanced images and maps in
+        folders are skipped.
     settings
-        How to train.
+        Settings of the network and of the training.
     microscope
         The widefield microscope that is simulated.
     weights
-        How often each of `images` is drawn from, relative to the others. None: in proportion to its pixels, or 1 for
-        each where `simulated` images are mixed in.
+        How often patches are drawn from each of `images`, relative to the others. None: in proportion to its number of
+        pixels, or 1 for each if `simulated` images are mixed in.
     widefield
-        Real pairs: for each of `images`, in the same order, the widefield image of the same field or a larger one. No
-        microscope is simulated then.
+        Real pairs: one widefield image for each of `images`, in the same order, of the same or a larger field of view.
+        No microscope is simulated then.
     fit
-        A widefield image that the microscope is fitted to: its blur, haze and noise.
+        A widefield image that the simulated microscope is fitted to: its blur, haze and noise.
     simulated
         (structure, weight) of simulated images that are mixed in; the weights are relative to those of `images`.
     start
-        An enhancer of the same `upscale` to begin from, its name or its folder. None: from nothing.
+        An enhancer of the same `upscale` that the training begins from, or its name or folder. None: random weights.
     out
-        Folder to save the enhancer in. None: it is only returned.
+        Folder to save the enhancer in. None: in memory only.
     name
-        What to call the enhancer; by default the name of the folder.
+        Name of the enhancer; by default the name of the folder.
     pixel_size
-        Of `images`, in nm; replaces their own. Of simulated images where there are no others.
+        Pixel size of `images` in nm; replaces their own. Without `images`, that of the simulated images.
 
     Raises
     ------
     InputError
-        If two fields contradict each other, or there is nothing to learn from.
+        If two fields contradict each other, or there is no image and no structure.
     """
 
     images: ImageSource | Sequence[ImageSource] = ()
@@ -77,13 +77,13 @@ class TrainEnhancerJob:
     def __post_init__(self) -> None:
         for name in ("images", "widefield"):
             object.__setattr__(self, name, optional_sources(getattr(self, name)))
-        object.__setattr__(self, "simulated", tuple((name, float(weight)) for name, weight in self.simulated))
+        object.__setattr__(self, "simulated", tuple((structure, float(weight)) for structure, weight in self.simulated))
         object.__setattr__(self, "weights", None if self.weights is None else tuple(self.weights))
         check_pixel_size(self.pixel_size)
         if not self.images and not self.simulated:
             raise InputError("Give at least one super-resolution image, or a simulated structure, to learn from.")
         if self.widefield and (self.simulated or self.fit is not None):
-            raise InputError("Real pairs need no simulated microscope: leave out the simulated images and the fit.")
+            raise InputError("Real pairs use no simulated microscope: leave out the simulated images and the fit.")
         for structure, weight in self.simulated:
             STRUCTURES.check(structure)
             if not (math.isfinite(weight) and weight >= 0):
@@ -91,11 +91,11 @@ class TrainEnhancerJob:
 
     @property
     def title(self) -> str:
-        """What the job does."""
+        """Short description of the job."""
         return f"training {self.name or ('an enhancer' if self.out is None else Path(self.out).absolute().name)}"
 
     def steps(self, stop: Stop = never) -> Steps[Enhancer]:
-        """Train.
+        """Train the enhancer.
 
         Yields
         ------
@@ -103,18 +103,18 @@ class TrainEnhancerJob:
 
         Returns
         -------
-        The enhancer when the budget is used up or `stop` says so.
+        The enhancer when the time or the steps are used up or `stop` returns True.
 
         Raises
         ------
         InputError
-            For images that cannot be trained on, or a start that enlarges by another factor.
+            If the images cannot be trained on, or `start` has another `upscale`.
         OSError
-            If a file cannot be read, or no enhancer can be written at `out`; nothing was trained then.
+            If a file cannot be read, or `out` cannot be written; no training took place then.
         MemoryError, TrainingDivergedError
-            If not even one patch can be computed, or the loss is no number any more.
+            If there is no memory for one patch, or the loss is no longer a finite number.
         Stopped
-            If it was stopped before the first step.
+            If the job was stopped before the first training step.
         """
         from ..enhance.model import load_enhancer, settings_from, train_enhancer_steps
         from ..store.folder import check_place
@@ -123,7 +123,7 @@ class TrainEnhancerJob:
         if out is not None:
             check_place(out)
         start = load_enhancer(self.start) if isinstance(self.start, (str, os.PathLike)) else self.start
-        settings_from(start, self.settings)  # refuses a start that does not fit before any image is read
+        settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
         sources = optional_sources(self.images)
         images = read_sources(sources, self.pixel_size, RESULT_KINDS, stop) if sources else []
         weights, images = self._with_simulated(images)
@@ -131,9 +131,9 @@ class TrainEnhancerJob:
         if self.fit is not None:
             from ..microscope.fit import fit_microscope
 
-            found = fit_microscope(read_source(self.fit, stop=stop), images, microscope, self.settings.upscale)
-            yield Note(found.sentence)
-            microscope = found.config(microscope)
+            fitted = fit_microscope(read_source(self.fit, stop=stop), images, microscope, self.settings.upscale)
+            yield Note(fitted.sentence)
+            microscope = fitted.config(microscope)
         return (
             yield from train_enhancer_steps(
                 images,
@@ -153,19 +153,19 @@ class TrainEnhancerJob:
         if not self.simulated:
             return self.weights, images
         weights = [1.0] * len(images) if self.weights is None else list(self.weights)
-        made = [
+        simulated_images = [
             image
             for structure, _ in self.simulated
             for image in simulated_like(structure, images, self.settings.seed, self.pixel_size)
         ]
-        return [*weights, *(weight for _, weight in self.simulated)], [*images, *made]
+        return [*weights, *(weight for _, weight in self.simulated)], [*images, *simulated_images]
 
     def _pairs(self, images: list[Image], stop: Stop) -> list[tuple[Image, Image]]:
-        """Return (widefield, super-resolution) images; none where the microscope is simulated."""
-        coarse = [read_source(source, stop=stop) for source in optional_sources(self.widefield)]
-        if coarse and len(coarse) != len(images):
+        """Return (widefield, super-resolution) images; an empty list if the microscope is simulated."""
+        widefield = [read_source(source, stop=stop) for source in optional_sources(self.widefield)]
+        if widefield and len(widefield) != len(images):
             raise InputError(
-                f"Real pairs need a widefield image for each super-resolution image: there are {len(coarse)} for "
+                f"Real pairs need a widefield image for each super-resolution image: there are {len(widefield)} for "
                 f"{len(images)}."
             )
-        return list(zip(coarse, images, strict=True)) if coarse else []
+        return list(zip(widefield, images, strict=True)) if widefield else []
