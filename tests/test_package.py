@@ -48,7 +48,7 @@ def test_the_diffusion_model_loads_no_unneeded_libraries():
 
 def test_rooms_may_be_loaded_by_several_threads_at_once():
     # Docks that are opened in quick succession load modules in several threads.
-    rooms = ("enhance.model", "diffusion.model", "diffusion.imported")
+    rooms = ("enhance.training", "diffusion.model", "diffusion.imported")
     code = f"""
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module

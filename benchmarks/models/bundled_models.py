@@ -45,7 +45,7 @@ from napari_smdiffusion import (
 from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.terminal import Reporter
 from napari_smdiffusion.diffusion.network import BLOCK
-from napari_smdiffusion.enhance.model import calibrated
+from napari_smdiffusion.enhance.training import recalibrated
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.images.registration import translated
 from napari_smdiffusion.measure.classifier import two_sample_test
@@ -243,7 +243,7 @@ def calibration(structure: str) -> None:
     """Calibrate both enhancers that ship anew, on the fields that were held out when they were trained."""
     for factor in (5, 4):
         trained = Enhancer.load(bundled_folder() / "enhancer" / enhancer_name(structure, factor))
-        _ship(calibrated(trained, [fields(structure)]), structure)
+        _ship(recalibrated(trained, [fields(structure)]), structure)
 
 
 def _ship(trained: Enhancer, structure: str) -> None:

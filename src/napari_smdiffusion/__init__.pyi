@@ -26,9 +26,9 @@ from .enhance.applying import enhance_steps as enhance_steps
 from .enhance.export import export_enhancer as export_enhancer
 from .enhance.model import Enhancer as Enhancer
 from .enhance.model import load_enhancer as load_enhancer
-from .enhance.model import train_enhancer_steps as train_enhancer_steps
 from .enhance.settings import EnhanceConfig as EnhanceConfig
 from .enhance.settings import EnhancerConfig as EnhancerConfig
+from .enhance.training import train_enhancer_steps as train_enhancer_steps
 from .images.image import Image as Image
 from .images.readers import READERS as READERS
 from .images.readers import FileMetadata as FileMetadata

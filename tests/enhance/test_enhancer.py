@@ -1,4 +1,4 @@
-"""The enhancer: tiles without seams, pixels where they belong, and a result better than interpolation."""
+"""The enhancer: tiles without seams, exact pixel positions, and a result better than interpolation."""
 
 import itertools
 from dataclasses import replace
@@ -11,14 +11,14 @@ from scipy.ndimage import zoom
 from napari_smdiffusion import Enhancer, EnhancerConfig, Image, MicroscopeConfig, Stopped, simulate
 from napari_smdiffusion.base.devices import generator
 from napari_smdiffusion.base.events import Note, Progress, TileDone, run
-from napari_smdiffusion.enhance import model as enhancer_training
+from napari_smdiffusion.enhance import training as enhancer_training
 from napari_smdiffusion.enhance.applying import enhance_steps
 from napari_smdiffusion.enhance.examples import simulation_task
 from napari_smdiffusion.enhance.facts import EnhancerFacts
 from napari_smdiffusion.enhance.held_out import split_held_out
-from napari_smdiffusion.enhance.model import train_enhancer_steps
 from napari_smdiffusion.enhance.network import REACH, EnhancerNetwork
 from napari_smdiffusion.enhance.settings import EnhanceConfig
+from napari_smdiffusion.enhance.training import train_enhancer_steps
 from napari_smdiffusion.measure.restoration import image_similarity
 from napari_smdiffusion.microscope.camera import widefield as imaged
 from napari_smdiffusion.store.folder import ModelFolderError
@@ -26,13 +26,13 @@ from napari_smdiffusion.training.state import TrainingState
 
 
 @pytest.mark.parametrize("tile", [64, 68, 100])
-def test_tiles_give_the_untiled_result(tiny_enhancer, widefield, tile):
+def test_tiles_do_not_change_the_result(tiny_enhancer, widefield, tile):
     whole = tiny_enhancer.enhance(widefield, tile=512)
     tiled = tiny_enhancer.enhance(widefield, tile=tile)
     assert np.abs(whole.pixels - tiled.pixels).max() <= 1e-3 * np.ptp(whole.pixels)
 
 
-def test_the_network_reaches_no_further_than_it_says():
+def test_the_receptive_field_is_within_the_stated_reach():
     torch.manual_seed(0)
     network = EnhancerNetwork(2, 16)
     with torch.no_grad():
@@ -41,11 +41,11 @@ def test_the_network_reaches_no_further_than_it_says():
         image = torch.rand(1, 1, 128, 128)
         changed = image.clone()
         changed[..., 0, 0] += 10
-        moved = (network(image) - network(changed)).abs()[0, 0].amax(1).nonzero().max()
-    assert int(moved) // 2 < REACH
+        last_changed_row = (network(image) - network(changed)).abs()[0, 0].amax(1).nonzero().max()
+    assert int(last_changed_row) // 2 < REACH
 
 
-def test_results_lie_exactly_over_their_input(tiny_enhancer, widefield):
+def test_a_result_has_the_field_of_its_input(tiny_enhancer, widefield):
     sharp = tiny_enhancer.enhance(widefield)
     assert sharp.size == (600, 524)
     assert sharp.pixel_size == 20.0
@@ -54,22 +54,22 @@ def test_results_lie_exactly_over_their_input(tiny_enhancer, widefield):
     assert not sharp.provenance["pixel_size_assumed"]
 
 
-def test_a_pixel_size_that_nobody_knows_is_taken_from_the_training_and_this_is_said(tiny_enhancer, widefield):
+def test_an_unknown_pixel_size_is_that_of_the_training_and_reported(tiny_enhancer, widefield):
     events = []
     unknown = Image(widefield.pixels, name="cell")
     result = run(enhance_steps(tiny_enhancer, unknown, EnhanceConfig()), events.append).image
     assert result.pixel_size == tiny_enhancer.pixel_size
     assert result.provenance["pixel_size_assumed"]
     (note,) = [event.message for event in events if isinstance(event, Note)]
-    assert note.startswith("cell has no pixel size: it is taken to be 80 nm")
+    assert note.startswith("cell has no pixel size: 80 nm is assumed")
 
 
-def test_stacks_are_enhanced_plane_by_plane_with_levels_of_the_whole(tiny_enhancer, widefield):
+def test_all_planes_of_a_stack_have_common_levels(tiny_enhancer, widefield):
     stack = Image(np.concatenate([widefield.pixels, 0.3 * widefield.pixels]), 80.0)
     events = []
     result = run(enhance_steps(tiny_enhancer, stack, EnhanceConfig(tile=64)), events.append)
     assert result.image.pixels.shape == (2, 600, 524)
-    # By itself, the dim plane would be as bright as the other.
+    # Alone, the dim plane has levels of its own and is as bright as the other.
     alone = tiny_enhancer.enhance(Image(0.3 * widefield.pixels, 80.0)).pixels[0]
     bright = tiny_enhancer.enhance(widefield).pixels[0]
     assert np.abs(alone - bright).mean() < 0.02 * bright.std()
@@ -79,65 +79,65 @@ def test_stacks_are_enhanced_plane_by_plane_with_levels_of_the_whole(tiny_enhanc
     assert progress[-1].step == progress[-1].total == len(progress)
 
 
-def test_uncertainty(tiny_enhancer, widefield):
+def test_the_uncertainty_map_belongs_to_the_enhanced_image(tiny_enhancer, widefield):
     both = tiny_enhancer.enhance_with_uncertainty(widefield, tile=64)
     np.testing.assert_array_equal(both.image.pixels, tiny_enhancer.enhance(widefield, tile=64).pixels)
     assert both.uncertainty.pixels.shape == both.image.pixels.shape
     assert both.uncertainty.pixels.min() >= 0
     assert both.uncertainty.pixels.max() > 0
     assert both.uncertainty.provenance["kind"].startswith("uncertainty")
-    # What was never calibrated states nothing.
-    plain = replace(tiny_enhancer, calibration=None).enhance_with_uncertainty(widefield, tile=64).uncertainty
+    # An enhancer without a calibration states no confidence.
+    uncalibrated = replace(tiny_enhancer, calibration=None).enhance_with_uncertainty(widefield, tile=64).uncertainty
     assert both.uncertainty.provenance["settings"]["confidence"] == 0.9
-    assert plain.provenance["settings"]["confidence"] is None
+    assert uncalibrated.provenance["settings"]["confidence"] is None
     whole = tiny_enhancer.enhance_with_uncertainty(widefield, tile=512).uncertainty.pixels
     assert np.abs(whole - both.uncertainty.pixels).max() <= 2e-3 * np.ptp(both.image.pixels)
 
 
-def test_another_pixel_size_is_pointed_out(tiny_enhancer, widefield):
+def test_another_pixel_size_is_reported(tiny_enhancer, widefield):
     events = []
     run(enhance_steps(tiny_enhancer, Image(widefield.pixels, 160.0, name="cell"), EnhanceConfig()), events.append)
     notes = [event.message for event in events if isinstance(event, Note)]
     assert "cell has pixels of 160 nm" in notes[0]
 
 
-def test_memory_that_runs_out_halves_the_tile(tiny_enhancer, widefield, monkeypatch):
+def test_the_tile_is_halved_when_memory_runs_out(tiny_enhancer, widefield, monkeypatch):
     whole = tiny_enhancer.enhance(widefield).pixels
-    real = EnhancerNetwork.forward
+    forward = EnhancerNetwork.forward
 
-    def crowded(self, x):
+    def out_of_memory(self, x):
         if x.shape[-1] > 130:
             raise RuntimeError("CUDA out of memory")
-        return real(self, x)
+        return forward(self, x)
 
-    monkeypatch.setattr(EnhancerNetwork, "forward", crowded)
+    monkeypatch.setattr(EnhancerNetwork, "forward", out_of_memory)
     events = []
     result = run(enhance_steps(tiny_enhancer, widefield, EnhanceConfig(tile=132)), events.append)
     assert any(isinstance(event, Note) and "tiles of" in event.message for event in events)
     assert np.abs(result.image.pixels - whole).max() <= 1e-3 * np.ptp(whole)
 
 
-def test_results_larger_than_memory_are_not_read_again(tiny_enhancer, widefield):
-    made = {}
+def test_finished_results_are_not_read_again(tiny_enhancer, widefield):
+    arrays = {}
 
     def new_array(plan):
-        made[plan.kind] = np.zeros(plan.shape, np.float32)
-        return made[plan.kind]
+        arrays[plan.kind] = np.zeros(plan.shape, np.float32)
+        return arrays[plan.kind]
 
     config = EnhanceConfig(uncertainty=True)
     for event in (steps := enhance_steps(tiny_enhancer, widefield, config, new_array=new_array)):
         if isinstance(event, Progress) and event.step == event.total:
             break
-    # Whoever read these would raise an error.
-    for array in made.values():
+    # Reading NaN would raise an error.
+    for array in arrays.values():
         array[...] = np.nan
     with pytest.raises(StopIteration) as finished:
         next(steps)
-    assert finished.value.value.image.pixels is made["enhanced"]
-    assert finished.value.value.uncertainty.pixels is made["uncertainty"]
+    assert finished.value.value.image.pixels is arrays["enhanced"]
+    assert finished.value.value.uncertainty.pixels is arrays["uncertainty"]
 
 
-def test_an_enhancer_that_makes_no_numbers_is_named(tiny_enhancer, widefield):
+def test_an_enhancer_with_nan_weights_is_named(tiny_enhancer, widefield):
     network = EnhancerNetwork(4, 16)
     with torch.no_grad():
         network.leave.bias.fill_(np.nan)
@@ -147,36 +147,36 @@ def test_an_enhancer_that_makes_no_numbers_is_named(tiny_enhancer, widefield):
 
 
 @pytest.mark.parametrize("uncertainty", [False, True])
-def test_what_is_stopped_gives_no_half_image(tiny_enhancer, widefield, uncertainty):
+def test_a_stopped_enhancement_has_no_result(tiny_enhancer, widefield, uncertainty):
     config = EnhanceConfig(tile=64, uncertainty=uncertainty)
     count = itertools.count()
     with pytest.raises(Stopped, match="not enhanced"):
         run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: next(count) >= 2))
-    # Once the last tile is begun, nobody is asked any more.
-    asked = []
-    run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: asked.append(True)))
+    # During the last tile, a stop is not checked.
+    calls = []
+    run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: calls.append(True)))
     count = itertools.count(1)
-    whole = run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: next(count) > len(asked)))
+    whole = run(enhance_steps(tiny_enhancer, widefield, config, stop=lambda: next(count) > len(calls)))
     assert (whole.uncertainty is not None) == uncertainty
 
 
-def test_results_are_written_into_arrays_that_are_told_apart(tiny_enhancer, widefield):
-    made = {}
+def test_each_result_is_written_into_its_own_array(tiny_enhancer, widefield):
+    arrays = {}
 
     def new_array(plan):
-        made[plan.kind] = np.zeros(plan.shape, np.float32)
-        return made[plan.kind]
+        arrays[plan.kind] = np.zeros(plan.shape, np.float32)
+        return arrays[plan.kind]
 
     result = run(enhance_steps(tiny_enhancer, widefield, EnhanceConfig(uncertainty=True), new_array=new_array))
-    np.testing.assert_array_equal(result.image.pixels, made["enhanced"])
-    np.testing.assert_array_equal(result.uncertainty.pixels, made["uncertainty"])
+    np.testing.assert_array_equal(result.image.pixels, arrays["enhanced"])
+    np.testing.assert_array_equal(result.uncertainty.pixels, arrays["uncertainty"])
 
 
-def test_saved_enhancers_come_back(tiny_enhancer, widefield, tmp_path):
+def test_a_loaded_enhancer_equals_the_saved_one(tiny_enhancer, widefield, tmp_path):
     tiny_enhancer.save(tmp_path / "e")
-    back = Enhancer.load(tmp_path / "e")
-    np.testing.assert_array_equal(back.enhance(widefield).pixels, tiny_enhancer.enhance(widefield).pixels)
-    assert (back.config, back.microscope, back.levels) == (
+    loaded = Enhancer.load(tmp_path / "e")
+    np.testing.assert_array_equal(loaded.enhance(widefield).pixels, tiny_enhancer.enhance(widefield).pixels)
+    assert (loaded.config, loaded.microscope, loaded.levels) == (
         tiny_enhancer.config,
         tiny_enhancer.microscope,
         tiny_enhancer.levels,
@@ -187,19 +187,19 @@ def test_saved_enhancers_come_back(tiny_enhancer, widefield, tmp_path):
 
 
 @pytest.mark.parametrize("upscale", [1, 2, 3, 8])
-def test_every_factor(storm, upscale, tmp_path):
+def test_every_factor_enlarges_the_image(storm, upscale, tmp_path):
     enhancer = Enhancer.train(storm, upscale=upscale, steps=1, batch=2, channels=8, previews=0)
     assert enhancer.enhance(np.random.default_rng(0).random((40, 30))).size == (40 * upscale, 30 * upscale)
 
 
-def test_no_grid_before_training():
+def test_an_untrained_network_has_no_grid():
     torch.manual_seed(0)
     with torch.no_grad():
         flat = EnhancerNetwork(5, 16)(torch.full((1, 1, 40, 40), 0.5))[0, 0, 60:-60, 60:-60]
     assert float(flat.std()) < 1e-3 * float(flat.abs().mean()) + 1e-6
 
 
-def test_an_enhancer_whose_place_was_taken_meanwhile_is_kept_beside_it_whole(storm, tmp_path):
+def test_an_enhancer_is_saved_beside_a_folder_that_appeared_during_the_training(storm, tmp_path):
     config = EnhancerConfig(upscale=4, steps=2, batch=2, patch=64, channels=8, previews=0)
     steps = train_enhancer_steps([storm], config, MicroscopeConfig(), out=tmp_path / "mine")
 
@@ -219,74 +219,76 @@ def test_training_beats_interpolation():
     plane = torch.from_numpy(truth / np.percentile(truth, 99.8))[:, None]
     camera = imaged(plane, MicroscopeConfig(), 20.0, 4, generator(0))[0, 0].numpy()
     enhanced = image_similarity(enhancer.enhance(camera).pixels[0], truth[0])
-    plain = image_similarity(zoom(camera, 4, order=3, grid_mode=True, mode="nearest"), truth[0])
-    assert enhanced.correlation > plain.correlation + 0.05
+    interpolated = image_similarity(zoom(camera, 4, order=3, grid_mode=True, mode="nearest"), truth[0])
+    assert enhanced.correlation > interpolated.correlation + 0.05
 
 
-def test_beginning_from_another_enhancer(tiny_enhancer, storm, monkeypatch):
+def test_training_starts_from_the_weights_of_another_enhancer(tiny_enhancer, storm, monkeypatch):
     states = []
 
-    def kept(*arguments):
+    def recorded(*arguments):
         states.append(TrainingState(*arguments))
         return states[-1]
 
-    monkeypatch.setattr(enhancer_training, "TrainingState", kept)
+    monkeypatch.setattr(enhancer_training, "TrainingState", recorded)
     settings = {"steps": 1, "learning_rate": 1e-9, "batch": 1, "previews": 0}
     enhancer = Enhancer.train(storm, start=tiny_enhancer, upscale=4, **settings)
-    for one, other in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
-        torch.testing.assert_close(one, other)
-        assert one is not other
+    for weights, start in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
+        torch.testing.assert_close(weights, start)
+        assert weights is not start
     assert enhancer.config.channels == tiny_enhancer.config.channels
     assert enhancer.facts.started_from == tiny_enhancer.name
     assert Enhancer.train(storm, upscale=4, channels=8, **settings).facts.started_from is None
     assert [state.learning_rate for state in states] == [0.5e-9, 1e-9]
-    with pytest.raises(ValueError, match="enlarges 4 times, and 5 times is asked for"):
+    with pytest.raises(ValueError, match="enlarges 4 times, and the setting is 5 times"):
         Enhancer.train(storm, start=tiny_enhancer, upscale=5, **settings)
 
 
-def test_training_on_registered_pairs(widefield):
+def test_an_enhancer_learns_from_registered_pairs(widefield):
     fine = Image(zoom(widefield.pixels[0], 2, order=1, grid_mode=True, mode="nearest"), 40.0, name="fine")
     config = EnhancerConfig(upscale=2, steps=60, batch=4, channels=16, patch=64, previews=0)
     enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(widefield, fine)]))
     assert enhancer.facts.trained_on == "registered pairs"
     result = enhancer.enhance(widefield).pixels[0]
     assert np.corrcoef(result.ravel(), fine.pixels.ravel())[0, 1] > 0.9
-    again = Enhancer.train(pairs=[(widefield, fine)], upscale=2, steps=2, batch=1, channels=8, patch=64, previews=0)
-    assert again.facts.trained_on == "registered pairs"
+    shortcut = Enhancer.train(pairs=[(widefield, fine)], upscale=2, steps=2, batch=1, channels=8, patch=64, previews=0)
+    assert shortcut.facts.trained_on == "registered pairs"
     arrays = [(widefield.pixels, fine.pixels)]
     with pytest.raises(ValueError, match="crop both to the same field, or give another factor"):
         Enhancer.train(pairs=arrays, upscale=3)
     with pytest.raises(ValueError, match="which is no factor of 3"):
         Enhancer.train(pairs=iter([(widefield, fine)]), upscale=3)
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="either images or pairs"):
         Enhancer.train(fine, pairs=arrays, upscale=2)
     stack = Image(np.repeat(fine.pixels, 2, axis=0), 40.0, name="stack")
     with pytest.raises(ValueError, match="has 1 planes and stack 2"):
         Enhancer.train(pairs=[(widefield, stack)], upscale=2)
 
 
-def test_sources_in_different_units_can_be_mixed(storm):
+def test_images_in_different_units_can_be_mixed(storm):
     counts = Image(1000 * storm.pixels + 100, storm.pixel_size, name="counts")
     enhancer = Enhancer.train([counts, storm], upscale=4, steps=1, batch=2, channels=8, previews=0)
     assert enhancer.levels.bright > 1000
-    parts, _ = split_held_out([counts, storm], [1, 1], enhancer.config)
-    task = simulation_task([counts, storm], parts, enhancer.config, MicroscopeConfig(), 20.0)
-    assert np.allclose(*task.windows.planes, atol=1e-3)
+    regions, _ = split_held_out([counts, storm], [1, 1], enhancer.config)
+    task = simulation_task([counts, storm], regions, enhancer.config, MicroscopeConfig(), 20.0)
+    assert np.allclose(*task.source.planes, atol=1e-3)
 
 
-def test_results_are_finer_than_half_precision(tiny_enhancer, widefield):
+def test_results_have_more_values_than_bfloat16(tiny_enhancer, widefield):
     values = tiny_enhancer.enhance(widefield).pixels[0]
     assert len(np.unique(values[values > values.mean()])) > 20_000
 
 
-def test_weights_mix_sources(storm):
-    other = simulate("mitochondria", size=192, seed=0)
-    enhancer = Enhancer.train([storm, other], weights=[3, 1], upscale=4, steps=1, batch=2, channels=8, previews=0)
+def test_weights_mix_images(storm):
+    mitochondria = simulate("mitochondria", size=192, seed=0)
+    enhancer = Enhancer.train(
+        [storm, mitochondria], weights=[3, 1], upscale=4, steps=1, batch=2, channels=8, previews=0
+    )
     assert enhancer.facts.weights == (3, 1)
     with pytest.raises(ValueError, match="one number of at least 0 for each of 2"):
-        Enhancer.train([storm, other], weights=[1], upscale=4, steps=1)
+        Enhancer.train([storm, mitochondria], weights=[1], upscale=4, steps=1)
     with pytest.raises(ValueError, match="All images have the weight 0: give at least one of them more"):
-        Enhancer.train([storm, other], weights=[0, 0], upscale=4, steps=1)
+        Enhancer.train([storm, mitochondria], weights=[0, 0], upscale=4, steps=1)
 
 
 def test_images_without_a_pixel_size_are_refused(storm):
@@ -299,7 +301,7 @@ def test_too_small_images_are_refused(storm):
         Enhancer.train(storm.crop(slice(0, 64), slice(0, 64)), upscale=8, steps=1)
 
 
-def test_constant_widefield_is_refused(tiny_enhancer):
+def test_a_constant_widefield_image_is_refused(tiny_enhancer):
     with pytest.raises(ValueError, match="All pixels of flat have the value 3"):
         tiny_enhancer.enhance(Image(np.full((40, 40), 3), name="flat"))
 
@@ -321,7 +323,7 @@ def test_background_has_no_grid_and_structure_stays(upscale):
 
 
 @pytest.mark.parametrize("rows", [4, 24, 25, 97])
-def test_strips_of_the_fine_grid_join_without_a_seam(tiny_enhancer, rows):
+def test_strips_of_the_fine_grid_have_no_seam(tiny_enhancer, rows):
     network = tiny_enhancer.network
     features = torch.randn(2, network.shuffle.out_channels, rows, 40, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

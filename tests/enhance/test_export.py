@@ -1,4 +1,4 @@
-"""Enhancers as bioimage.io packages: another program that reads the description gets what `enhance` makes."""
+"""Enhancers as bioimage.io packages: a program that follows the description gets the result of `enhance`."""
 
 import sys
 import zipfile
@@ -16,21 +16,21 @@ from napari_smdiffusion.images.registration import translated
 
 @pytest.fixture
 def folder(tiny_enhancer, tmp_path):
-    """Return the folder of an enhancer whose name no package can have."""
-    named = replace(tiny_enhancer, facts=replace(tiny_enhancer.facts, name="für mich: ×4"))
-    named.save(tmp_path / "mine")
+    """Return the folder of an enhancer whose name is invalid for a package."""
+    enhancer = replace(tiny_enhancer, facts=replace(tiny_enhancer.facts, name="für mich: ×4"))
+    enhancer.save(tmp_path / "mine")
     return tmp_path / "mine"
 
 
 def _scaled(pixels, description):
-    """Do what rdf.yaml says is to be done before."""
-    (step,) = (one for one in description.inputs[0].preprocessing if one.id == "scale_range")
+    """Preprocess as rdf.yaml describes."""
+    (step,) = (step for step in description.inputs[0].preprocessing if step.id == "scale_range")
     low, high = (np.percentile(pixels, share) for share in (step.kwargs.min_percentile, step.kwargs.max_percentile))
     return ((pixels - low) / (high - low + step.kwargs.eps)).astype(np.float32)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-def test_another_program_gets_what_enhance_makes(folder, tiny_enhancer, tmp_path, monkeypatch):
+def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, monkeypatch):
     from bioimageio.spec import load_description
 
     path = export_enhancer(folder, tmp_path / "a.zip", authors=["Ada Lovelace"], license_id="CC-BY-4.0")
@@ -38,21 +38,21 @@ def test_another_program_gets_what_enhance_makes(folder, tiny_enhancer, tmp_path
     assert description.validation_summary.status != "failed"
     assert description.name == "f_r mich_ _4 (widefield enhanced x4)"
     assert (description.authors[0].name, str(description.license)) == ("Ada Lovelace", "CC-BY-4.0")
-    (taken,), (made,) = description.inputs, description.outputs
-    assert [axis.scale for axis in taken.axes[2:]] == pytest.approx([80, 80])
-    for length in range(100, 3000, 4):  # whoever reads it cuts off what is behind the point
-        assert made.axes[2].size.get_size(made.axes[2], taken.axes[2], ref_size=length) == 4 * length
+    (widefield,), (enhanced,) = description.inputs, description.outputs
+    assert [axis.scale for axis in widefield.axes[2:]] == pytest.approx([80, 80])
+    for length in range(100, 3000, 4):  # readers truncate the computed size
+        assert enhanced.axes[2].size.get_size(enhanced.axes[2], widefield.axes[2], ref_size=length) == 4 * length
     with zipfile.ZipFile(path) as zipped:
-        zipped.extractall(tmp_path / "there")
-    network = torch.jit.load(tmp_path / "there" / "enhancer.pt")
-    seen, expected = (np.load(tmp_path / "there" / f"{name}.npy") for name in ("widefield", "enhanced"))
-    assert expected.shape == (1, 1, *(4 * length for length in seen.shape[2:]))
+        zipped.extractall(tmp_path / "package")
+    network = torch.jit.load(tmp_path / "package" / "enhancer.pt")
+    counts, expected = (np.load(tmp_path / "package" / f"{name}.npy") for name in ("widefield", "enhanced"))
+    assert expected.shape == (1, 1, *(4 * length for length in counts.shape[2:]))
     with torch.no_grad():
-        again = network(torch.from_numpy(_scaled(seen, description))).numpy()
-    np.testing.assert_allclose(again, expected, atol=1e-4 * np.ptp(expected))
-    # Not as quick as it may be, but in float32.
-    monkeypatch.setattr("napari_smdiffusion.enhance.applying.autocast", lambda device: nullcontext())
-    for part in (seen[0, 0], seen[0, 0, :101, :110]):
+        result = network(torch.from_numpy(_scaled(counts, description))).numpy()
+    np.testing.assert_allclose(result, expected, atol=1e-4 * np.ptp(expected))
+    # In float32, as the package computes.
+    monkeypatch.setattr("napari_smdiffusion.enhance.predicting.autocast", lambda device: nullcontext())
+    for part in (counts[0, 0], counts[0, 0, :101, :110]):
         ours = tiny_enhancer.enhance(Image(part)).pixels
         with torch.no_grad():
             theirs = network(torch.from_numpy(_scaled(part, description))[None, None]).numpy()[0]
@@ -60,28 +60,28 @@ def test_another_program_gets_what_enhance_makes(folder, tiny_enhancer, tmp_path
         assert np.abs(translated(theirs[0], (0, 1)) - ours[0]).max() > 1e-2 * np.ptp(ours)
 
 
-def test_the_command(folder, tmp_path, capsys, tiny_model):
+def test_the_command_exports_a_package_or_reports_the_error(folder, tmp_path, capsys, tiny_model):
     def run(*arguments):
         return main(["export", *map(str, arguments)]), capsys.readouterr().err
 
-    code, said = run(folder, "--out", tmp_path / "a.zip", "--author", "A", "B")
+    code, message = run(folder, "--out", tmp_path / "a.zip", "--author", "A", "B")
     assert code == 0
-    assert "a.zip is a bioimage.io package" in said
+    assert "a.zip is a bioimage.io package" in message
     assert (tmp_path / "a.zip").stat().st_size > 10_000
     tiny_model.save(tmp_path / "model")
-    for arguments, message in (
+    for arguments, expected in (
         ((folder, "--out", tmp_path / "a.zip"), "exists: name another file"),
         ((folder, "--out", tmp_path / "a.tar"), "must end in .zip"),
         ((tmp_path / "model", "--out", tmp_path / "b.zip"), "diffusion"),
         ((folder, "--out", tmp_path / "b.zip", "--license", "mine"), "cannot be described for bioimage.io"),
     ):
-        code, said = run(*arguments)
+        code, message = run(*arguments)
         assert code == 2
-        assert message in said
+        assert expected in message
     assert {path.name for path in tmp_path.glob("*.zip")} == {"a.zip"}
 
 
-def test_what_is_missing_is_named(folder, tmp_path, monkeypatch):
+def test_a_missing_package_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bioimageio.spec", None)
     with pytest.raises(ValueError, match=r"pip install bioimageio\.spec"):
         export_enhancer(folder, tmp_path / "a.zip")

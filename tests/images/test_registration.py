@@ -9,10 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, simulate
 from napari_smdiffusion.base.events import Note, Progress, run
-from napari_smdiffusion.enhance import model as enhancer_training
+from napari_smdiffusion.enhance import training as enhancer_training
 from napari_smdiffusion.enhance.levels import widefield_levels
-from napari_smdiffusion.enhance.model import train_enhancer_steps
-from napari_smdiffusion.enhance.pairs import _shared
+from napari_smdiffusion.enhance.pairs import crop_to_overlap
+from napari_smdiffusion.enhance.training import train_enhancer_steps
 from napari_smdiffusion.images import registration
 from napari_smdiffusion.images.registration import crop_to_common_field, find_in, registration_shift, translated
 from napari_smdiffusion.microscope.camera import widefield as simulate_widefield
@@ -148,7 +148,7 @@ def test_training_on_shifted_pairs_registers_them_with_a_note(pair):
     (note,) = [event for event in events if isinstance(event, Note) and "shifted" in event.message]
     assert "storm is shifted by (-" in note.message
     assert enhancer.facts.training_data[0].sha256 == images[1].digest
-    coarse, fine = _shared(*images, (-4, 2), FACTOR)
+    coarse, fine = crop_to_overlap(*images, (-4, 2), FACTOR)
     np.testing.assert_array_equal(coarse.pixels[0], camera[1:-1, 1:-1])
     np.testing.assert_array_equal(fine.pixels[0], sharp[5:-5, 5:-5])
 

@@ -14,20 +14,25 @@ Arguments = tuple[list[Image], Image | None, list[Image], EnhancedField | None]
 
 
 def cases() -> dict[str, Arguments]:
-    """Return what `compare_images` takes but the folder, by name: together they reach every part of a report."""
-    real, made, seen = (
+    """Return arguments of `compare_images` without the folder, by name; together they reach every part of a report."""
+    real, generated, training = (
         simulate("microtubules", 1, size, 20.0, seed=seed) for seed, size in ((1, 448), (2, 448), (3, 256))
     )
     blurred = replace(_pair(2), name="made")
-    copied = made.pixels.copy()
-    copied[0, :128, :128] = seen.pixels[0, 30:158, 60:188]
+    copied = generated.pixels.copy()
+    copied[0, :128, :128] = training.pixels[0, 30:158, 60:188]
     return {
-        "everything": ([real], Image(copied, 20.0, name="made"), [seen], _field()),
-        "left_out": ([Image(real.pixels[:, :256, :256])], Image(made.pixels[:, :256, :256], name="made"), [], None),
+        "everything": ([real], Image(copied, 20.0, name="made"), [training], _field()),
+        "left_out": (
+            [Image(real.pixels[:, :256, :256])],
+            Image(generated.pixels[:, :256, :256], name="made"),
+            [],
+            None,
+        ),
         "blurred": ([_pair(1)], replace(blurred, pixels=gaussian_filter(blurred.pixels, (0, 3, 3))), [], None),
-        "trained_on": ([seen], replace(made, name="made"), [seen], None),
+        "trained_on": ([training], replace(generated, name="made"), [training], None),
         "part": ([], None, [], _part(_field())),
-        "not_registered": ([], None, [], _off(_field())),
+        "not_registered": ([], None, [], _shifted(_field())),
     }
 
 
@@ -55,7 +60,7 @@ def _part(field: EnhancedField) -> EnhancedField:
     return EnhancedField.cropped_to_reference(field.enhanced, field.widefield, part)
 
 
-def _off(field: EnhancedField) -> EnhancedField:
+def _shifted(field: EnhancedField) -> EnhancedField:
     assert field.reference is not None
     planes = np.roll(field.reference.pixels, (14, 0), (1, 2))
     return replace(field, reference=replace(field.reference, pixels=planes), uncertainty=None)

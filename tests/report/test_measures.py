@@ -1,4 +1,4 @@
-"""A measure is added by one object: the report, its meanings, the summary, the picture and the table come of it."""
+"""One object adds a measure to the report, its meanings, the summary, the picture and the table."""
 
 import json
 from dataclasses import replace
@@ -24,13 +24,11 @@ def registered():
         yield MEASURES[name]
 
 
-def test_a_new_measure_is_in_the_report_its_meanings_the_summary_the_picture_and_the_table(
-    registered, tmp_path, monkeypatch
-):
+def test_a_new_measure_is_in_every_part_of_a_report(registered, tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(picture, "save_figure", lambda figure, path: figures.append(figure))
-    real, made = (simulate("microtubules", 1, 192, 20.0, seed=seed) for seed in (1, 2))
-    report = compare_images([real], replace(made, pixels=1.5 * made.pixels), [], tmp_path)
+    real, generated = (simulate("microtubules", 1, 192, 20.0, seed=seed) for seed in (1, 2))
+    report = compare_images([real], replace(generated, pixels=1.5 * generated.pixels), [], tmp_path)
     result = report.results["mean_intensity"]
     assert result.generated > 1.2 * result.experimental
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
@@ -47,28 +45,28 @@ def test_a_new_measure_is_in_the_report_its_meanings_the_summary_the_picture_and
     assert ["experimental", "generated"] in labels
 
 
-def test_measures_have_a_place_and_a_meaning():
+def test_measures_have_an_order_and_meanings():
     assert {measure.key for measure in ordered_measures()} == _ALL
     for key, measure in MEASURES.items():
         assert key == measure.key
         assert measure.meanings
-        assert all(sentence.endswith(".") for sentence in measure.meanings.values())
+        assert all(meaning.endswith(".") for meaning in measure.meanings.values())
         assert set(measure.units) <= set(measure.meanings)
     orders = [measure.order for measure in ordered_measures()]
     assert len(set(orders)) == len(orders)
 
 
-def test_a_report_without_the_measure_that_wrote_it_keeps_what_stands_in_it(tmp_path):
+def test_a_report_keeps_the_result_of_an_unknown_measure(tmp_path):
     with added("A measure") as name:
         report = Report({name: MEASURES[name].result(2.0, 1.0)}, seconds={"compare": 1.0})
         report.write(tmp_path / "report.json")
         assert Report.read(tmp_path / "report.json").results == report.results
-    stranger = Report.read(tmp_path / "report.json")
-    assert (stranger.results, stranger.summary, stranger.table) == ({}, [], [])
-    assert stranger[name] == {"generated": 2.0, "experimental": 1.0}
+    without_measure = Report.read(tmp_path / "report.json")
+    assert (without_measure.results, without_measure.summary, without_measure.table) == ({}, [], [])
+    assert without_measure[name] == {"generated": 2.0, "experimental": 1.0}
 
 
-def test_a_measure_that_was_left_out_says_why():
+def test_a_report_has_the_reason_for_a_left_out_measure():
     report = Report({"memorization": LeftOut("Give training images."), "two_sample": LeftOut("Give more.")})
     assert report["memorization_left_out"] == "Give training images."
     assert report.summary == ["Copies were not looked for. Give training images."]
@@ -81,7 +79,7 @@ def test_a_measure_that_was_left_out_says_why():
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]", '{"format_version": "x"}'])
-def test_a_file_that_is_no_report_is_refused(tmp_path, text):
+def test_an_invalid_report_file_is_refused(tmp_path, text):
     (tmp_path / "report.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="is not a report"):
         Report.read(tmp_path / "report.json")

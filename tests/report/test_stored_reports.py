@@ -1,4 +1,4 @@
-"""Reports keep their keys, values, meanings and sentences: the stored ones were written before measures had files."""
+"""Reports have the keys, values, meanings and sentences of the stored reports."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _STORED = json.loads((Path(__file__).parents[1] / "data" / "reports.json").read_
 
 
 @pytest.mark.parametrize("name", list(_STORED))
-def test_a_report_is_what_it_was(name, tmp_path):
+def test_a_report_equals_the_stored_one(name, tmp_path):
     stored = _STORED[name]
     experimental, generated, training, enhanced = cases()[name]
     report = compare_images(experimental, generated, training, tmp_path, enhanced)
@@ -46,8 +46,8 @@ def test_a_report_of_an_older_version_is_read(name):
 
 
 def _same(value, stored, place):
-    """Compare numbers as closely as processors agree, also those in sentences; everything else exactly."""
-    # A network that learns amplifies how a processor rounds.
+    """Compare numbers, also in sentences, within the differences between processors; compare all else exactly."""
+    # The training of a network amplifies rounding differences between processors.
     tolerance = 0.1 if "two_sample" in place else 2e-3
     if isinstance(stored, dict):
         assert set(value) == set(stored), place
@@ -55,15 +55,17 @@ def _same(value, stored, place):
             _same(value[key], stored[key], f"{place}.{key}")
     elif isinstance(stored, list):
         assert len(value) == len(stored), place
-        for i, (one, other) in enumerate(zip(value, stored, strict=True)):
-            _same(one, other, f"{place}[{i}]")
+        for i, (item, stored_item) in enumerate(zip(value, stored, strict=True)):
+            _same(item, stored_item, f"{place}[{i}]")
     elif isinstance(stored, float):
         assert value == pytest.approx(stored, rel=tolerance, abs=1e-6), place
     elif isinstance(stored, str):
         number = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
         assert re.sub(number, "0", value) == re.sub(number, "0", stored), place
         if "two_sample" not in place and "network" not in stored:
-            found, kept = ([float(digits) for digits in re.findall(number, text)] for text in (value, stored))
-            assert found == pytest.approx(kept, rel=0.02, abs=0.02), place
+            numbers, stored_numbers = (
+                [float(digits) for digits in re.findall(number, text)] for text in (value, stored)
+            )
+            assert numbers == pytest.approx(stored_numbers, rel=0.02, abs=0.02), place
     else:
         assert value == stored, place

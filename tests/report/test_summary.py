@@ -1,4 +1,4 @@
-"""What is wrong with generated images is said in words, not only in numbers."""
+"""The summary of a report has sentences on the defects of generated images."""
 
 from dataclasses import replace
 
@@ -19,51 +19,51 @@ def experiment():
     return Image(np.stack([curves(seed) for seed in range(3)]), 20.0, name="storm.tif")
 
 
-def _said(tmp_path, *images):
+def _summary(tmp_path, *images):
     return " ".join(summary(compare_images(*images, tmp_path)))
 
 
-def test_images_that_repeat_themselves_are_told(experiment, tmp_path):
-    two = grid_patches([curves(10)], 64)[:2]
-    turned = np.stack([symmetry(two[i % 2], i % 8) for i in range(24)])
-    said = _said(tmp_path, [experiment], Image(turned, 20.0, name="collapsed"), [])
-    assert "come more than once" in said
-    assert "too much alike" in said
-    assert "much is missing" in said
-    assert "Give the images that the model was trained on" in said
+def test_the_summary_reports_repeated_patches(experiment, tmp_path):
+    two_patches = grid_patches([curves(10)], 64)[:2]
+    turned = np.stack([symmetry(two_patches[i % 2], i % 8) for i in range(24)])
+    text = _summary(tmp_path, [experiment], Image(turned, 20.0, name="collapsed"), [])
+    assert "occur more than once" in text
+    assert "too similar" in text
+    assert "is missing" in text
+    assert "Give the model's training images" in text
     fresh = Image(np.stack([curves(seed) for seed in (20, 21)]), 20.0, name="fresh")
-    said = _said(tmp_path, [experiment], fresh, [])
-    assert not [word for word in ("more than once", "too much alike", "missing") if word in said]
+    text = _summary(tmp_path, [experiment], fresh, [])
+    assert not [words for words in ("more than once", "too similar", "missing") if words in text]
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_realism_against_what_the_model_was_trained_on_is_named_so(experiment, tmp_path, given):
+def test_the_summary_reports_experimental_images_that_are_training_images(experiment, tmp_path, given):
     facts = {"training_data": [{"name": "storm.tif", "sha256": experiment.digest}]}
-    made = Image(np.stack([curves(20), curves(21)]), 20.0, name="made")
-    made = made if given else replace(made, provenance={"kind": "synthetic", **facts})
-    said = _said(tmp_path, [experiment], made, [experiment] if given else [])
-    assert "trained on the experimental images (storm.tif)" in said
-    assert "Copies were not looked for. The experimental images are training images" in said
+    generated = Image(np.stack([curves(20), curves(21)]), 20.0, name="made")
+    generated = generated if given else replace(generated, provenance={"kind": "synthetic", **facts})
+    text = _summary(tmp_path, [experiment], generated, [experiment] if given else [])
+    assert "trained on the experimental images (storm.tif)" in text
+    assert "Copies were not looked for. The experimental images are training images" in text
 
 
-def test_skeletons_whose_median_lies_within_the_spread_and_are_others_all_the_same_are_told():
-    one = FilamentDifference(1.0, 1.0, 0.0, 2.0, inside=True, difference=0.6, by_chance=0.4, unit="")
-    said = SKELETONS.summary(Skeletons({"order": one, "free_ends": replace(one, difference=0.3)}))
-    assert said == [
+def test_the_summary_reports_skeletons_with_another_distribution():
+    difference = FilamentDifference(1.0, 1.0, 0.0, 2.0, inside=True, difference=0.6, by_chance=0.4, unit="")
+    sentences = SKELETONS.summary(Skeletons({"order": difference, "free_ends": replace(difference, difference=0.3)}))
+    assert sentences == [
         "Skeletons lie within the spread of experimental patches in: order, free ends.",
-        "Within it, they are distributed otherwise than by chance in: order.",
+        "Within it, their distributions differ more than by chance in: order.",
     ]
 
 
-def test_agreement_with_the_reference_is_told_by_one_half_first():
-    said = ENHANCED.summary(Enhanced(0.1, 1.0, agreement=Agreement(90.0, 160.0)))
-    assert any("down to 160 nm, and in traces down to 90 nm" in line for line in said)
+def test_the_summary_has_the_resolution_at_one_half_first():
+    sentences = ENHANCED.summary(Enhanced(0.1, 1.0, agreement=Agreement(90.0, 160.0)))
+    assert any("down to 160 nm, and in traces down to 90 nm" in line for line in sentences)
     assert any(
         "in traces only" in line for line in ENHANCED.summary(Enhanced(0.1, 1.0, agreement=Agreement(90.0, None)))
     )
 
 
-def test_an_enhanced_image_that_agrees_with_nothing_is_told():
+def test_the_summary_reports_an_enhanced_image_without_agreement():
     unlike = Enhanced(0.1, 1.0, agreement=Agreement(None, None))
     assert any("hardly agrees with the super-resolution image" in line for line in ENHANCED.summary(unlike))
     assert not any("agrees" in line for line in ENHANCED.summary(Enhanced(0.1, 1.0)))

@@ -14,7 +14,7 @@ from napari_smdiffusion import DiffusionModel, Enhancer, EnhancerConfig, Microsc
 from napari_smdiffusion.base.devices import generator, seeded
 from napari_smdiffusion.base.events import Note, Preview, Progress, run
 from napari_smdiffusion.diffusion import training as diffusion_training
-from napari_smdiffusion.enhance import model as enhancer_model
+from napari_smdiffusion.enhance import training as enhancer_training
 from napari_smdiffusion.training import loop
 from napari_smdiffusion.training.loop import Budget, TrainingDivergedError, optimize_steps
 from napari_smdiffusion.training.state import TrainingState, averaging_decay, with_averaged_weights
@@ -209,10 +209,13 @@ def test_training_releases_the_device_also_when_it_fails(storm, monkeypatch, fai
         if fails:
             raise RuntimeError("device-side assert")
 
-    for module, config in ((diffusion_training, TrainConfig(channels=(16, 32))), (enhancer_model, EnhancerConfig())):
+    for module, config in (
+        (diffusion_training, TrainConfig(channels=(16, 32))),
+        (enhancer_training, EnhancerConfig()),
+    ):
         monkeypatch.setattr(module, "optimize_steps", steps)
-        monkeypatch.setattr(enhancer_model, "calibration_steps", lambda *_: iter(()))
-        microscope = (MicroscopeConfig(),) if module is enhancer_model else ()
+        monkeypatch.setattr(enhancer_training, "calibration_steps", lambda *_: iter(()))
+        microscope = (MicroscopeConfig(),) if module is enhancer_training else ()
         train = getattr(module, "train_enhancer_steps" if microscope else "train_steps")
         with pytest.raises(RuntimeError, match="device-side") if fails else nullcontext():
             run(train([storm], config, *microscope))

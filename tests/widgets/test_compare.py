@@ -203,7 +203,7 @@ def test_a_reference_of_a_part_of_the_field_is_located(viewer, open_dock, click)
     dock.widefield.choose(wide)
     dock.reference.choose(part)
     click(dock, dock.run_button)
-    assert "Of wide, rows 10 to 59 and columns 5 to 44 are judged, where part lies." in dock.sentences.text()
+    assert "Only rows 10 to 59 and columns 5 to 44 of wide are compared: the field of part." in dock.sentences.text()
     assert float(_rows(dock)["enhancement: enhanced: correlation"]) == pytest.approx(1)
 
 

@@ -316,7 +316,7 @@ def test_an_enhancer_starts_from_another(viewer, dock, click, storm_layer, coars
     form.name.setText("of another factor")
     form.factor.show_values({"upscale": 5})
     click(dock, dock.run_button)
-    assert "tiny enlarges 4 times, and 5 times is asked for" in dock.status.text()
+    assert "tiny enlarges 4 times, and the setting is 5 times" in dock.status.text()
     assert [layer.name for layer in viewer.layers][2:] == ["cell (enhanced ×4)", "cell (enhanced ×4) [1]"]
     assert dock.settings()["training"]["start"] == "tiny"
 

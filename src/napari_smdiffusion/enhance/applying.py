@@ -21,7 +21,7 @@ from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import Tile, tiles
 from .levels import Levels, widefield_levels
 from .network import ALIGN, REACH
-from .predicting import predicted
+from .predicting import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
 
     from .model import Enhancer
     from .settings import EnhanceConfig
+
 ResultKind = Literal["enhanced", "uncertainty"]
-BORDER = 16  # widefield pixels that are mirrored at the border of a plane; a multiple of ALIGN
-_TILE = 256  # widefield pixels: large enough that the overlap costs little, small enough for any laptop
+BORDER = 16  # widefield pixels mirrored at the border of a plane; a multiple of ALIGN
+_TILE = 256  # widefield pixels: a larger tile saves little time, and this one fits into the memory of a laptop
 
 
 @dataclass(frozen=True)
 class ResultPlan:
-    """One result before it is computed: what it will be, and all that is written beside its pixels.
+    """The shape and the metadata of a result, known before its pixels are computed.
 
     Parameters
     ----------
     kind
-        The enhanced image, or its uncertainty.
+        "enhanced" or "uncertainty".
     shape
         (N, Y, X) in pixels.
     pixel_size, origin
-        In nm; None where the pixel size is not known.
+        In nm; the pixel size is None if unknown.
     name, provenance
-        Those of the image.
+        Name and provenance of the resulting image.
     """
 
     kind: ResultKind
@@ -64,11 +65,11 @@ NewArray = Callable[[ResultPlan], Pixels]
 
 @dataclass(frozen=True, eq=False)
 class Enhancement:
-    """An enhanced image, and its uncertainty where it was asked for.
+    """An enhanced image and, if requested, its uncertainty map.
 
-    The true image lies within `uncertainty` of the enhanced one in the share of pixels that was asked for
-    (`EnhanceConfig.confidence`), as far as the widefield image is like those the enhancer was calibrated with. For an
-    enhancer without a calibration it is the standard deviation over the 8 symmetries of the input.
+    The true value differs from the enhanced one by at most `uncertainty` in a share `EnhanceConfig.confidence` of the
+    pixels. This holds for widefield images like those of the calibration. For an enhancer without a calibration,
+    `uncertainty` is the standard deviation over the 8 symmetries of the input.
     """
 
     image: Image
@@ -94,34 +95,34 @@ def enhance_steps(
     config
         Settings.
     new_array
-        Makes the array that each result is written into, of its shape, for results larger than memory.
+        Makes the array for each result from its plan, such as a memory map for results larger than memory.
     stop
-        Asked at every tile.
+        Checked at every tile.
 
     Yields
     ------
-    Progress and TileDone at every tile, Note when memory ran out, or the pixel size is unknown or not the one of
-    the training.
+    Progress and TileDone at every tile. Note if memory ran out, or if the pixel size is unknown or differs from the
+    training.
 
     Returns
     -------
-    The enhanced image with its provenance; its pixel size is that of `image` divided by the factor, and its corner
+    The enhanced image with its provenance. Its pixel size is that of `image` divided by `upscale`, and its origin is
     that of `image`.
 
     Raises
     ------
     InputError
-        If all pixels of `image` have the same value, or the enhancer makes NaN of them.
+        If `image` is constant, or the network's output is NaN or infinite.
     Stopped
-        If it was stopped before the last tile was done: half an image is none.
+        If it was stopped before the last tile; there is no result then.
     """
     levels = widefield_levels(image)
     if note := _pixel_size_note(enhancer, image):
         yield Note(note)
     if config.uncertainty and enhancer.calibration is None:
         yield Note(
-            f"{enhancer.name} was never calibrated: its uncertainty is only how much the 8 symmetries disagree. Train "
-            "it again for intervals that hold."
+            f"{enhancer.name} has no calibration: its uncertainty is the standard deviation over 8 symmetries of the "
+            "input. Train it again for calibrated intervals."
         )
     make = new_array or _zeros
     plans = planned_results(enhancer, image, config)
@@ -131,13 +132,13 @@ def enhance_steps(
     with on_device(enhancer.network, device) as network:
         work = _Tiles(network, device, enhancer, levels)
         yield from _enhance_planes(work, image, config, sharp, spread, stop)
-    return Enhancement(*(_made(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
+    return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 
 
 def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> list[ResultPlan]:
-    """Return what `enhancer` will make of `image`: the enhanced image, and its uncertainty where it is asked for.
+    """Return the plan of the enhanced image and, if requested, of its uncertainty map.
 
-    The pixel size is that of `image` divided by the factor; of an image without one, that of the training.
+    The pixel size is that of `image` divided by `upscale`. If `image` has none, it is that of the training.
     """
     factor = enhancer.config.upscale
     shape = (len(image), image.size[0] * factor, image.size[1] * factor)
@@ -155,14 +156,14 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         return [plan]
     meaning = f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"
     if enhancer.calibration is None:
-        provenance = replace(provenance, settings={**provenance.settings, "confidence": None})  # nobody knows it
+        provenance = replace(provenance, settings={**provenance.settings, "confidence": None})  # unknown
         meaning = "standard deviation over the 8 symmetries of the input"
     provenance = replace(provenance, kind=UNCERTAINTY, meaning=meaning)
     return [plan, replace(plan, kind="uncertainty", name=f"{image.name} (uncertainty)", provenance=provenance)]
 
 
-def _made(image: Image, plan: ResultPlan, pixels: Pixels) -> Image:
-    """Return a result. It may be larger than memory, and each tile was checked: it is not read again."""
+def _result(image: Image, plan: ResultPlan, pixels: Pixels) -> Image:
+    """Return a result image without reading `pixels`, which may be larger than memory and were checked by tile."""
     return with_own_pixels(image, pixels, pixel_size=plan.pixel_size, name=plan.name, provenance=plan.provenance)
 
 
@@ -176,20 +177,20 @@ def _pixel_size_note(enhancer: Enhancer, image: Image) -> str | None:
     expected = enhancer.pixel_size * enhancer.config.upscale
     if not image.pixel_size:
         return (
-            f"{image.name} has no pixel size: it is taken to be {expected:.4g} nm, for which {enhancer.name} was "
-            "trained. Give it if it is another."
+            f"{image.name} has no pixel size: {expected:.4g} nm is assumed, the pixel size that {enhancer.name} was "
+            "trained for. Give the pixel size if it differs."
         )
     if abs(image.pixel_size / expected - 1) < 0.15:
         return None
     return (
         f"{image.name} has pixels of {image.pixel_size:.4g} nm, but {enhancer.name} was trained for {expected:.4g} nm: "
-        "train an enhancer for this pixel size, or take the result with care."
+        "train an enhancer for this pixel size, or check the result with care."
     )
 
 
 @dataclass(frozen=True)
 class _Tiles:
-    """What it takes to enhance one tile."""
+    """Enhances single tiles with a network on a device."""
 
     network: torch.nn.Module
     device: torch.device
@@ -197,19 +198,18 @@ class _Tiles:
     levels: Levels
 
     def enhanced(self, plane: Pixels, tile: Tile, k: int = 0) -> Pixels:
-        """Return the core of a tile, seen in symmetry k, in the units of the result."""
+        """Return the enhanced core of a tile in symmetry k, in intensities of the training images."""
         factor = self.enhancer.config.upscale
         window = self.levels.scale(plane[tile.window])
         margins = _margins(tile, plane.shape)
         window = np.pad(window, margins, mode="symmetric")
-        values = predicted(self.network, self.device, window[None, None], k)[0, 0]
+        values = predict(self.network, self.device, window[None, None], k)[0, 0]
         (top, _), (left, _) = margins
         core = values[top * factor :, left * factor :][tile.core_in_window(factor)]
-        # In the units of the super-resolution training images.
         return self.enhancer.levels.unscale(core)
 
     def uncertainty(self, views: Sequence[Pixels], confidence: float) -> Pixels:
-        """Return the uncertainty of the first of the views of a tile's core in the 8 symmetries."""
+        """Return the uncertainty of `views[0]`; the views are a tile's core, enhanced in the 8 symmetries."""
         spread = np.asarray(np.std(views, axis=0), np.float32)
         calibration, levels = self.enhancer.calibration, self.enhancer.levels
         if calibration is None:
@@ -219,10 +219,10 @@ class _Tiles:
 
 
 def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return how many pixels to mirror (before, after) a window on each axis.
+    """Return the number of pixels to mirror (before, after) a window on each axis.
 
-    At the border of a plane the network would see zeros where there is light; and windows become whole blocks of its
-    coarsest grid, so that a turned window meets that grid where the plane does.
+    Mirroring avoids a dark frame at the border of a plane. It also pads windows to a multiple of `ALIGN`, so that the
+    coarsest grid has the same position in all symmetries of the window.
     """
     margins = []
     for window, length in zip(tile.window, shape, strict=True):
@@ -254,11 +254,11 @@ def _enhance_planes(
             if side <= ALIGN * 4:
                 raise MemoryError("Memory ran out with the smallest tile: close other programs.") from error
             ran_out = True
-        # Here the error is gone, and with it what it held of the memory.
+        # Outside of the except block, because the exception keeps the tensors of the failed tile alive.
         if ran_out:
             side = side // 2 // ALIGN * ALIGN
             release_memory()
-            yield Note(f"Memory ran out: going on with tiles of {side} pixels.")
+            yield Note(f"Memory ran out: continuing with tiles of {side} pixels.")
             todo = [(m, part) for m, old in todo for part in tiles(image.size, side, REACH, ALIGN, old.core)]
             total = done + len(todo)
             countdown = Countdown(done, total)

@@ -1,4 +1,4 @@
-"""The card of an enhancer."""
+"""The model card of an enhancer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_enhancer_card(folder: Path, record: EnhancerRecord) -> None:
-    """Write the card of an enhancer into `folder`."""
+    """Write the model card of an enhancer into `folder`."""
     text = CardText(
         f"{record.name}: an enhancer of widefield images, ×{record.config.upscale}",
         f"smdiffusion enhance {record.name} widefield.tif --out enhanced.tif",
@@ -28,34 +28,37 @@ def write_enhancer_card(folder: Path, record: EnhancerRecord) -> None:
 
 
 def _microscope(record: EnhancerRecord) -> str:
-    """Return which widefield images the enhancer is for."""
+    """Return the section on the widefield images that the enhancer is made for."""
     coarse = (record.pixel_size_nm or 0) * record.config.upscale
     pixels = f"For widefield images with pixels of about {coarse:.0f} nm" if coarse else "For widefield images"
     if record.trained_on != SIMULATED_WIDEFIELD:
-        return f"\n## Microscope\n\n{pixels}, of the microscope that its training pairs are from.\n"
+        return f"\n## Microscope\n\n{pixels}, from the microscope of the training pairs.\n"
     settings = to_json(record.microscope)
     rows = "".join(f"| {key.replace('_', ' ')} | {value} |\n" for key, value in settings.items())
     return (
-        f"\n## Microscope\n\n{pixels}, like those of the microscope that was simulated (ranges are drawn from):\n\n"
+        f"\n## Microscope\n\n{pixels}, from a microscope like the simulated one. From a range, values are drawn.\n\n"
         f"| setting | value |\n|---|---|\n{rows}"
     )
 
 
 def _calibration(facts: CalibrationFacts) -> str:
-    """Return a paragraph on how often the intervals of the uncertainty map hold."""
+    """Return the section on the coverage of the intervals of the uncertainty map."""
     nine = facts.at(0.9)
-    on = "images held out from training" if facts.held_out else "the training images themselves"
+    images = "images held out from training" if facts.held_out else "the training images"
     rank = facts.rank_correlation
-    told = "" if rank is None else f"; the width of the intervals and the error have a rank correlation of {rank:.2f}"
     share = f"{100 * facts.coverage[nine]:.1f} %"
     if facts.coverage_least and facts.coverage_most:
         share += f" ({100 * facts.coverage_least[nine]:.0f} to {100 * facts.coverage_most[nine]:.0f} % by field)"
+    sentences = [f"The 90 % intervals cover {share} of the pixels. They were measured on {images}."]
     if facts.coverage_bright:
-        share += f", and {100 * facts.coverage_bright[nine]:.1f} % of the bright ones,"
+        sentences.append(f"They cover {100 * facts.coverage_bright[nine]:.1f} % of the bright pixels.")
     if facts.coverage_faint:
         at_half, at_nine = (100 * facts.coverage_faint[facts.at(level)] for level in (0.5, 0.9))
-        share += f" and {at_nine:.1f} % of the faint ones, which are neither bright nor 0 (and {at_half:.1f} % for 50),"
-    return (
-        f"\n## Uncertainty\n\nOf the pixels of widefield images of {on}, {share} lay in the interval that is "
-        f"to hold 90 %{told}. Nothing is promised for images of another kind.\n"
-    )
+        sentences.append(
+            f"They cover {at_nine:.1f} % of the faint pixels (above 0, below the mean), and the 50 % intervals "
+            f"{at_half:.1f} %."
+        )
+    if rank is not None:
+        sentences.append(f"The width of the intervals and the error have a rank correlation of {rank:.2f}.")
+    sentences.append("The coverage may differ for images of another kind.")
+    return f"\n## Uncertainty\n\n{' '.join(sentences)}\n"

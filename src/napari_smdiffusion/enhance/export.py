@@ -1,8 +1,14 @@
-"""Enhancers as bioimage.io packages, for the programs that run such models.
+"""Export of enhancers as bioimage.io packages, for other programs that run such models.
 
-A package is a zip of `rdf.yaml`, which says what goes in and what comes out, of the network as TorchScript, of an
-example with its result, and of the model card. The network in it is the whole enhancer but for the levels of the
-widefield image, which each program measures itself, as `rdf.yaml` tells it.
+A package is a zip with these files:
+
+* `rdf.yaml`, the description of the input and the output,
+* the network as TorchScript,
+* an example with its result,
+* the model card.
+
+The network contains the whole enhancer except the levels of the widefield image. Each program measures these by the
+preprocessing in `rdf.yaml`.
 """
 
 from __future__ import annotations
@@ -35,15 +41,14 @@ if TYPE_CHECKING:
 
     from bioimageio.spec.model.v0_5 import InputTensorDescr, ModelDescr, OutputTensorDescr
 
-_EXAMPLE = 128  # widefield pixels along a side of the example
+_EXAMPLE = 128  # side of the example in widefield pixels
 _PAPER = "Saguy et al., This Microtubule Does Not Exist, Small Methods 2024", "10.1002/smtd.202400672"
 
 
-class _Whole(nn.Module):
-    """An enhancer from scaled widefield pixels to intensities, written so that TorchScript can compile it.
+class _ScriptableEnhancer(nn.Module):
+    """An enhancer from scaled widefield pixels to intensities that TorchScript can compile.
 
-    It has the layers of the network themselves: what `EnhancerNetwork.forward` does to be quick, TorchScript has no
-    words for.
+    It uses the layers of the network directly, because TorchScript cannot compile `EnhancerNetwork.forward`.
     """
 
     def __init__(self, network: EnhancerNetwork, dark: float, bright: float) -> None:
@@ -60,7 +65,7 @@ class _Whole(nn.Module):
         self.dark, self.bright = dark, bright
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Enhance (B, 1, Y, X); at the borders it sees the image mirrored, as `enhance_steps` has it."""
+        """Enhance (B, 1, Y, X); the image is mirrored at its borders, as by `enhance_steps`."""
         b, height, width = self.border, x.shape[2], x.shape[3]
         x = torch.cat([x[:, :, :b].flip(2), x, x[:, :, height - b :].flip(2)], 2)
         x = torch.cat([x[:, :, :, :b].flip(3), x, x[:, :, :, width - b :].flip(3)], 3)
@@ -89,13 +94,13 @@ def export_enhancer(
     Parameters
     ----------
     folder
-        Of the enhancer.
+        Model folder of the enhancer.
     path
-        The zip to write; one that is there is replaced.
+        The zip file to write; an existing file is replaced.
     authors
-        Names of who made it.
+        Names of the authors.
     license_id
-        Of the model, by its SPDX identifier: BSD-3-Clause, CC-BY-4.0, ...
+        SPDX identifier of the model's license: BSD-3-Clause, CC-BY-4.0, ...
 
     Returns
     -------
@@ -104,9 +109,9 @@ def export_enhancer(
     Raises
     ------
     ModelFolderError
-        If the folder is no enhancer, or a damaged one.
+        If the folder has no enhancer, or is damaged.
     InputError
-        If bioimageio.spec is missing, or refuses what is to be written.
+        If bioimageio.spec is missing or rejects the package.
     """
     folder, path = Path(folder), Path(path)
     try:
@@ -115,43 +120,43 @@ def export_enhancer(
         raise InputError("Exporting needs bioimageio.spec: pip install bioimageio.spec.") from error
     enhancer = Enhancer.load(folder)
     with tempfile.TemporaryDirectory() as work, atomic_file(path) as temporary:
-        model = _described(enhancer, folder, Path(work), authors, license_id)
-        temporary.unlink()  # it writes no file that is there
+        model = _description(enhancer, folder, Path(work), authors, license_id)
+        temporary.unlink()  # bioimageio.spec does not overwrite an existing file
         save_bioimageio_package(model, output_path=temporary)
     return path
 
 
-def _described(
+def _description(
     enhancer: Enhancer, folder: Path, work: Path, authors: Sequence[str], license_id: str | None
 ) -> ModelDescr:
-    """Return the description of a package, whose files are written into `work`."""
+    """Write the files of a package into `work` and return its description."""
     from bioimageio.spec.common import FileDescr
     from bioimageio.spec.generic.v0_3 import Author, CiteEntry, Doi, LicenseId
     from bioimageio.spec.model import v0_5 as spec
     from pydantic import ValidationError
 
     factor = enhancer.config.upscale
-    script, example, result = _written(enhancer, work)
+    script, example, result = _write_files(enhancer, work)
     try:
-        taken, made = _tensors(enhancer, example, result)
+        input_tensor, output_tensor = _tensors(enhancer, example, result)
         torchscript = spec.TorchscriptWeightsDescr(
             source=script,
             pytorch_version=spec.Version(torch.__version__.split("+")[0]),
             comment=f"made by napari-smdiffusion {__version__}; trained on {enhancer.facts.trained_on}",
         )
         return spec.ModelDescr(
-            # Other characters are refused.
+            # bioimageio.spec rejects other characters.
             name=re.sub(r"[^A-Za-z0-9_+\- ()]", "_", f"{enhancer.name[:80]} (widefield enhanced x{factor})"),
             description=f"A widefield image as a super-resolution image with pixels {factor} times finer.",
             authors=[Author(name=name) for name in authors],
             license=None if license_id is None else LicenseId(license_id),
             cite=[CiteEntry(text=_PAPER[0], doi=Doi(_PAPER[1]))],
             documentation=FileDescr(source=folder / "README.md"),
-            # There is no picture of a training of a few steps.
+            # A training of a few steps has no picture.
             covers=[FileDescr(source=path) for path in [folder / "picture.png"] if path.exists()],
             tags=["super-resolution", "widefield", "fluorescence-light-microscopy", "image-restoration", "pytorch"],
-            inputs=[taken],
-            outputs=[made],
+            inputs=[input_tensor],
+            outputs=[output_tensor],
             weights=spec.WeightsDescr(torchscript=torchscript),
         )
     except ValidationError as error:
@@ -159,22 +164,22 @@ def _described(
 
 
 def _tensors(enhancer: Enhancer, example: Path, result: Path) -> tuple[InputTensorDescr, OutputTensorDescr]:
-    """Return what goes in and what comes out: axes, sizes, pixel sizes, and what is to be done before."""
+    """Return the input and the output tensor: axes, sizes, pixel sizes and preprocessing."""
     from bioimageio.spec.common import FileDescr
     from bioimageio.spec.model import v0_5 as spec
 
     factor = enhancer.config.upscale
     step, unit = (enhancer.pixel_size, "nanometer") if enhancer.pixel_size else (1.0, None)
-    # Whoever reads it multiplies sizes by one scale and divides by the other, and cuts off what is behind the point:
-    # with so few binary digits that is exact.
+    # Readers compute size · scale / scale and truncate the result. With a multiple of 1/1024, that is exact.
     step = max(1, round(step * 1024)) / 1024
-    taken, made, plane = spec.TensorId("widefield"), spec.TensorId("enhanced"), [spec.AxisId(name) for name in "yx"]
+    widefield, enhanced = spec.TensorId("widefield"), spec.TensorId("enhanced")
+    plane = [spec.AxisId(name) for name in "yx"]
     size = spec.ParameterizedSize(min=2 * REACH + ALIGN, step=ALIGN)
     coarse = [spec.SpaceInputAxis(id=axis, size=size, unit=unit, scale=step * factor) for axis in plane]
     fine = [
         spec.SpaceOutputAxisWithHalo(
             id=axis,
-            size=spec.SizeReference(tensor_id=taken, axis_id=axis),
+            size=spec.SizeReference(tensor_id=widefield, axis_id=axis),
             halo=REACH * factor,
             unit=unit,
             scale=step,
@@ -183,37 +188,37 @@ def _tensors(enhancer: Enhancer, example: Path, result: Path) -> tuple[InputTens
     ]
     levels = spec.ScaleRangeKwargs(axes=[spec.AxisId("channel"), *plane], min_percentile=DARK, max_percentile=BRIGHT)
     return spec.InputTensorDescr(
-        id=taken,
+        id=widefield,
         description="a whole widefield image, in any units",
         axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier("widefield")]), *coarse],
         test_tensor=FileDescr(source=example),
         preprocessing=[spec.ScaleRangeDescr(kwargs=levels)],
     ), spec.OutputTensorDescr(
-        id=made,
-        description="an estimate, not a measurement, in the units of the images it was trained on",
+        id=enhanced,
+        description="an estimate, not a measurement, in the units of the super-resolution training images",
         axes=[spec.BatchAxis(), spec.ChannelAxis(channel_names=[spec.Identifier("enhanced")]), *fine],
         test_tensor=FileDescr(source=result),
     )
 
 
-def _written(enhancer: Enhancer, work: Path) -> tuple[Path, Path, Path]:
-    """Write the network as TorchScript, and an example with its result."""
+def _write_files(enhancer: Enhancer, work: Path) -> tuple[Path, Path, Path]:
+    """Write the network as TorchScript, and an example with its result; return the three paths."""
     levels, factor = enhancer.levels, enhancer.config.upscale
-    whole = _Whole(enhancer.network.eval(), levels.dark, levels.bright).eval()
+    module = _ScriptableEnhancer(enhancer.network.eval(), levels.dark, levels.bright).eval()
     step = enhancer.pixel_size or 20.0
     fine = simulate("microtubules", size=_EXAMPLE * factor, pixel_size=step, seed=0)
     camera = widefield_image(fine, step, enhancer.microscope, factor, generator(0))
-    seen, found = camera.pixels[:, None], widefield_levels(camera)
-    # As the preprocessing does it, which does not divide by zero.
-    scaled = (seen - found.dark) / (found.bright - found.dark + 1e-6)
+    counts, measured = camera.pixels[:, None], widefield_levels(camera)
+    # The formula of the preprocessing `scale_range`, with its eps.
+    scaled = (counts - measured.dark) / (measured.bright - measured.dark + 1e-6)
     with warnings.catch_warnings(), torch.no_grad():
-        # torch says so of TorchScript, which is what these programs read.
+        # TorchScript is deprecated in torch, but it is the format that other programs read.
         warnings.filterwarnings("ignore", message=".*deprecated.*", category=DeprecationWarning)
-        script = torch.jit.script(whole)
-        # By its name torch would not open a file in a folder whose name is not ASCII on Windows.
+        script = torch.jit.script(module)
+        # An open file, because torch on Windows cannot open a path with non-ASCII characters.
         with (work / "enhancer.pt").open("wb") as file:
             torch.jit.save(script, file)
         result = script(torch.from_numpy(scaled.astype(np.float32))).numpy()
-    np.save(work / "widefield.npy", seen)
+    np.save(work / "widefield.npy", counts)
     np.save(work / "enhanced.npy", result)
     return work / "enhancer.pt", work / "widefield.npy", work / "enhanced.npy"

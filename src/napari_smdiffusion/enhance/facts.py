@@ -1,4 +1,4 @@
-"""What an enhancer knows of itself, and what its model.json holds."""
+"""The facts of an enhancer: its training, its calibration and the content of its model.json."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -21,23 +21,24 @@ REGISTERED_PAIRS, SIMULATED_WIDEFIELD = "registered pairs", "simulated widefield
 
 @dataclass(frozen=True)
 class CalibrationFacts:
-    """How often the intervals of the uncertainty hold, as measured.
+    """The measured coverage of the intervals of the uncertainty.
 
     Parameters
     ----------
     levels
-        The stated shares.
+        The nominal coverages.
     coverage
-        For each of them, the share of pixels that lie in their interval.
+        The measured coverage at each level: the share of pixels whose true value is in the interval.
     rank_correlation
-        Of the half width for 0.9 with the error (Spearman); None where one of them is constant.
-    coverage_bright, coverage_faint
-        `coverage` of the pixels that are brighter than the average of their part, and of those that are neither bright
-        nor exactly 0; None where there are none.
+        Spearman correlation of the half width at level 0.9 with the error; None if one of them is constant.
+    coverage_bright
+        Coverage of the pixels above the mean of their group of regions; None if there are none.
+    coverage_faint
+        Coverage of the other pixels that are above 0; None if there are none.
     coverage_least, coverage_most
-        Of the parts where fewest and most pixels lay in their interval; None in models of former versions.
+        Lowest and highest coverage of a group of regions; None in models of earlier versions.
     held_out
-        False where there was too little to hold anything out, and the training images served.
+        False if the images were too small for held-out regions, so that training images were used.
     """
 
     levels: Shares = ()
@@ -50,13 +51,13 @@ class CalibrationFacts:
     held_out: bool = False
 
     def __post_init__(self) -> None:
-        """Raise an InputError if there is not one share for each level."""
+        """Raise an InputError unless there is one share for each level."""
         measured = (self.coverage, self.coverage_bright, self.coverage_faint, self.coverage_least, self.coverage_most)
         if any(shares is not None and len(shares) != len(self.levels) for shares in measured):
             raise InputError("The calibration must have one share for each level.")
 
     def at(self, level: float) -> int:
-        """Return the place of a level among `levels`; raises InputError if it is not among them."""
+        """Return the index of a level in `levels`; raises InputError if it is missing."""
         if level not in self.levels:
             raise InputError(f"The calibration has no level {level}.")
         return self.levels.index(level)
@@ -64,7 +65,7 @@ class CalibrationFacts:
 
 @dataclass(frozen=True)
 class CalibrationRecord:
-    """A calibration as model.json holds it: see `Calibration`."""
+    """A calibration as stored in model.json; see `Calibration`."""
 
     intensities: tuple[Number, ...]
     spreads: tuple[tuple[Number, ...], ...]
@@ -72,22 +73,22 @@ class CalibrationRecord:
     facts: CalibrationFacts = CalibrationFacts()
 
     def __post_init__(self) -> None:
-        """Raise an InputError unless there is a half width for each level in each cell."""
+        """Raise an InputError unless there is a half width for each level and cell."""
         rows, cells = len(self.intensities), len(self.spreads[0]) if self.spreads else 0
-        fits = rows > 0 and cells > 0 and len(self.spreads) == rows and len(self.half_widths) > 0
+        complete = rows > 0 and cells > 0 and len(self.spreads) == rows and len(self.half_widths) > 0
         tables = (self.spreads, *self.half_widths)
-        if not fits or any(len(table) != rows or any(len(row) != cells for row in table) for table in tables):
-            raise InputError("The calibration must have a half width for each level in each cell.")
+        if not complete or any(len(table) != rows or any(len(row) != cells for row in table) for table in tables):
+            raise InputError("The calibration must have a half width for each level and cell.")
 
 
 @dataclass(frozen=True)
 class EnhancerFacts(TrainingFacts):
-    """What an enhancer knows of its training, beside its settings.
+    """The facts of an enhancer's training, without its settings.
 
     Parameters
     ----------
     weights
-        How often each training image was drawn from, relative to the others; None in proportion to its pixels.
+        Relative frequency at which each training image was drawn; None in proportion to its pixels.
     trained_on
         "simulated widefield" or "registered pairs".
     """
@@ -98,18 +99,18 @@ class EnhancerFacts(TrainingFacts):
 
 @dataclass(frozen=True, kw_only=True)
 class EnhancerRecord(EnhancerFacts):
-    """All that model.json of an enhancer holds.
+    """The content of an enhancer's model.json.
 
     Parameters
     ----------
     config, microscope
-        How it was trained.
+        Settings of the training and of the simulated microscope.
     pixel_size_nm
-        Of its results; None where it was not known.
+        Pixel size of the results; None if unknown.
     levels
-        Of the super-resolution images it was trained on.
+        Intensity levels of the super-resolution training images.
     calibration
-        None for an enhancer that was saved without.
+        None for an enhancer without a calibration.
     """
 
     config: EnhancerConfig
@@ -120,10 +121,10 @@ class EnhancerRecord(EnhancerFacts):
 
     @property
     def facts(self) -> EnhancerFacts:
-        """What the enhancer knows beside its settings."""
+        """The facts of the training, without the settings."""
         return EnhancerFacts(**fields_of(self))
 
 
 def fields_of(facts: EnhancerFacts) -> dict[str, Any]:
-    """Return the fields that an enhancer's facts and its record share."""
-    return {one.name: getattr(facts, one.name) for one in dataclasses.fields(EnhancerFacts)}
+    """Return the fields that `EnhancerFacts` and `EnhancerRecord` share."""
+    return {field.name: getattr(facts, field.name) for field in dataclasses.fields(EnhancerFacts)}

@@ -1,4 +1,4 @@
-"""Which parts of the images are held out from training, to calibrate with."""
+"""The split of the images into training regions and held-out regions for the calibration."""
 
 from __future__ import annotations
 
@@ -13,22 +13,36 @@ if TYPE_CHECKING:
 
     from ..images.image import Image
     from .settings import EnhancerConfig
-_MANY, _BAND = 10, 8  # of so many planes one is held out; of fewer an eighth of each
-LEAST_HELD_OUT = 16  # widefield pixels of a side of a patch
+
+_PLANES = 10  # one plane in this number is held out
+_STRIP = 8  # of fewer planes, the held-out strip is the plane's length divided by this number
+LEAST_HELD_OUT = 16  # widefield pixels along the side of a patch
 
 
 @dataclass(frozen=True)
 class Region:
-    """A window of a plane of the images, and how often it is drawn from; `field` is the same where the field may be."""
+    """A window of a plane of the images.
+
+    Parameters
+    ----------
+    plane
+        Index among the planes of all images.
+    window
+        Rows and columns.
+    weight
+        Relative frequency at which patches are drawn from the region.
+    field
+        Regions that may show the same field of view have the same number.
+    """
 
     plane: int
     window: tuple[slice, slice]
-    chance: float
+    weight: float
     field: int = 0
 
 
 def draw_weights(images: Sequence[Image], weights: Sequence[float] | None) -> list[float]:
-    """Return how often each plane is drawn from."""
+    """Return the relative frequency at which each plane is drawn, from the weights of the images."""
     if weights is None:
         return [float(plane.size) for image in images for plane in image.pixels]
     if len(weights) != len(images) or min(weights) < 0:
@@ -42,41 +56,55 @@ def draw_weights(images: Sequence[Image], weights: Sequence[float] | None) -> li
 
 
 def split_held_out(
-    images: Sequence[Image], chances: Sequence[float], config: EnhancerConfig
+    images: Sequence[Image], weights: Sequence[float], config: EnhancerConfig
 ) -> tuple[list[Region], list[Region]]:
-    """Return what to train on, and what to hold out for the calibration: nothing where there is too little.
+    """Split the images into training regions and held-out regions.
 
-    Of many generated or simulated planes some are held out. The planes of other stacks may be of one field, at other
-    times or depths, so that a part of the field is held out in all of them. What is never drawn from is left out.
+    Every tenth plane of a stack of generated or simulated images is held out. The planes of another stack may show
+    one field at several times or depths: a strip at the same edge of each plane is held out. No region is held out of
+    images that are too small. Planes of weight 0 are left out.
+
+    Parameters
+    ----------
+    images
+        Super-resolution images.
+    weights
+        One for each plane, see `draw_weights`.
+    config
+        Settings of the training.
+
+    Returns
+    -------
+    Training regions and held-out regions.
     """
     training: list[Region] = []
-    held: list[Region] = []
+    held_out: list[Region] = []
     first = 0
     for image in images:
         count = len(image)
         unrelated = image.provenance.kind in (SYNTHETIC, SIMULATED)
         whole = slice(0, image.size[0]), slice(0, image.size[1])
-        many = unrelated and count >= _MANY
-        rest, band = (whole, None) if many else edge_strip(image.size, config)
-        out = set(range(_MANY // 2, count, _MANY)) if many else set()
+        whole_planes = unrelated and count >= _PLANES
+        rest, strip = (whole, None) if whole_planes else edge_strip(image.size, config)
+        held_out_planes = set(range(_PLANES // 2, count, _PLANES)) if whole_planes else set()
         for i in range(first, first + count):
-            which = i if unrelated else first
-            if i - first in out:
-                held.append(Region(i, whole, chances[i], which))
+            field = i if unrelated else first
+            if i - first in held_out_planes:
+                held_out.append(Region(i, whole, weights[i], field))
                 continue
-            # The image as a whole is drawn from as often as if nothing were held out.
-            training.append(Region(i, rest, chances[i] * count / (count - len(out)), which))
-            if band is not None:
-                held.append(Region(i, band, chances[i], which))
+            # The weight of the whole image stays the same without its held-out planes.
+            training.append(Region(i, rest, weights[i] * count / (count - len(held_out_planes)), field))
+            if strip is not None:
+                held_out.append(Region(i, strip, weights[i], field))
         first += count
-    return [part for part in training if part.chance > 0], [part for part in held if part.chance > 0]
+    return [region for region in training if region.weight > 0], [region for region in held_out if region.weight > 0]
 
 
 def edge_strip(size: tuple[int, int], config: EnhancerConfig) -> tuple[tuple[slice, slice], tuple[slice, slice] | None]:
-    """Cut a band off the end of the longer axis, if whole patches are left without it."""
+    """Cut a strip off the end of the longer axis; there is no strip if the rest would be smaller than a patch."""
     height, width = size
     factor, length = config.upscale, max(size)
-    cut = (length - max(length // _BAND, LEAST_HELD_OUT * factor)) // factor * factor
+    cut = (length - max(length // _STRIP, LEAST_HELD_OUT * factor)) // factor * factor
     if cut < config.patch:
         return (slice(0, height), slice(0, width)), None
     if height >= width:

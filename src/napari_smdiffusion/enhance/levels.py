@@ -1,4 +1,4 @@
-"""Intensity levels of widefield and super-resolution images, which the network's input is scaled by."""
+"""Intensity levels of widefield and super-resolution images: the map between intensities and network units."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
     from ..images.image import Image
-# Widefield intensities are brought to network units by these percentiles of a whole image: its background and its
-# bright structure. They are robust, and the same whether an image is enhanced at once or in tiles.
+
+# Percentiles of a whole widefield image: background and bright structure. They are robust to outliers, and they do not
+# depend on the tiles.
 DARK, BRIGHT = 1.0, 99.5
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -29,7 +30,7 @@ class Levels(LinearScale):
     bright: float
 
     def __post_init__(self) -> None:
-        """Raise an InputError unless the bright level lies above the dark one, and pixels can hold both."""
+        """Raise an InputError unless the bright level is above the dark one, and float32 can hold both."""
         if not (-_LARGEST <= self.dark < self.bright <= _LARGEST and self.unit <= _LARGEST):
             limits = f"{self.dark:g} to {self.bright:g}"
             raise InputError(f"The levels must go from a smaller to a larger value, not {limits}.")
@@ -41,25 +42,25 @@ class Levels(LinearScale):
 
     @property
     def unit(self) -> float:
-        """How far the bright level lies above the dark one."""
+        """The difference of the bright and the dark level."""
         return self.bright - self.dark
 
 
 def widefield_levels(image: Image) -> Levels:
-    """Return the levels of a widefield image, or raise a ValueError if it is constant."""
+    """Return the levels of a widefield image, or raise an InputError if it is constant."""
     dark, bright = (float(v) for v in np.percentile(image.pixels, (DARK, BRIGHT)))
     if not dark < bright:
         dark, bright = float(image.pixels.min()), float(image.pixels.max())
     if not dark < bright:
-        raise InputError(f"All pixels of {image.name} have the value {dark:g}: give an image with something in it.")
+        raise InputError(f"All pixels of {image.name} have the value {dark:g}: choose an image that shows a structure.")
     return Levels(dark, bright)
 
 
-_BRIGHT_SHARP = 99.8  # percentile that counts as bright in a super-resolution image, where structure is sparse
+_BRIGHT_SHARP = 99.8  # percentile; higher than for widefield images, because structure is sparse
 
 
 def sharp_levels(planes: Sequence[Pixels]) -> Levels:
-    """Return the levels of the super-resolution images: their background, and what counts as bright in them."""
+    """Return the common levels of super-resolution planes, or raise an InputError if they are constant."""
     pixels = np.concatenate([plane.ravel() for plane in planes])
     dark, bright = (float(v) for v in np.percentile(pixels, (DARK, _BRIGHT_SHARP)))
     if not dark < bright:

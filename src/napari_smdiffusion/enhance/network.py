@@ -1,7 +1,6 @@
-"""The enhancer's network. It works on the widefield grid and becomes fine only in its last two layers.
+"""The enhancer's network: a U-Net on the widefield grid with two layers on the fine grid at its end.
 
-Nothing in it looks at the image as a whole (no normalisation over space), so that its reach is limited and known, and
-an image enhanced in tiles is the image enhanced at once.
+It has no normalisation over space. Its receptive field is therefore limited, and the result does not depend on tiles.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-ALIGN = 4  # windows must begin at multiples of the coarsest grid
-REACH = 48  # widefield pixels that an output pixel depends on, to each side (rounded up to a multiple of ALIGN)
+ALIGN = 4  # widefield pixels; windows must start at multiples of it, where the coarsest grid has a pixel
+REACH = 48  # widefield pixels to each side that an output pixel depends on (rounded up to a multiple of ALIGN)
 _FINE = 8  # channels on the fine grid
-_STRIP = 24  # widefield rows whose fine grid stays in a processor's cache
+_STRIP = 24  # widefield rows; their fine grid fits into a processor's cache
 
 
 class _Residual(nn.Module):
@@ -21,7 +20,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        # Every block begins as the identity, which trains without normalisation (Zhang et al., Fixup, ICLR 2019).
+        # Every block starts as the identity, so that it trains without normalisation (Zhang et al., Fixup, ICLR 2019).
         nn.init.zeros_(self.second.weight)
         nn.init.constant_(self.second.get_parameter("bias"), 0.0)
 
@@ -36,9 +35,9 @@ class EnhancerNetwork(nn.Module):
     Parameters
     ----------
     upscale
-        Fine pixels per side of a widefield pixel.
+        Fine pixels per widefield pixel, along each axis.
     channels
-        Width on the widefield grid; 4/3 and 2 times as many on the grids half and a quarter as fine.
+        Channels on the widefield grid. The grids with half and a quarter of its resolution have 4/3 and 2 times more.
     """
 
     def __init__(self, upscale: int, channels: int = 48) -> None:
@@ -61,15 +60,15 @@ class EnhancerNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def _smooth_shuffle(self) -> None:
-        """Let all fine pixels under a widefield pixel begin equal, so that no grid shows (ICNR; Aitken et al. 2017)."""
+        """Start with equal fine pixels in a widefield pixel, so that no grid appears (ICNR; Aitken et al. 2017)."""
         with torch.no_grad():
             weight = self.shuffle.weight
-            one = weight[:: self.upscale**2]
-            weight.copy_(one.repeat_interleave(self.upscale**2, 0))
+            first_pixel = weight[:: self.upscale**2]
+            weight.copy_(first_pixel.repeat_interleave(self.upscale**2, 0))
             nn.init.constant_(self.shuffle.get_parameter("bias"), 0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Enhance; sides that are no multiples of `ALIGN` go on as they end, and are cut again."""
+        """Enhance images of any size: they are padded to a multiple of `ALIGN`, and the result is cropped."""
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % ALIGN, 0, -height % ALIGN), mode="replicate")
         top = self.top(self.enter(x.contiguous(memory_format=torch.channels_last)))
@@ -84,16 +83,16 @@ class EnhancerNetwork(nn.Module):
 
     def _fine(self, features: torch.Tensor) -> torch.Tensor:
         fine = F.pixel_shuffle(features, self.upscale)
-        # In full precision: bfloat16 would leave steps of half a per cent in the result.
+        # In float32, because bfloat16 would leave steps of half a per cent in the result.
         with torch.autocast(features.device.type, enabled=False):
             sharp: torch.Tensor = self.leave(F.silu(fine.float()))
         return sharp
 
     def _fine_in_strips(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the same as `_fine`, strip by strip: the fine grid of a whole tile would go through slow memory."""
+        """Return the result of `_fine`, computed in strips that fit into the cache; a whole tile would be slower."""
         strips = []
         for first in range(0, features.shape[-2], _STRIP):
-            above = min(1, first)  # a row more on either side is all that the last layer looks at
+            above = min(1, first)  # the last layer needs one more row on either side
             strip = self._fine(features[:, :, first - above : first + _STRIP + 1])
             rows = min(_STRIP, features.shape[-2] - first) * self.upscale
             strips.append(strip[:, :, above * self.upscale :][:, :, :rows])
@@ -101,11 +100,11 @@ class EnhancerNetwork(nn.Module):
 
 
 def even_background(sharp: torch.Tensor, upscale: int, empty: float = 0.01, sure: float = 0.025) -> torch.Tensor:
-    """Average over one widefield pixel where there is nothing but background, and leave everything else as it is.
+    """Average the background over one widefield pixel; structure stays unchanged.
 
-    The fine pixels under a widefield pixel come from different weights of one layer, which leaves a faint grid of that
-    period. An average over exactly one period takes it out; below a fortieth of what counts as bright, nothing finer
-    than a widefield pixel can be told from the background anyway.
+    The fine pixels in a widefield pixel come from different weights of one layer, which leaves a faint grid with the
+    period of a widefield pixel. An average over one period removes it. Below 1/40 of the bright level, details finer
+    than a widefield pixel cannot be distinguished from the background, so that the average loses nothing.
 
     Parameters
     ----------
@@ -114,12 +113,12 @@ def even_background(sharp: torch.Tensor, upscale: int, empty: float = 0.01, sure
     upscale
         The period of the grid in pixels.
     empty, sure
-        Mean intensities between which background becomes structure.
+        Local means in network units: below `empty` is background, above `sure` is structure.
     """
     if upscale == 1:
         return sharp
     even = F.pad(sharp, [upscale - 1] * 4, mode="replicate")
-    # Twice along each axis, which is centred for even periods too; pooling of a single channel is many times slower.
+    # Two averages along each axis are centred for even periods as well. Pooling of one channel is many times slower.
     for axis in (-2, -2, -1, -1):
         even = even.unfold(axis, upscale, 1).mean(-1)
     structure = ((even - empty) / (sure - empty)).clamp(0, 1)

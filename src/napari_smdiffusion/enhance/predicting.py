@@ -1,4 +1,4 @@
-"""What the network makes of widefield pixels, seen in one of the 8 symmetries of the square."""
+"""One pass of the network over widefield pixels, in one of the 8 symmetries of the square."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def predicted(network: torch.nn.Module, device: torch.device, widefield: Pixels, k: int = 0) -> Pixels:
-    """Return what the network makes of widefield images in symmetry `k`, turned back; all in network units.
+def predict(network: torch.nn.Module, device: torch.device, widefield: Pixels, k: int = 0) -> Pixels:
+    """Enhance widefield patches in symmetry `k` and turn the result back; all values are in network units.
 
     Parameters
     ----------
     network
-        On `device`, in the state it predicts in.
+        On `device`, in evaluation mode.
     device
-        Where to compute, in the precision that is quick there.
+        Device to compute on, in its fast precision.
     widefield
         (B, 1, Y, X), dark about 0 and bright about 1.
     k
-        0 to 7: the symmetry that the network sees; 0 leaves the image as it is.
+        The symmetry of the network's input, 0 to 7; 0 is the identity.
 
     Returns
     -------
-    (B, 1, Y·upscale, X·upscale) float32, at least 0: fluorescence is never negative.
+    (B, 1, Y·upscale, X·upscale) float32, at least 0, because fluorescence is never negative.
     """
     batch = torch.from_numpy(np.ascontiguousarray(symmetry(widefield, k))).to(device)
     with autocast(device):

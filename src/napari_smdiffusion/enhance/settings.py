@@ -1,4 +1,4 @@
-"""Settings of training and application of an enhancer."""
+"""Settings for training and applying an enhancer."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,23 +10,23 @@ from ..base.settings import Batch, Checked, Count, Device, Help, Positive, Seed
 
 @dataclass(frozen=True)
 class EnhancerConfig(Checked):
-    """How an enhancer is trained."""
+    """Settings for training an enhancer."""
 
-    upscale: Annotated[int, Ge(1), Le(8), Help("how many times finer the enhanced pixels are")] = 4
-    # More than about two made enhancers better on simulated widefield images, and no better on a real one.
+    upscale: Annotated[int, Ge(1), Le(8), Help("enhanced pixels per widefield pixel, along each axis")] = 4
+    # In our benchmarks, longer trainings improved simulated widefield images, but not a real one.
     minutes: Annotated[Positive, Unit("min"), Help("how long to train")] = 2.0
     steps: Annotated[Count | None, Help("number of steps, instead of minutes")] = None
     patch: Annotated[
-        int, Ge(32), Unit("px"), Help("side of the super-resolution patches; smaller images are put together")
+        int, Ge(32), Unit("px"), Help("side of the super-resolution patches; smaller images are tiled into one patch")
     ] = 256
     batch: Annotated[Batch, Help("patches in one step")] = 4
     learning_rate: Annotated[
         Positive,
         Le(0.1),
-        Help("highest learning rate of the schedule; half of it where the training starts from an enhancer"),
+        Help("highest learning rate of the schedule; a training that starts from an enhancer uses half of it"),
     ] = 1e-3
     channels: Annotated[
-        int, Ge(8), MultipleOf(8), Help("width of the network; that of the enhancer it starts from")
+        int, Ge(8), MultipleOf(8), Help("width of the network; a training that starts from an enhancer keeps its width")
     ] = 48
     seed: Annotated[Seed, Help("seed of every random draw")] = 0
     previews: Annotated[int, Ge(0), Le(16), Help("example images shown while training; 0 for none")] = 4
@@ -35,19 +35,19 @@ class EnhancerConfig(Checked):
 
 @dataclass(frozen=True)
 class EnhanceConfig(Checked):
-    """How widefield images are enhanced."""
+    """Settings for enhancing widefield images."""
 
     tile: Annotated[
         Annotated[int, Ge(64), Unit("px")] | None,
-        Help("side of the widefield tiles; chosen automatically when not given"),
+        Help("side of the widefield tiles; by default chosen automatically"),
     ] = None
     uncertainty: Annotated[
-        bool, Help("also map how far the truth may be from the result, beside it as …_uncertainty.tif")
+        bool, Help("also map the uncertainty, the likely distance of the result from the truth, as …_uncertainty.tif")
     ] = False
     confidence: Annotated[
         float,
         Ge(0.5),
         Le(0.95),
-        Help("share of the pixels whose true value is to lie within the uncertainty of the enhanced one"),
+        Help("share of the pixels whose true value should be within the uncertainty of the enhanced value"),
     ] = 0.9
     device: Annotated[Device, Help("where to compute")] = "auto"

@@ -1,24 +1,27 @@
-"""Intervals around enhanced pixels that hold as often as they say: conformal prediction. NumPy and SciPy alone.
+"""Intervals around enhanced pixels with a known coverage, by conformal prediction. Needs only NumPy and SciPy.
 
-Held-out pixels are sorted into cells by how bright they were enhanced, and by how much the 8 symmetries of the input
-disagree on them. The error that a given share of the pixels of a cell stays below is the half width of an interval,
-and between the cells it is interpolated. What this leaves to be desired is made up for by a factor for each brightness
-of structure and one for the background (the rows of cells that only pixels darker than the average are nearest to),
-chosen on further held-out pixels so that as many of them as stated lie in their interval (split conformal prediction:
-Papadopoulos et al., ECML 2002; for each kind of case by itself: Vovk, Lindsay, Nouretdinov and Gammerman, Mondrian
-Confidence Machine, 2003).
+Method
+1. Held-out pixels are sorted into cells by their enhanced intensity (rows) and by their spread: the standard deviation
+   over the 8 symmetries of the input (columns).
+2. In each cell, the half width of the interval is a quantile of the absolute errors. Half widths are interpolated
+   between cells.
+3. A factor for each row corrects the coverage on further held-out pixels. All background rows have one common factor;
+   background rows are those whose nearest pixels are all darker than the mean.
 
-Background that is exactly 0 and enhanced to exactly 0 lies in any interval, for there is none smaller than none. The
-faint rest of the background makes up for it, and lies in its interval less often than stated, but at least half as
-often: where more than that is empty, more pixels than stated lie in their interval.
+This is split conformal prediction (Papadopoulos et al., ECML 2002), separately for each group of pixels (Mondrian
+Confidence Machine: Vovk, Lindsay, Nouretdinov and Gammerman, 2003).
 
-Were pixels independent, new ones of the same kind would do so as often, whatever the network and its errors are like.
-They are not: pixels of an image err together, so that the share holds on the average of many images, and a single
-image may have more or less. How often they hold is measured field by field, with intervals that were calibrated on the
-other fields (cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 9 (2015)). For
-images of another kind nothing is promised.
+Limits
+* Pixels whose true and enhanced values are exactly 0 are in every interval. The faint background compensates for them:
+  its coverage is below the nominal one, but at least half of it. With more empty pixels, the total coverage exceeds the
+  nominal one.
+* Errors of the pixels of one image are correlated. The coverage therefore holds on average over many images; that of a
+  single image may differ.
+* The coverage is measured field by field, with intervals that were calibrated on the other fields (cross-conformal
+  prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 9 (2015)).
+* For images of another kind the coverage is unknown.
 
-Intensities, disagreements and errors are in network units: 0 is dark, 1 is bright.
+Intensities, spreads and errors are in network units: 0 is dark, 1 is bright.
 """
 
 from __future__ import annotations
@@ -35,33 +38,34 @@ from .facts import CalibrationFacts, CalibrationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-Patches = tuple[Pixels, Pixels, Pixels]  # enhanced, how far the symmetries disagree, and true: (N, Y, X) each
 
-LEVELS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))  # shares that intervals are calibrated for
+Patches = tuple[Pixels, Pixels, Pixels]  # enhanced, spread over the symmetries, and true: (N, Y, X) each
+
+LEVELS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))  # nominal coverages
 LEAST = 3  # patches
-# Most pixels are background: the shares of pixels that are darker than each of the cells but the first begins at.
+# Quantiles between the rows and between the columns of cells. They are dense at the top, as most pixels are background.
 _INTENSITIES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.975, 0.99)
 _SPREADS = (0.2, 0.4, 0.6, 0.8, 0.93)
-_FEW = 100  # pixels; where a cell has fewer, all pixels as bright are taken together
-_ROUNDS = 2
-_PIXELS = 400_000  # that a calibration is made of, at most
+_FEW = 100  # pixels; if a cell has fewer, the cells of its row are merged
+_ROUNDS = 2  # of the correction of the coverage
+_PIXELS = 400_000  # largest number of pixels for a calibration
 _ARRAYS = ("intensities", "spreads", "half_widths")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How large the error is, by brightness and disagreement.
+    """The size of the error by enhanced intensity and spread.
 
     Parameters
     ----------
     intensities
-        (I,) the median intensity of the pixels in each row of cells, increasing.
+        (I,) median intensity of the pixels in each row of cells, increasing.
     spreads
-        (I, S) the median disagreement in each cell.
+        (I, S) median spread in each cell.
     half_widths
-        (levels, I, S) half widths of the intervals, for each of `LEVELS`.
+        (levels, I, S) half widths of the intervals for each of `LEVELS`.
     facts
-        What was measured.
+        The measured coverage.
     """
 
     intensities: Pixels
@@ -70,75 +74,77 @@ class Calibration:
     facts: CalibrationFacts = field(default_factory=CalibrationFacts)
 
     def half_width(self, predicted: Pixels, spread: Pixels, confidence: float) -> Pixels:
-        """Return half the width of the intervals that hold the true value with a chance of `confidence`.
+        """Return the half width of the intervals that cover the true value with probability `confidence`.
 
         Parameters
         ----------
         predicted, spread
-            Enhanced intensities, and the standard deviation of them over the symmetries; arrays of one shape.
+            Enhanced intensities and their standard deviation over the symmetries; arrays of one shape.
         confidence
-            From 0.5 to 0.95; between the calibrated levels, which are 0.05 apart, widths are interpolated.
+            0.5 to 0.95. Half widths are interpolated between the calibrated levels, which are 0.05 apart.
 
         Raises
         ------
         InputError
-            If `confidence` lies outside of what was calibrated.
+            If `confidence` is out of range.
         """
         if not LEVELS[0] <= confidence <= LEVELS[-1]:
-            raise InputError(f"confidence must lie between {LEVELS[0]} and {LEVELS[-1]}, not {confidence}.")
+            raise InputError(f"confidence must be between {LEVELS[0]} and {LEVELS[-1]}, not {confidence}.")
         below, share = _split((confidence - LEVELS[0]) / (LEVELS[1] - LEVELS[0]), len(LEVELS))
         widths = (1 - share) * self.half_widths[below] + share * self.half_widths[below + 1]
         rows = np.arange(len(self.intensities))
-        row, between = _split(np.interp(predicted, self.intensities, rows), len(rows))
-        along = [self._in_row(widths, np.minimum(row + k, len(rows) - 1), spread) for k in (0, 1)]
-        return np.asarray((1 - between) * along[0] + between * along[1], np.float32)
+        row, share = _split(np.interp(predicted, self.intensities, rows), len(rows))
+        in_rows = [self._in_row(widths, np.minimum(row + k, len(rows) - 1), spread) for k in (0, 1)]
+        return np.asarray((1 - share) * in_rows[0] + share * in_rows[1], np.float32)
 
     def _in_row(self, widths: Pixels, row: Indices, spread: Pixels) -> Pixels:
-        """Interpolate between the cells of a row of cells, which may differ from pixel to pixel."""
+        """Interpolate half widths between the cells of one row; each pixel has its own row."""
         cells = self.spreads.shape[1]
         place = np.zeros(np.shape(spread), np.float32)
         for k in range(cells - 1):
-            first, following = self.spreads[row, k], self.spreads[row, k + 1]
-            place += np.clip((spread - first) / np.maximum(following - first, 1e-9), 0, 1)
+            left, right = self.spreads[row, k], self.spreads[row, k + 1]
+            place += np.clip((spread - left) / np.maximum(right - left, 1e-9), 0, 1)
         column, share = _split(place, cells)
         return np.asarray((1 - share) * widths[row, column] + share * widths[row, column + 1], np.float32)
 
     @property
     def record(self) -> CalibrationRecord:
-        """What model.json holds of it."""
+        """The calibration as stored in model.json."""
         rounded = {name: np.round(np.asarray(getattr(self, name), np.float64), 6) for name in _ARRAYS}
-        return CalibrationRecord(facts=self.facts, **{name: _tuples(one.tolist()) for name, one in rounded.items()})
+        return CalibrationRecord(
+            facts=self.facts, **{name: _tuples(values.tolist()) for name, values in rounded.items()}
+        )
 
     @classmethod
     def of(cls, record: CalibrationRecord) -> Calibration:
-        """Return the calibration that model.json holds; raises InputError if it is for other levels."""
+        """Return the calibration from model.json; raises InputError if it has other levels."""
         intensities, spreads, half_widths = (np.asarray(getattr(record, name), np.float32) for name in _ARRAYS)
         if len(half_widths) != len(LEVELS):
-            raise InputError(f"The calibration has {len(half_widths)} levels, and {len(LEVELS)} are needed.")
+            raise InputError(f"The calibration has {len(half_widths)} levels, not {len(LEVELS)}.")
         return cls(intensities, spreads, half_widths, record.facts)
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
 def _split(place: Any, length: int) -> tuple[Any, Any]:
-    """Return the cell before a place between cells, and the share of the one behind it."""
+    """Return the index of the cell before a fractional position, and the weight of the next cell."""
     before = np.clip(np.floor(np.asarray(place) + 1e-6).astype(np.intp), 0, max(length - 2, 0))
     return before, np.clip(place - before, 0, 1)
 
 
 def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration:
-    """Calibrate on all parts, and check each with intervals that were calibrated on the others.
+    """Calibrate on all parts, and measure the coverage of each with intervals calibrated on the others.
 
     Parameters
     ----------
     parts
-        Parts that have nothing in common, such as different fields: of each (N, Y, X) patches as they were enhanced,
-        the standard deviation over the symmetries, and the true patches; at least 3 patches in all. A single part is
-        divided into thirds.
+        Independent parts, such as different fields, with at least 3 patches in total. A part has enhanced patches,
+        their standard deviation over the symmetries, and true patches, (N, Y, X) each. A single part is divided into
+        thirds.
     held_out
-        Whether they were never trained on.
+        Whether the parts were held out from training.
 
     Raises
     ------
@@ -147,97 +153,101 @@ def calibrate(parts: Sequence[Patches], *, held_out: bool = True) -> Calibration
     """
     for predicted, spread, truth in parts:
         if not predicted.shape == spread.shape == truth.shape:
-            raise ValueError(f"Patches must have one shape, not {predicted.shape}, {spread.shape} and {truth.shape}.")
+            raise InputError(f"Patches must have one shape, not {predicted.shape}, {spread.shape} and {truth.shape}.")
     if (count := sum(len(truth) for _, _, truth in parts)) < LEAST:
         raise InputError(f"{LEAST} or more patches are needed, not {count}.")
-    drawn = _drawn(parts, count)
-    if len(drawn) == 1:
-        drawn = [drawn[0][k::LEAST] for k in range(LEAST)]
-    known = _calibrated([patch for part in drawn for patch in part])
+    sampled = _sampled(parts, count)
+    if len(sampled) == 1:
+        sampled = [sampled[0][k::LEAST] for k in range(LEAST)]
+    calibration = _calibrated([patch for part in sampled for patch in part])
+    return replace(calibration, facts=_measured_coverage(sampled, held_out))
+
+
+def _measured_coverage(parts: Sequence[Sequence[Patches]], held_out: bool) -> CalibrationFacts:
+    """Measure the coverage in each part of intervals that are calibrated on the other parts."""
     errors, widths = [], []
-    for k, part in enumerate(drawn):
-        others = _calibrated([patch for other in (*drawn[:k], *drawn[k + 1 :]) for patch in other])
-        predicted, spread, truth = _together(part)
+    for k, part in enumerate(parts):
+        others = _calibrated([patch for other in (*parts[:k], *parts[k + 1 :]) for patch in other])
+        predicted, spread, truth = _concatenated(part)
         errors.append(np.abs(truth - predicted))
         widths.append({level: others.half_width(predicted, spread, level) for level in LEVELS})
-    together = {level: np.concatenate([one[level] for one in widths]) for level in LEVELS}
-    each = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
-    bright = np.concatenate([predicted > predicted.mean() for predicted, _, _ in map(_together, drawn)])
-    faint = ~bright & np.concatenate([predicted > 0 for predicted, _, _ in map(_together, drawn)])
+    all_widths = {level: np.concatenate([width[level] for width in widths]) for level in LEVELS}
+    by_part = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
+    bright = np.concatenate([predicted > predicted.mean() for predicted, _, _ in map(_concatenated, parts)])
+    faint = ~bright & np.concatenate([predicted > 0 for predicted, _, _ in map(_concatenated, parts)])
     error = np.concatenate(errors)
-    rank = rank_correlation(together[0.9], error)
-    facts = CalibrationFacts(
+    rank = rank_correlation(all_widths[0.9], error)
+    return CalibrationFacts(
         LEVELS,
-        _covered(error, together) or (),
+        _coverage(error, all_widths) or (),
         None if rank is None else round(rank, 3),
-        _covered(error[bright], {level: width[bright] for level, width in together.items()}),
-        _covered(error[faint], {level: width[faint] for level, width in together.items()}),
-        tuple(each.min(0).round(4).tolist()),
-        tuple(each.max(0).round(4).tolist()),
+        _coverage(error[bright], {level: width[bright] for level, width in all_widths.items()}),
+        _coverage(error[faint], {level: width[faint] for level, width in all_widths.items()}),
+        tuple(by_part.min(0).round(4).tolist()),
+        tuple(by_part.max(0).round(4).tolist()),
         held_out,
     )
-    return replace(known, facts=facts)
 
 
-def _drawn(parts: Sequence[Patches], count: int) -> list[list[Patches]]:
-    """Return pixels from all over each patch, as many of each: of neighbours a part tells as much as all."""
+def _sampled(parts: Sequence[Patches], count: int) -> list[list[Patches]]:
+    """Draw the same number of pixels from each patch; more pixels would add little, as neighbours are correlated."""
     rng = np.random.default_rng(0)
-    drawn: list[list[Patches]] = []
+    sampled: list[list[Patches]] = []
     for part in parts:
-        drawn.append([])
+        sampled.append([])
         for predicted, spread, truth in zip(*(kind.reshape(len(kind), -1) for kind in part), strict=True):
-            some = rng.choice(truth.size, min(truth.size, _PIXELS // count), replace=False)
-            drawn[-1].append((predicted[some], spread[some], truth[some]))
-    return drawn
+            pixels = rng.choice(truth.size, min(truth.size, _PIXELS // count), replace=False)
+            sampled[-1].append((predicted[pixels], spread[pixels], truth[pixels]))
+    return sampled
 
 
-def _together(patches: Sequence[Patches]) -> Patches:
+def _concatenated(patches: Sequence[Patches]) -> Patches:
     predicted, spread, truth = (np.concatenate(kind) for kind in zip(*patches, strict=True))
     return predicted, spread, truth
 
 
 def _calibrated(patches: Sequence[Patches]) -> Calibration:
-    """Learn how large errors are from every second patch, and choose the factors on the others."""
-    # In their order, so that both halves have of the rare bright ones.
+    """Compute the cells from every second patch, and the factors from the others."""
+    # Sorted by brightness, so that the rare bright patches are in both halves.
     patches = sorted(patches, key=lambda patch: float(np.percentile(patch[0], 99)))
-    known = _learned(*_together(patches[::2]))
-    predicted, spread, truth = _together(patches[1::2] or patches)
+    calibration = _cells(*_concatenated(patches[::2]))
+    predicted, spread, truth = _concatenated(patches[1::2] or patches)
     error = np.abs(truth - predicted)
-    rows = np.arange(len(known.intensities))
-    # Rows that only background is nearest to count as the last of them, by which they all are widened or narrowed.
-    between = (known.intensities[1:] + known.intensities[:-1]) / 2
+    rows = np.arange(len(calibration.intensities))
+    # All background rows share one group, numbered by the last of them.
+    between = (calibration.intensities[1:] + calibration.intensities[:-1]) / 2
     last_dark = max(int(np.sum(between <= predicted.mean())) - 1, 0)
-    counted_as = np.maximum(rows, last_dark)
-    nearest = counted_as[np.rint(np.interp(predicted, known.intensities, rows)).astype(np.intp)]
+    group_of_row = np.maximum(rows, last_dark)
+    nearest = group_of_row[np.rint(np.interp(predicted, calibration.intensities, rows)).astype(np.intp)]
     groups = {int(row): nearest == row for row in rows[last_dark:]}
-    # Where a brightness is too rare, others that are no background stand for it.
+    # A group with too few pixels uses all pixels of structure.
     structure = nearest > last_dark
-    shown = structure if structure.sum() >= _FEW else np.full_like(structure, True)
-    # What is not known to be empty shall not pay too much for what is: half as often as stated is the least.
+    fallback = structure if structure.sum() >= _FEW else np.full_like(structure, True)
+    # Empty pixels are in every interval; the faint ones keep at least half of the nominal coverage.
     faint = (nearest == last_dark) & (predicted > 0)
-    # Widths are interpolated between rows, so that the factor of one changes what is right for the next.
+    # Half widths are interpolated between rows: the factor of one row changes the coverage of the next.
     for _ in range(_ROUNDS):
         factors = np.ones((len(LEVELS), len(rows)), np.float32)
-        for place, level in enumerate(LEVELS):
-            ratio = error / np.maximum(known.half_width(predicted, spread, level), 1e-9)
+        for i, level in enumerate(LEVELS):
+            ratio = error / np.maximum(calibration.half_width(predicted, spread, level), 1e-9)
             for row, inside in groups.items():
-                factors[place, row] = _bound(ratio[inside if inside.sum() >= _FEW else shown], level)
+                factors[i, row] = _bound(ratio[inside if inside.sum() >= _FEW else fallback], level)
             if faint.sum() >= _FEW:
-                factors[place, last_dark] = max(factors[place, last_dark], _bound(ratio[faint], level / 2))
-        known = replace(known, half_widths=known.half_widths * factors[:, counted_as, None])
-    # Whoever asks for more confidence gets wider intervals everywhere.
-    return replace(known, half_widths=np.maximum.accumulate(known.half_widths))
+                factors[i, last_dark] = max(factors[i, last_dark], _bound(ratio[faint], level / 2))
+        calibration = replace(calibration, half_widths=calibration.half_widths * factors[:, group_of_row, None])
+    # A higher confidence never has a narrower interval.
+    return replace(calibration, half_widths=np.maximum.accumulate(calibration.half_widths))
 
 
-def _covered(error: Pixels, widths: Mapping[float, Pixels]) -> tuple[float, ...] | None:
-    """Return the share of pixels in their interval for each level, or None where there are none."""
+def _coverage(error: Pixels, widths: Mapping[float, Pixels]) -> tuple[float, ...] | None:
+    """Return the share of pixels in their interval for each level, or None without pixels."""
     return tuple(round(float(np.mean(error <= widths[level])), 4) for level in LEVELS) if error.size else None
 
 
-def _learned(predicted: Pixels, spread: Pixels, truth: Pixels) -> Calibration:
-    """Return the cells, and the errors that shares of their pixels stay below."""
+def _cells(predicted: Pixels, spread: Pixels, truth: Pixels) -> Calibration:
+    """Return the cells and the quantiles of their errors."""
     error = np.abs(truth - predicted)
-    # Where many pixels are equal, as in an empty background, cells that begin at the same value are one.
+    # Equal quantiles, as in an empty background, make one cell.
     edges = np.unique(np.quantile(predicted, _INTENSITIES))
     row = np.searchsorted(edges, predicted, side="right")
     intensities, spreads, widths = [], [], []
@@ -259,6 +269,6 @@ def _learned(predicted: Pixels, spread: Pixels, truth: Pixels) -> Calibration:
 
 
 def _bound(errors: Pixels, level: float) -> float:
-    """Return what `level` of new errors stay below: the ⌈(n + 1)·level⌉-th of n, or the largest."""
+    """Return the conformal quantile of n errors: the ⌈(n + 1)·level⌉-th smallest, or the largest."""
     rank = min(int(np.ceil((len(errors) + 1) * level)), len(errors)) - 1
     return float(np.partition(errors, rank)[rank])

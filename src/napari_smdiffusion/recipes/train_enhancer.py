@@ -116,7 +116,8 @@ class TrainEnhancerJob:
         Stopped
             If the job was stopped before the first training step.
         """
-        from ..enhance.model import load_enhancer, settings_from, train_enhancer_steps
+        from ..enhance.model import load_enhancer
+        from ..enhance.training import settings_from, train_enhancer_steps
         from ..store.folder import check_place
 
         out = None if self.out is None else Path(self.out)

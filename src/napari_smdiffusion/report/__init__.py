@@ -1,1 +1,1 @@
-"""From numbers to words and pictures: what a comparison says."""
+"""Reports: the measures of a comparison, their sentences and their picture."""

@@ -1,4 +1,4 @@
-"""The comparison of generated with experimental images, and of enhanced ones with widefield: picture and report."""
+"""The comparison of generated with experimental images, and of enhanced with widefield images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..images.image import Image
 
-_STOPPED = "Stopped before everything was compared: no report was written."
+_STOPPED = "Stopped before the comparison was complete: no report was written."
 
 
 def compare_steps(
@@ -34,22 +34,22 @@ def compare_steps(
     enhanced: EnhancedField | None = None,
     stop: Stop = never,
 ) -> Steps[Report]:
-    """Compare, and write `comparison.png` and `report.json` into `out`.
+    """Compare images, and write `comparison.png` and `report.json` into `out`.
 
     Parameters
     ----------
     experimental
-        Experimental images; for `memorization` to mean something, none that the model was trained on.
+        Experimental images; the search for copies needs images that are not training images.
     generated
-        Generated images, (N, Y, X). None, with no experimental ones: only `enhanced` is judged.
+        Generated images, (N, Y, X); None to compare only `enhanced`.
     training
-        Images that the model was trained on; without any, `memorization` is left out.
+        Training images of the model; without them, the search for copies (`memorization`) is left out.
     out
-        Folder; made if need be.
+        Folder, created if needed.
     enhanced
-        An enhanced image. Its resolution is computed, and where it contradicts its widefield image.
+        An enhanced image with its widefield image.
     stop
-        Asked between the measures.
+        Checked between the measures.
 
     Yields
     ------
@@ -57,19 +57,30 @@ def compare_steps(
 
     Returns
     -------
-    The report, a mapping of what stands in `report.json`.
+    The report, a mapping with the content of `report.json`.
 
     Raises
     ------
     InputError
         If there are too few patches to compare, or pixel sizes differ.
     Stopped
-        If it was stopped: half a comparison is none.
+        If it was stopped; nothing is written then.
     """
-    began, out = time.monotonic(), Path(out)
+    start, out = time.monotonic(), Path(out)
     context = MeasureContext(tuple(experimental), generated, tuple(training), enhanced, stop=stop)
     _check(context)
     context = yield from _with_error_maps(context, stop)
+    results = yield from _result_steps(context, stop)
+    report = Report(results, _provenance(context))
+    out.mkdir(parents=True, exist_ok=True)
+    draw_comparison(out / "comparison.png", report, context)
+    report = replace(report, seconds={"compare": round(time.monotonic() - start, 2)})
+    report.write(out / "report.json")
+    return report
+
+
+def _result_steps(context: MeasureContext, stop: Stop) -> Steps[dict[str, Any]]:
+    """Compute all measures in order, and return their results by key."""
     measures, results = ordered_measures(), {}
     for done, measure in enumerate(measures):
         if stop():
@@ -80,21 +91,16 @@ def compare_steps(
             results[measure.key] = result
     if stop():
         raise Stopped(_STOPPED)
-    report = Report(results, _provenance(context))
-    out.mkdir(parents=True, exist_ok=True)
-    draw_comparison(out / "comparison.png", report, context)
-    report = replace(report, seconds={"compare": round(time.monotonic() - began, 2)})
-    report.write(out / "report.json")
-    return report
+    return results
 
 
 def _check(context: MeasureContext) -> None:
-    """Raise an InputError for what cannot be compared, before anything is computed."""
+    """Raise an InputError for images that cannot be compared, before any measure is computed."""
     if context.generated is None:
         if context.enhanced is None:
             raise InputError("There is nothing to compare: give generated and experimental images, or an enhanced one.")
         return
-    _ = context.pixel_size  # raises where they differ
+    _ = context.pixel_size  # raises if they differ
     patches = context.all_patches
     if patches is None or reason_for_no_search(context):
         return
@@ -106,7 +112,7 @@ def _check(context: MeasureContext) -> None:
 
 
 def _with_error_maps(context: MeasureContext, stop: Stop) -> Steps[MeasureContext]:
-    """Return the context with the error maps of its enhanced image, if it has one."""
+    """Return the context with the error maps of its enhanced image, if there is one."""
     if context.enhanced is None:
         return context
     try:

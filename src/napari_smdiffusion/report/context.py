@@ -1,4 +1,4 @@
-"""What the measures of a report compute from."""
+"""The images that the measures of a report compare, and the patches cut from them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-SIZES = (128, 96, 64)  # pixels, of patches: the first size of which there are enough
+SIZES = (128, 96, 64)  # side of the patches in pixels: the first size with enough patches is used
 _ENOUGH = 8  # patches of each kind
-_JUDGED = 1000  # patches of each kind by their textures and skeletons, at most: it takes a minute
+_COMPARED = 1000  # largest number of patches of each kind, for which textures and skeletons take a minute
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches of both kinds, of one size: (N, Y, X) and (M, Y, X)."""
+    """Experimental and generated patches of one size: (N, Y, X) and (M, Y, X)."""
 
     experimental: Pixels
     generated: Pixels
@@ -42,32 +42,32 @@ class Patches:
 
     @property
     def fewest(self) -> int:
-        """The number of patches of the kind of which there are fewer."""
+        """The number of patches of the rarer kind."""
         return min(len(self.experimental), len(self.generated))
 
     def spread(self, count: int) -> Patches:
-        """Return at most `count` patches of each kind, spread evenly over all of them."""
+        """Return at most `count` patches of each kind, spread evenly over all patches."""
         return Patches(spread(self.experimental, count), spread(self.generated, count))
 
 
 @dataclass(frozen=True)
 class MeasureContext:
-    """The images of a comparison, and what several measures derive from them, computed when first asked for.
+    """The images of a comparison, and values that several measures share, computed on first use.
 
     Parameters
     ----------
     experimental
         Experimental images.
     generated
-        Generated images; None where only an enhanced image is judged, and then there are no patches.
+        Generated images; None if only an enhanced image is compared, and then there are no patches.
     training
-        Images that the model was trained on, where they are known.
+        Training images of the model, if they are known.
     enhanced
-        An enhanced image with its widefield image, if one is judged.
+        An enhanced image with its widefield image; None if none is compared.
     error_maps
-        Its error maps, one for each plane.
+        Error maps of the enhanced image, one for each plane.
     stop
-        Asked by measures that take long.
+        Checked by slow measures.
     """
 
     experimental: tuple[Image, ...] = ()
@@ -80,19 +80,19 @@ class MeasureContext:
 
     @cached_property
     def pixel_size(self) -> float | None:
-        """Pixel size in nm of the experimental, generated and training images; None where it is not known.
+        """Pixel size in nm of the experimental, generated and training images; None if unknown.
 
         Raises
         ------
         InputError
             If they differ.
         """
-        made = () if self.generated is None else (self.generated,)
-        return common_pixel_size([*self.experimental, *made, *self.training])
+        generated = () if self.generated is None else (self.generated,)
+        return common_pixel_size([*self.experimental, *generated, *self.training])
 
     @cached_property
     def all_patches(self) -> Patches | None:
-        """All patches of the largest size of which there are enough; None without generated images.
+        """All patches of the largest size with enough patches; None without generated images.
 
         Raises
         ------
@@ -101,23 +101,23 @@ class MeasureContext:
         """
         if self.generated is None:
             return None
-        cut = self.cut(SIZES, _ENOUGH)
-        if cut.fewest >= _ENOUGH:
-            return cut
+        patches = self.cut(SIZES, _ENOUGH)
+        if patches.fewest >= _ENOUGH:
+            return patches
         raise InputError(
-            f"There are {len(cut.generated)} generated and {len(cut.experimental)} experimental patches of {cut.size} "
-            f"pixels, and at least {_ENOUGH} of each are needed: generate more or larger images, or give more "
-            "experimental ones."
+            f"There are {len(patches.generated)} generated and {len(patches.experimental)} experimental patches of "
+            f"{patches.size} pixels, and at least {_ENOUGH} of each are needed: generate more or larger images, or "
+            "give more experimental ones."
         )
 
     @cached_property
     def patches(self) -> Patches | None:
         """At most 1000 patches of each kind, spread evenly over all patches; None without generated images."""
-        return None if self.all_patches is None else self.all_patches.spread(_JUDGED)
+        return None if self.all_patches is None else self.all_patches.spread(_COMPARED)
 
     @cached_property
     def contrast(self) -> tuple[float, float]:
-        """The intensities of the patches that pictures show as black and white."""
+        """The intensities that pictures of the patches show as black and white."""
         return (0.0, 1.0) if self.patches is None else contrast([self.patches.experimental, self.patches.generated])
 
     @property
@@ -127,14 +127,14 @@ class MeasureContext:
 
     @cached_property
     def trained_on(self) -> list[str]:
-        """Names of the experimental images that the model was trained on, as far as it is known."""
+        """Names of the experimental images that are known training images of the model."""
         if self.generated is None:
             return []
         known = {image.digest for image in self.training} | set(self.generated.provenance.training_names)
         return [Path(image.name).name for image in self.experimental if image.digest in known]
 
     def cut(self, sizes: Sequence[int], enough: int) -> Patches:
-        """Cut both kinds into the first size of patches of which there are enough, or into the last size.
+        """Cut both kinds into patches of the first size with `enough` patches, or of the last size.
 
         Raises
         ------
@@ -145,13 +145,13 @@ class MeasureContext:
             raise InputError("There are no generated images to cut into patches: give some.")
         planes = [plane for image in self.experimental for plane in image.pixels]
         for size in sizes:
-            cut = Patches(grid_patches(planes, size), grid_patches(list(self.generated.pixels), size))
-            if cut.fewest >= enough:
+            patches = Patches(grid_patches(planes, size), grid_patches(list(self.generated.pixels), size))
+            if patches.fewest >= enough:
                 break
-        return cut
+        return patches
 
     def once(self, compute: Callable[[MeasureContext], Value]) -> Value:
-        """Return `compute(self)`, computed once for all measures that ask for it."""
+        """Return `compute(self)`, which is computed only once for all measures."""
         if compute not in self._computed:
             self._computed[compute] = compute(self)
         return cast("Value", self._computed[compute])

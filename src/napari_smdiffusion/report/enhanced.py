@@ -1,4 +1,4 @@
-"""An enhanced image with what it is judged by, and its error maps."""
+"""An enhanced image with its widefield image and reference, and its error maps."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnhancedField:
-    """An enhanced image, the widefield image it was made of, and a super-resolution image of the field if there is one.
+    """An enhanced image, its widefield image, and a super-resolution image of the field as the reference.
 
-    `uncertainty` is the map that came with the enhanced image, and `part` says in a sentence which part of a larger
-    field they are of (see `cropped_to_reference`).
+    Parameters
+    ----------
+    enhanced, widefield
+        Images of one field.
+    reference, uncertainty
+        Super-resolution image and uncertainty map on the pixels of `enhanced`; None if missing.
+    part
+        A sentence on the part of a larger field that the images show (see `cropped_to_reference`).
 
     Raises
     ------
     InputError
-        If they cannot be images of one field: the enhanced one must have a whole number of times as many pixels, of
-        sizes that agree where they are known.
+        If the shape of a finer image is not a whole multiple of the shape of `widefield`, or the pixel sizes disagree.
     """
 
     enhanced: Image
@@ -47,12 +52,12 @@ class EnhancedField:
     def cropped_to_reference(
         cls, enhanced: Image, widefield: Image, reference: Image | None = None, uncertainty: Image | None = None
     ) -> EnhancedField:
-        """Return the field; where the reference shows a part of it, that part, which is looked for.
+        """Return the field, cropped to the part that the reference shows; the part is found by correlation.
 
         Raises
         ------
         InputError
-            If the reference is larger than the field or was not found in it, and as `EnhancedField` does.
+            If the reference is larger than the field or is not found in it, or as `EnhancedField`.
         """
         whole = cls(enhanced, widefield, None, uncertainty)
         if reference is None:
@@ -62,12 +67,12 @@ class EnhancedField:
             return replace(whole, reference=truth)
         (rows, columns), f = camera.size, whole.factor
         fine = slice(y * f, (y + rows) * f), slice(x * f, (x + columns) * f)
-        # Of a file the report tells the name, and not where it lay.
-        of, there = (Path(image.name).name for image in (widefield, reference))
+        # Reports have the name of a file without its folder.
+        whole_name, part_name = (Path(image.name).name for image in (widefield, reference))
         place = f"rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1}"
-        part = f"Of {of}, {place} are judged, where {there} lies."
-        width = None if uncertainty is None else uncertainty.crop(*fine)
-        return cls(enhanced.crop(*fine), camera, truth, width, part)
+        part = f"Only {place} of {whole_name} are compared: the field of {part_name}."
+        cropped_uncertainty = None if uncertainty is None else uncertainty.crop(*fine)
+        return cls(enhanced.crop(*fine), camera, truth, cropped_uncertainty, part)
 
     @property
     def factor(self) -> int:
@@ -76,20 +81,20 @@ class EnhancedField:
 
 
 def check_field(widefield: Image, fine: Image | None, factor: int) -> None:
-    """Raise a ValueError if a finer image cannot be one of the field of a widefield image."""
+    """Raise an InputError if a finer image cannot show the field of a widefield image."""
     if fine is None:
         return
     size = widefield.size
     if not factor or fine.pixels.shape != (len(widefield), size[0] * factor, size[1] * factor):
         raise InputError(
-            f"{fine.name} has shape {fine.pixels.shape}, which is no whole number of times that of "
+            f"{fine.name} has shape {fine.pixels.shape}, which is not a whole multiple of the shape of "
             f"{widefield.name}, {widefield.pixels.shape}: give images of the same field."
         )
     check_pixel_sizes(widefield, fine, factor)
 
 
 def error_map_steps(field: EnhancedField, stop: Stop = never) -> Steps[list[ErrorMap]]:
-    """Return the error map of each plane; yields Progress, and raises Stopped where `stop` says so."""
+    """Return the error map of each plane; yields Progress, and raises Stopped if `stop` is true."""
     maps: list[ErrorMap] = []
     total = len(field.widefield)
     countdown = Countdown(0, total)
@@ -102,23 +107,23 @@ def error_map_steps(field: EnhancedField, stop: Stop = never) -> Steps[list[Erro
 
 
 def mapped_error_steps(field: EnhancedField, stop: Stop = never) -> Steps[Image]:
-    """Return the error maps as an image that lies on the widefield image, with each plane's `rse` and `rsp`.
+    """Return the error maps as an image on the pixels of the widefield image, with `rse` and `rsp` of each plane.
 
-    Yields Progress at every plane, and raises Stopped where `stop` says so.
+    Yields Progress at every plane, and raises Stopped if `stop` is true.
     """
     maps = yield from error_map_steps(field, stop)
-    made = Provenance(ERROR_MAP, rse=tuple(m.rse for m in maps), rsp=tuple(m.rsp for m in maps))
-    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=made)
+    provenance = Provenance(ERROR_MAP, rse=tuple(m.rse for m in maps), rsp=tuple(m.rsp for m in maps))
+    return replace(field.widefield, pixels=np.stack([m.error for m in maps]), provenance=provenance)
 
 
 def mapped_error(field: EnhancedField) -> Image:
-    """Do what `mapped_error_steps` does, at once."""
+    """Return the error maps as an image; see `mapped_error_steps`."""
     return run(mapped_error_steps(field))
 
 
 def compare_with_reference(
     field: EnhancedField, columns: slice = slice(None), rows: slice = slice(None)
 ) -> dict[str, Any]:
-    """Return what `similarity_to_reference` computes as plain values, as they stand in a report."""
+    """Return the result of `similarity_to_reference` as plain values, as in report.json."""
     values: dict[str, Any] = ENHANCEMENT.to_json(similarity_to_reference(field, columns, rows))[ENHANCEMENT.key]
     return values

@@ -1,4 +1,4 @@
-"""What the numbers of reports mean and which are good: one sentence for each, from the measures."""
+"""The meanings of the numbers in reports, from the measures: what a number is, and which values are good."""
 
 from __future__ import annotations
 
@@ -7,36 +7,34 @@ from typing import Any
 
 from .measures import ordered_measures
 
-# Of what stands beside the measures.
-_BESIDE = {
+# Numbers that no measure has.
+_OTHER = {
     "format_version": "Version of the format of this file.",
-    "seconds.compare": "How long the comparison took, in seconds.",
-    "provenance.patch": "Side in pixels of the patches whose textures, spectra and skeletons were compared.",
-    "provenance.patches": "How many patches of each kind that were.",
+    "seconds.compare": "Duration of the comparison in seconds.",
+    "provenance.patch": "Side in pixels of the patches for the comparison of textures, spectra and skeletons.",
+    "provenance.patches": "Number of these patches of each kind.",
 }
 
 
 def all_meanings() -> dict[str, str]:
-    """Return the sentence of every number by its place in a report: its keys, joined by dots."""
+    """Return the meaning of every number, by its keys in a report joined by dots."""
     measured = {
-        measure.full_key(name): sentence
-        for measure in ordered_measures()
-        for name, sentence in measure.meanings.items()
+        measure.full_key(name): meaning for measure in ordered_measures() for name, meaning in measure.meanings.items()
     }
-    return {**measured, **_BESIDE}
+    return {**measured, **_OTHER}
 
 
 def meanings_of(report: Mapping[str, Any]) -> dict[str, str]:
-    """Return the sentences for what stands in a report, by the keys of each number joined by dots."""
-    return dict(_found(report, all_meanings()))
+    """Return the meanings of the numbers in a report, by their keys joined by dots."""
+    return _used(report, all_meanings())
 
 
-def _found(report: Mapping[str, Any], meanings: Mapping[str, str], above: str = "") -> dict[str, str]:
-    found = {}
+def _used(report: Mapping[str, Any], meanings: Mapping[str, str], above: str = "") -> dict[str, str]:
+    used = {}
     for key, value in report.items():
         name = f"{above}{key}"
         if name in meanings:
-            found[name] = meanings[name]
+            used[name] = meanings[name]
         if isinstance(value, Mapping):
-            found.update(_found(value, meanings, f"{name}."))
-    return found
+            used.update(_used(value, meanings, f"{name}."))
+    return used

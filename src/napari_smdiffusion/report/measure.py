@@ -1,4 +1,4 @@
-"""What a measure of a report is: its numbers, their meanings and units, sentences, verdict and drawing."""
+"""A measure of a report: its numbers, their meanings and units, sentences, verdict and drawing."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from .context import MeasureContext
 
 Result = TypeVar("Result")
-LEFT_OUT = "_left_out"  # what a key of a report ends with where a sentence stands in place of numbers
+LEFT_OUT = "_left_out"  # suffix of a key in a report whose value is a sentence instead of numbers
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why a measure has no result, as a sentence that says what to do."""
+    """A sentence on why a measure has no result, and what to do."""
 
     sentence: str
 
 
 @dataclass(frozen=True)
 class PictureRow:
-    """A row of the picture of a report: its height in inches, and a function that draws into its subfigure."""
+    """A row of the picture of a report: its height in inches, and a function that draws into a subfigure."""
 
     height: float
     draw: Callable[[Any], None]
@@ -34,7 +34,7 @@ class PictureRow:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One number or sentence of a report: the keys that lead to it, joined by dots; its text with unit; its meaning."""
+    """One number or sentence of a report: its keys joined by dots, its text with unit, and its meaning."""
 
     key: str
     text: str
@@ -55,35 +55,35 @@ def _plain(result: Any) -> Any:
 
 @dataclass(frozen=True)
 class Measure(Generic[Result]):
-    """One part of a report. `MEASURES.register("name")(measure)` makes it a part of every report.
+    """One part of a report. `MEASURES.register("name")(measure)` adds it to every report.
 
     Parameters
     ----------
     key
-        Where its result stands in a report; the name that it is registered by.
+        Key of the result in a report, and the registered name.
     result
-        A frozen dataclass of what it computes.
+        The frozen dataclass of the result.
     compute
-        Returns the result, `LeftOut`, or None where there is nothing of what it measures.
+        Returns the result, or `LeftOut`, or None if the images to measure are missing.
     meanings
-        One sentence for each number: what it means and which is good. By the keys that lead from the result to it,
-        joined by dots; "" is the result itself.
+        Meaning of each number: what it is, and which values are good. The key is the path of the number in the
+        result, joined by dots; "" is the result itself.
     units
-        Units by the same keys, of the numbers that have one.
+        Units by the same keys, for numbers with a unit.
     sentences
-        What the result means, for the summary.
+        Sentences for the summary.
     verdict
-        Whether the result is within the limits that its meanings name; None where they name none.
+        Whether the result is within the limits in its meanings; None without limits.
     panel
         Draws the result into one of the axes that the measures of patches share.
     row
-        Returns a row of the picture; None where there is nothing to draw.
+        Returns a row of the picture; None if there is nothing to draw.
     left_out
-        How the summary begins where the measure was left out; it does not mention it where this is empty.
+        First sentence of the summary if the measure was left out; without it, the summary has no such sentence.
     encode, decode
-        The result as values of JSON, and back; by default those of its fields.
+        Convert the result to JSON values and back; by default field by field.
     shown
-        What a table shows where that is not what `encode` returns: values under the same keys.
+        Returns the values of a table, under the keys of `encode`; by default those of `encode`.
     order
         Measures of a lower order come first in the report, the summary and the picture.
     """
@@ -104,22 +104,22 @@ class Measure(Generic[Result]):
     order: int = 1000
 
     def full_key(self, name: str) -> str:
-        """Return the place of a number in a report, from its place in the result."""
+        """Return the path of a number in a report, from its path in the result."""
         return f"{self.key}.{name}" if name else self.key
 
     def to_json(self, result: Result | LeftOut) -> dict[str, Any]:
-        """Return what stands in a report."""
+        """Return the keys and values for a report."""
         if isinstance(result, LeftOut):
             return {f"{self.key}{LEFT_OUT}": result.sentence}
         return {self.key: _listed(self.encode(result))}
 
     def from_json(self, report: Mapping[str, Any]) -> Result | LeftOut | None:
-        """Return the result that stands in a report; None where there is none.
+        """Return the result from a report; None if the report has none.
 
         Raises
         ------
         ValueError
-            If it is not what this version of the measure writes.
+            If its format is not that of this version of the measure.
         """
         if self.key in report:
             decode = self.decode or TypeAdapter(self.result).validate_python
@@ -134,7 +134,7 @@ class Measure(Generic[Result]):
         return list(self.sentences(result))
 
     def table(self, result: Result | LeftOut) -> list[TableRow]:
-        """Return the rows of a table that shows the result; lists are left out."""
+        """Return the rows of a table of the result; lists are left out."""
         if isinstance(result, LeftOut):
             return [TableRow(f"{self.key}{LEFT_OUT}", result.sentence, "")]
         values = (self.shown or self.encode)(result)
@@ -145,18 +145,18 @@ class Measure(Generic[Result]):
 
 
 def with_unit(text: str, unit: str) -> str:
-    """Return a number as text, with its unit if it has one."""
+    """Return the text of a number with its unit, if it has one."""
     return f"{text} {unit}" if unit else text
 
 
 def compared_text(generated: float, experimental: float, marks: tuple[float, float] | None = None) -> str:
-    """Return a number of generated patches beside that of experimental ones, and the spread of these, as text."""
+    """Return the text of a number of generated patches, that of experimental ones, and the range of these."""
     spread = f", 5 to 95 %: {marks[0]:.3g} to {marks[1]:.3g}" if marks else ""
     return f"{generated:.3g} (experimental {experimental:.3g}{spread})"
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the numbers and sentences of a result, with the keys that lead to them; no lists."""
+    """Yield the path and the value of each number and sentence of a result; lists are left out."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{name}.{key}" if name else str(key))
@@ -171,7 +171,7 @@ def _text(value: Any, unit: str) -> str:
 
 
 def _listed(value: Any) -> Any:
-    """Return a value with lists in place of tuples, as JSON has them."""
+    """Return a value with lists in place of tuples, as in JSON."""
     if isinstance(value, Mapping):
         return {key: _listed(inner) for key, inner in value.items()}
     return [_listed(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""The one picture of a report: patches side by side, what the measures draw, and the summary."""
+"""The picture of a report: patches side by side, the panels and rows of the measures, and the summary."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SHEETS_HEIGHT, _PANELS_HEIGHT = 5.0, 4.0  # inches
 
 
 def draw_comparison(path: Path, report: Report, context: MeasureContext) -> None:
-    """Write one picture of everything that was compared.
+    """Write one picture of the whole comparison.
 
-    Patches of both kinds side by side come first; then the panels of the measures of patches, in one row; then the
-    rows of the measures that have one; and the summary of the report at the bottom.
+    From top to bottom: patches of both kinds side by side, the panels of the measures in one row, the rows of the
+    measures, and the summary of the report.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def draw_comparison(path: Path, report: Report, context: MeasureContext) -> None
     report
         The results.
     context
-        What they were computed from.
+        The compared images.
     """
     rows = [*_sheets(context), *_panels(report), *_rows(report, context), *_sentences(report.summary)]
     heights = [row.height for row in rows]
@@ -55,18 +55,18 @@ def _draw_sheets(figure: Any, patches: Patches, context: MeasureContext) -> None
 
 
 def _panels(report: Report) -> list[PictureRow]:
-    """Return one row of what measures draw into one of its axes each."""
-    drawn = [
+    """Return one row with the panel of each measure that has one."""
+    panels = [
         (measure.panel, report.results[measure.key])
         for measure in ordered_measures()
         if measure.panel is not None and _has_result(report, measure.key)
     ]
 
     def draw(figure: Any) -> None:
-        for axes, (panel, result) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+        for axes, (panel, result) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             panel(axes, result)
 
-    return [PictureRow(_PANELS_HEIGHT, draw)] if drawn else []
+    return [PictureRow(_PANELS_HEIGHT, draw)] if panels else []
 
 
 def _rows(report: Report, context: MeasureContext) -> list[PictureRow]:

@@ -1,4 +1,4 @@
-"""Pictures for reports: fields side by side with scale bars. No pyplot, so that no display is needed."""
+"""Pictures for reports: fields side by side with scale bars. They need no display, because pyplot is not used."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG file atomically."""
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
 
 
 def contrast(images: Sequence[Pixels], high: float = 99.7) -> tuple[float, float]:
-    """Return the intensities shown as black and white, common to all `images`."""
+    """Return the common intensities of `images` that are shown as black and white."""
     pixels = np.concatenate([np.ravel(image) for image in images])
     low, top = (float(v) for v in np.percentile(pixels, (1.0, high)))
     return low, top if top > low else low + 1
@@ -51,9 +51,9 @@ def show(
     pixel_size: float | None,
     patch: int | None = None,
 ) -> None:
-    """Show a plane with a gentle gamma, which lets dim filaments be seen, its title, and a scale bar.
+    """Show a plane with a title, a scale bar, and a gamma of 0.7, which makes dim filaments visible.
 
-    Of a contact sheet `patch` is the width of its patches in pixels, of which the bar is no longer than one.
+    For a contact sheet, `patch` is the width of its patches in pixels; the scale bar fits into one patch.
     """
     low, high = limits
     shown = np.clip((plane - low) / (high - low), 0, 1) ** 0.7
@@ -65,7 +65,7 @@ def show(
 
 
 def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float, patch: int | None) -> None:
-    """Draw a bar of a round length, about a fifth of the width, or within the last patch of a contact sheet."""
+    """Draw a bar of a round length: a fifth of the width, or within the last patch of a contact sheet."""
     from matplotlib.patheffects import withStroke
 
     target = (shape[1] / 5 if patch is None else min(shape[1] / 5, 0.85 * patch)) * pixel_size
@@ -73,7 +73,7 @@ def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float, patch: int
     width, margin = length / pixel_size, shape[1] * 0.04 if patch is None else patch * 0.06
     label = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
     y, x = shape[0] - margin, shape[1] - margin - width
-    # Dark outlines, for there may be bright structure below.
+    # Dark outlines, because the structure below may be bright.
     axes.plot([x, x + width], [y, y], color="black", lw=5, solid_capstyle="projecting")
     axes.plot([x, x + width], [y, y], color="white", lw=3, solid_capstyle="butt")
     text = axes.text(x + width / 2, y - margin * 0.4, label, color="white", fontsize=10, ha="center", va="bottom")
@@ -81,7 +81,7 @@ def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size: float, patch: int
 
 
 def contact_sheet(patches: Pixels, columns: int, gap: int = 2, fill: float | None = None) -> Pixels:
-    """Lay (N, Y, X) patches out in rows of `columns`, with gaps of `gap` pixels of `fill`, or of the brightest."""
+    """Arrange (N, Y, X) patches in rows of `columns`, with gaps of `gap` pixels; `fill` is the maximum by default."""
     rows = -(-len(patches) // columns)
     height, width = patches.shape[1] + gap, patches.shape[2] + gap
     sheet = np.full((rows * height - gap, columns * width - gap), patches.max() if fill is None else fill, np.float32)
@@ -99,23 +99,23 @@ def draw_overview(
     enhanced: Image,
     reference: Image | None,
 ) -> None:
-    """Write the one picture of the whole work: experimental and generated fields, widefield, enhanced, reference.
+    """Write the picture of the demo: experimental and generated fields, widefield, enhanced and reference images.
 
     Parameters
     ----------
     path
         PNG file.
     experimental, generated
-        The first plane of one and the first one or two of the other are shown, cut to the same size.
+        The first experimental plane and the first one or two generated planes are shown, cropped to one size.
     widefield, enhanced, reference
-        One field; the reference is the super-resolution image of it, where there is one.
+        Images of one field; the reference is a super-resolution image, or None.
     """
     side = min(*experimental.size, *generated.size)
     columns = 3 if reference is not None else 2
     fields = [_middle(experimental.pixels[0], side), *generated.pixels[: columns - 1, :side, :side]]
-    # The sample that ships with the package is simulated.
-    seen = experimental.provenance.kind.capitalize()
-    titles = [f"{seen}, seen in training", *["Generated: no microscope saw this"] * (columns - 1)]
+    # The kind may be "simulated", as that of the sample in the package.
+    kind = experimental.provenance.kind.capitalize()
+    titles = [f"{kind}, a training image", *["Generated, not measured"] * (columns - 1)]
     limits = contrast(fields)
     figure = new_figure(4.6 * columns, 9.9)
     parts: Any = figure.subfigures(2, 1)
@@ -134,6 +134,6 @@ def draw_overview(
 
 
 def _middle(plane: Pixels, side: int) -> Pixels:
-    """Return the middle window of a plane."""
+    """Return the central window of a plane, `side`² pixels."""
     y, x = ((length - side) // 2 for length in plane.shape)
     return plane[y : y + side, x : x + side]

@@ -18,26 +18,26 @@ from .measures import ordered_measures
 if TYPE_CHECKING:
     import os
 
-REPORT_VERSION = 1  # of report.json; reports of the versions before have no number and the same keys
+REPORT_VERSION = 1  # of report.json; older reports have no version and the same keys
 _OTHER_KEYS = ("format_version", "seconds", "meanings", "provenance")
 
 
 @dataclass(frozen=True, eq=False)
 class Report(Mapping[str, Any]):
-    """What was computed of images. It is a mapping of what stands in `report.json`, too.
+    """The results of a comparison. It is also a mapping with the content of `report.json`.
 
     Parameters
     ----------
     results
-        The result of each measure, a frozen dataclass, or `LeftOut`; by the measures' keys.
+        The result of each measure by its key: a frozen dataclass, or `LeftOut`.
     provenance
-        What was compared, and by which version of the program.
+        The compared images, and the version of the program.
     seconds
-        How long each stage took.
+        Duration of each stage.
     others
-        What a report from a file holds and this version cannot read: it is kept as it is.
+        Parts of a report file that this version cannot read; they are written again unchanged.
     version
-        Of the format of `report.json`.
+        Version of the format of `report.json`.
     """
 
     results: Mapping[str, Any] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Report(Mapping[str, Any]):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Report:
-        """Return the report of values that `to_json` returned, of this version or of another."""
+        """Return the report from the values of `to_json`, of this version or another."""
         results, others = {}, {key: value for key, value in values.items() if key not in _OTHER_KEYS}
         for measure in ordered_measures():
             try:
@@ -64,7 +64,7 @@ class Report(Mapping[str, Any]):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Report:
-        """Read `report.json`, of this version of the program or of another.
+        """Read `report.json`, written by this version of the program or another.
 
         Raises
         ------
@@ -80,12 +80,12 @@ class Report(Mapping[str, Any]):
             raise InputError(f"{path} is not a report: give a report.json that `smdiffusion compare` wrote.") from error
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write `report.json`, whole or not at all."""
+        """Write `report.json` atomically."""
         with atomic_file(Path(path)) as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=2, allow_nan=False), encoding="utf-8")
 
     def to_json(self) -> dict[str, Any]:
-        """Return what stands in `report.json`: results, their meanings, and what they are of."""
+        """Return the content of `report.json`: results, meanings and provenance."""
         values: dict[str, Any] = {}
         for measure in ordered_measures():
             if measure.key in self.results:
@@ -97,7 +97,7 @@ class Report(Mapping[str, Any]):
 
     @property
     def summary(self) -> list[str]:
-        """What the measures say, as sentences."""
+        """The sentences of the measures."""
         return [
             sentence
             for measure in ordered_measures()
@@ -117,13 +117,13 @@ class Report(Mapping[str, Any]):
 
     @property
     def verdicts(self) -> dict[str, bool]:
-        """Whether each measure is within the limits that its meanings name; measures without limits are left out."""
-        found = {
+        """Whether each measure is within the limits in its meanings; measures without limits are left out."""
+        verdicts = {
             measure.key: measure.verdict(self.results[measure.key])
             for measure in ordered_measures()
             if not isinstance(self.results.get(measure.key), (LeftOut, type(None)))
         }
-        return {key: verdict for key, verdict in found.items() if verdict is not None}
+        return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
 
     @cached_property
     def _values(self) -> dict[str, Any]:

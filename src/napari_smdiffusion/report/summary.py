@@ -1,4 +1,4 @@
-"""What a report says, in a few sentences, from the measures."""
+"""The summary of a report in a few sentences."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def summary(report: Mapping[str, Any]) -> list[str]:
-    """Return what a report says as sentences; `report` may be what stands in `report.json`."""
+    """Return the sentences of a report, or of the content of `report.json`."""
     return (report if isinstance(report, Report) else Report.from_json(report)).summary

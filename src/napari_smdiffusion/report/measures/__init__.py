@@ -1,4 +1,4 @@
-"""The measures of a report, one file for each part. A new file that registers a `Measure` adds it to every report."""
+"""The measures of a report, one file each. A new file that registers a `Measure` adds it to every report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a small network tells generated from experimental patches."""
+"""A classifier two-sample test: how well a small network distinguishes generated from experimental patches."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ...base.events import Stop
     from ..context import MeasureContext, Patches
 
-_LARGE = 256  # pixels: patches that show more of the course of a structure
-_LEAST, _MOST = 48, 192  # patches of each kind that the classifier learns from
+_LARGE = 256  # pixels: patches that show more of the layout of a structure
+_LEAST, _MOST = 48, 192  # training patches of each kind
 
 
 @dataclass(frozen=True)
 class TwoSampleResult:
-    """What the classifier says of both kinds, and of two halves of the experimental patches (`measure.classifier`)."""
+    """The result for both kinds, and for two halves of the experimental patches; see `measure.classifier`."""
 
     auc: float
     by_chance: float
@@ -32,35 +32,35 @@ class TwoSampleResult:
 
 
 def _compute(context: MeasureContext) -> TwoSampleResult | LeftOut | None:
-    """Use the largest patches of which there are enough for the network to learn from."""
+    """Compare the largest patches of which there are enough to train the network."""
     if context.generated is None:
         return None
     patches = context.cut(SIZES, _LEAST)
     if patches.fewest < _LEAST:
         return LeftOut(
-            f"There are {patches.fewest} patches of {patches.size} pixels of a kind, and a network needs {_LEAST} to "
-            "learn to tell them apart: give more or larger images."
+            f"One kind has {patches.fewest} patches of {patches.size} pixels, and the classifier needs {_LEAST}: give "
+            "more or larger images."
         )
-    return _classified(patches, context.stop)
+    return _two_sample(patches, context.stop)
 
 
 def _compute_large(context: MeasureContext) -> TwoSampleResult | None:
-    """Use larger patches too, where there are enough of these."""
+    """Compare larger patches if there are enough."""
     if context.generated is None:
         return None
     patches = context.cut((_LARGE,), _LEAST)
-    return None if patches.fewest < _LEAST else _classified(patches, context.stop)
+    return None if patches.fewest < _LEAST else _two_sample(patches, context.stop)
 
 
-def _classified(patches: Patches, stop: Stop) -> TwoSampleResult:
-    """Ask the classifier about patches of both kinds, and about experimental ones alone."""
-    # It needs torch, which reports without a classifier do without.
+def _two_sample(patches: Patches, stop: Stop) -> TwoSampleResult:
+    """Compare both kinds of patches, and two halves of the experimental ones."""
+    # Imported here, because torch is slow to load and other measures do not need it.
     from ...measure.classifier import meaning, two_sample_test
 
-    some = patches.spread(_MOST)
-    result = two_sample_test(some.experimental, some.generated, stop=stop)
-    # In their order: two regions, or two images, rather than a mixture.
-    halves = two_sample_test(*np.array_split(some.experimental, 2), stop=stop)
+    sample = patches.spread(_MOST)
+    result = two_sample_test(sample.experimental, sample.generated, stop=stop)
+    # Not shuffled, so that the halves are two regions or two images.
+    halves = two_sample_test(*np.array_split(sample.experimental, 2), stop=stop)
     return TwoSampleResult(
         result.auc, result.by_chance, halves.auc, result.folds, patches.size, meaning(result, halves)
     )
@@ -72,19 +72,17 @@ def _verdict(result: TwoSampleResult) -> bool:
 
 _MEANINGS = {
     "auc": (
-        "How well a small network tells generated from experimental patches that it has not seen: 0.5 is guessing and "
-        "ideal, 1 is every time. It learns for a short time: one that learns for longer may tell more."
+        "Probability that a small network finds the generated one of two new patches: 0.5 is guessing and ideal, 1 "
+        "is always. Its training is short; a longer one may find more differences."
     ),
-    "by_chance": "As far from 0.5 a network that guesses comes with 95 % confidence, for so many patches.",
+    "by_chance": "With 95 % confidence, a network that guesses is within this distance of 0.5.",
     "auc_two_halves": (
-        "The same for the first and the second half of the experimental patches, of which there are fewer: what two "
-        "regions or images of the experiment differ by; generated ones should not differ more."
+        "The same for the first and the second half of the experimental patches, which are fewer. It shows how much "
+        "two regions or images of the experiment differ; generated patches should not differ more."
     ),
-    "patch": "Side of the patches that the network saw, in pixels.",
-    "meaning": "The same in words.",
-    "folds": (
-        "The same for each third of the patches, near each other at best: their spread is the least error of the mean."
-    ),
+    "patch": "Side of the network's patches in pixels.",
+    "meaning": "The result in words.",
+    "folds": "The same for each third of the patches. Their spread is a lower limit of the error of the mean.",
 }
 
 TWO_SAMPLE = Measure(
@@ -103,9 +101,9 @@ TWO_SAMPLE_LARGE = Measure(
     "two_sample_large",
     TwoSampleResult,
     _compute_large,
-    {"": "The same as two_sample, of larger patches, which show more of the course of a structure.", **_MEANINGS},
+    {"": "The same as two_sample for larger patches, which show more of the layout of a structure.", **_MEANINGS},
     units={"patch": "pixels"},
-    sentences=lambda result: [f"Of larger patches: {result.meaning}"],
+    sentences=lambda result: [f"Larger patches: {result.meaning}"],
     verdict=_verdict,
     order=41,
 )

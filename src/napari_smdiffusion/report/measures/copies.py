@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ...images.image import Image
     from ..context import MeasureContext
 
-_HELD_OUT = 400  # experimental patches that are looked for in the training images as the generated ones, at most
+_HELD_OUT = 400  # largest number of experimental patches that are searched for in the training images
 _DRAWN = 6  # pairs in the picture
 
 
 @dataclass(frozen=True)
 class CopyPlace:
-    """Where a patch that is called a copy begins in the generated images; the first image is 0."""
+    """The first pixel of a copied patch in the generated images; the first image is 0."""
 
     image: int
     row: int
@@ -34,7 +34,7 @@ class CopyPlace:
 
 @dataclass(frozen=True)
 class Copies:
-    """What `measure.copies.copy_report` returns; `copied` are the places of copies, or a flag for each patch."""
+    """The result of `measure.copies.copy_report`; `copied` has the places of copies, or a flag for each patch."""
 
     generated_median: float
     held_out_median: float
@@ -49,14 +49,14 @@ class Copies:
 
 
 def reason_for_no_search(context: MeasureContext) -> str:
-    """Return why copies cannot be looked for, as a sentence; "" where they can."""
+    """Return a sentence on why copies cannot be searched for; "" if they can."""
     if context.trained_on:
         return "The experimental images are training images: give images that the model was not trained on."
-    return "" if context.training else "Give the images that the model was trained on, to look for copies."
+    return "" if context.training else "Give the model's training images to look for copies."
 
 
 def _search(context: MeasureContext) -> CopySearch | LeftOut | None:
-    """Look up the generated patches in the training images."""
+    """Search for the generated patches in the training images."""
     patches = context.all_patches
     if patches is None:
         return None
@@ -81,18 +81,18 @@ def _compute(context: MeasureContext) -> Copies | LeftOut | None:
 
 
 def _other_images(generated: Image, training: tuple[Image, ...]) -> str:
-    """Return a sentence where the generated images name what their model saw, and none of the images given is that."""
-    seen = generated.provenance.training_names
-    if not seen or {image.digest for image in training} & set(seen):
+    """Return a sentence if no given image is a training image by the provenance of the generated images."""
+    names = generated.provenance.training_names
+    if not names or {image.digest for image in training} & set(names):
         return ""
     return (
-        " But none of the training images given is, as it is, what the model was trained on "
-        f"({join_names(seen.values())}): where none holds it either, this tells nothing of copies."
+        f" The given training images differ from those that the model was trained on ({join_names(names.values())}). "
+        "If they do not contain these images, this result is not valid."
     )
 
 
 def _places(search: CopySearch, generated: Image, size: int) -> tuple[CopyPlace, ...]:
-    """Return where in the generated images the patches lie that are called copies."""
+    """Return the places of the copies in the generated images."""
     rows, columns = (length // size for length in generated.size)
     places = []
     for index in (index for index, copied in enumerate(search.copied) if copied):
@@ -105,8 +105,8 @@ def _sentences(result: Copies) -> Iterator[str]:
     yield result.verdict
     yield (
         f"Nearest training patch: correlation {result.generated_median:.2f} for generated patches, "
-        f"{result.held_out_median:.2f} for experimental ones that were held out. "
-        "Fewer structures or less noise raise it as copying does; the sentence before tells which."
+        f"{result.held_out_median:.2f} for held-out experimental patches. "
+        "Fewer structures or less noise raise it, too; the previous sentence accounts for that."
     )
 
 
@@ -118,10 +118,10 @@ def _row(_result: Copies, context: MeasureContext) -> PictureRow | None:
 
 
 def _draw(figure: Any, search: CopySearch, context: MeasureContext) -> None:
-    """Show patches over the training windows they resemble: those called copies first, then the most alike."""
+    """Show patches above the most similar training windows: first the copies, then the most similar."""
     matches, training, limits = search.matches, context.training_planes, context.contrast
     order = sorted(range(len(matches)), key=lambda i: (not search.copied[i], -matches[i].correlation))[:_DRAWN]
-    figure.suptitle("Generated patches (top) and the training windows they resemble most", fontsize=11)
+    figure.suptitle("Generated patches (top) and the most similar training windows", fontsize=11)
     grid = figure.subplots(2, _DRAWN, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -130,46 +130,41 @@ def _draw(figure: Any, search: CopySearch, context: MeasureContext) -> None:
         turned = symmetry(search.patches[index], match.symmetry)
         height, width = turned.shape
         window = training[match.plane][2 * match.y : 2 * match.y + height, 2 * match.x : 2 * match.x + width]
-        called = ", called a copy" if search.copied[index] else ""
-        show(grid[0, column], turned, limits, f"r = {match.correlation:.2f}{called}", None)
+        label = ", copy" if search.copied[index] else ""
+        show(grid[0, column], turned, limits, f"r = {match.correlation:.2f}{label}", None)
         show(grid[1, column], window, limits, "", None)
 
 
 _MEANINGS = {
     "verdict": "Whether generated patches are copies of training images, in words.",
     "generated_median": (
-        "Correlation of a generated patch with the training window it resembles most (median): 1 is a copy. Images of "
-        "fewer structures or less noise have more than held-out experimental patches without being any; the verdict "
-        "tells."
+        "Correlation of a generated patch with the most similar training window (median): 1 is a copy. Fewer "
+        "structures or less noise raise it without any copy; the verdict accounts for that."
     ),
-    "held_out_median": (
-        "The same for experimental patches that the model was not trained on: how alike patches are without copying."
-    ),
+    "held_out_median": "The same for held-out experimental patches: the similarity without copies.",
     "fraction_above_held_out_99": (
-        "Share of generated patches that resemble a training window more than 99 % of the held-out patches do: about "
-        "0.01, or one in as many as were held out, where they show as much and are as noisy. More may be copies, or "
-        "simpler images; the verdict tells."
+        "Share of generated patches that are more similar to a training window than 99 % of the held-out patches. "
+        "About 0.01, or one over the number of held-out patches, is expected for equal structure and noise. More may "
+        "mean copies or simpler images; the verdict accounts for that."
     ),
     "threshold": (
-        "By how many standard errors a patch must fit one symmetry of a training window better than all others to be "
-        "called a copy; a patch that is none exceeds it in one of 100 reports."
+        "A copy fits one symmetry of a training window better than all others by this number of standard errors. "
+        "Without copies, a patch exceeds it in one of 100 reports."
     ),
-    "copies": "How many generated patches were called copies of a training image: 0 is good.",
+    "copies": "Number of generated patches that are copies of a training image: 0 is good.",
     "held_out_copies": (
-        "How many of the other held-out experimental patches were called copies: 0 is expected, and more mean that so "
-        "many are called copies by mistake, or lie in the training images a little changed."
+        "Number of the other held-out experimental patches that are classified as copies: 0 is expected. More are "
+        "mistakes, or slightly changed parts of the training images."
     ),
     "held_out_trained_on": (
-        "How many experimental patches lie in the training images as they are: 0 is expected. They are left out, for "
-        "what the model was trained on says nothing of what it copies."
+        "Number of experimental patches that are identical to a part of the training images: 0 is expected. They are "
+        "left out of the comparison."
     ),
     "threshold_correlation": (
-        "The correlation from which on a patch is called a copy whatever its margin, for structures that look alike in "
-        "several symmetries."
+        "A patch with at least this correlation is a copy without the test of symmetries, which fails for structures "
+        "that look alike in several symmetries."
     ),
-    "copied": (
-        "Where the patches that were called copies begin in the generated images: image (from 0), row and column."
-    ),
+    "copied": "First pixel of each copy in the generated images: image (from 0), row and column.",
 }
 
 COPIES = Measure(

@@ -1,4 +1,4 @@
-"""An enhanced image by itself, against its widefield image, and its uncertainty map against a reference."""
+"""The resolution of an enhanced image, its agreement with the widefield image, and its uncertainty map."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnResolution:
-    """Resolutions in nm that need no reference, medians over planes; None where it cannot be told.
+    """Resolutions in nm without a reference, medians over planes; None if undetermined.
 
     Parameters
     ----------
     resolution, resolution_widefield
         By decorrelation analysis.
     frc_widefield
-        Of the first widefield plane, by splitting its counts.
+        Of the first widefield plane, by Fourier ring correlation of two halves of its counts.
     frc_widefield_warning
-        Why that number should not be believed; "none" where its pixels are counts.
+        Why that number is unreliable; "none" if its pixels are counts.
     """
 
     resolution: float | None
@@ -54,9 +54,9 @@ class OwnResolution:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The periods in nm at which the Fourier ring correlation with the reference falls below 1/7 and below one half.
+    """The periods in nm at which the Fourier ring correlation with the reference falls below 1/7 and below 1/2.
 
-    Both images are laid exactly on each other. None where it cannot be told.
+    Both images are registered. None if undetermined.
     """
 
     frc_with_reference: float | None
@@ -65,18 +65,18 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Intervals:
-    """How often the reference lies within the uncertainty map.
+    """The coverage of the uncertainty map, measured with the reference.
 
     Parameters
     ----------
     stated
-        Share of the pixels that is stated to lie within it; None where the map does not say.
+        Nominal coverage; None if the provenance of the map has none.
     coverage
-        Share that does.
+        Share of the pixels whose error is within the map.
     coverage_bright, coverage_structure
-        The same where the enhanced image, and where the reference, is brighter than on average.
+        Coverage where the enhanced image, and where the reference, is above its mean.
     rank_correlation
-        Of the map and the error; None where one of them is constant.
+        Spearman correlation of the map and the error; None if one of them is constant.
     """
 
     stated: float | None
@@ -88,16 +88,16 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Enhanced:
-    """What is computed of an enhanced image.
+    """The results for an enhanced image.
 
     Parameters
     ----------
     rse, rsp
-        Means over its error maps, see `error_map`.
+        Means over the error maps, see `error_map`.
     part
-        A sentence where a part of the field was judged.
+        A sentence if only a part of the field was compared.
     resolution
-        Or a sentence why there is none.
+        The resolutions, or a sentence on why there are none.
     agreement
         None without a reference or a pixel size.
     uncertainty
@@ -125,46 +125,47 @@ def _compute(context: MeasureContext) -> Enhanced | None:
             agreement = Agreement(*periods)
         if field.uncertainty is not None:
             uncertainty = _intervals(field, offset)
-    rse, rsp = (float(np.mean(values)) for values in ([one.rse for one in maps], [one.rsp for one in maps]))
+    rse, rsp = (float(np.mean(values)) for values in ([m.rse for m in maps], [m.rsp for m in maps]))
     return Enhanced(rse, rsp, field.part, _own_resolution(field), agreement, uncertainty)
 
 
 def _own_resolution(field: EnhancedField) -> OwnResolution | str:
     pixel_size = field.enhanced.pixel_size
     if pixel_size is None:
-        return "The enhanced image has no pixel size: a resolution is told in nm."
+        return "The enhanced image has no pixel size: give it to get a resolution in nm."
     camera, coarse = field.widefield.pixels, pixel_size * field.factor
     try:
         split = single_image_frc(camera[0], coarse)
         frc, warning = split.resolution, split.warning or "none"
-    except ValueError as error:  # too small, or nothing in it
+    except ValueError as error:  # too small, or empty
         frc, warning = None, str(error)
     resolutions = (typical_resolution(field.enhanced.pixels, pixel_size), typical_resolution(camera, coarse))
     return OwnResolution(*resolutions, frc, warning)
 
 
 def _agreement(field: EnhancedField, offset: tuple[float, float], pixel_size: float, threshold: float) -> float | None:
-    """Return down to which period in nm the planes agree with the reference: the median over those that show anything.
+    """Return the smallest period in nm at which the planes agree with the reference, as a median over planes.
 
-    Where they agree to the end it is that of two pixels; None where most hardly agree at all, or are too small to tell.
+    Empty planes of the reference are left out. The period is two pixels if the correlation never falls below the
+    threshold. It is None if most planes hardly agree, or are too small.
     """
     if min(field.enhanced.size) < SMALLEST:
         return None
-    agreed = []
+    periods = []
     for plane, truth in _planes_with_structure(field):
-        laid = translated(plane, offset)
-        if not np.ptp(laid) > 0:
-            agreed.append(np.inf)  # an empty plane agrees with nothing
+        registered = translated(plane, offset)
+        if not np.ptp(registered) > 0:
+            periods.append(np.inf)  # an empty plane does not agree
             continue
-        curve = fourier_ring_correlation(laid, truth, pixel_size, threshold)
-        to_the_end = 2 * pixel_size if curve.curve.min() > threshold else np.inf
-        agreed.append(to_the_end if curve.resolution is None else curve.resolution)
-    middle = float(np.median(agreed))
-    return middle if np.isfinite(middle) else None
+        frc = fourier_ring_correlation(registered, truth, pixel_size, threshold)
+        without_crossing = 2 * pixel_size if frc.curve.min() > threshold else np.inf
+        periods.append(without_crossing if frc.resolution is None else frc.resolution)
+    median = float(np.median(periods))
+    return median if np.isfinite(median) else None
 
 
 def _planes_with_structure(field: EnhancedField) -> list[tuple[Pixels, Pixels]]:
-    """Return the enhanced planes with those of the reference that show anything."""
+    """Return pairs of enhanced and reference planes; empty planes of the reference are left out."""
     if field.reference is None:
         raise InputError("There is no reference to compare with: give the super-resolution image of the field.")
     pairs = zip(field.enhanced.pixels, field.reference.pixels, strict=True)
@@ -172,19 +173,19 @@ def _planes_with_structure(field: EnhancedField) -> list[tuple[Pixels, Pixels]]:
 
 
 def _intervals(field: EnhancedField, offset: tuple[float, float]) -> Intervals:
-    """Compute how often the reference lies in the intervals of the uncertainty map, and whether errors have wide ones.
+    """Compute the coverage of the uncertainty map, and its rank correlation with the error.
 
-    Intensities are fitted first, and the widths with them, for enhancers do not promise units.
+    Intensities and widths are fitted to the reference first, because the units of an enhancer may differ.
     """
     if field.reference is None or field.uncertainty is None:
-        raise InputError("Intervals are judged by a reference: give one, and the uncertainty map.")
+        raise InputError("The coverage needs a reference and an uncertainty map: give both.")
     rows = []
     planes = zip(field.enhanced.pixels, field.uncertainty.pixels, field.reference.pixels, strict=True)
     for plane, width, truth in planes:
-        laid, half = (translated(image, offset) for image in (plane, width))
-        fitted = linear_fit(laid, truth)
-        scale = float(np.std(fitted)) / (float(np.std(laid)) or 1.0)
-        row = np.abs(fitted - truth), scale * half, laid > laid.mean(), truth > truth.mean()
+        registered, half_width = (translated(image, offset) for image in (plane, width))
+        fitted = linear_fit(registered, truth)
+        scale = float(np.std(fitted)) / (float(np.std(registered)) or 1.0)
+        row = np.abs(fitted - truth), scale * half_width, registered > registered.mean(), truth > truth.mean()
         rows.append([values.ravel() for values in row])
     error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
     stated = field.uncertainty.provenance.settings.get("confidence")
@@ -202,29 +203,29 @@ def _sentences(result: Enhanced) -> Iterator[str]:
     if result.part:
         yield result.part
     if isinstance(result.resolution, OwnResolution) and (finest := result.resolution.resolution):
-        yield f"Resolution of the enhanced image: {finest:.0f} nm by decorrelation analysis of it alone."
+        yield f"Resolution of the enhanced image: {finest:.0f} nm by decorrelation analysis, without a reference."
     if result.agreement is not None:
         yield _agreement_sentence(result.agreement)
-    yield f"Blurred again, it correlates by {result.rsp:.3f} with the widefield image (1 is ideal, haze lowers it)."
+    yield f"Blurred, it has a correlation of {result.rsp:.3f} with the widefield image: 1 is ideal, haze lowers it."
     if (intervals := result.uncertainty) is not None:
-        stated = f"; {100 * intervals.stated:.0f} % are stated" if intervals.stated else ""
+        expected = f"; {100 * intervals.stated:.0f} % are expected" if intervals.stated else ""
         share = intervals.coverage_structure
-        structure = "" if share is None else f" ({100 * share:.0f} % where there is structure)"
+        structure = "" if share is None else f" ({100 * share:.0f} % on structure)"
         covered = f"{100 * intervals.coverage:.1f} % of the pixels{structure}"
-        yield f"In {covered} the truth lies within the uncertainty map{stated}."
+        yield f"The uncertainty map covers the truth in {covered}{expected}."
 
 
 def _agreement_sentence(agreement: Agreement) -> str:
-    well, traces = agreement.frc_half_with_reference, agreement.frc_with_reference
-    if well and traces:
+    half, traces = agreement.frc_half_with_reference, agreement.frc_with_reference
+    if half and traces:
         return (
-            f"It agrees with the super-resolution image down to {well:.0f} nm, and in traces down to {traces:.0f} nm."
+            f"It agrees with the super-resolution image down to {half:.0f} nm, and in traces down to {traces:.0f} nm."
         )
     if traces:
         return f"It agrees with the super-resolution image in traces only, down to {traces:.0f} nm."
     return (
-        "It hardly agrees with the super-resolution image at any period, or the two are too small to tell: how "
-        "sharp it looks says nothing of what is true."
+        "It hardly agrees with the super-resolution image at any period, or both images are too small for this test. "
+        "A sharp image may still be wrong."
     )
 
 
@@ -251,13 +252,15 @@ def _decode(value: Mapping[str, Any]) -> Enhanced:
 
 
 def _row(_result: Enhanced, context: MeasureContext) -> PictureRow | None:
-    """Return a row of the first planes: widefield, enhanced, reference, error map and uncertainty, as far as there."""
+    """Return a row of the first planes: widefield, enhanced, reference, error map and uncertainty map."""
     field = context.enhanced
     if field is None:
         return None
     pixel_size = field.enhanced.pixel_size
     coarse = pixel_size * field.factor if pixel_size else None
-    reference, uncertainty = (None if one is None else one.pixels[0] for one in (field.reference, field.uncertainty))
+    reference, uncertainty = (
+        None if image is None else image.pixels[0] for image in (field.reference, field.uncertainty)
+    )
     planes = [
         ("Widefield", field.widefield.pixels[0], coarse),
         (f"Enhanced ×{field.factor}", field.enhanced.pixels[0], pixel_size),
@@ -269,7 +272,7 @@ def _row(_result: Enhanced, context: MeasureContext) -> PictureRow | None:
 
     def draw(figure: Any) -> None:
         for axes, (title, plane, size) in zip(figure.subplots(1, len(shown)), shown, strict=True):
-            # Of a camera's plane few pixels are bright.
+            # Planes of the camera have few bright pixels.
             bright = 99.9 if plane.shape == field.widefield.size else 99.7
             show(axes, plane, contrast([plane], bright), title, size)
 
@@ -277,51 +280,50 @@ def _row(_result: Enhanced, context: MeasureContext) -> PictureRow | None:
 
 
 _MEANINGS = {
-    "part": "Which part of the widefield image is judged: the one that the super-resolution image shows.",
+    "part": "The compared part of the widefield image: the field of the super-resolution image.",
     "resolution": (
-        "Finest detail of the enhanced image in nm, by decorrelation analysis of it alone: it says how sharp it looks, "
-        "not whether what it shows is true. Good where it is not finer than frc_half_with_reference, and below the "
-        "widefield image's."
+        "Finest detail of the enhanced image in nm, by decorrelation analysis without a reference. It measures "
+        "sharpness, not truth. Good if it is below resolution_widefield, but not below frc_half_with_reference."
     ),
-    "resolution_widefield": "The same of the widefield image: about the width of its point spread function.",
+    "resolution_widefield": "The same for the widefield image: about the width of its point spread function.",
     "frc_widefield": (
-        "Resolution of the widefield image in nm by Fourier ring correlation of two halves of its counts (1/7): what "
-        "the noise leaves of what the optics show; None where it is finer than the pixels, or lost in noise."
+        "Resolution of the widefield image in nm, by Fourier ring correlation (1/7) of two halves of its counts: the "
+        "optical resolution, limited by noise. None if it is finer than the pixels, or lost in noise."
     ),
-    "frc_widefield_warning": "Why this number should not be believed; none where the pixels are counts.",
+    "frc_widefield_warning": "Why frc_widefield is unreliable; none if the pixels are counts.",
     "frc_with_reference": (
-        "The period in nm at which the Fourier ring correlation with the super-resolution image falls below 1/7: what "
-        "is finer is made up, or the chance of single localizations. Two pixels where it never does, and None where "
-        "they hardly agree at all, or are too small to tell."
+        "Period in nm at which the Fourier ring correlation with the super-resolution image falls below 1/7. Finer "
+        "details are made up, or random positions of single localizations. Two pixels if it never falls below. None if "
+        "the images hardly agree, or are too small."
     ),
     "frc_half_with_reference": (
-        "The same at one half: what resolution the enhanced image really has, or better, for the super-resolution "
-        "image has noise of its own, which lowers the correlation."
+        "The same at one half: the real resolution of the enhanced image. It may be better, because noise in the "
+        "super-resolution image lowers the correlation."
     ),
     "rse": (
-        "Root mean square difference of the enhanced image, blurred again, and the widefield image, in its units: the "
-        "smaller, the better; where the error map is hotter than places of the same brightness, something was made up "
-        "or lost; bright and hazy places are hot by themselves."
+        "Root mean square difference of the blurred enhanced image and the widefield image, in units of the widefield "
+        "image: smaller is better. Bright and hazy places always have larger errors. If the error map is hotter than "
+        "at other places of the same brightness, structure was made up or lost."
     ),
     "rsp": (
-        "Correlation of the two: near 1 where the enhanced image explains the widefield image. Haze, which it leaves "
-        "out, lowers it; then look where the error map is hot rather than at this number."
+        "Correlation of the blurred enhanced image and the widefield image: near 1 if the enhanced image explains it. "
+        "Haze lowers it, because the enhanced image has none; the error map is then more useful than this number."
     ),
-    "uncertainty.stated": "The share of the pixels that should lie within the uncertainty map.",
+    "uncertainty.stated": "Share of the pixels that should be within the uncertainty map.",
     "uncertainty.coverage": (
-        "The share of the pixels of the super-resolution image that do, after a linear fit of intensities: good where "
-        "it is what was stated."
+        "Share of the pixels of the super-resolution image that are within the map, after a linear fit of intensities: "
+        "good if it equals the stated share."
     ),
     "uncertainty.coverage_bright": (
-        "The same where the enhanced image is brighter than on the average, rather than in the background, which is "
-        "the easier part; structure that it misses is not among these."
+        "The same where the enhanced image is brighter than its mean. This leaves out the background, which is easier, "
+        "and structure that the enhanced image misses."
     ),
     "uncertainty.coverage_structure": (
-        "The same where the super-resolution image is brighter than on the average: of structure that is there, with "
-        "the chance of single localizations in it, which no enhancer can know."
+        "The same where the super-resolution image is brighter than its mean: real structure. It includes the random "
+        "positions of single localizations, which no enhancer can predict."
     ),
     "uncertainty.rank_correlation": (
-        "Whether the map is large where the error is (Spearman): 1 is ideal, 0 means that it tells nothing."
+        "Spearman correlation of the map and the error: 1 is ideal, 0 means that the map has no relation to the error."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""An enhanced image beside the super-resolution image of its field."""
+"""The similarity of an enhanced image to the super-resolution image of its field."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registered:
-    """What is found after registration of the widefield image to the reference.
+    """The similarity after registration of the widefield image to the reference.
 
     Parameters
     ----------
     offset
-        Translation of the widefield image and of the enhanced one, (y, x) in pixels of the reference.
+        Translation of the widefield and the enhanced image, (y, x) in pixels of the reference.
     found
-        Whether it was found; where not, it is (0, 0).
+        Whether the registration succeeded; otherwise `offset` is (0, 0).
     enhanced, interpolated
-        The translated images beside the reference.
+        Similarity of the translated images to the reference.
     """
 
     offset: tuple[float, float]
@@ -43,9 +43,10 @@ class Registered:
 
 @dataclass(frozen=True)
 class ComparedWithReference:
-    """The enhanced image and the interpolated widefield image beside the reference, as they lie and registered.
+    """The similarity of the enhanced and of the interpolated widefield image to the reference, without registration.
 
-    `columns` are the first and the end of the columns that were compared, where these are not all.
+    `registered` has the same after registration. `columns` are the first column and the end of the compared columns;
+    None if all were compared.
     """
 
     registered: Registered
@@ -57,16 +58,16 @@ class ComparedWithReference:
 def similarity_to_reference(
     field: EnhancedField, columns: slice = slice(None), rows: slice = slice(None)
 ) -> ComparedWithReference:
-    """Compare the enhanced image with the reference (see `image_similarity`), as they lie and after registration.
+    """Compare the enhanced image with the reference (see `image_similarity`), without and with registration.
 
-    The offset is the `registration_shift` of the widefield image: it does not depend on the enhanced image.
+    The offset is the `registration_shift` of the widefield image. It is independent of the enhanced image.
 
     Parameters
     ----------
     field
-        With a reference. The result holds means over those planes of the reference that show anything.
+        A field with a reference. Empty planes of the reference are left out of the means.
     columns, rows
-        Of the reference that are compared.
+        The compared columns and rows of the reference.
 
     Raises
     ------
@@ -77,24 +78,26 @@ def similarity_to_reference(
         raise InputError("There is no reference to compare with: give the super-resolution image of the field.")
     truth = field.reference.pixels
     shift = registration_shift(list(field.widefield.pixels), list(truth), field.factor)
-    by = shift or (0.0, 0.0)
+    offset = shift or (0.0, 0.0)
     not_empty = [bool(np.ptp(plane[rows, columns]) > 0) for plane in truth]
     if not any(not_empty):
-        raise InputError("The super-resolution image is constant: there is nothing to compare with.")
-    as_is: dict[str, list[Similarity]] = {"enhanced": [], "interpolated": []}
-    laid: dict[str, list[Similarity]] = {"enhanced": [], "interpolated": []}
-    # Plane by plane: a stack may be large.
-    for sharp, camera, plane, shown in zip(
+        raise InputError("The super-resolution image is constant: give one with structure in it.")
+    unregistered: dict[str, list[Similarity]] = {"enhanced": [], "interpolated": []}
+    registered: dict[str, list[Similarity]] = {"enhanced": [], "interpolated": []}
+    # Plane by plane, because a stack may be large.
+    for sharp, camera, plane, has_structure in zip(
         field.enhanced.pixels, field.widefield.pixels, truth, not_empty, strict=True
     ):
-        if not shown:
+        if not has_structure:
             continue
-        plain = zoom(camera, field.factor, order=3, grid_mode=True, mode="nearest")
-        for kind, image in (("enhanced", sharp), ("interpolated", plain)):
-            as_is[kind].append(image_similarity(image[rows, columns], plane[rows, columns]))
-            laid[kind].append(image_similarity(translated(image, by)[rows, columns], plane[rows, columns]))
-    registered = Registered((by[0], by[1]), shift is not None, _mean(laid["enhanced"]), _mean(laid["interpolated"]))
-    return ComparedWithReference(registered, _mean(as_is["enhanced"]), _mean(as_is["interpolated"]))
+        interpolated = zoom(camera, field.factor, order=3, grid_mode=True, mode="nearest")
+        for kind, image in (("enhanced", sharp), ("interpolated", interpolated)):
+            unregistered[kind].append(image_similarity(image[rows, columns], plane[rows, columns]))
+            registered[kind].append(image_similarity(translated(image, offset)[rows, columns], plane[rows, columns]))
+    after = Registered(
+        (offset[0], offset[1]), shift is not None, _mean(registered["enhanced"]), _mean(registered["interpolated"])
+    )
+    return ComparedWithReference(after, _mean(unregistered["enhanced"]), _mean(unregistered["interpolated"]))
 
 
 def _mean(planes: Sequence[Similarity]) -> Similarity:
@@ -107,7 +110,7 @@ def _compute(context: MeasureContext) -> ComparedWithReference | LeftOut | None:
         return None
     try:
         return similarity_to_reference(field)
-    except ValueError as error:  # too small, or nothing in it
+    except ValueError as error:  # too small, or empty
         return LeftOut(str(error))
 
 
@@ -118,12 +121,12 @@ def _sentences(result: ComparedWithReference) -> Iterator[str]:
         f"{_correlations(result.enhanced, result.interpolated)}."
     )
     if not registered.found:
-        yield "How the two lie on each other was not found: they are compared as they lie."
+        yield "The shift between the two images was not found: they are compared without registration."
     down, right = registered.offset
     if max(abs(down), abs(right)) >= 0.5:
         yield (
-            f"The widefield image lies off it by {-down:.1f} pixels down and {-right:.1f} to the right; laid "
-            f"exactly on each other: {_correlations(registered.enhanced, registered.interpolated)}."
+            f"The widefield image is shifted by {-down:.1f} pixels down and {-right:.1f} to the right. After "
+            f"registration: {_correlations(registered.enhanced, registered.interpolated)}."
         )
 
 
@@ -132,7 +135,7 @@ def _correlations(enhanced: Similarity, interpolated: Similarity) -> str:
 
 
 def _verdict(result: ComparedWithReference) -> bool | None:
-    """Return whether enhanced is nearer to the reference than interpolated; None where they are not registered."""
+    """Return whether the enhanced image is more similar than the interpolated one; None without registration."""
     registered = result.registered
     if not registered.found:
         return None
@@ -153,23 +156,23 @@ def _shown(result: ComparedWithReference) -> dict[str, Any]:
 
 
 _SIMILARITY = {
-    "correlation": "Correlation with the super-resolution image: 1 is the same.",
+    "correlation": "Correlation with the super-resolution image: 1 is identical.",
     "correlation_blurred": (
-        "Correlation with the super-resolution image blurred by 2 pixels, which takes out the chance of single "
+        "Correlation with the super-resolution image blurred by 2 pixels, which removes the random positions of single "
         "localizations: 1 is the same structure."
     ),
-    "psnr": "Peak signal-to-noise ratio in dB after a linear fit of intensities: more is better.",
-    "ssim": "Structural similarity after that fit: 1 is the same.",
-    "ms_ssim": "Structural similarity over several scales after that fit: 1 is the same.",
+    "psnr": "Peak signal-to-noise ratio in dB after a linear fit of intensities: higher is better.",
+    "ssim": "Structural similarity after a linear fit of intensities: 1 is identical.",
+    "ms_ssim": "Structural similarity over several scales after a linear fit of intensities: 1 is identical.",
 }
 
-# What is compared with the super-resolution image.
+# The compared images, and the sentence that is added to each meaning.
 _COMPARED = {
     "enhanced": "",
-    "interpolated": " Of the widefield image, interpolated: what the enhanced one should exceed.",
-    "registered.enhanced": " The two are laid exactly on each other.",
+    "interpolated": " This is the interpolated widefield image; the enhanced image should be better.",
+    "registered.enhanced": " This is after registration.",
     "registered.interpolated": (
-        " Of the widefield image, interpolated, laid exactly on it: what the enhanced one should exceed."
+        " This is the interpolated widefield image after registration; the enhanced image should be better."
     ),
 }
 
@@ -180,11 +183,11 @@ _MEANINGS = {
         for key, text in _SIMILARITY.items()
     },
     "registered.offset": (
-        "By how many pixels of the super-resolution image the widefield image was moved, down and to the right, to lie "
-        "exactly on it: half a widefield pixel is common."
+        "Translation of the widefield image by the registration, down and to the right, in pixels of the "
+        "super-resolution image: half a widefield pixel is common."
     ),
     "registered.found": (
-        "Whether that was found, within two widefield pixels: false where they are off by more, or show other fields."
+        "Whether the translation was found, within two widefield pixels: false if it is larger, or the fields differ."
     ),
 }
 

@@ -32,12 +32,12 @@ def _draw(axes: Axes, result: Histogram) -> None:
 
 
 _MEANINGS = {
-    "edges": "Intensities between which pixels are counted.",
-    "experimental_share": "Share of the pixels of experimental patches between two of them.",
-    "generated_share": "Share of the pixels of generated patches between two of them.",
+    "edges": "Edges of the intensity bins.",
+    "experimental_share": "Share of the pixels of experimental patches in each bin.",
+    "generated_share": "Share of the pixels of generated patches in each bin.",
     "overlap": (
-        "What the two have in common: 1 is ideal. Most of it may be background, so that a black image has 0.9: look at "
-        "the curves as well."
+        "Overlap of both histograms: 1 is ideal. Most pixels may be background, so that a black image can reach 0.9: "
+        "check the curves as well."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""How real generated patches look, and how diverse they are."""
+"""The realism and the diversity of generated patches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..context import MeasureContext
 
-# Beyond these the summary says that images repeat themselves or leave much out.
+# Limits of `repeated`, `diversity` and `coverage`; beyond them the summary has a warning.
 _REPEATED, _ALIKE, _COVERED = 0.05, 0.55, 0.4
 
 
@@ -26,65 +26,65 @@ def _compute(context: MeasureContext) -> Realism | None:
 
 def _sentences(result: Realism) -> Iterator[str]:
     yield (
-        "Realism has no scale here: the experimental patches are hardly nearer to each other than to the mathematical "
-        "model, or too few to tell. The report holds the distances themselves."
+        "Realism has no score: experimental patches differ from each other nearly as much as from the mathematical "
+        "model, or there are too few. The report has the distances themselves."
         if result.score is None
         else f"Realism {result.score:.3f} ({result.score_low:.3f} to {result.score_high:.3f} with 90 % "
-        "confidence): 0 is as near to experimental patches as they are to each other, 1 as far as a mathematical model."
+        "confidence): 0 is the distance between experimental patches, and 1 is that of a mathematical model."
     )
-    yield from _complaints(result)
+    yield from _warnings(result)
 
 
-def _complaints(result: Realism) -> Iterator[str]:
-    """Yield a sentence for each limit that is exceeded."""
+def _warnings(result: Realism) -> Iterator[str]:
+    """Yield a sentence for each exceeded limit."""
     if result.repeated > _REPEATED:
-        yield f"{100 * result.repeated:.0f} % of the generated patches come more than once: they repeat themselves."
+        yield f"{100 * result.repeated:.0f} % of the generated patches occur more than once: images repeat themselves."
     if result.diversity is not None and result.diversity < _ALIKE:
         yield (
-            f"Generated patches are too much alike: they differ {result.diversity:.2f} times as much from each "
-            "other as experimental ones."
+            f"Generated patches are too similar: their differences are {result.diversity:.2f} times those of "
+            "experimental patches."
         )
     if result.coverage < _COVERED:
         yield (
-            f"Of what the experiment shows much is missing: generated patches cover {100 * result.coverage:.0f} % "
-            "of what other experimental patches do."
+            f"Much of the experiment is missing: the coverage by generated patches is {100 * result.coverage:.0f} % of "
+            "that by other experimental patches."
         )
 
 
 def _verdict(result: Realism) -> bool:
-    return not any(True for _ in _complaints(result))
+    return not any(True for _ in _warnings(result))
 
 
 _MEANINGS = {
     "score": (
-        "How far the textures of generated patches are from experimental ones: 0 is as near as those are "
-        "to each other and ideal, 1 is as far as a mathematical model; there is none where that model is nearly as "
-        "near. Wavy filaments hardly show here: look at their curvature."
+        "Distance of the textures of generated patches from experimental ones. 0 is the distance between experimental "
+        "patches and ideal; 1 is the distance of a mathematical model. None if that model is nearly as near. Wavy "
+        "filaments hardly change it: check their curvature."
     ),
-    "score_low": "The score is above this with 95 % confidence, as far as the choice of patches goes.",
-    "score_high": "The score is below this with 95 % confidence, as far as the choice of patches goes.",
+    "score_low": "The score is above this with 95 % confidence, considering only the choice of patches.",
+    "score_high": "The score is below this with 95 % confidence, considering only the choice of patches.",
     "frechet_generated": (
-        "Fréchet distance of generated patches to half of the experimental ones: the nearer to the distance of the two "
-        "experimental halves, the better."
+        "Fréchet distance of generated patches to half of the experimental ones: it should be near "
+        "frechet_experimental."
     ),
     "frechet_experimental": (
-        "Fréchet distance of the two halves of the experimental patches: the least that can be asked of generated ones."
+        "Fréchet distance between the two halves of the experimental patches: the best value for generated patches."
     ),
     "frechet_mathematical_model": (
-        "Fréchet distance of the nearest mathematical model to the experimental patches: generated ones should be well "
-        "below."
+        "Fréchet distance of the nearest mathematical model to the experimental patches: frechet_generated should be "
+        "well below."
     ),
     "diversity": (
-        "How different generated patches are from each other, relative to experimental ones: 1 is ideal, well below 1 "
+        "Differences between generated patches, relative to those between experimental ones: 1 is ideal, well below 1 "
         "means that they repeat themselves."
     ),
     "repeated": (
-        "Share of the generated patches that come more than once, beyond that of experimental ones (empty ones do): 0 "
-        "is good."
+        "Share of the generated patches that occur more than once, beyond that of experimental ones, where empty "
+        "patches do: 0 is good."
     ),
     "coverage": (
-        "How many of the experimental patches have a generated one that is like them, relative to other experimental "
-        "patches: 1 is ideal, and near 0 the generated patches repeat a few images or look like none of the experiment."
+        "Share of the experimental patches with a similar generated patch, relative to other experimental patches: 1 "
+        "is ideal. Near 0, generated patches repeat a few images, or differ from the experiment."
     ),
 }
 

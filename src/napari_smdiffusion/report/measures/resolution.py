@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Resolution:
-    """Finest detail of both kinds in nm, by decorrelation analysis: medians over patches as large as they can be."""
+    """Finest detail of both kinds in nm, by decorrelation analysis: medians over the largest possible patches."""
 
     generated: float
     experimental: float
@@ -26,18 +26,19 @@ def _compute(context: MeasureContext) -> Resolution | LeftOut | None:
     if context.generated is None:
         return None
     if context.pixel_size is None:
-        return LeftOut("The images have no pixel size: a resolution is told in nm.")
+        return LeftOut("The images have no pixel size: give it to get a resolution in nm.")
     patches = context.cut(SIZES, 1)
-    made, real = (typical_resolution(kind, context.pixel_size) for kind in (patches.generated, patches.experimental))
-    if made is None or real is None:
-        return LeftOut("No frequency stands out, or the images are too small for it: no resolution can be told.")
-    return Resolution(made, real)
+    kinds = (patches.generated, patches.experimental)
+    generated, experimental = (typical_resolution(kind, context.pixel_size) for kind in kinds)
+    if generated is None or experimental is None:
+        return LeftOut("There is no resolution: no frequency stands out, or the images are too small.")
+    return Resolution(generated, experimental)
 
 
 _MEANINGS = {
     "": (
-        "Finest detail in nm by decorrelation analysis (median over patches): generated patches should have that of "
-        "the experimental ones; more nm means blurred, and fewer means noise that the experiment has not."
+        "Finest detail in nm by decorrelation analysis (median over patches): both kinds should agree. A larger value "
+        "of generated patches means blur; a smaller one means noise that the experiment does not have."
     )
 }
 

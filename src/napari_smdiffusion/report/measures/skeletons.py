@@ -1,4 +1,4 @@
-"""What the skeletons of both kinds of patches say."""
+"""The skeletons of both kinds of patches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Skeletons:
-    """The differences that `measure.filaments.compare_filaments` returns, by the name of each summary."""
+    """The result of `measure.filaments.compare_filaments`: a difference for each statistic, by name."""
 
     differences: dict[str, FilamentDifference]
 
@@ -36,11 +36,11 @@ def _compute(context: MeasureContext) -> Skeletons | None:
 
 
 def _outside(result: Skeletons) -> list[str]:
-    return [name for name, one in result.differences.items() if not one.inside]
+    return [name for name, difference in result.differences.items() if not difference.inside]
 
 
 def _sentences(result: Skeletons) -> Iterator[str]:
-    # Any structure has a skeleton, and not every structure is made of filaments.
+    # "Skeletons" rather than "filaments", because the structure may have none.
     def named(names: Iterable[str]) -> str:
         return ", ".join(name.replace("_", " ") for name in names)
 
@@ -48,21 +48,20 @@ def _sentences(result: Skeletons) -> Iterator[str]:
         yield f"Skeletons lie outside the spread of experimental patches in: {named(outside)}."
     else:
         yield f"Skeletons lie within the spread of experimental patches in: {named(result.differences)}."
-    differ = [name for name, one in result.differences.items() if one.inside and one.difference > one.by_chance]
+    differ = [name for name, d in result.differences.items() if d.inside and d.difference > d.by_chance]
     if differ:
-        yield f"Within it, they are distributed otherwise than by chance in: {named(differ)}."
+        yield f"Within it, their distributions differ more than by chance in: {named(differ)}."
 
 
 def _draw(axes: Axes, result: Skeletons) -> None:
-    """Show the medians of both kinds, and within what 90 % of the experimental patches lie, over their median."""
+    """Show the medians of both kinds and the 5 % to 95 % range, relative to the experimental median."""
     names = list(result.differences)[::-1]
     for place, name in enumerate(names):
-        one = result.differences[name]
-        scale = abs(one.experimental) or 1.0
-        axes.plot(
-            [one.low / scale, one.high / scale], [place, place], color=KIND_COLORS["experimental"], lw=6, alpha=0.3
-        )
-        medians = {"experimental": one.experimental, "generated": one.generated}
+        difference = result.differences[name]
+        scale = abs(difference.experimental) or 1.0
+        marks = [difference.low / scale, difference.high / scale]
+        axes.plot(marks, [place, place], color=KIND_COLORS["experimental"], lw=6, alpha=0.3)
+        medians = {"experimental": difference.experimental, "generated": difference.generated}
         for kind, color in KIND_COLORS.items():
             axes.plot(medians[kind] / scale, place, "o", color=color)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
@@ -71,8 +70,8 @@ def _draw(axes: Axes, result: Skeletons) -> None:
 
 def _shown(result: Skeletons) -> dict[str, str]:
     return {
-        name: with_unit(compared_text(one.generated, one.experimental, (one.low, one.high)), one.unit)
-        for name, one in result.differences.items()
+        name: with_unit(compared_text(d.generated, d.experimental, (d.low, d.high)), d.unit)
+        for name, d in result.differences.items()
     }
 
 
@@ -80,37 +79,34 @@ def _decode(value: Any) -> Skeletons:
     return Skeletons(TypeAdapter(dict[str, FilamentDifference]).validate_python(value))
 
 
-_LIES = "good where the generated median lies between the 5 % and 95 % marks of the experimental patches"
+_GOOD = "good if the generated median is between the 5 % and 95 % marks of the experimental patches"
 
 _MARKS = {
     "generated": "Median over the generated patches.",
     "experimental": "Median over the experimental patches.",
-    "low": "5 % of the experimental patches lie below.",
-    "high": "5 % of the experimental patches lie above.",
-    "inside": "Whether the generated median lies between these two: it should.",
-    "difference": (
-        "Kolmogorov-Smirnov statistic of both kinds: good below `by_chance`, as where they are of one distribution; 1 "
-        "is no overlap."
-    ),
-    "by_chance": "What that statistic stays below with 95 % confidence where both kinds are of one distribution.",
-    "unit": "Of the medians and of the marks.",
+    "low": "5 % of the experimental patches are below.",
+    "high": "5 % of the experimental patches are above.",
+    "inside": "Whether the generated median is between these marks: it should be.",
+    "difference": "Kolmogorov-Smirnov statistic of both kinds: good below `by_chance`; 1 is no overlap.",
+    "by_chance": "With 95 % confidence, that statistic is below this if both kinds have the same distribution.",
+    "unit": "Unit of the medians and the marks.",
 }
 
 _MEANINGS = {
-    "length_density": f"Length of the skeleton per area: {_LIES}.",
+    "length_density": f"Length of the skeleton per area: {_GOOD}.",
     "branch_length": (
-        f"Length of the skeleton's branches between crossings, ends and gaps (median): {_LIES}; short means broken "
-        "filaments, where the structure has some."
+        f"Length of the branches between crossings, ends and gaps (median): {_GOOD}. Short branches mean broken "
+        "filaments, if the structure has filaments."
     ),
     "curvature": (
-        f"How bent the skeleton is, one over the radius (median): {_LIES}; more means wavy or crooked branches."
+        f"Curvature of the skeleton, one over the radius (median): {_GOOD}. More means wavy or crooked branches."
     ),
-    "curvature_90": f"How bent the most bent tenth of the skeleton is: {_LIES}; more means kinks.",
-    "order": f"How parallel its branches are, 0 for all directions alike and 1 for parallel: {_LIES}.",
+    "curvature_90": f"Curvature of the most curved tenth of the skeleton: {_GOOD}. More means kinks.",
+    "order": f"Alignment of the branches, 0 for all directions, 1 for parallel: {_GOOD}.",
     "intensity_variation": (
-        f"How uneven the light along a branch is, standard deviation over mean (median): {_LIES}; more means dashes."
+        f"Variation of intensity along a branch, standard deviation over mean (median): {_GOOD}. More means dashes."
     ),
-    "free_ends": f"How many ends the skeleton has per length, two for each gap: {_LIES}; more means dashes.",
+    "free_ends": f"Ends per length of the skeleton, two for each gap: {_GOOD}. More means dashes.",
     **{f"{name}.{key}": text for name in SUMMARIES for key, text in _MARKS.items()},
 }
 
@@ -122,7 +118,7 @@ SKELETONS = Measure(
     sentences=_sentences,
     verdict=lambda result: not _outside(result),
     panel=_draw,
-    encode=lambda result: {name: asdict(one) for name, one in result.differences.items()},
+    encode=lambda result: {name: asdict(difference) for name, difference in result.differences.items()},
     decode=_decode,
     shown=_shown,
     order=50,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..context import MeasureContext
 
-_MOST = 1.0  # doublings of power, from which on images are blurred, noisy or of another brightness
+_MOST = 1.0  # doublings of power; beyond, images are blurred, noisy or of another brightness
 
 
 def _compute(context: MeasureContext) -> Spectrum | None:
@@ -38,16 +38,16 @@ def _draw(axes: Axes, result: Spectrum) -> None:
 
 
 _MEANINGS = {
-    "unit": "Of the frequencies.",
-    "frequency": "The middle of each ring of the radial power spectrum.",
+    "unit": "Unit of the frequencies.",
+    "frequency": "Frequency in the middle of each ring of the radial power spectrum.",
     **{
         f"{kind}_{part}": f"Power of the {kind} patches in each ring: {word}."
         for kind in ("experimental", "generated")
         for part, word in (("low", "lower quartile"), ("median", "median"), ("high", "upper quartile"))
     },
     "log2_ratio": (
-        "By how many doublings the powers of both kinds differ, as a mean over the rings: 0 is ideal; from 1 on they "
-        "are blurred, noisy or of another brightness."
+        "Difference of the powers of both kinds in doublings (log2), as a mean over the rings: 0 is ideal. From 1 on, "
+        "generated patches are blurred, noisy or of another brightness."
     ),
 }
 

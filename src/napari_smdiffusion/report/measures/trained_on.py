@@ -1,4 +1,4 @@
-"""A note where the experimental images are those that the model was trained on."""
+"""A note if the experimental images are training images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What a reader has to know of the other measures, as a sentence."""
+    """A sentence on what the other measures mean in this case."""
 
     sentence: str
 
@@ -25,7 +25,7 @@ def _compute(context: MeasureContext) -> TrainedOn | None:
         return None
     return TrainedOn(
         f"The model was trained on the experimental images ({join_names(context.trained_on)}): realism, spectra, "
-        "skeletons and the classifier tell how well it has learned them, not how it does on others."
+        "skeletons and the classifier measure how well it learned them, not new images."
     )
 
 
@@ -33,7 +33,7 @@ TRAINED_ON = Measure(
     "realism_of_training_images",
     TrainedOn,
     _compute,
-    {"": "What is to be known where the experimental images were trained on."},
+    {"": "A note if the experimental images are training images."},
     sentences=lambda result: [result.sentence],
     encode=lambda result: result.sentence,
     decode=lambda value: TrainedOn(str(value)),

@@ -46,7 +46,7 @@ class EnhanceDock(Dock):
     """Enhance widefield layers, as new layers or in place, with an enhancer at hand or one trained here."""
 
     key: ClassVar[str] = "enhance"
-    preload_module: ClassVar[str] = "napari_smdiffusion.enhance.model"
+    preload_module: ClassVar[str] = "napari_smdiffusion.enhance.training"
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)

@@ -1,0 +1,245 @@
+"""Training and calibration of an enhancer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..base.devices import on_device, pick_device, seeded
+from ..base.errors import InputError
+from ..base.events import Steps, Stop, never, run
+from ..images.image import Image, common_pixel_size
+from ..store.facts import UNNAMED, training_facts
+from ..store.folder import check_place, save_or_save_beside, training_lock
+from ..training.loop import Budget, optimize_steps
+from ..training.state import TrainingState, released_when_done
+from .calibrating import CALIBRATION_PATCHES, ROUGH_CALIBRATION_PATCHES, calibration_steps
+from .examples import pairs_task, simulation_task
+from .facts import REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
+from .held_out import draw_weights, split_held_out
+from .levels import widefield_levels
+from .model import Enhancer
+from .network import EnhancerNetwork
+from .pairs import cut_to_shared_field, registered_pairs
+from .settings import EnhancerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import torch
+
+    from ..microscope.settings import MicroscopeConfig
+    from .examples import TrainingPairs
+    from .held_out import Region
+
+
+@dataclass(frozen=True)
+class _TrainingSet:
+    """The training pairs of an enhancer, and the regions that are held out for its calibration.
+
+    Parameters
+    ----------
+    images
+        The super-resolution images as the user gave them, before pairs were cropped to their common field.
+    task
+        Draws the training pairs.
+    held_out
+        Regions of the super-resolution images; empty where the images are too small.
+    pixel_size
+        Of the super-resolution images in nm; None if unknown.
+    widefield
+        `REGISTERED_PAIRS` or `SIMULATED_WIDEFIELD`.
+    """
+
+    images: Sequence[Image]
+    task: TrainingPairs
+    held_out: Sequence[Region]
+    pixel_size: float | None
+    widefield: str
+
+
+def train_enhancer_steps(
+    images: Sequence[Image],
+    config: EnhancerConfig,
+    microscope: MicroscopeConfig,
+    *,
+    weights: Sequence[float] | None = None,
+    pairs: Sequence[tuple[Image, Image]] = (),
+    start: Enhancer | None = None,
+    out: Path | None = None,
+    name: str | None = None,
+    stop: Stop = never,
+) -> Steps[Enhancer]:
+    """Train an enhancer and calibrate it on held-out regions (see `split_held_out`).
+
+    Parameters
+    ----------
+    images
+        Experimental, generated or simulated super-resolution images of one pixel size.
+    config, microscope
+        Settings, and the microscope to simulate.
+    weights
+        Relative frequency at which each of `images` is drawn; by default in proportion to its pixels.
+    pairs
+        (widefield, super-resolution) images that replace the simulation. See `cut_to_shared_field` and
+        `registered_pairs` for their sizes.
+    start
+        An enhancer of the same `upscale` whose weights and `channels` the training starts from.
+    out
+        Folder of the trained enhancer; None keeps it in memory.
+    name
+        Name of the enhancer; by default that of the folder.
+    stop
+        Checked at every step; ends the training early.
+
+    Yields
+    ------
+    Progress, Preview and Note.
+
+    Returns
+    -------
+    The calibrated enhancer.
+
+    Raises
+    ------
+    InputError, OSError, MemoryError, TrainingDivergedError, Stopped
+        As `Enhancer.train`.
+    """
+    config = settings_from(start, config)
+    training_set = yield from _training_set(images, pairs, weights, config, microscope)
+    if out is not None:
+        out = out.absolute()
+        check_place(out)
+    device = pick_device(config.device)
+    network = _initial_network(config, start)
+    # Half the rate keeps more of what the network of `start` has learned.
+    state = TrainingState(network.to(device), config.learning_rate * (1.0 if start is None else 0.5))
+    name = name or (out.name if out is not None else UNNAMED)
+    facts = _facts(training_set, weights, start, name)
+    levels, pixel_size = training_set.task.sharp_levels, training_set.pixel_size
+    enhancer = Enhancer(network, levels, pixel_size, config, microscope, facts)
+    return (yield from _optimize_and_calibrate(enhancer, state, training_set, device, out, stop))
+
+
+def _training_set(
+    images: Sequence[Image],
+    pairs: Sequence[tuple[Image, Image]],
+    weights: Sequence[float] | None,
+    config: EnhancerConfig,
+    microscope: MicroscopeConfig,
+) -> Steps[_TrainingSet]:
+    """Register `pairs`, hold out a part of the images, and return the training task."""
+    originals = [fine for _, fine in pairs] if pairs else list(images)
+    # The levels of the uncropped widefield images, because whole images are enhanced later.
+    levels = [widefield_levels(coarse) for coarse, _ in pairs]
+    pairs = yield from cut_to_shared_field(pairs, config.upscale)
+    pairs = yield from registered_pairs(pairs, config.upscale)
+    sources = [fine for _, fine in pairs] if pairs else originals
+    pixel_size = common_pixel_size(sources)
+    regions, held_out = split_held_out(sources, draw_weights(sources, weights), config)
+    if pairs:
+        task = pairs_task(pairs, levels, regions, config)
+        return _TrainingSet(originals, task, held_out, pixel_size, REGISTERED_PAIRS)
+    task = simulation_task(sources, regions, config, microscope, known_pixel_size(sources))
+    return _TrainingSet(originals, task, held_out, pixel_size, SIMULATED_WIDEFIELD)
+
+
+def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> EnhancerNetwork:
+    """Return a network with the weights of `start`, or with random weights."""
+    with seeded(config.seed):
+        network = EnhancerNetwork(config.upscale, config.channels)
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    return network
+
+
+def _facts(
+    training_set: _TrainingSet, weights: Sequence[float] | None, start: Enhancer | None, name: str
+) -> EnhancerFacts:
+    """Return the facts of a training that starts now."""
+    return training_facts(
+        EnhancerFacts,
+        training_set.images,
+        name,
+        started_from=None if start is None else start.name,
+        weights=None if weights is None else tuple(float(weight) for weight in weights),
+        trained_on=training_set.widefield,
+    )
+
+
+def _optimize_and_calibrate(
+    enhancer: Enhancer,
+    state: TrainingState,
+    training_set: _TrainingSet,
+    device: torch.device,
+    out: Path | None,
+    stop: Stop,
+) -> Steps[Enhancer]:
+    """Train the network of `enhancer` and save it at `out`; then calibrate and save again."""
+    task = training_set.task
+    budget = Budget(enhancer.config.minutes, enhancer.config.steps)
+    with training_lock(out):
+        with released_when_done(state, device):
+            yield from optimize_steps(state, task, budget, stop=stop, device=device)
+            facts = enhancer.facts.after(state.curve, state.step, state.total)
+            enhancer = replace(enhancer, facts=facts)
+            # Saved before the calibration: an error in the calibration must not lose the training.
+            saved = None if out is None else save_or_save_beside(enhancer.save, out)
+            # The calibration uses the device and the precision of later predictions. After a stop it is short.
+            count = ROUGH_CALIBRATION_PATCHES if stop() else CALIBRATION_PATCHES
+            calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop)
+        enhancer = replace(enhancer, calibration=calibration)
+        if saved is not None:
+            enhancer.save(saved.folder)
+            saved.raise_if_elsewhere()
+    return enhancer
+
+
+def recalibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[float] | None = None) -> Enhancer:
+    """Return the enhancer with a new calibration on the held-out regions of its training images.
+
+    Parameters
+    ----------
+    enhancer
+        Trained on simulated widefield images.
+    images, weights
+        The training images and their weights. Other images would split into other held-out regions.
+    """
+    config = enhancer.config
+    regions, held_out = split_held_out(images, draw_weights(images, weights), config)
+    task = simulation_task(images, regions, config, enhancer.microscope, known_pixel_size(images))
+    with on_device(enhancer.network, pick_device(config.device)) as network:
+        calibration = run(calibration_steps(network, task, held_out, CALIBRATION_PATCHES, never))
+    return replace(enhancer, calibration=calibration)
+
+
+def settings_from(start: Enhancer | None, config: EnhancerConfig) -> EnhancerConfig:
+    """Return the settings with the `channels` of the enhancer that the training starts from.
+
+    Raises
+    ------
+    InputError
+        If `upscale` differs from that of `start`, or `channels` differs from both `start` and the default.
+    """
+    if start is None:
+        return config
+    if start.config.upscale != config.upscale:
+        raise InputError(
+            f"{start.name} enlarges {start.config.upscale} times, and the setting is {config.upscale} times: start "
+            "from an enhancer of that factor, or from none."
+        )
+    if config.channels not in (EnhancerConfig().channels, start.config.channels):
+        raise InputError(
+            f"{start.name} has {start.config.channels} channels, and the setting is {config.channels}: leave out "
+            "channels, or start from none."
+        )
+    return replace(config, channels=start.config.channels)
+
+
+def known_pixel_size(images: Sequence[Image]) -> float:
+    """Return the pixel size of the images in nm, or raise an InputError if it is unknown."""
+    pixel_size = common_pixel_size(images)
+    if pixel_size is None:
+        raise InputError(f"{images[0].name} has no pixel size: give it in nm (--pixel-size on the command line).")
+    return pixel_size
