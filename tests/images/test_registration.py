@@ -106,7 +106,7 @@ def test_training_on_pairs_finds_the_field_of_the_super_resolution_image(pair):
     config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
     events = []
     enhancer = run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(camera, sharp)]), events.append)
-    assert "storm lies in rows 10 to 49 and columns 20 to 59 of camera." in [
+    assert "storm shows rows 10 to 49 and columns 20 to 59 of camera." in [
         event.message for event in events if isinstance(event, Note)
     ]
     assert [image.shape for image in enhancer.facts.training_data] == [(1, 200, 200)]

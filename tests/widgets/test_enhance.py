@@ -200,7 +200,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     assert "1 super-resolution and 2 widefield layers are ticked: tick one" in dock.status.text()
     dock.layer_list.choose([wide])
     click(dock, dock.run_button)
-    assert "part lies in rows 10 to 59 and columns 5 to 44 of wide." in dock.status.text()
+    assert "part shows rows 10 to 59 and columns 5 to 44 of wide." in dock.status.text()
     assert load_enhancer("of pairs").facts.trained_on == "registered pairs"
     assert viewer.layers[-1].name == "wide (enhanced ×4)"
     dock.model.choose("")

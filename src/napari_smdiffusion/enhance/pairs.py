@@ -39,7 +39,7 @@ def cut_to_shared_field(pairs: Sequence[tuple[Image, Image]], upscale: int) -> S
         if camera is not coarse:
             rows, columns = camera.size
             yield Note(
-                f"{fine.name} lies in rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1} of {coarse.name}."
+                f"{fine.name} shows rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1} of {coarse.name}."
             )
         cropped.append((camera, truth))
     return cropped

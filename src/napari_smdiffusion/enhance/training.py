@@ -45,7 +45,7 @@ class _TrainingSet:
     task
         Draws the training pairs.
     held_out
-        Regions of the super-resolution images; empty where the images are too small.
+        Regions of the super-resolution images; empty if the images are too small.
     pixel_size
         Of the super-resolution images in nm; None if unknown.
     widefield

@@ -112,7 +112,7 @@ def _check(context: MeasureContext) -> None:
 
 
 def _with_error_maps(context: MeasureContext, stop: Stop) -> Steps[MeasureContext]:
-    """Return the context with the error maps of its enhanced image, if there is one."""
+    """Return the context with the error maps of its enhanced image, if it has one."""
     if context.enhanced is None:
         return context
     try:

@@ -74,7 +74,7 @@ class Intervals:
     coverage
         Share of the pixels whose error is within the map.
     coverage_bright, coverage_structure
-        Coverage where the enhanced image, and where the reference, is above its mean.
+        Coverage of the pixels where the enhanced image, or the reference, is above its mean.
     rank_correlation
         Spearman correlation of the map and the error; None if one of them is constant.
     """
