@@ -1,6 +1,7 @@
 """The modules that an import loads, and the public names."""
 
 import ast
+import importlib.util
 import pkgutil
 import subprocess
 import sys
@@ -81,3 +82,16 @@ def test_the_stub_lists_what_it_imports():
     tree = ast.parse((SOURCE / "__init__.pyi").read_text(encoding="utf-8"))
     imported = [alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
     assert sorted(imported) == sorted(napari_smdiffusion.__all__)
+
+
+def test_the_picture_of_the_rooms_shows_the_imports_of_today():
+    docs = Path(__file__).parents[1] / "docs"
+    spec = importlib.util.spec_from_file_location("draw_rooms", docs / "draw_rooms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    draw_rooms = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(draw_rooms)
+    folders = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(draw_rooms.rooms())
+    stored = (docs / "rooms.svg").read_text(encoding="utf-8")
+    assert draw_rooms.svg() == stored, "draw the picture again: python docs/draw_rooms.py"

@@ -98,15 +98,7 @@ class CompareDock(Dock):
         self.sentences.setTextFormat(Qt.TextFormat.PlainText)
         self.sentences.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentences.setVisible(False)
-        self.table = QTableWidget(0, 2)
-        self.table.setHorizontalHeaderLabels(["measure", "value"])
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.verticalHeader().setVisible(False)
-        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        # A fixed width keeps the numbers visible. The tooltip holds the full text of a cell.
-        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
-        self.table.horizontalHeader().resizeSection(1, 165)
-        self.table.setVisible(False)
+        self.table = _report_table()
         self.picture = _Picture()
         self.save = QPushButton("Save report …")
         self.save.setToolTip("save the figure (comparison.png) and the numbers (report.json) in a folder")
@@ -313,6 +305,20 @@ def _set_order(viewer: ViewerModel, order: Sequence[ImageLayer]) -> None:
     remaining = [layer for layer in order if layer in viewer.layers]
     for index, layer in enumerate(remaining):
         viewer.layers.move(viewer.layers.index(layer), index)
+
+
+def _report_table() -> QTableWidget:
+    """Return the table of measures and values, empty and hidden."""
+    table = QTableWidget(0, 2)
+    table.setHorizontalHeaderLabels(["measure", "value"])
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.verticalHeader().setVisible(False)
+    table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    # A fixed width keeps the numbers visible. The tooltip holds the full text of a cell.
+    table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
+    table.horizontalHeader().resizeSection(1, 165)
+    table.setVisible(False)
+    return table
 
 
 class _Picture(QLabel):
