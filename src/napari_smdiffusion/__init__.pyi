@@ -44,6 +44,7 @@ from .microscope.settings import MicroscopeConfig as MicroscopeConfig
 from .recipes.compare import CompareJob as CompareJob
 from .recipes.compare import compare_images as compare_images
 from .recipes.demo import DemoJob as DemoJob
+from .recipes.demo import demo_steps as demo_steps
 from .recipes.enhance import EnhanceJob as EnhanceJob
 from .recipes.generate import GenerateJob as GenerateJob
 from .recipes.job import run_job as run_job
@@ -103,6 +104,7 @@ __all__ = [
     "compare_images",
     "compare_steps",
     "decorrelation_analysis",
+    "demo_steps",
     "enhance_steps",
     "export_enhancer",
     "fit_microscope",

@@ -115,11 +115,7 @@ def train_enhancer_steps(
     network = _initial_network(config, start)
     # Half the rate keeps more of what the network of `start` has learned.
     state = TrainingState(network.to(device), config.learning_rate * (1.0 if start is None else 0.5))
-<<<<<<< HEAD
     facts = _facts(training_set, weights, start, name or (UNNAMED if out is None else out.name))
-=======
-    facts = _facts(training_set, weights, start, name or (out.name if out is not None else UNNAMED))
->>>>>>> 75b82bf (The house on one page: rooms, the way of an image, and a picture that is drawn from the imports)
     levels, pixel_size = training_set.task.sharp_levels, training_set.pixel_size
     enhancer = Enhancer(network, levels, pixel_size, config, microscope, facts)
     return (yield from _optimize_and_calibrate(enhancer, state, training_set, device, out, stop))

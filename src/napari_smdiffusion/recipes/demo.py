@@ -164,6 +164,11 @@ class DemoJob:
         return report
 
 
+def demo_steps(job: DemoJob, *, stop: Stop = never) -> Steps[Report]:
+    """Run the demo step by step; the same as `job.steps(stop)`."""
+    return job.steps(stop)
+
+
 @dataclass
 class _Timed:
     """Measures the seconds of each stage for the report."""
