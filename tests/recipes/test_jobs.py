@@ -156,5 +156,5 @@ def test_a_job_resumes_an_interrupted_training(storm, tmp_path):
         run(job.steps())
     model = run(dataclasses.replace(job, resume=True).steps())
     assert model.facts.steps == 4
-    with pytest.raises(InputError, match="trained to its end"):
+    with pytest.raises(InputError, match="is complete"):
         run(dataclasses.replace(job, resume=True).steps())
