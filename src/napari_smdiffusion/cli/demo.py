@@ -23,8 +23,12 @@ def add_demo(commands: Any) -> None:
         "run all steps in a few minutes and write one picture of the results",
         "smdiffusion demo --images storm.tif --widefield widefield.tif --upscale 5 --minutes 4",
     )
-    parser.add_argument("--out", default="smdiffusion_demo", metavar="DIR", help="folder for the results")
-    parser.add_argument("--images", nargs="+", metavar="TIFF", help="super-resolution images (default: a sample)")
+    parser.add_argument(
+        "--out", default="smdiffusion_demo", metavar="DIR", help="folder for the results (default smdiffusion_demo)"
+    )
+    parser.add_argument(
+        "--images", nargs="+", metavar="TIFF", help="super-resolution images (default: the bundled sample)"
+    )
     parser.add_argument("--widefield", metavar="TIFF", help="widefield image to enhance")
     parser.add_argument(
         "--reference",
@@ -35,7 +39,9 @@ def add_demo(commands: Any) -> None:
         "--upscale", type=int, metavar="K", help="super-resolution pixels per side of a widefield pixel"
     )
     parser.add_argument("--pixel-size", type=float, metavar="NM", help="pixel size of --images in nm")
-    parser.add_argument("--minutes", type=float, default=3.5, metavar="M", help="training time (default 3.5)")
+    parser.add_argument(
+        "--minutes", type=float, default=3.5, metavar="M", help="training time in minutes (default 3.5)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default 0)")
     parser.add_argument("--napari", action="store_true", help="open the results in napari")
 
