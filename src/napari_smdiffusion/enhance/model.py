@@ -212,6 +212,7 @@ class Enhancer:
             network.load_state_dict(
                 {key: value.to(torch.float32, copy=True) for key, value in weights.items()}, assign=True
             )
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
             calibration = None if record.calibration is None else Calibration.of(record.calibration)
             return cls(
                 network.eval(),
