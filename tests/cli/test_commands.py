@@ -259,7 +259,10 @@ BAD = [
         "--start must be left out where a training is resumed",
     ),
     ("train {storm.tif} --out {m} --patch 64 --start {model} --channels 16 48", "has the channels 16 32, not 16 48"),
-    ("train-enhancer {storm.tif} --out {m} --upscale 4 --start {enhancer} --channels 24", "has 16 channels, and the setting is 24"),
+    (
+        "train-enhancer {storm.tif} --out {m} --upscale 4 --start {enhancer} --channels 24",
+        "has 16 channels, and the setting is 24",
+    ),
     ("train {storm.tif} --out {m} --seed -1", "--seed must be at least 0"),
     ("train-enhancer {storm.tif} --out {enhancer}", "There is a model in"),
     ("enhance {enhancer} {none.tif} --out {x.tif}", "There is no file"),
@@ -287,7 +290,10 @@ BAD = [
     ("enhance {enhancer} {cell.tif} {cell.tif} --out {x}", "have the same file name"),
     ("train-enhancer {bare.tif} --out {m}", "has no pixel size"),
     ("train-enhancer {storm.tif} --out {m} --upscale 12", "--upscale must be at most 8"),
-    ("train-enhancer {storm.tif} --out {m} --upscale 5 --start {enhancer}", "enlarges 4 times, and the setting is 5 times"),
+    (
+        "train-enhancer {storm.tif} --out {m} --upscale 5 --start {enhancer}",
+        "enlarges 4 times, and the setting is 5 times",
+    ),
     ("train-enhancer {storm.tif} --out {m} --fit {tiny.tif} --upscale 2", "tiny.tif is 8 × 9 pixels: give"),
     ("train-enhancer {storm.tif} --out {m} --na 9", "--na must be at most 1.7"),
     ("compare {storm.tif} --generated {tiny.tif} --out {c}", "tiny.tif is 8 × 9 pixels"),
