@@ -244,7 +244,7 @@ def test_spectra_and_histograms_differ_for_blurred_patches_only(fields):
     # Values outside the limits are counted in the outer bins, also if float32 cannot represent the limits.
     inner = tuple(float(value) for value in np.percentile(patches.astype(np.float64), (30.1, 90.1)))
     for share in ("experimental_share", "generated_share"):
-        assert sum(histograms(patches, blurred, inner)[share]) == pytest.approx(1)
+        assert sum(getattr(histograms(patches, blurred, inner), share)) == pytest.approx(1)
     assert histograms(patches, blurred, limits).overlap < 0.9
     # For whole numbers all bins have the same number of values.
     counts = np.random.default_rng(0).integers(0, 200, (4, 200, 200)).astype(np.float32)

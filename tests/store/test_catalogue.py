@@ -171,7 +171,7 @@ def test_other_channels_than_those_of_the_start_are_refused(tiny_model, tiny_enh
     settings = {"steps": 1, "patch": 64, "batch": 1, "previews": 0}
     with pytest.raises(ValueError, match="has the channels 16 32, not 16 48"):
         DiffusionModel.train([storm], start=tiny_model, channels=(16, 48), **settings)
-    with pytest.raises(ValueError, match="has 16 channels, and 24 are asked for"):
+    with pytest.raises(ValueError, match="has 16 channels, and the setting is 24"):
         Enhancer.train(storm, start=tiny_enhancer, channels=24, upscale=4, **settings)
 
 

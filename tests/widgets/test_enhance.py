@@ -409,7 +409,7 @@ def test_the_final_status_repeats_all_notes(viewer, dock, click, widefield, coar
     click(dock, dock.run_button)
     result, *notes = dock.status.text().splitlines()
     assert result == "2 of 2 layers enhanced ×4."
-    assert sorted(note[:15] for note in notes) == ["coarser has pix", "tiny was never "]  # once for both layers
+    assert sorted(note[:15] for note in notes) == ["coarser has pix", "tiny has no cal"]  # once for both layers
     dock.uncertainty.setChecked(False)
     dock.layer_list.choose([coarse])
     click(dock, dock.run_button)

@@ -114,7 +114,7 @@ def test_an_exact_copy_of_integer_pixels_is_found(viewer, dock, click, storm_lay
 def test_images_that_do_not_fit_into_memory_are_refused_at_the_start(viewer, dock, click):
     dock.main.show_values({"count": 1_000_000, "height": 4096, "width": 4096})
     click(dock, dock.run_button)
-    assert "choose fewer or smaller ones" in dock.status.text()
+    assert "choose fewer or smaller images" in dock.status.text()
     assert not viewer.layers
 
 
