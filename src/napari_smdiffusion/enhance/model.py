@@ -119,7 +119,7 @@ class Enhancer:
         from ..recipes.job import run_job
         from ..recipes.train_enhancer import TrainEnhancerJob
 
-        sources = as_images(images)
+        sources, pairs = as_images(images), list(pairs)  # any iterable of pairs is read once
         if sources and pairs:
             raise InputError("Give either images or pairs to train on, not both.")
         return run_job(
