@@ -60,7 +60,7 @@ def test_the_report_is_shown_and_saved_with_an_added_measure(mean_intensity, doc
     assert _rows(dock)["mean intensity: generated"] == f"{report['mean_intensity']['generated']:.4g} photons"
     assert "Mean intensity:" in dock.sentences.text()
     row = next(i for i in range(dock.table.rowCount()) if dock.table.item(i, 0).text() == "realism: score")
-    assert "0 is as near" in dock.table.item(row, 1).toolTip()
+    assert "0 is the distance between" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
     assert not dock.picture.pixmap().isNull()
     assert [f"• {sentence}" for sentence in summary(report)] == dock.sentences.text().splitlines()
