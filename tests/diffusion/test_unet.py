@@ -143,6 +143,7 @@ def test_fields_that_an_older_diffusers_left_out_have_defaults():
         ({"time_embedding_type": "fourier"}, "time_embedding_type must be 'positional' .* not 'fourier'"),
         ({"num_class_embeds": 10}, "num_class_embeds must be None .* not 10"),
         ({"block_out_channels": [16, 32, 64]}, "equally long"),
+        ({"layers_per_block": 10**6}, "layers_per_block must be from 1 to 8 .* not 1000000"),
         ({"_class_name": "UNet2DConditionModel"}, "must be a UNet2DModel, not a UNet2DConditionModel"),
         ({"cross_attention_dim": 8}, "cross_attention_dim is not supported"),
     ],

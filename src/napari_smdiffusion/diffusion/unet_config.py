@@ -18,6 +18,7 @@ _VARIABLE = {
     "layers_per_block", "attention_head_dim", "norm_num_groups", "attn_norm_num_groups", "norm_eps",
     "resnet_time_scale_shift",
 }  # fmt: skip
+_MOST_LAYERS = 8  # residual layers at one resolution; known models have 1 to 3
 DOWN_BLOCKS, UP_BLOCKS = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")
 
 
@@ -106,6 +107,11 @@ class UNetConfig:
                 raise UnknownNetworkError(f"{name} must be {' or '.join(known)} in the U-Net, not {min(unknown)}.")
         if not len(self.block_out_channels) == len(self.down_block_types) == len(self.up_block_types) > 0:
             raise UnknownNetworkError("block_out_channels, down_block_types and up_block_types must be equally long.")
+        # A damaged or hostile file must not fill the memory.
+        if not (isinstance(self.layers_per_block, int) and 1 <= self.layers_per_block <= _MOST_LAYERS):
+            raise UnknownNetworkError(
+                f"layers_per_block must be from 1 to {_MOST_LAYERS} in the U-Net, not {self.layers_per_block!r}."
+            )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> UNetConfig:
