@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .events import Event, Note, Progress, Stop, never
+from .printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ class Reporter:
     def _write(self, line: str) -> None:
         if self._bar is not None:
             self._bar.clear()
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
     def _progress(self, event: Progress) -> None:
         loss = "" if event.loss is None else f"  loss {event.loss:.4f}"

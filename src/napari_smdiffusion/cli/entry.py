@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, InputWarning, Stopped, is_user_error
+from ..base.printable import printable
 from ..base.version import __version__
 from .compare import add_compare, compare
 from .demo import add_demo, demo
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Stopped as stopped:
-        print(f"smdiffusion {options.command}: {stopped}", file=sys.stderr)
+        print(f"smdiffusion {options.command}: {printable(stopped)}", file=sys.stderr)
         return 130
     except Exception as error:
         if not is_user_error(error):
@@ -57,7 +58,7 @@ def _warnings_in_lines(command: str) -> Iterator[None]:
 
         def show_line(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
             if issubclass(category, InputWarning):
-                print(f"smdiffusion {command}: {message}", file=sys.stderr)
+                print(f"smdiffusion {command}: {printable(message)}", file=sys.stderr)
             else:
                 show_default(message, category, *args, **kwargs)
 
@@ -67,7 +68,7 @@ def _warnings_in_lines(command: str) -> Iterator[None]:
 
 def _sentence(error: BaseException, options: Namespace) -> str:
     """Return the message of an error as one line; a setting at its beginning is replaced by the flag."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = printable(" ".join(str(error).split())) or type(error).__name__
     setting = error.setting if isinstance(error, InputError) else ""
     flag = "size" if setting in ("height", "width") else setting
     if setting and hasattr(options, flag) and text.startswith(setting):

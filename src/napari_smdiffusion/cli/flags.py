@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..base.printable import printable
 from ..base.settings import from_dict, setting_fields
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ _Config = TypeVar("_Config")
 
 def print_status(line: str) -> None:
     """Print a line on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def config_from_flags(kind: type[_Config], options: Namespace, **others: Any) -> _Config:
