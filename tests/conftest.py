@@ -53,6 +53,18 @@ def tiny_enhancer(storm):
 
 
 @pytest.fixture
+def quick_calibration(monkeypatch):
+    """Calibrate enhancers on 8 patches instead of 80, which would take longer than the tiny trainings of most tests.
+
+    Rooms whose tests train enhancers for another purpose use it for all of them; the tests of the calibration do not.
+    """
+    from napari_smdiffusion.enhance import training
+
+    monkeypatch.setattr(training, "CALIBRATION_PATCHES", 8)
+    monkeypatch.setattr(training, "ROUGH_CALIBRATION_PATCHES", 4)
+
+
+@pytest.fixture
 def widefield():
     """Return a widefield image of odd size, 150 × 131 pixels of 80 nm."""
     from scipy.ndimage import gaussian_filter

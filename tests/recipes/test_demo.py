@@ -9,6 +9,7 @@ import pytest
 
 from napari_smdiffusion import DemoJob, Image, Stopped, load_diffusion_model, read_image, simulate
 from napari_smdiffusion.base.events import Event, Note, run
+from napari_smdiffusion.recipes import demo
 
 RESULTS = ("generated.tif", "enhanced.tif", "overview.png", "report.json")
 
@@ -20,6 +21,13 @@ def _check(folder, report):
     # If the held-out part has too few patches for the search for copies, the report has the reason.
     assert ("memorization" in report) != ("memorization_left_out" in report)
     assert set(report["seconds"]) == {"train", "generate", "train_enhancer", "enhance", "judge"}
+
+
+@pytest.fixture
+def two_fields(monkeypatch):
+    """Generate two fields of 256² pixels instead of eight of 512², which one test makes."""
+    monkeypatch.setattr(demo, "_FIELDS", 2)
+    monkeypatch.setattr(demo, "_FIELD", 256)
 
 
 @pytest.mark.slow
@@ -72,7 +80,7 @@ def test_the_demo_refuses_images_of_two_fields_before_it_trains(tmp_path):
 
 
 def test_the_demo_takes_a_stack_with_an_empty_part_and_begins_from_the_bundled_model(
-    tmp_path, tiny_enhancer, monkeypatch
+    tmp_path, tiny_enhancer, monkeypatch, two_fields
 ):
     """The working folder holds another model named microtubules; the first plane is empty where it is compared."""
     tiny_enhancer.save(tmp_path / "microtubules")
@@ -88,7 +96,7 @@ def test_the_demo_takes_a_stack_with_an_empty_part_and_begins_from_the_bundled_m
     assert (tmp_path / "out" / "overview.png").exists()
 
 
-def test_the_demo_locates_the_super_resolution_image_in_a_larger_widefield_image(tmp_path):
+def test_the_demo_locates_the_super_resolution_image_in_a_larger_widefield_image(tmp_path, two_fields):
     from scipy.ndimage import gaussian_filter
 
     whole = simulate("microtubules", size=640, pixel_size=20.0, seed=2)

@@ -32,6 +32,11 @@ def pytest_unconfigure(config):
         _SCREEN.wait()
 
 
+@pytest.fixture(autouse=True)
+def _quick_calibration(quick_calibration):
+    """Calibrate quickly: these tests train enhancers for another purpose."""
+
+
 @pytest.fixture
 def viewer(make_napari_viewer):
     """Return a shown viewer. At the end of the test napari checks that no widget and no viewer is left."""
