@@ -264,11 +264,11 @@ def test_the_report_detects_a_model_that_copies_its_four_training_patches():
     assert before.copies == 0
     optimizer = torch.optim.AdamW(model.unet.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
     model.unet.train()
-    for step in range(600):
+    for step in range(350):
         sigma, _ = sample_sigmas(4, generator(0, step), 1.2, 1.5)
         noise = torch.randn(clean.shape, generator=generator(1, step))
         optimizer.zero_grad()
-        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 600)
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 350)
         EdmDenoiser(model.unet).loss(clean, sigma, noise).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
         optimizer.step()

@@ -110,9 +110,14 @@ def experiment():
     return np.concatenate([_filaments(0), _filaments(2)])
 
 
+@pytest.fixture(scope="module")
+def good(experiment):
+    """Return the reports of two samples of undamaged patches."""
+    return [realism(_filaments(seed), experiment) for seed in (100, 200)]
+
+
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_the_score_detects_visible_damage(damage, experiment):
-    good = [realism(_filaments(seed), experiment) for seed in (100, 200)]
+def test_the_score_detects_visible_damage(damage, experiment, good):
     bad = [realism(patches, experiment) for patches in DAMAGED[damage]()]
     scores = [report.score for report in bad]
     assert scores == sorted(scores), "a stronger damage must not score better"
@@ -120,8 +125,7 @@ def test_the_score_detects_visible_damage(damage, experiment):
     assert bad[0].score_low > max(report.score for report in good)
 
 
-def test_repeated_images_lower_diversity_and_coverage(experiment):
-    good = [realism(_filaments(seed), experiment) for seed in (100, 200)]
+def test_repeated_images_lower_diversity_and_coverage(experiment, good):
     bad = []
     for distinct in (16, 8, 2):
         # Each repetition has its own noise and symmetry, as the images of a collapsed model have.
