@@ -253,10 +253,10 @@ def test_the_search_for_copies_can_be_stopped(filaments):
         look_for_copies(new, training, held_out, stop=lambda: True)
 
 
-def test_the_report_detects_a_model_that_copies_its_four_training_patches():
+def test_the_report_detects_a_model_that_copies_its_two_training_patches():
     """A diffusion model copies when it is trained for long on few patches without the 8 symmetries."""
     simulated = simulate("microtubules", count=40, size=64, pixel_size=20.0, seed=1)
-    training, held_out = simulated.pixels[:4], simulated.pixels[4:]
+    training, held_out = simulated.pixels[:2], simulated.pixels[4:]
     start = load_diffusion_model("simulated-filaments")
     model = replace(start, scaling=Scaling.fit([Image(training)]))
     clean = torch.from_numpy(model.scaling.scale(training))[:, None]
@@ -264,15 +264,15 @@ def test_the_report_detects_a_model_that_copies_its_four_training_patches():
     assert before.copies == 0
     optimizer = torch.optim.AdamW(model.unet.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
     model.unet.train()
-    for step in range(350):
-        sigma, _ = sample_sigmas(4, generator(0, step), 1.2, 1.5)
+    for step in range(300):
+        sigma, _ = sample_sigmas(2, generator(0, step), 1.2, 1.5)
         noise = torch.randn(clean.shape, generator=generator(1, step))
         optimizer.zero_grad()
-        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 350)
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 300)
         EdmDenoiser(model.unet).loss(clean, sigma, noise).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
         optimizer.step()
     after = copy_report(model.generate(16, size=64).pixels, list(training), held_out)
-    assert after.copies >= 4
+    assert after.copies >= 8
     assert after.generated_median > before.generated_median
     assert "copied" in after.verdict or "copies" in after.verdict
