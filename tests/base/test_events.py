@@ -11,7 +11,8 @@ import napari_smdiffusion
 from napari_smdiffusion import Image, TrainConfig
 from napari_smdiffusion.base.errors import is_user_error
 from napari_smdiffusion.base.events import Note, Progress, never, run
-from napari_smdiffusion.base.terminal import Reporter, stop_on_interrupt
+from napari_smdiffusion.base.stopping import stop_on_interrupt
+from napari_smdiffusion.base.terminal import Reporter
 
 
 def _work():

@@ -1,6 +1,7 @@
 """Model folders: interrupted and concurrent saves, locks, and errors."""
 
 import json
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -8,6 +9,7 @@ from threading import Event
 import pytest
 
 from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.base.temporary import new_token, temporary_folder
 from napari_smdiffusion.store import catalogue
 from napari_smdiffusion.store.catalogue import find_model, list_models
 from napari_smdiffusion.store.facts import TrainingFacts
@@ -15,12 +17,12 @@ from napari_smdiffusion.store.folder import (
     ModelFolderError,
     check_place,
     read_facts,
-    recover_interrupted_save,
     save_folder,
     save_or_save_beside,
     training_lock,
     write_errors,
 )
+from napari_smdiffusion.store.whole_folders import settle
 
 
 def _write_weights(path):
@@ -51,15 +53,83 @@ def test_a_failed_save_keeps_the_previous_model(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
-def test_the_previous_model_is_restored_after_an_interrupted_save(tmp_path):
+def _interrupt_save(folder, seed=4):
+    """Leave `folder` as a program that was killed between the two renames of a save leaves it."""
+    _save(folder.with_name("other"), seed=seed)
+    token = new_token()
+    folder.rename(folder.with_name(f".{folder.name}.{token}.smdiffusion-former"))
+    folder.with_name("other").rename(folder.with_name(f".{folder.name}.{token}.smdiffusion-new"))
+
+
+def test_an_interrupted_save_is_completed_by_whoever_looks_next(tmp_path):
     _save(tmp_path / "m", seed=3)
-    (tmp_path / "m").rename(tmp_path / ".m.former")
-    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
-    (tmp_path / "m").rename(tmp_path / ".m.former")
+    _interrupt_save(tmp_path / "m", 4)
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
+    _interrupt_save(tmp_path / "m", 5)
     assert find_model(tmp_path / "m", "diffusion") == tmp_path / "m"
-    (tmp_path / "m").rename(tmp_path / ".m.former")
+    _interrupt_save(tmp_path / "m", 6)
     with pytest.raises(OSError, match="There is a model in"):
         check_place(tmp_path / "m")
+    _save(tmp_path / "m", seed=7)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_save_that_was_interrupted_with_an_incomplete_folder_restores_the_former_model(tmp_path):
+    _save(tmp_path / "m", seed=3)
+    _interrupt_save(tmp_path / "m")
+    next(tmp_path.glob(".m.*-new/model.json")).unlink()
+    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 3
+
+
+def test_a_deleted_model_stays_deleted_and_its_former_folder_goes_with_the_next_save(tmp_path):
+    folder = user_folder() / "diffusion" / "m"
+    _save(folder, seed=3)
+    # As after a kill behind the second rename, and a deletion of the model by the user.
+    folder.rename(folder.with_name(f".m.{new_token()}.smdiffusion-former"))
+    assert "m" not in {entry.name for entry in list_models("diffusion")}
+    with pytest.raises(ModelFolderError):
+        find_model("m", "diffusion")
+    check_place(folder)
+    assert not folder.exists()
+    _save(folder, seed=4)
+    assert [path.name for path in folder.parent.iterdir()] == ["m"]
+
+
+def test_hidden_folders_of_a_person_are_left_alone(tmp_path):
+    for name in (".m.former", ".m.12345678.new", ".m.lock"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").touch()
+    _save(tmp_path / "m", seed=3)
+    _save(tmp_path / "m", seed=4)
+    with training_lock(tmp_path / "m"):
+        pass
+    (tmp_path / "m").rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelFolderError):
+        find_model(tmp_path / "m", "diffusion")
+    assert len(list(tmp_path.glob(".m.*/thesis.txt"))) == 3
+
+
+def test_a_save_removes_the_folder_of_a_killed_one_and_not_that_of_a_running_one(tmp_path):
+    killed = tmp_path / f".m.{new_token()}.smdiffusion-new"
+    killed.mkdir()
+    (killed / "model.json").touch()
+    with temporary_folder(tmp_path / "n") as running:
+        _save(tmp_path / "m")
+        assert running.exists()
+        assert not killed.exists()
+
+
+@pytest.mark.parametrize("place", ["user folder", "temporary folder"])
+def test_a_trained_model_is_saved_in_another_place_if_its_folder_is_lost(tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if place == "temporary folder":
+        monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "file" / "home"))
+    saved = save_or_save_beside(_save, tmp_path / "file" / "m", "enhancer")
+    base = tmp_path if place == "temporary folder" else user_folder() / "enhancer"
+    assert saved.folder == base / "m"
+    with pytest.raises(OSError, match=rf"file/m cannot be written .*The trained model is in {saved.folder}"):
+        saved.raise_if_elsewhere()
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
@@ -177,8 +247,8 @@ def test_a_save_succeeds_when_a_reader_restores_the_previous_model(tmp_path, mon
 
     def rename_and_read(self, target):
         result = rename(self, target)
-        if target.name == ".m.former" and not interfered:
-            interfered.append(recover_interrupted_save(tmp_path / "m"))
+        if target.name.endswith("-former") and not interfered:
+            interfered.append(settle(tmp_path / "m"))
         return result
 
     monkeypatch.setattr(Path, "rename", rename_and_read)
@@ -186,21 +256,6 @@ def test_a_save_succeeds_when_a_reader_restores_the_previous_model(tmp_path, mon
     assert interfered
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
-
-
-def test_restoring_does_not_replace_a_model_saved_at_the_same_time(tmp_path, monkeypatch):
-    _save(tmp_path / "m", seed=3)
-    _save(tmp_path / "fresh", seed=4)
-    (tmp_path / "m").rename(tmp_path / ".m.former")
-    rename = Path.rename
-
-    def save_and_rename(self, target):
-        if (tmp_path / "fresh").exists():
-            rename(tmp_path / "fresh", tmp_path / "m")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", save_and_rename)
-    assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4
 
 
 def test_a_model_is_read_and_listed_while_it_is_replaced(tmp_path, monkeypatch):
@@ -226,7 +281,7 @@ def test_a_model_is_read_and_listed_while_it_is_replaced(tmp_path, monkeypatch):
 def test_a_model_of_an_interrupted_save_is_listed():
     folder = user_folder() / "diffusion" / "m"
     _save(folder)
-    folder.rename(folder.with_name(".m.former"))
+    _interrupt_save(folder)
     assert "m" in {entry.name for entry in list_models("diffusion")}
 
 

@@ -11,10 +11,21 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from .errors import InputError
+from .errors import InputError, is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = [
+    "autocast",
+    "generator",
+    "is_out_of_memory",
+    "on_device",
+    "pick_device",
+    "release_memory",
+    "seeded",
+    "to_cpu",
+]
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -71,15 +82,6 @@ def seeded(seed: int) -> Iterator[None]:
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` reports too little memory, on any device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    # The CPU allocator and MPS raise plain RuntimeErrors.
-    phrases = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in phrases)
 
 
 def release_memory() -> None:

@@ -1,4 +1,4 @@
-"""The folders of models: the user's folder, and the folder of the bundled models."""
+"""Paths that a user names, the folder of the user's models, and the folder of the bundled models."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ import os
 from pathlib import Path
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that a user named; `~` at its beginning is the home folder, as in a shell.
+
+    Shells do not expand it everywhere, for example not in `--out=~/x`. A folder named ~ needs its
+    full path.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # there is no such user or no home folder
+        return Path(path)
+
+
 def user_folder() -> Path:
     """Return the folder of the user's models: $SMDIFFUSION_HOME, or the default of the operating system."""
     if home := os.environ.get("SMDIFFUSION_HOME"):
-        return Path(home)
+        return user_path(home)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("napari-smdiffusion", appauthor=False)) / "models"

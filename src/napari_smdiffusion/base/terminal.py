@@ -1,45 +1,18 @@
-"""Progress on a terminal, and Ctrl-C, which stops a job and keeps its result."""
+"""Progress of a job on standard error."""
 
 from __future__ import annotations
 
 import math
-import signal
 import sys
-import threading
 import time
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .events import Event, Note, Progress, Stop, never
-from .printable import printable
+from .events import Event, Note, Progress
+from .lines import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tqdm import tqdm
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[Stop]:
-    """Yield a `Stop` that returns True after the first Ctrl-C; the second Ctrl-C is a KeyboardInterrupt.
-
-    Python delivers signals only to the main thread. In other threads the `Stop` always returns False.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield never
-        return
-    stop_requested = threading.Event()
-    previous = signal.getsignal(signal.SIGINT)
-
-    def request_stop(*_: object) -> None:
-        stop_requested.set()
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, request_stop)
-    try:
-        yield stop_requested.is_set
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def clock(seconds: float) -> str:
@@ -53,8 +26,18 @@ def _time_left(event: Progress) -> str:
     return f"  {clock(event.seconds_left)} left" if math.isfinite(event.seconds_left) else ""
 
 
+def _on_terminal() -> bool:
+    """Return whether standard error is a terminal."""
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
 class Reporter:
     """Shows events on standard error: a bar with the time left on a terminal, and lines elsewhere.
+
+    No failure to write ends the job: standard error may be closed, full, or a pipe whose reader has ended.
 
     Parameters
     ----------
@@ -78,21 +61,24 @@ class Reporter:
     def close(self) -> None:
         """Close the bar, if there is one."""
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()
             self._bar = None
 
     def _write(self, line: str) -> None:
         if self._bar is not None:
-            self._bar.clear()
-        print(printable(line), file=sys.stderr, flush=True)
+            with suppress(OSError, ValueError):
+                self._bar.clear()
+        say(line)
 
     def _progress(self, event: Progress) -> None:
         loss = "" if event.loss is None else f"  loss {event.loss:.4f}"
         if event.stage != self._stage:
             self.close()
             self._stage, self._last = event.stage, 0.0
-        if sys.stderr.isatty():
-            self._draw(event, loss)
+        if _on_terminal():
+            with suppress(OSError, ValueError):
+                self._draw(event, loss)
         elif time.monotonic() - self._last >= self._every or event.step == event.total:
             self._last = time.monotonic()
             left = "" if event.step == event.total else _time_left(event)

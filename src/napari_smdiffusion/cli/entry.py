@@ -6,13 +6,16 @@ Each command imports NumPy, torch and the like when it runs, so `--help` and wro
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import InputError, InputWarning, Stopped, is_user_error
+from ..base.errors import InputError, InputWarning, Stopped, is_user_error, sentence_of
+from ..base.lines import discard_unwritten, open_closed_descriptors, say, show_text
 from ..base.printable import printable
+from ..base.stopping import ending_signals_interrupt
 from ..base.version import __version__
 from .compare import add_compare, compare
 from .demo import add_demo, demo
@@ -29,24 +32,61 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    The code is 0 after success, 2 after bad input, and 130 after Ctrl-C. A defect of the program raises its exception.
+    The code is 0 after success, 2 after bad input, and 130 after Ctrl-C. SIGTERM and SIGHUP end a command as Ctrl-C
+    does. A defect of the program raises its exception.
     """
-    options = _parser().parse_args(arguments)
+    open_closed_descriptors()
+    try:
+        with ending_signals_interrupt():
+            options = _with_home_folders(_parser().parse_args(arguments))
+            return _run(options)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        discard_unwritten()
 
+
+def _run(options: Namespace) -> int:
+    """Run the command of parsed flags and return its exit code."""
     try:
         with _warnings_in_lines(options.command):
             COMMANDS[options.command](options)
-    except KeyboardInterrupt:
-        return 130
     except Stopped as stopped:
-        print(f"smdiffusion {options.command}: {printable(stopped)}", file=sys.stderr)
+        say(f"smdiffusion {options.command}: {stopped}")
         return 130
     except Exception as error:
+        if _follows_interrupt(error):
+            return 130
         if not is_user_error(error):
             raise
-        print(f"smdiffusion {options.command}: {_sentence(error, options)}", file=sys.stderr)
+        say(f"smdiffusion {options.command}: {_sentence(error, options)}")
         return 2
     return 0
+
+
+def _follows_interrupt(error: BaseException) -> bool:
+    """Return whether an error was raised because of Ctrl-C, as by a library that is loaded by halves."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+_NO_PATHS = ("command", "name", "author", "license")  # flags whose texts are no paths
+
+
+def _with_home_folders(options: Namespace) -> Namespace:
+    """Return the flags with `~` expanded, which shells leave in `--out=~/x`."""
+    for name, value in vars(options).items():
+        if name in _NO_PATHS:
+            continue
+        if isinstance(value, str):
+            setattr(options, name, os.path.expanduser(value))
+        elif isinstance(value, list):
+            setattr(options, name, [os.path.expanduser(v) if isinstance(v, str) else v for v in value])
+    return options
 
 
 @contextmanager
@@ -58,7 +98,7 @@ def _warnings_in_lines(command: str) -> Iterator[None]:
 
         def show_line(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
             if issubclass(category, InputWarning):
-                print(f"smdiffusion {command}: {printable(message)}", file=sys.stderr)
+                say(f"smdiffusion {command}: {message}")
             else:
                 show_default(message, category, *args, **kwargs)
 
@@ -68,7 +108,7 @@ def _warnings_in_lines(command: str) -> Iterator[None]:
 
 def _sentence(error: BaseException, options: Namespace) -> str:
     """Return the message of an error as one line; a setting at its beginning is replaced by the flag."""
-    text = printable(" ".join(str(error).split())) or type(error).__name__
+    text = sentence_of(error) or type(error).__name__
     setting = error.setting if isinstance(error, InputError) else ""
     flag = "size" if setting in ("height", "width") else setting
     if setting and hasattr(options, flag) and text.startswith(setting):
@@ -76,8 +116,20 @@ def _sentence(error: BaseException, options: Namespace) -> str:
     return text
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help and errors can be printed on any terminal."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        lines = message.rstrip("\n").split("\n")
+        if file is sys.stdout:
+            show_text("".join(f"{printable(line)}\n" for line in lines))
+            return
+        for line in lines:
+            say(line)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="smdiffusion",
         description="Diffusion models for super-resolution microscopy: train, generate, compare, enhance.",
     )

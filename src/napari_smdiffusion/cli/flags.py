@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base.printable import printable
+from ..base.lines import say
 from ..base.settings import from_dict, setting_fields
 
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ _Config = TypeVar("_Config")
 
 
 def print_status(line: str) -> None:
-    """Print a line on standard error."""
-    print(printable(line), file=sys.stderr, flush=True)
+    """Print a line on standard error, if that is possible."""
+    say(line)
 
 
 def config_from_flags(kind: type[_Config], options: Namespace, **others: Any) -> _Config:

@@ -18,10 +18,12 @@ def add_models(commands: Any) -> None:
 def models(options: Namespace) -> None:
     """Run `smdiffusion models`."""
     from ..base.folders import user_folder
+    from ..base.lines import show
     from ..store.catalogue import KINDS, list_models
 
+    lines = []
     for entry in list_models():
         place = "bundled" if entry.bundled else str(entry.folder)
-        print(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
+        lines.append(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
     folders = " and ".join(str(user_folder() / kind) for kind in KINDS)
-    print(f"\nYour own models are in {folders}. The docks list these folders too.")
+    show(*lines, "", f"Your own models are in {folders}. The docks list these folders too.")

@@ -15,7 +15,8 @@ from ..base.errors import InputError
 from ..base.events import Note, Progress, Steps
 from ..base.settings import to_dict
 from ..images.patches import draw_patches
-from ..store.folder import STATE, model_errors, read_facts, recover_interrupted_save
+from ..store.folder import STATE, model_errors, read_facts
+from ..store.whole_folders import settle
 from ..training.task import Batch
 from .denoiser import EdmDenoiser
 from .facts import DiffusionRecord
@@ -120,7 +121,7 @@ def with_copy_warning(steps: Steps[None], images: Sequence[TrainingImage], confi
 def interrupted_run(out: Path | None) -> DiffusionRecord:
     """Return the record of the interrupted training in `out`; raises InputError if there is none."""
     if out is not None:
-        recover_interrupted_save(out)
+        settle(out)
     if out is None or not (out / STATE).exists():
         raise InputError(f"There is no training to resume in {out}: leave out --resume to start one.")
     return read_facts(out, "diffusion", DiffusionRecord)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.json_values import read_json
-from ..base.whole_files import _allocate, atomic_file, check_space, rename_into_place
+from ..base.whole_files import allocate, atomic_file, check_space, rename_into_place
 from .provenance import EXPERIMENTAL, Provenance
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def new_tiff(
     with atomic_file(path) as temporary:
         check_space(path, shape, itemsize=pixel_type.itemsize)
         pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=pixel_type, **options)
-        _allocate(temporary, path)
+        allocate(temporary, path, temporary.stat().st_size)
         try:
             yield pixels
             pixels.flush()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
 from ..base.errors import InputError, Stopped
 from ..base.events import Result, Steps, Stop, never, run
-from ..base.terminal import Reporter, stop_on_interrupt
+from ..base.stopping import stop_on_interrupt
+from ..base.terminal import Reporter
 from ..images.image import Image, common_pixel_size
 from ..images.reading import image_files, read_image
 

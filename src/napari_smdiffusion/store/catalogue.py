@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
-from ..base.folders import bundled_folder, user_folder
+from ..base.folders import bundled_folder, user_folder, user_path
 from .facts import ModelSummary
-from .folder import Kind, ModelFolderError, model_folders, read_facts, recover_interrupted_save
+from .folder import Kind, ModelFolderError, read_facts
+from .whole_folders import exists, model_folders, settle
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS: tuple[Kind, ...] = ("diffusion", "enhancer")
 
@@ -57,18 +61,19 @@ def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
     ModelFolderError
         If there is no such model; the message lists the names of the catalogue.
     """
-    path = Path(model)
-    recover_interrupted_save(path)
+    path = user_path(model)
+    settle(path)
     # A name is a single path component, so that no folder outside the catalogue can be reached.
     is_name = path.name == str(model)
-    if (path / "model.json").exists() or (path.exists() and not is_name):
+    if exists(path / "model.json") or (exists(path) and not is_name):
         return path
     for base in (user_folder(), bundled_folder()) if is_name else ():
-        if (base / kind / model).is_dir():
+        settle(base / kind / model)
+        if exists(base / kind / model):
             return base / kind / model
     # Another thread may have been between the two renames of `atomic_folder`.
-    recover_interrupted_save(path)
-    if path.exists():
+    settle(path)
+    if exists(path):
         return path
     names = ", ".join(entry.name for entry in list_models(kind)) or "none yet"
     raise ModelFolderError(
@@ -89,7 +94,7 @@ def free_name(wanted: str, kind: Kind) -> str:
     stem, _, number = wanted.rpartition(" ")
     base, k = (stem, int(number)) if stem and number.isdecimal() else (wanted, 1)
     name = wanted
-    while any((folder / kind / name).exists() for folder in (user_folder(), bundled_folder())):
+    while any(exists(folder / kind / name) for folder in (user_folder(), bundled_folder())):
         k += 1
         name = f"{base} {k}"
     return name

@@ -5,8 +5,8 @@
     README.md, picture.png the model card
     training_state.pt      for resuming; read with weights_only=True
 
-A new folder is written under a temporary name and then renamed. A program that is killed leaves either the previous
-folder or the new one, never a mixture. No file of the folder is executed or unpickled.
+A new folder is written under a temporary name and then renamed (`whole_folders`). A program that is killed leaves
+either the previous folder or the new one, never a mixture. No file of the folder is executed or unpickled.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
-import threading
-import time
-import uuid
+import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
-from ..base.errors import InputError
+from ..base.errors import InputError, is_out_of_memory, sentence_of
+from ..base.folders import user_folder
 from ..base.json_values import read_json
+from ..base.locks import lock_file
+from ..base.temporary import MARK, short_name
+from ..base.whole_files import cannot_be_written, check_allocation, existing_folder
 from .facts import UNNAMED, TrainingFacts
+from .whole_folders import SWAPPING, atomic_folder, exists, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +40,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS = "weights"
 STATE = "training_state.pt"
-_SAVE_WAITS = 5  # number of 10 ms waits for another process that is in the middle of saving
-# Between the two renames of a save the folder is missing. This lock stops other threads from reading it then.
-_SWAPPING = threading.RLock()
+_LONGEST_NAME = 200  # bytes of the name of a folder; file systems allow 255, and temporary names are longer
 _PARTS = {"model.json", WEIGHTS, STATE, "README.md", "picture.png", "samples.png"}
 
 # Files that Finder and Explorer create in folders that they have shown.
@@ -57,87 +58,61 @@ class ModelFolderError(InputError):
     """A folder is no model, or its model is damaged, of another kind or of a later version."""
 
 
-@contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `folder` when the block ends without an error.
-
-    Raises
-    ------
-    OSError
-        If `folder` cannot be written, or holds other files than those of a model.
-    """
-    folder = folder.resolve()
-    recover_interrupted_save(folder)
-    _check_content(folder)
-    fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.new"
-    try:
-        fresh.mkdir(parents=True)
-    except OSError as error:
-        raise OSError(f"{folder} cannot be written ({error.strerror}): choose another place.") from error
-    try:
-        yield fresh
-        _swap_in(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _swap_in(fresh: Path, folder: Path) -> None:
-    former = _former_folder(folder)
-    for retry in (True, False):
-        shutil.rmtree(former, ignore_errors=True)
-        try:
-            with _SWAPPING:
-                if folder.exists():
-                    folder.rename(former)
-                fresh.rename(folder)
-        # Another process had the folder open at that moment, or restored the previous model.
-        except OSError:
-            recover_interrupted_save(folder)
-            if not retry:
-                raise
-        else:
-            break
-    shutil.rmtree(former, ignore_errors=True)
-
-
-def recover_interrupted_save(folder: Path) -> None:
-    """Restore the previous model if the program was killed between the two renames of `atomic_folder`."""
-    for _ in range(_SAVE_WAITS):
-        with _SWAPPING:
-            if folder.exists() or not _former_folder(folder).is_dir():
-                return
-        # Another process may be between the two renames, which takes a moment.
-        time.sleep(0.01)
-    # The rename fails if another process has just saved or restored the model.
-    with _SWAPPING, suppress(OSError):
-        _former_folder(folder).rename(folder)
-
-
-def check_place(folder: Path, *, replace: bool = False) -> None:
+def check_place(folder: Path, *, replace: bool = False, needed: int = 0) -> None:
     """Raise an OSError if no model can be written to `folder`, before any work is done.
 
-    It must be a new name or an empty folder, in a folder that can be written. With `replace` it may also be a model.
+    Parameters
+    ----------
+    folder
+        A new name or an empty folder, in a folder that can be written.
+    replace
+        Whether it may also be a model.
+    needed
+        Bytes that the model needs; see `bytes_of_model`.
     """
-    recover_interrupted_save(folder)
+    _check_length(folder)
+    settle(folder)
     _check_content(folder)
-    if not replace and (folder / "model.json").exists():
+    if not replace and exists(folder / "model.json"):
         raise FileExistsError(f"There is a model in {folder}: choose another name.")
-    above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
-    if above is None or not above.is_dir() or not os.access(above, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written: choose another place.")
+    above = existing_folder(folder)
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        reason = "you have no permission" if above.is_dir() else f"{above} is a file"
+        raise PermissionError(f"{folder} cannot be written ({reason}): choose another place.")
     if folder.exists() and folder.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise FileExistsError(f"The current folder {folder.resolve()} would be replaced: go to another folder first.")
     if os.path.ismount(folder):
         raise FileExistsError(f"{folder} is a mount point: choose a new folder in it.")
     with training_lock(folder):
-        pass
+        if needed:
+            check_allocation(folder, needed)
+
+
+def _check_length(folder: Path) -> None:
+    """Raise an OSError if the name of a folder is too long for the temporary names of a save."""
+    if len(os.fsencode(folder.name)) > _LONGEST_NAME:
+        raise OSError(f"{folder} cannot be written (the name is too long): choose a shorter name.")
+
+
+def bytes_of_model(parameters: int, *, state: bool = True) -> int:
+    """Return the space that saving a model needs, in bytes: the new folder is complete before the former one goes.
+
+    Parameters
+    ----------
+    parameters
+        Number of parameters of the network.
+    state
+        Whether the state of the training is saved too: the weights, their averages and two moments of each.
+    """
+    return 2 * (4 * parameters * (5 if state else 1) + 2**18)
 
 
 @contextmanager
 def training_lock(folder: Path | None) -> Iterator[None]:
     """Lock a folder for one training, so that no other training in any process can write to it; None locks nothing.
 
-    The lock is one of the operating system, which releases it when the program is killed.
+    Imports and exports hold the same lock. The lock is one of the operating system, which releases it when the program
+    is killed.
 
     Raises
     ------
@@ -148,25 +123,21 @@ def training_lock(folder: Path | None) -> Iterator[None]:
         yield
         return
     folder = folder.absolute()
-    new_parents = [parent for parent in folder.parents if not parent.exists()]
-    path = folder.parent / f".{folder.name}.lock"
-    lock: BaseFileLock = FileLock(path, thread_local=False)
+    new_parents = [parent for parent in folder.parents if not exists(parent)]
+    lock = lock_file(folder.with_name(f".{short_name(folder.name)}.{MARK}.lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
+        lock.__enter__()
+    except BlockingIOError as error:
         raise FileExistsError(f"Another training is saving its model in {folder}: choose another name.") from error
-    except NotImplementedError:
-        pass  # some drives do not support locks
     except OSError as error:
-        raise OSError(f"{folder} cannot be written ({error.strerror}): choose another place.") from error
+        raise cannot_be_written(folder, error) from error
     try:
         yield
     finally:
-        lock.release()
+        lock.__exit__(None, None, None)
         # New parents stay if they hold a saved model.
         with suppress(OSError):
-            path.unlink(missing_ok=True)
             for parent in new_parents:
                 parent.rmdir()
 
@@ -181,18 +152,6 @@ def _check_content(folder: Path) -> None:
         raise FileExistsError(f"{folder} holds other files ({min(others)}): choose a new folder, or move them away.")
 
 
-def _former_folder(folder: Path) -> Path:
-    return folder.parent / f".{folder.name}.former"
-
-
-def model_folders(base: Path) -> list[Path]:
-    """Return the folders in `base` that may be models, sorted by name, including one that is being replaced."""
-    with _SWAPPING:
-        present = [path.name for path in base.iterdir()] if base.is_dir() else []
-    names = {name[1 : -len(".former")] if name.endswith(".former") else name for name in present}
-    return [base / name for name in sorted(names) if name and not name.startswith(".")]
-
-
 @dataclass(frozen=True)
 class SavedModel:
     """The folder of a saved model, and the error if it is another one than the user chose."""
@@ -203,26 +162,56 @@ class SavedModel:
     def raise_if_elsewhere(self) -> None:
         """Raise an OSError that names the folder if the model was saved to another one than the user chose."""
         if self.problem is not None:
-            raise OSError(f"{self.problem} The trained model is in {self.folder}.") from self.problem
+            raise OSError(f"{sentence_of(self.problem)} The trained model is in {self.folder}.") from self.problem
 
 
-def save_or_save_beside(save: Callable[[Path], None], folder: Path) -> SavedModel:
-    """Save a trained model to `folder`, or under a similar name beside it if `folder` cannot be written."""
+def save_or_save_beside(save: Callable[[Path], None], folder: Path, kind: Kind = "diffusion") -> SavedModel:
+    """Save a trained model to `folder`, or where that fails to another place.
+
+    The other places are a similar name beside it, the folder of the user's models, and the folder of temporary files.
+
+    Raises
+    ------
+    OSError
+        If none of them can be written.
+    """
     try:
         save(folder)
     except OSError as error:
-        beside = (folder.with_name(f"{folder.name} {k}") for k in itertools.count(2))
-        alternative = next(path for path in beside if not path.exists())
-        save(alternative)
-        return SavedModel(alternative, error)
+        for place in _other_folders(folder, kind):
+            with suppress(OSError):
+                save(place)
+                return SavedModel(place, error)
+        raise OSError(
+            f"{sentence_of(error)} The trained model is lost, because neither the user's folder nor the folder of "
+            "temporary files can be written: free some space before the next training."
+        ) from error
     return SavedModel(folder)
+
+
+def _other_folders(folder: Path, kind: Kind) -> Iterator[Path]:
+    """Yield new folders for a model that cannot be written to `folder`, the nearest first."""
+    yield _free_folder(folder.parent, folder)
+    with suppress(OSError, RuntimeError):  # no home folder
+        yield _free_folder(user_folder() / kind, folder)
+    with suppress(OSError):  # no folder for temporary files
+        yield _free_folder(Path(tempfile.gettempdir()), folder)
+
+
+def _free_folder(base: Path, folder: Path) -> Path:
+    """Return a path in `base` that does not exist, with the name of `folder` or a similar one."""
+    names = itertools.chain((folder.name,), (f"{folder.name} {k}" for k in itertools.count(2)))
+    return next(base / name for name in names if base / name != folder and not exists(base / name))
 
 
 def save_folder(folder: Path, kind: Kind, facts: _Facts, write_weights: Writer, *extras: Extra[_Facts]) -> None:
     """Write a model folder: `facts` as model.json, the weights, and the files that `extras` write from the facts."""
     if facts.name == UNNAMED:
         facts = replace(facts, name=folder.absolute().name)
-    with atomic_folder(folder) as fresh:
+    _check_length(folder)
+    settle(folder)
+    _check_content(folder.resolve())
+    with atomic_folder(folder) as fresh, _explained(folder):
         (fresh / WEIGHTS).mkdir()
         write_weights(fresh / WEIGHTS)
         for write in extras:
@@ -238,12 +227,34 @@ def save_folder(folder: Path, kind: Kind, facts: _Facts, write_weights: Writer, 
 
 
 @contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Raise errors of the operating system in writing a model with the name of the folder, the reason and the remedy.
+
+    The system's own message names a file under a temporary name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise cannot_be_written(folder, error) from error
+
+
+@contextmanager
 def write_errors(folder: Path) -> Iterator[None]:
     """Turn errors of torch and safetensors in writing a file into an OSError that names the folder."""
     try:
         yield
     except (RuntimeError, SafetensorError) as error:
-        raise OSError(f"{folder} cannot be written ({error}): free some space or choose another place.") from error
+        if is_out_of_memory(error):
+            raise
+        number = re.search(r"code: (\d+)", str(error))  # in messages of safetensors
+        if number:
+            raise cannot_be_written(folder, OSError(int(number.group(1)), "")) from error
+        # torch names positions in the file only.
+        full = shutil.disk_usage(existing_folder(folder)).free < 2**20
+        reason = "the disk is full" if full else "a file could not be written completely"
+        raise OSError(f"{folder} cannot be written ({reason}): free some space or choose another place.") from error
 
 
 def read_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
@@ -263,17 +274,18 @@ def read_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
     ModelFolderError
         If the check fails; the message names the folder and the problem.
     """
-    recover_interrupted_save(folder)
+    settle(folder)
     try:
-        with _SWAPPING:
+        with SWAPPING:
             return _checked_facts(folder, kind, facts)
     # Another process may have replaced the folder during the reading.
     except ModelFolderError:
-        recover_interrupted_save(folder)
+        settle(folder)
         return _checked_facts(folder, kind, facts)
 
 
 def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
+    _check_readable(folder)
     if not folder.is_dir():
         raise ModelFolderError(f"There is no model folder {folder}.")
     path = folder / "model.json"
@@ -302,6 +314,22 @@ def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
         ) from error
 
 
+def _check_readable(folder: Path) -> None:
+    """Raise a PermissionError if the user may not read a model folder or a file in it."""
+    paths = [folder, folder / WEIGHTS]
+    with suppress(OSError):
+        paths += [*folder.iterdir(), *(folder / WEIGHTS).iterdir()]
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            try:
+                path.stat()
+                denied = not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+            except PermissionError:
+                denied = True
+            if denied:
+                raise PermissionError(f"{path} cannot be read (you have no permission): ask its owner for it.")
+
+
 def _with_article(kind: Kind) -> str:
     return f"{'an' if kind == 'enhancer' else 'a'} {_NAMES[kind]}"
 
@@ -315,6 +343,9 @@ def model_errors(folder: Path) -> Iterator[None]:
         raise
     # safetensors and torch raise errors of their own on damaged files.
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        _check_readable(folder)
         raise ModelFolderError(
             f"{folder} is damaged ({type(error).__name__}): copy or train the model again."
         ) from error

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from ...base.errors import Stopped, is_user_error
+from ...base.errors import Stopped, is_user_error, sentence_of
 from ...base.events import run
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class _Work:
 def error_message(error: Exception, title: str) -> str:
     """Return the message to show for an exception in the work `title`. The traceback of a defect goes into the log."""
     if is_user_error(error):
-        return str(error) or f"{title} failed ({type(error).__name__})."
+        return sentence_of(error) or f"{title} failed ({type(error).__name__})."
     _LOG.error("%s failed", title, exc_info=error)
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"{title} failed ({first_line}). The details are in the log."

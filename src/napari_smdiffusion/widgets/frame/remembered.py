@@ -18,7 +18,7 @@ def recall(dock: str) -> dict[str, Any]:
 
 def remember(dock: str, values: dict[str, Any]) -> None:
     """Remember the settings of a dock, if the user's folder can be written."""
-    with suppress(OSError), atomic_file(user_folder() / "docks.json") as path:
+    with suppress(OSError), atomic_file(user_folder() / "docks.json", durable=False) as path:
         path.write_text(json.dumps({**_read(), dock: values}, indent=2), encoding="utf-8")
 
 

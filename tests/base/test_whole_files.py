@@ -1,0 +1,147 @@
+"""Temporary files: locks, leftovers of killed programs, and results whose place is lost."""
+
+import errno
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from napari_smdiffusion.base import temporary
+from napari_smdiffusion.base.errors import is_out_of_memory, reason_of, sentence_of
+from napari_smdiffusion.base.folders import user_folder, user_path
+from napari_smdiffusion.base.locks import lock_file
+from napari_smdiffusion.base.temporary import new_token, remove_leftovers, temporary_file
+from napari_smdiffusion.base.whole_files import atomic_file, check_allocation, rename_into_place
+
+
+def test_a_write_removes_the_files_of_killed_programs_and_no_others(tmp_path):
+    killed = tmp_path / f".a.tif.{new_token()}.smdiffusion.tif"
+    elsewhere = tmp_path / ".a.tif.0000deadbeef.smdiffusion.tif"
+    person = [".a.tif.12345678.tif", ".smdiffusion", ".a.smdiffusion.tif", "a.0123456789ab.smdiffusion.tif", ".a.part"]
+    for path in (killed, elsewhere, *(tmp_path / name for name in person)):
+        path.touch()
+    with temporary_file(tmp_path / "b.tif") as running, atomic_file(tmp_path / "c.tif") as temporary_path:
+        assert running.exists()
+        temporary_path.write_text("c")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([elsewhere.name, *person, "c.tif"])
+    # The locks of another computer may not be seen here: its files are removed when they are old.
+    os.utime(elsewhere, (0, 0))
+    remove_leftovers(tmp_path)
+    assert not elsewhere.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="owners of POSIX")
+def test_files_of_another_user_stay(tmp_path, monkeypatch):
+    killed = tmp_path / f".a.tif.{new_token()}.smdiffusion.tif"
+    killed.touch()
+    monkeypatch.setattr(temporary.os, "geteuid", lambda: os.getuid() + 1)
+    remove_leftovers(tmp_path)
+    assert killed.exists()
+
+
+def test_a_result_that_a_later_run_may_go_on_with_stays_for_a_month(tmp_path):
+    part = tmp_path / ".a.tif.smdiffusion-part.tif"
+    part.touch()
+    remove_leftovers(tmp_path)
+    assert part.exists()
+    month = time.time() - 31 * 86_400
+    os.utime(part, (month, month))
+    remove_leftovers(tmp_path)
+    assert not part.exists()
+
+
+def test_a_lock_has_one_holder_at_a_time(tmp_path):
+    holders, most, path = [], [], tmp_path / ".m.lock"
+
+    def work():
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            try:
+                with lock_file(path):
+                    holders.append(1)
+                    most.append(len(holders))
+                    holders.pop()
+            except BlockingIOError:
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("place", ["user folder", "temporary folder"])
+def test_a_complete_file_whose_folder_is_lost_is_kept_in_another_place(tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "written").write_text("result")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if place == "temporary folder":
+        monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(OSError, match=r"file/x\.tif cannot be replaced \(a part of its path") as error:
+        rename_into_place(tmp_path / "written", tmp_path / "file" / "x.tif")
+    saved = Path(str(error.value).split("is saved in ")[1].rstrip("."))
+    assert saved.read_text() == "result"
+    assert saved.parent == (tmp_path if place == "temporary folder" else user_folder() / "results")
+
+
+def test_no_message_names_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(OSError, match="The result is lost"):
+        rename_into_place(tmp_path / "gone", tmp_path / "no" / "x.tif")
+
+
+def test_room_is_tried_before_the_work_and_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match=r"m needs .* MB: free some space or choose another disk"):
+        check_allocation(tmp_path / "new" / "m", 2**60)
+    check_allocation(tmp_path / "new" / "m", 2**20)
+    assert not any(tmp_path.iterdir())
+
+
+def test_errors_of_the_system_are_sentences(tmp_path):
+    missing = tmp_path / "x"
+    with pytest.raises(FileNotFoundError) as error:
+        missing.open()
+    assert sentence_of(error.value) == f"{missing} cannot be used (there is no such file or folder): check the name."
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert sentence_of(full) == "A file cannot be used (the disk is full): free some space or choose another place."
+    assert reason_of(OSError("own text")) == "own text"
+    assert sentence_of(OSError("x cannot be written.")) == "x cannot be written."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        MemoryError("Unable to allocate 4.00 GiB for an array with shape (1,)"),
+    ],
+)
+def test_too_little_memory_is_recognised_in_all_its_forms(error):
+    assert is_out_of_memory(error)
+    assert sentence_of(error).startswith("Memory ran out: close other programs")
+
+
+def test_a_memory_error_with_a_sentence_keeps_it_and_other_errors_are_no_memory_errors():
+    assert sentence_of(MemoryError("Memory is too small: choose fewer.")) == "Memory is too small: choose fewer."
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not is_out_of_memory(OSError(errno.ENOSPC, "full"))
+
+
+def test_the_home_folder_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("SMDIFFUSION_HOME", "~/models")
+    assert user_folder() == tmp_path / "models"
+    assert user_path("~/x") == tmp_path / "x"
+    assert user_path(tmp_path / "~" / "x") == tmp_path / "~" / "x"
+    assert user_path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
