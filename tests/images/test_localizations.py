@@ -78,7 +78,7 @@ def test_a_picasso_file_is_read_with_the_pixel_size_of_its_yaml_file(tmp_path):
     [
         ("a,b", [(1, 2)], "has the columns a, b"),
         ("x [nm],y [nm]", [], "holds no localization"),
-        ("x,y", [(1, 2)], "does not state that x and y are in nm"),
+        ("x,y", [(1, 2)], "does not state the unit of its columns 'x' and 'y'"),
         ("xnm,ynm", [(1, 2), ("xnm", "ynm")], "holds something other than numbers in 'xnm'"),
     ],
 )
@@ -112,7 +112,7 @@ def test_less_precise_molecules_are_wider():
 
 def test_an_absurdly_large_rendered_image_is_refused():
     table = Localizations(np.array([0.0, 1e9]), np.array([0.0, 1e9]), np.array([1.0, 1.0]))
-    with pytest.raises(ValueError, match="check that the table is in nm"):
+    with pytest.raises(ValueError, match=r"Choose pixels of at least .* nm, check the unit, or set SMDIFFUSION_MAX"):
         render(table, 10.0)
 
 

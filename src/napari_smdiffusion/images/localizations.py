@@ -1,46 +1,32 @@
-"""Localization tables of the common programs, and their rendering as an image.
+"""Localization tables of the common programs.
 
-The table reader keeps the columns that rendering needs: x, y and the localization precision, all in nm. It also reads z
-of a 3-D table; the rendered image is a projection along z.
+The table reader keeps the columns that rendering needs: x, y, z and the localization precision, all in nm.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from ..base.errors import InputError, InputWarning
 from .image import Image, read_only
 from .readers import READERS, image_reader
+from .rendering import DEFAULT_PIXEL_SIZE, render, rendered_corner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
+    import os
 
 TABLE_SUFFIXES = (".csv", ".hdf5", ".h5")
-
-# Headers of x, y and precision. All are in nm, except in DECODE's files, which state their unit.
-_HEADERS: dict[str, tuple[str, str, str | None]] = {
-    "ThunderSTORM": ("x [nm]", "y [nm]", "uncertainty [nm]"),
-    "ThunderSTORM (older)": ("x[nm]", "y[nm]", "uncertainty[nm]"),
-    "ThunderSTORM (3-D)": ("x [nm]", "y [nm]", "uncertainty_xy [nm]"),
-    "SMAP": ("xnm", "ynm", "locprecnm"),
-    "DECODE": ("x", "y", "x_sig"),
-}
-# Header of z for each header of x.
-_DEPTH = {"x [nm]": "z [nm]", "x[nm]": "z[nm]", "xnm": "znm", "x": "z"}
-_PIXEL_SIZE = 20.0  # nm; default of a rendered image
-_MARGIN = 2  # pixels around the outermost molecules
-_MAX_PIXELS = 2**28  # a table in the wrong unit would give an absurdly large image
+# Files with these suffixes are often something else.
+TEXT_SUFFIXES = (".tsv", ".txt", ".xls")
+_HDF5_SUFFIXES = (".hdf5", ".h5")
+_LARGEST = 1e10  # nm; a position is within metres of the origin of any stage
 
 
 @dataclass(frozen=True)
@@ -62,202 +48,262 @@ class Localizations:
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         return (low, high) if low < high else None
 
+    def slab(self, z_range: ZRange, name: str = "The table") -> Localizations:
+        """Return the molecules whose z is within a range.
+
+        Parameters
+        ----------
+        z_range
+            (lowest, highest) z in nm, both included; None for no bound.
+        name
+            Name of the table for the message.
+
+        Raises
+        ------
+        InputError
+            If the table has no z, or no molecule in this range.
+        """
+        low, high = checked_z_range(z_range)
+        if low is None and high is None:
+            return self
+        if self.z is None:
+            raise InputError(f"{name} has no z: leave out the range of z.")
+        bounds = -math.inf if low is None else low, math.inf if high is None else high
+        inside = (self.z >= bounds[0]) & (self.z <= bounds[1])
+        if not inside.any():
+            depth = self.depth or (float(np.nanmin(self.z)), float(np.nanmax(self.z)))
+            raise InputError(
+                f"{name} holds no localization with z from {bounds[0]:.4g} to {bounds[1]:.4g} nm: "
+                f"choose a range within {depth[0]:.4g} to {depth[1]:.4g} nm."
+            )
+        return Localizations(self.x[inside], self.y[inside], self.precision[inside], self.z[inside])
+
+
+ZRange = tuple[float | None, float | None]
+WHOLE_DEPTH: ZRange = (None, None)
+
+
+def checked_z_range(z_range: ZRange) -> ZRange:
+    """Return a range of z in nm; raises InputError if a bound is not a number, or the lower one is the higher one."""
+    low, high = z_range
+    for bound in (low, high):
+        if bound is not None and not math.isfinite(bound):
+            raise InputError(f"The range of z must have finite bounds in nm, not {bound:g}.")
+    if low is not None and high is not None and low >= high:
+        raise InputError(f"The range of z must begin below its end, not go from {low:g} to {high:g} nm.")
+    return z_range
+
 
 def is_table(path: Path) -> bool:
-    """Return whether a file looks like a localization table. Only its header is read."""
+    """Return whether a file looks like a localization table. Only its beginning is read."""
     try:
-        if path.suffix.lower() == ".csv":
-            import pandas as pd
+        if not path.is_file():
+            return False
+        if path.suffix.lower() == ".npy":
+            from .table_npy import is_npy_table
 
-            columns = _stripped(pd.read_csv(path, comment="#", skipinitialspace=True, nrows=0))
-            # Any csv file may have columns x and y. DECODE's files also have a comment with the unit.
-            return any(
-                names[0] in columns and names[1] in columns and (names[0] != "x" or "xy_unit" in _comments(path))
-                for names in _HEADERS.values()
-            )
-        import h5py
+            return is_npy_table(path)
+        if _is_hdf5(path):
+            from .table_hdf5 import is_hdf5_table
 
-        with h5py.File(path) as file:
-            return {"x", "y"} <= set(file["locs"].dtype.names or ())
-    # Without h5py another reader may still read the file. An HDF5 group has no dtype.
-    except (ImportError, OSError, ValueError, KeyError, AttributeError):
+            return is_hdf5_table(path)
+        from .table_format import table_format
+
+        # Any text file may have columns x and y. Tables of localizations also state the unit.
+        return table_format(path).columns.units_are_known
+    # Without h5py, another reader may still read the file. h5py raises RuntimeError for damaged files.
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError, ImportError):
         return False
 
 
+def _is_hdf5(path: Path) -> bool:
+    """Return whether a file is an HDF5 file, by its suffix or its signature."""
+    if path.suffix.lower() in _HDF5_SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        # The signature of MATLAB's files is after a block of their own.
+        return file.read(8) == b"\x89HDF\r\n\x1a\n" or (file.seek(512), file.read(8))[1] == b"\x89HDF\r\n\x1a\n"
+
+
 def read_table(path: Path) -> Localizations:
-    """Read a localization table of ThunderSTORM, SMAP or DECODE (csv), or of Picasso (hdf5 with its yaml).
-
-    Raises
-    ------
-    InputError
-        If the file is none of these; the message names the file and the expected headers.
-    """
-    if path.suffix.lower() != ".csv":
-        return _read_picasso(path)
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, comment="#", skipinitialspace=True)
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path} cannot be read as a table ({error}).") from error
-    table = _stripped(table)
-    # Headers that also match in the precision are tried before headers that match in x and y only.
-    for x, y, precision in sorted(_HEADERS.values(), key=lambda names: names[2] not in table):
-        if x in table and y in table:
-            return _localizations(table, (x, y, precision), _decode_unit(path) if x == "x" else 1.0, path)
-    raise InputError(
-        f"{path} has the columns {', '.join(map(str, table.columns[:6]))}: a localization table needs "
-        "'x [nm]' and 'y [nm]' (ThunderSTORM) or 'xnm' and 'ynm' (SMAP)."
-    )
-
-
-def _stripped(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose column names have no surrounding blanks."""
-    return table.rename(columns=lambda name: str(name).strip())
-
-
-def _comments(path: Path) -> str:
-    """Return the comment lines at the beginning of a csv file."""
-    with path.open(encoding="utf-8") as file:
-        return "".join(line for line in islice(file, 10) if line.startswith("#"))
-
-
-def _decode_unit(path: Path) -> float:
-    """Return the nm per unit of a DECODE csv file, whose comment lines state its unit (nm or pixels)."""
-    if '"xy_unit": "nm"' in _comments(path).replace("'", '"'):
-        return 1.0
-    raise InputError(
-        f"{path} does not state that x and y are in nm: export it in nm, or name the columns 'x [nm]', 'y [nm]'."
-    )
-
-
-def _localizations(table: pd.DataFrame, names: tuple[str, str, str | None], unit: float, path: Path) -> Localizations:
-    def column(name: str) -> npt.NDArray[np.float64]:
-        try:
-            return np.asarray(table[name].to_numpy(np.float64) * unit)
-        except ValueError as error:
-            raise InputError(
-                f"{path} holds something other than numbers in {name!r} ({error}): correct this column."
-            ) from error
-
-    x, y = (column(name) for name in names[:2])
-    precision = np.full(len(x), np.nan) if names[2] is None or names[2] not in table else column(names[2])
-    depth = _DEPTH[names[0]]
-    return _with_finite_position(Localizations(x, y, precision, column(depth) if depth in table else None), path)
-
-
-def _with_finite_position(table: Localizations, path: Path) -> Localizations:
-    """Return the localizations whose x and y are finite; raises InputError if there is none."""
-    finite = np.isfinite(table.x) & np.isfinite(table.y)
-    if not finite.any():
-        raise InputError(f"{path} holds no localization: export it again with at least one.")
-    z = None if table.z is None else table.z[finite]
-    return Localizations(table.x[finite], table.y[finite], table.precision[finite], z)
-
-
-def _read_picasso(path: Path) -> Localizations:
-    """Read Picasso's `locs` dataset (camera pixels) and the pixel size from the yaml file beside it."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(f"Reading {path} needs h5py: pip install h5py.") from error
-    try:
-        with h5py.File(path) as file:
-            locs: Any = file["locs"][:]
-    except (OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a Picasso localization file ({error}).") from error
-    missing = {"x", "y"} - set(locs.dtype.names or ())
-    if missing or len(locs) == 0:
-        raise InputError(f"{path} holds no x and y of localizations: export it from Picasso again.")
-    camera_pixel = _picasso_pixel_size(path)
-    x, y = (locs[name].astype(np.float64) * camera_pixel for name in ("x", "y"))
-    precision = locs["lpx"].astype(np.float64) * camera_pixel if "lpx" in locs.dtype.names else np.full(len(x), np.nan)
-    # Picasso stores x and y in camera pixels, but z in nm.
-    z = locs["z"].astype(np.float64) if "z" in locs.dtype.names else None
-    return _with_finite_position(Localizations(x, y, precision, z), path)
-
-
-def _picasso_pixel_size(path: Path) -> float:
-    """Return the side of a camera pixel in nm from the yaml file beside a Picasso file.
-
-    The yaml file has one document per processing step.
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-        """Reads Python's own types as None, for example a tuple for the ROI, so that the file stays readable."""
-
-    Loader.add_multi_constructor("", lambda *_: None)
-    text = path.with_suffix(".yaml")
-    try:
-        documents = list(yaml.load_all(text.read_bytes(), Loader)) if text.exists() else []
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{text} is not a yaml file ({reason}): export {path.name} from Picasso again.") from error
-    for document in documents:
-        for key, value in document.items() if isinstance(document, dict) else ():
-            if str(key).lower() == "pixelsize" and not isinstance(value, bool):
-                # YAML reads 1e2 as text: its floats need a point and a sign.
-                with suppress(ValueError, TypeError):
-                    if 0 < float(value) < math.inf:
-                        return float(value)
-    raise InputError(
-        f"{text} does not state 'Pixelsize' as a number (nm of a camera pixel): put it beside {path.name}."
-    )
-
-
-def render(localizations: Localizations, pixel_size: float, levels: int = 6) -> npt.NDArray[np.float32]:
-    """Render each molecule as a normalised Gaussian of its own precision.
-
-    The molecules are sorted into a few levels of precision. The histogram of each level is blurred once by the level's
-    mean precision. A million localizations take about a second.
+    """Read a localization table.
 
     Parameters
     ----------
-    localizations
-        Positions and precision in nm. An unknown precision is replaced by half a pixel.
-    pixel_size
-        Side of the image's pixels in nm.
-    levels
-        Number of different blurs.
-
-    Returns
-    -------
-    (Y, X) float32, molecules per pixel, with a margin of two pixels around the outermost molecules. `rendered_corner`
-    returns the position of its corner.
+    path
+        A text file of ThunderSTORM, SMAP, N-STORM, rapidSTORM, Elyra, Nanoimager, DECODE or the like, an HDF5 file of
+        Picasso (with its yaml file), DECODE or SMAP, or a NumPy file of a MINFLUX microscope. The names of the columns
+        state the units.
 
     Raises
     ------
     InputError
-        If the image would have more than 2**28 pixels.
+        If the file is none of these, a row has another number of fields than the first, or a value is no number. The
+        message names the file, the reason and the line.
     """
-    x, y = localizations.x - localizations.x.min(), localizations.y - localizations.y.min()
-    shape = (int(y.max() / pixel_size) + 2 * _MARGIN + 1, int(x.max() / pixel_size) + 2 * _MARGIN + 1)
-    if shape[0] * shape[1] > _MAX_PIXELS:
-        raise InputError(
-            f"Rendered at {pixel_size:g} nm the localizations fill {shape[0]} × {shape[1]} pixels: "
-            "check that the table is in nm, or choose a larger pixel size."
-        )
-    shape = (max(shape[0], 16), max(shape[1], 16))
-    blur = np.where(np.isfinite(localizations.precision), localizations.precision / pixel_size, 0.5)
-    blur = np.clip(blur, 0.3, 20)
-    level_indices = np.array_split(np.argsort(blur), min(levels, len(blur)))
-    image = np.zeros(shape, np.float32)
-    for indices in level_indices:
-        rows, columns = ((positions[indices] / pixel_size).astype(int) + _MARGIN for positions in (y, x))
-        counts = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
-        image += gaussian_filter(counts.reshape(shape).astype(np.float32), float(blur[indices].mean()))
-    return image
+    if not path.is_file():
+        raise InputError(f"{path} is not a regular file: give a file with a table.")
+    if path.suffix.lower() == ".npy":
+        from .table_npy import read_npy
+
+        values = read_npy(path)
+    elif _is_hdf5(path):
+        from .table_hdf5 import read_hdf5
+
+        values = read_hdf5(path)
+    else:
+        values = _read_text(path)
+    x, y = values["x"], values["y"]
+    if x is None or y is None:
+        raise InputError(f"{path} holds no x and y of localizations: export it again.")
+    return localizations(x, y, values["z"], values["precision"], path)
 
 
-def rendered_corner(localizations: Localizations, pixel_size: float) -> tuple[float, float]:
-    """Return the upper left corner of the rendered image, (y, x) in nm."""
-    y, x = (float(positions.min()) - _MARGIN * pixel_size for positions in (localizations.y, localizations.x))
-    return y, x
+def _read_text(path: Path) -> dict[str, npt.NDArray[np.float64] | None]:
+    """Return the columns x, y, z and precision of a text file in nm; None for an absent one."""
+    from .picasso_yaml import camera_pixel_beside, camera_pixel_in_comments
+    from .table_columns import checked_columns
+    from .table_format import table_format
+    from .table_text import read_fields
+
+    layout = table_format(path)
+    columns = checked_columns(layout.columns, path)
+    pixel = None
+    if columns.in_pixels:
+        pixel = camera_pixel_in_comments(layout.comments, path)
+        if pixel is None and path.with_suffix(".yaml").is_file():
+            pixel = camera_pixel_beside(path)
+        if pixel is None:
+            raise InputError(
+                f"{path} has positions in camera pixels and does not state the size of a pixel: export it in nm, or "
+                "begin it with the line '# pixel size: 100 nm', with your size."
+            )
+    read = read_fields(path, layout, [column.index for column in columns.all])
+    values = {
+        column.index: numbers * column.nanometres(pixel) for column, numbers in zip(columns.all, read, strict=True)
+    }
+    named = {"x": columns.x, "y": columns.y, "z": columns.z, "precision": columns.precision}
+    return {name: None if column is None else values[column.index] for name, column in named.items()}
+
+
+def localizations(
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    z: npt.NDArray[np.float64] | None,
+    precision: npt.NDArray[np.float64] | None,
+    path: Path,
+) -> Localizations:
+    """Return the localizations whose x and y are finite.
+
+    Raises
+    ------
+    InputError
+        If there is none, or a position is too far away to be one.
+    """
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.any():
+        raise InputError(f"{path} holds no localization: export it again with at least one.")
+    precision = np.full(len(x), np.nan) if precision is None else precision
+    if not finite.all():
+        x, y, precision = x[finite], y[finite], precision[finite]
+        z = None if z is None else z[finite]
+    for values in (x, y):
+        farthest = float(np.abs(values).max())
+        if farthest > _LARGEST:
+            raise InputError(
+                f"{path} holds a position of {farthest:.3g} nm, which is outside any microscope: "
+                "correct this value, or the unit of its column."
+            )
+    return Localizations(x, y, np.where(precision > 0, precision, np.nan), z)
+
+
+def render_table(path: Path, pixel_size: float | None, z_range: ZRange = WHOLE_DEPTH) -> Image:
+    """Read a localization table and render it.
+
+    Parameters
+    ----------
+    path
+        File of the table.
+    pixel_size
+        Side of a pixel of the image in nm; None: 20 nm.
+    z_range
+        (lowest, highest) z of the molecules in nm; None for no bound.
+
+    Raises
+    ------
+    InputError
+        As `read_table`, `Localizations.slab` and `render`.
+
+    Warns
+    -----
+    InputWarning
+        If the table is 3-D and no range of z is chosen: its image is a projection along z.
+    """
+    table, rendered_pixel = read_table(path), pixel_size or DEFAULT_PIXEL_SIZE
+    if z_range != WHOLE_DEPTH:
+        table = table.slab(z_range, str(path))
+    elif table.depth:
+        low, high = table.depth
+        message = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
+        warnings.warn(InputWarning(message), stacklevel=3)
+    pixels = read_only(render(table, rendered_pixel, str(path)))
+    return Image(pixels, rendered_pixel, rendered_corner(table, rendered_pixel), path.name)
+
+
+@dataclass(frozen=True)
+class TableSlab:
+    """A localization table of which a job uses the molecules within a range of z.
+
+    A job takes it instead of the path of the table: `TrainJob(TableSlab("locs.csv", -200, 200))`.
+
+    Parameters
+    ----------
+    path
+        File of the table.
+    z_min, z_max
+        Lowest and highest z in nm; None for no bound.
+    pixel_size
+        Side of a pixel of the rendered image in nm; None: that of the job, or 20 nm.
+
+    Raises
+    ------
+    InputError
+        If the range of z is empty.
+    """
+
+    path: str | os.PathLike[str]
+    z_min: float | None = None
+    z_max: float | None = None
+    pixel_size: float | None = None
+
+    def __post_init__(self) -> None:
+        checked_z_range((self.z_min, self.z_max))
+
+    @property
+    def name(self) -> str:
+        """Name of the table in messages and in the provenance of results."""
+        return str(Path(self.path))
+
+    def read(self, stop: object = None, pixel_size: float | None = None) -> Image:
+        """Render the table.
+
+        Parameters
+        ----------
+        stop
+            Not used: the table is read at once.
+        pixel_size
+            Side of a pixel in nm, instead of that of the slab.
+
+        Raises
+        ------
+        InputError
+            As `render_table`.
+        """
+        return render_table(Path(self.path), pixel_size or self.pixel_size, (self.z_min, self.z_max))
 
 
 @READERS.register("localization table")
-@image_reader(*TABLE_SUFFIXES, supports=is_table)
+@image_reader(*TABLE_SUFFIXES, *TEXT_SUFFIXES, supports=is_table, also_other_files=TEXT_SUFFIXES)
 def read_rendered(path: Path, pixel_size: float | None) -> Image:
     """Read a localization table and render it with pixels of `pixel_size` nm (None: 20 nm).
 
@@ -266,10 +312,12 @@ def read_rendered(path: Path, pixel_size: float | None) -> Image:
     InputWarning
         If the table is 3-D: its image is a projection along z.
     """
-    table, rendered_pixel = read_table(path), pixel_size or _PIXEL_SIZE
-    if table.depth:
-        low, high = table.depth
-        message = f"{path} is 3-D (z from {low:.4g} to {high:.4g} nm): its image is a projection along z."
-        warnings.warn(InputWarning(message), stacklevel=3)
-    pixels = read_only(render(table, rendered_pixel))
-    return Image(pixels, rendered_pixel, rendered_corner(table, rendered_pixel), path.name)
+    return render_table(path, pixel_size)
+
+
+# napari opens NumPy files itself: a second reader would make it ask for each of them.
+READERS.register("localization array")(
+    image_reader(".npy", supports=is_table, in_napari=False, also_other_files=(".npy",))(
+        lambda path, pixel_size: read_rendered.read(path, pixel_size)
+    )
+)

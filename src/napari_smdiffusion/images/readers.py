@@ -10,7 +10,7 @@ from ..base.registry import Registry
 from .provenance import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from pathlib import Path
 
     from .image import Image
@@ -35,6 +35,24 @@ class FileMetadata:
     provenance: Provenance = field(default_factory=Provenance)
     pixel_size: float | None = None
     problem: str = ""
+
+
+# What to do with files that people have and no reader reads.
+_EXPORT_TABLE = "export the localizations as CSV with the columns 'x [nm]' and 'y [nm]'."
+_OTHER_FILES = {
+    ".mat": f"is a MATLAB file, which is not read unless it is a table of SMAP: {_EXPORT_TABLE}",
+    ".json": f"is a JSON file, which is not read: {_EXPORT_TABLE}",
+    ".npz": f"is an archive of NumPy arrays, which is not read: {_EXPORT_TABLE}",
+    ".pmx": f"is a project of PyMINFLUX, which is not read: {_EXPORT_TABLE}",
+    ".msr": "is a file of Imspector, which is not read: export MINFLUX localizations as .npy, and images as TIFF.",
+    ".xlsx": f"is an Excel workbook, which is not read: {_EXPORT_TABLE}",
+    ".bin": f"is a binary molecule list (Insight3), which is not read: {_EXPORT_TABLE}",
+    ".nd2": "is a file of NIS-Elements, which is not read: export its images as TIFF.",
+    ".czi": "is a file of ZEN, which is not read: export its images as TIFF.",
+    ".lif": "is a file of LAS X, which is not read: export its images as TIFF.",
+    ".png": "is a PNG image, which is not read: export the original image as TIFF, with its pixel size.",
+    ".jpg": "is a JPEG image, which is not read: export the original image as TIFF, with its pixel size.",
+}
 
 
 def _no_metadata(path: Path) -> FileMetadata:
@@ -63,6 +81,9 @@ class Reader:
         readers share a suffix. Where it returns False, napari offers the file to other plugins.
     in_napari
         Whether napari uses this reader to open files; `napari.yaml` lists the patterns.
+    also_other_files
+        Those of the suffixes that files of other kinds have too, such as ".txt". Of a folder, such a file is an image
+        if the reader supports it.
     """
 
     read: ReadImage
@@ -70,6 +91,7 @@ class Reader:
     metadata: Callable[[Path], FileMetadata] = _no_metadata
     supports: Callable[[Path], bool] = _any_file
     in_napari: bool = True
+    also_other_files: tuple[str, ...] = ()
 
 
 READERS: Registry[Reader] = Registry("reader", "READERS", __package__)
@@ -80,17 +102,35 @@ def image_reader(
     metadata: Callable[[Path], FileMetadata] = _no_metadata,
     supports: Callable[[Path], bool] = _any_file,
     in_napari: bool = True,
+    also_other_files: tuple[str, ...] = (),
 ) -> Callable[[ReadImage], Reader]:
     """Return a decorator that makes a `Reader` from a function `read`.
 
     `Reader` describes the parameters.
     """
-    return lambda read: Reader(read, suffixes, metadata, supports, in_napari)
+    return lambda read: Reader(read, suffixes, metadata, supports, in_napari, also_other_files)
 
 
 def image_suffixes() -> tuple[str, ...]:
     """Return the suffixes of all readers."""
     return tuple(dict.fromkeys(suffix for reader in READERS.values() for suffix in reader.suffixes))
+
+
+def is_named_as_image(path: Path, suffixes: Container[str]) -> bool:
+    """Return whether the name of a file, or its content where the name does not tell, is that of an image.
+
+    Parameters
+    ----------
+    path
+        The file.
+    suffixes
+        Suffixes of image files.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        return False
+    readers = readers_of_suffix(path)
+    return not readers or any(suffix not in reader.also_other_files or reader.supports(path) for reader in readers)
 
 
 def readers_of_suffix(path: Path) -> list[Reader]:
@@ -114,6 +154,8 @@ def reader_of(path: Path) -> Reader:
     for reader in candidates or READERS.values():
         if reader.supports(path):
             return reader
+    if path.suffix.lower() in _OTHER_FILES:
+        raise InputError(f"{path} {_OTHER_FILES[path.suffix.lower()]}")
     raise InputError(
         f"{path} cannot be read as an image: give a file of a kind that ends in {', '.join(image_suffixes())}."
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base.errors import InputError
 from .image import Image, common_pixel_size, with_own_pixels
-from .readers import FileMetadata, image_suffixes, reader_of, readers_of_suffix
+from .readers import FileMetadata, image_suffixes, is_named_as_image, reader_of, readers_of_suffix
 from .tiff import own_metadata
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def image_files(
             files.append(path)
             continue
         inside = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-        images = [file for file in inside if file.suffix.lower() in suffixes]
+        images = [file for file in inside if is_named_as_image(file, suffixes)]
         if left_out:
             images = [file for file in images if kind_of_file(file) not in left_out]
         if not images:
