@@ -30,6 +30,7 @@ from .enhance.settings import EnhanceConfig as EnhanceConfig
 from .enhance.settings import EnhancerConfig as EnhancerConfig
 from .enhance.training import train_enhancer_steps as train_enhancer_steps
 from .images.image import Image as Image
+from .images.localizations import TableSlab as TableSlab
 from .images.readers import READERS as READERS
 from .images.readers import FileMetadata as FileMetadata
 from .images.readers import image_reader as image_reader
@@ -94,6 +95,7 @@ __all__ = [
     "Progress",
     "Report",
     "Stopped",
+    "TableSlab",
     "TileDone",
     "TrainConfig",
     "TrainEnhancerJob",

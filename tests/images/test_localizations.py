@@ -1,11 +1,15 @@
 """Localization tables and their rendering."""
 
+import re
+
 import numpy as np
 import pytest
 
-from napari_smdiffusion import read_image
+from napari_smdiffusion import TableSlab, TrainJob, read_image, write_image
 from napari_smdiffusion.base.errors import InputError, InputWarning
-from napari_smdiffusion.images.localizations import Localizations, read_table, render
+from napari_smdiffusion.images.localizations import Localizations, read_table
+from napari_smdiffusion.images.rendering import most_pixels, render
+from napari_smdiffusion.recipes.job import read_sources
 
 ROWS = [(1000.0, 2000.0, 10.0), (3000.0, 1500.0, 20.0), (1800.0, 2900.0, 15.0)]
 
@@ -127,3 +131,45 @@ def test_z_is_read_and_a_projection_along_z_is_a_warning(tmp_path):
     flat = _csv(tmp_path / "b.csv", header, [(1000.0, 2000.0, 50.0, 10.0), (3000.0, 1500.0, 50.0, 20.0)])
     assert read_table(flat).depth is None
     read_image(flat)
+
+
+def test_a_slab_is_chosen_by_z(tmp_path):
+    rows = [(1000.0, 2000.0, -300.0, 10.0), (3000.0, 1500.0, 200.0, 20.0), (3200.0, 1500.0, "nan", 20.0)]
+    deep = _csv(tmp_path / "a.csv", '"x [nm]","y [nm]","z [nm]","uncertainty [nm]"', rows)
+    image = read_image(deep, 10, z_range=(0, None))  # no warning: the choice was made
+    assert image.pixels.sum() == pytest.approx(1, rel=0.01)
+    assert image.origin == (1500 - 20, 3000 - 20)
+    job = TrainJob(TableSlab(deep, z_max=0), pixel_size=10)
+    (image,) = read_sources(job.images, job.pixel_size)
+    assert (image.pixel_size, image.origin) == (10, (2000 - 20, 1000 - 20))
+    with pytest.raises(InputError, match=r"a\.csv holds no localization with z of at least 300 nm: choose a"):
+        read_image(deep, z_range=(300, None))
+    with pytest.raises(InputError, match="must begin below its end"):
+        TableSlab(deep, 5, -5)
+    with pytest.raises(InputError, match="has no z"):
+        read_image(_csv(tmp_path / "b.csv", "xnm,ynm,locprecnm"), z_range=(0, 1))
+    write_image(tmp_path / "c.tif", image)
+    with pytest.raises(InputError, match="is no localization table: leave out the range of z"):
+        read_image(tmp_path / "c.tif", z_range=(0, 1))
+
+
+def test_the_size_of_a_rendered_image_is_bounded_by_its_molecules(monkeypatch):
+    def table(count, side):
+        positions = np.linspace(0, side, count)
+        return Localizations(positions, positions, np.full(count, 10.0))
+
+    with pytest.raises(InputError, match=r"fills 1000 × 1000 µm.* of 2 localizations has 2.5e\+09 pixels") as error:
+        render(table(2, 1e6), 20)
+    size = float(re.search("at least ([0-9.]+) nm", str(error.value))[1])
+    assert render(table(2, 1e6), size).size < most_pixels(2) < 1.05 * (1e6 / size) ** 2
+    assert most_pixels(10**9) == most_pixels(10**10) > most_pixels(1000) > most_pixels(2)
+    one_outlier = table(200, 1000)
+    one_outlier.x[-1], one_outlier.y[-1] = 1e9, 1e9
+    with pytest.raises(InputError, match="remove the few localizations that lie far from all others"):
+        render(one_outlier, 20)
+    monkeypatch.setenv("SMDIFFUSION_MAX_RENDERED_PIXELS", "1000")
+    with pytest.raises(InputError, match=r"more than 1e\+03\. Choose pixels"):
+        render(table(2, 1000), 20)
+    monkeypatch.setenv("SMDIFFUSION_MAX_RENDERED_PIXELS", "many")
+    with pytest.raises(InputError, match="must be a positive number of pixels, not 'many'"):
+        render(table(2, 1000), 20)

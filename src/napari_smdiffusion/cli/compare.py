@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .flags import IMAGES, add_command, print_status
+from ..images.provenance import MADE_BY_MODELS
+from .flags import IMAGES, add_command, add_z_range, in_slab, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -34,6 +35,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument(
         "--uncertainty", metavar="FILE.tif", help="the uncertainty map of the enhanced image; needs --reference"
     )
+    add_z_range(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
 
 
@@ -42,12 +44,12 @@ def compare_job(options: Namespace) -> CompareJob:
     from ..recipes.compare import CompareJob
 
     return CompareJob(
-        experimental=options.experimental,
+        experimental=in_slab(options.experimental, options, MADE_BY_MODELS),
         generated=options.generated,
-        training=options.training or (),
+        training=in_slab(options.training, options, MADE_BY_MODELS) or (),
         enhanced=options.enhanced,
         widefield=options.widefield,
-        reference=options.reference,
+        reference=in_slab(options.reference, options),
         uncertainty=options.uncertainty,
         out=options.out,
     )

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
 from ..diffusion.settings import DEFAULT_START, GenerateConfig, ImportConfig, TrainConfig
+from ..images.provenance import MADE_BY_MODELS
 from .flags import (
     IMAGES,
     MODEL,
     add_command,
     add_pixel_size,
     add_settings,
+    add_z_range,
     config_from_flags,
+    in_slab,
     print_status,
 )
 
@@ -42,6 +45,7 @@ def add_train(commands: Any) -> None:
         help=f"model that the training begins from: {MODEL}; or `none` (default {DEFAULT_START})",
     )
     add_pixel_size(parser)
+    add_z_range(parser)
     add_settings(parser, TrainConfig, {"previews"})
 
 
@@ -84,7 +88,7 @@ def train_job(options: Namespace) -> TrainJob:
     from ..recipes.train_diffusion import TrainJob
 
     return TrainJob(
-        images=options.images,
+        images=in_slab(options.images, options, MADE_BY_MODELS),
         settings=config_from_flags(TrainConfig, options, previews=0),
         start=None if options.start == "none" else options.start or "default",
         out=options.out,

@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, Stopped, is_user_error
 from ..enhance.settings import EnhanceConfig, EnhancerConfig
+from ..images.provenance import RESULT_KINDS
 from ..microscope.settings import MicroscopeConfig
 from ..recipes.outputs import check_writable
 from ..structures.registry import STRUCTURES
-from .flags import MODEL, add_command, add_pixel_size, add_settings, config_from_flags, print_status
+from .flags import (
+    MODEL,
+    add_command,
+    add_pixel_size,
+    add_settings,
+    add_z_range,
+    config_from_flags,
+    in_slab,
+    print_status,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -72,6 +82,7 @@ def add_train_enhancer(commands: Any) -> None:
         help=f"enhancer of the same --upscale that the training begins from: {MODEL}; or `none` (default)",
     )
     add_pixel_size(parser)
+    add_z_range(parser)
     add_settings(parser, EnhancerConfig, {"previews"})
     add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
 
@@ -124,7 +135,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
     from ..recipes.train_enhancer import TrainEnhancerJob
 
     return TrainEnhancerJob(
-        images=options.images,
+        images=in_slab(options.images, options, RESULT_KINDS),
         settings=config_from_flags(EnhancerConfig, options, previews=0),
         microscope=config_from_flags(MicroscopeConfig, options),
         weights=options.weights,

@@ -60,6 +60,54 @@ def add_pixel_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_z_range(parser: argparse.ArgumentParser) -> None:
+    """Add the flags `--z-min` and `--z-max`."""
+    for flag, which in (("--z-min", "lowest"), ("--z-max", "highest")):
+        parser.add_argument(
+            flag,
+            type=float,
+            metavar="NM",
+            help=f"{which} z in nm of the molecules of 3-D localization tables (default: all, projected along z)",
+        )
+
+
+def in_slab(sources: Any, options: Namespace, left_out: Collection[str] = ()) -> Any:
+    """Return sources in which each localization table is limited to the range of z of the flags.
+
+    Parameters
+    ----------
+    sources
+        A path, a sequence of paths, or None.
+    options
+        The parsed flags, with those of `add_z_range`.
+    left_out
+        Kinds of provenance. Files of these kinds in folders are skipped.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist.
+    InputError
+        If the range of z is empty.
+    """
+    z_range = options.z_min, options.z_max
+    if not sources or z_range == (None, None):
+        return sources
+    from ..images.localizations import TableSlab, is_table
+    from ..images.reading import image_files
+
+    def limited(path: str) -> list[Any]:
+        files = image_files([path], left_out=left_out)
+        tables = [is_table(file) for file in files]
+        if not any(tables):
+            return [path]  # a folder without tables is still one source
+        return [TableSlab(file, *z_range) if table else file for file, table in zip(files, tables, strict=True)]
+
+    if isinstance(sources, str):
+        return limited(sources)[0]
+    return [source for path in sources for source in limited(path)]
+
+
 _Config = TypeVar("_Config")
 
 

@@ -73,10 +73,16 @@ class Localizations:
         if not inside.any():
             depth = self.depth or (float(np.nanmin(self.z)), float(np.nanmax(self.z)))
             raise InputError(
-                f"{name} holds no localization with z from {bounds[0]:.4g} to {bounds[1]:.4g} nm: "
+                f"{name} holds no localization with z {_in_words(low, high)} nm: "
                 f"choose a range within {depth[0]:.4g} to {depth[1]:.4g} nm."
             )
         return Localizations(self.x[inside], self.y[inside], self.precision[inside], self.z[inside])
+
+
+def _in_words(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"of at most {high:.4g}" if low is None else f"of at least {low:.4g}"
+    return f"from {low:.4g} to {high:.4g}"
 
 
 ZRange = tuple[float | None, float | None]

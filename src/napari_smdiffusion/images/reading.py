@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.errors import InputError
 from .image import Image, common_pixel_size, with_own_pixels
+from .localizations import WHOLE_DEPTH, ZRange, is_table, render_table
 from .readers import FileMetadata, image_suffixes, is_named_as_image, reader_of, readers_of_suffix
 from .tiff import own_metadata
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
 
-def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) -> Image:
+def read_image(
+    path: str | os.PathLike[str], pixel_size: float | None = None, *, z_range: ZRange = WHOLE_DEPTH
+) -> Image:
     """Read a file as an image.
 
     Parameters
@@ -28,25 +31,32 @@ def read_image(path: str | os.PathLike[str], pixel_size: float | None = None) ->
         another reader in `READERS`. A localization table is rendered as an image.
     pixel_size
         Pixel size in nm. It replaces the one in the file, and sets the pixels of a rendered table (default 20 nm).
+    z_range
+        (lowest, highest) z in nm of the molecules of a localization table that are rendered; None for no bound.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     InputError
-        If the file cannot be read as a gray image; the message names the file.
+        If the file cannot be read as a gray image, or a range of z is given and it is no localization table with z;
+        the message names the file.
 
     Warns
     -----
     InputWarning
-        If a localization table is 3-D: z is not used.
+        If a localization table is 3-D and no range of z is given: its image is a projection along z.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
         raise InputError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
-    return reader_of(path).read(path, pixel_size)
+    if z_range == WHOLE_DEPTH:
+        return reader_of(path).read(path, pixel_size)
+    if not is_table(path):
+        raise InputError(f"{path} is no localization table: leave out the range of z.")
+    return render_table(path, pixel_size, z_range)
 
 
 def read_images(

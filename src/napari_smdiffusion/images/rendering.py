@@ -130,7 +130,8 @@ def _outliers(localizations: Localizations, pixel_size: float, limit: int) -> st
     if len(localizations.x) < 100:
         return ""
     height, width = (
-        float(np.diff(np.percentile(positions, [0.5, 99.5]))[0]) for positions in (localizations.y, localizations.x)
+        float(np.diff(np.percentile(positions, [0.5, 99.5], method="nearest"))[0])
+        for positions in (localizations.y, localizations.x)
     )
     fits = (height / pixel_size + 2 * _MARGIN + 1) * (width / pixel_size + 2 * _MARGIN + 1) <= limit
     return ", remove the few localizations that lie far from all others" if fits else ""

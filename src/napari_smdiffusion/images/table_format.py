@@ -173,7 +173,8 @@ def _other_columns(names: Sequence[str]) -> str:
 def _likely_names(line: str) -> tuple[str, ...]:
     """Return the column names of a line with the separator that gives the most."""
     splits = [split_line(line, separator) for separator in (",", ";", "\t", "|")]
-    return tuple(max(splits, key=lambda names: len(names)))
+    most: list[str] = max(splits, key=len)
+    return tuple(most)
 
 
 def stated_unit(comments: str) -> str:

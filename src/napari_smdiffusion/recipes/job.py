@@ -16,6 +16,7 @@ from ..base.events import Result, Steps, Stop, never, run
 from ..base.stopping import stop_on_interrupt
 from ..base.terminal import Reporter
 from ..images.image import Image, common_pixel_size
+from ..images.localizations import TableSlab
 from ..images.reading import image_files, read_image
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def read_source(source: ImageSource, pixel_size: float | None = None, stop: Stop
         if stop():
             raise Stopped(f"Stopped before {os.fspath(source)} was read.")
         return read_image(source, pixel_size)
+    elif isinstance(source, TableSlab):
+        image = source.read(stop, pixel_size)  # rendered with pixels of this size
     else:
         image = source.read(stop)
     return image if pixel_size is None else replace(image, pixel_size=pixel_size)
