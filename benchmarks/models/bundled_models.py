@@ -102,6 +102,17 @@ UNTESTED = """
 
 There is no real pair with this factor: all that is known is how it does on simulated widefield images.
 """
+# What the cards say that the models must not be used for.
+NOT_FOR = {
+    "diffusion": (
+        "Other structures. Fields of 512 pixels and more show forks and kinks that cells do not have. Generated images "
+        "are no measurements."
+    ),
+    "enhancer": (
+        "Other structures: {structure} are drawn into any image. Counts, distances and shapes below the resolution "
+        "above must not be measured in the result."
+    ),
+}
 WORK = Path("build") / "bundled"
 SHARES = (0.5, 0.7, 0.9)  # of pixels, that intervals are to hold
 FIELDS = 48
@@ -127,7 +138,8 @@ def diffusion(structure: str, minutes: float) -> None:
     model = run(steps, Reporter())
     seconds = time.monotonic() - began
     said = attribution(structure) + BEGAN.format(minutes=seconds / 60)
-    model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, attribution=said))
+    stated = {"attribution": said, "structure": structure, "not_for": NOT_FOR["diffusion"]}
+    model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, **stated))
     model.save(WORK / structure / "diffusion")
     model.save(shipped(structure), half=True)
     for made in ("fields.tif", "patches.tif"):  # by the model before
@@ -169,7 +181,12 @@ def judged(structure: str) -> None:
         "memorization": looked_up,
     }
     text = JUDGED.format(**result, **looked_up, looked_up=LOOKED_UP)
-    dataclasses.replace(model, facts=dataclasses.replace(model.facts, judged=text)).save(shipped(structure), half=True)
+    tested_on = (
+        f"One cell. A small classifier tells generated patches of {SIZE} pixels from experimental ones with an AUC of "
+        f"{result['auc']:.2f} (two halves of the experimental image: {result['auc_halves']:.2f}; 0.5 is by chance)."
+    )
+    facts = dataclasses.replace(model.facts, judged=text, tested_on=tested_on)
+    dataclasses.replace(model, facts=facts).save(shipped(structure), half=True)
     _samples(structure, model)  # of the former model they went with its folder
     save(f"bundled_{structure}_judged", result)
 
@@ -250,11 +267,11 @@ def _ship(trained: Enhancer, structure: str) -> None:
     """Save an enhancer, and judge it on the real widefield image where that has its factor."""
     factor = trained.config.upscale
     result: dict[str, Any] = {"minutes": trained.config.minutes, "steps": trained.facts.steps}
-    tested = UNTESTED
+    registered = None
     if factor == FACTORS[structure]:
         result |= measured(trained, structure)
-        tested = _tested(result["test_part"]["registered"])
-    known = dataclasses.replace(trained.facts, attribution=attribution(structure) + tested)
+        registered = result["test_part"]["registered"]
+    known = dataclasses.replace(trained.facts, **_stated(structure, registered))
     trained = dataclasses.replace(trained, facts=known)
     trained.save(WORK / structure / f"enhancer-x{factor}")
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
@@ -270,9 +287,32 @@ def tested(structure: str) -> None:
     trained, name = Enhancer.load(folder), f"bundled_{structure}_enhancer_x{FACTORS[structure]}"
     known = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     result = {key: known[key] for key in ("minutes", "steps", "calibration")} | measured(trained, structure)
-    card = attribution(structure) + _tested(result["test_part"]["registered"])
-    dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, attribution=card)).save(folder, half=True)
+    stated = _stated(structure, result["test_part"]["registered"])
+    dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, **stated)).save(folder, half=True)
     save(name, result)
+
+
+def _stated(structure: str, registered: dict[str, Any] | None) -> dict[str, str]:
+    """Return the fields of the facts that state what the enhancer is for, and how it was tested on a real pair."""
+    if registered is None:
+        tested, short = UNTESTED, "Simulated widefield images only: there is no real pair with this factor."
+    else:
+        enhanced, plain = (registered[key]["correlation_blurred"] for key in ("enhanced", "interpolated"))
+        half = registered["frc_half_nm"]
+        tested = _tested(registered)
+        short = (
+            f"One real pair, one cell: correlation with the STORM image {enhanced:.2f} (blurred by 2 pixels; "
+            f"interpolation {plain:.2f})."
+            + (f" What looks finer than {half:.0f} nm is made up." if half else "")
+            + f" The 90 % intervals hold for {100 * registered['coverage_90_structure']:.0f} % of the pixels that show "
+            "structure."
+        )
+    return {
+        "attribution": attribution(structure) + tested,
+        "structure": structure,
+        "tested_on": short,
+        "not_for": NOT_FOR["enhancer"].format(structure=structure),
+    }
 
 
 def _tested(said: dict[str, Any]) -> str:

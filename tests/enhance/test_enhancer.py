@@ -94,13 +94,6 @@ def test_the_uncertainty_map_belongs_to_the_enhanced_image(tiny_enhancer, widefi
     assert np.abs(whole - both.uncertainty.pixels).max() <= 2e-3 * np.ptp(both.image.pixels)
 
 
-def test_another_pixel_size_is_reported(tiny_enhancer, widefield):
-    events = []
-    run(enhance_steps(tiny_enhancer, Image(widefield.pixels, 160.0, name="cell"), EnhanceConfig()), events.append)
-    notes = [event.message for event in events if isinstance(event, Note)]
-    assert "cell has pixels of 160 nm" in notes[0]
-
-
 def test_the_tile_is_halved_when_memory_runs_out(tiny_enhancer, widefield, monkeypatch):
     whole = tiny_enhancer.enhance(widefield).pixels
     forward = EnhancerNetwork.forward

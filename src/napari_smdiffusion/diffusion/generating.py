@@ -123,5 +123,6 @@ def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
         f"napari-smdiffusion {__version__}",
         model.name,
         model.facts.training_data,
+        structure=model.facts.structure or None,
         settings={**to_dict(config), "steps": model.sampler.steps(config)},
     )

@@ -21,7 +21,9 @@ from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import Tile, tiles
 from .levels import Levels, widefield_levels
 from .network import ALIGN, REACH
+from .pixel_fit import PixelFit
 from .predicting import predict
+from .resampling import Grid, network_grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,8 +103,8 @@ def enhance_steps(
 
     Yields
     ------
-    Progress and TileDone at every tile. Note if memory ran out, or if the pixel size is unknown or differs from the
-    training.
+    Progress and TileDone at every tile. Note if memory ran out, the pixel size is unknown, or the image is resampled
+    because its pixel size differs from the training.
 
     Returns
     -------
@@ -112,13 +114,18 @@ def enhance_steps(
     Raises
     ------
     InputError
-        If `image` is constant, or the network's output is NaN or infinite.
+        If `image` is constant, its pixel size is more than a factor of two from that of the training, or the network's
+        output is NaN or infinite.
     Stopped
         If it was stopped before the last tile; there is no result then.
     """
-    levels = widefield_levels(image)
-    if note := _pixel_size_note(enhancer, image):
+    fit = PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
+    fit.check(image.name, enhancer.name)
+    if note := _pixel_size_note(enhancer, image, fit):
         yield Note(note)
+    grid = network_grid(image, enhancer.config.upscale, fit)
+    on_grid = grid.network_image(image)
+    levels = widefield_levels(on_grid)
     if config.uncertainty and enhancer.calibration is None:
         yield Note(
             f"{enhancer.name} has no calibration: its uncertainty is the standard deviation over 8 symmetries of the "
@@ -130,8 +137,8 @@ def enhance_steps(
     spread = maps[0] if maps else None
     device = pick_device(config.device)
     with on_device(enhancer.network, device) as network:
-        work = _Tiles(network, device, enhancer, levels)
-        yield from _enhance_planes(work, image, config, sharp, spread, stop)
+        work = _Tiles(network, device, enhancer, levels, grid)
+        yield from _enhance_planes(work, on_grid, config, sharp, spread, stop)
     return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 
 
@@ -143,12 +150,14 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
     factor = enhancer.config.upscale
     shape = (len(image), image.size[0] * factor, image.size[1] * factor)
     pixel_size = image.pixel_size / factor if image.pixel_size else enhancer.pixel_size
+    fit = PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
     provenance = Provenance(
         ENHANCED,
         f"napari-smdiffusion {__version__}",
         enhancer.name,
         source=Path(image.name).name,
         pixel_size_assumed=image.pixel_size is None and enhancer.pixel_size is not None,
+        resampled_to_nm=fit.expected if fit.kind == "resampled" else None,
         settings=to_dict(config),
     )
     plan = ResultPlan("enhanced", shape, pixel_size, image.origin, f"{image.name} (enhanced)", provenance)
@@ -171,21 +180,14 @@ def _zeros(plan: ResultPlan) -> Pixels:
     return np.zeros(plan.shape, np.float32)
 
 
-def _pixel_size_note(enhancer: Enhancer, image: Image) -> str | None:
-    if enhancer.pixel_size is None:
-        return None
-    expected = enhancer.pixel_size * enhancer.config.upscale
-    if not image.pixel_size:
+def _pixel_size_note(enhancer: Enhancer, image: Image, fit: PixelFit) -> str:
+    """Return a sentence on the pixels of an image that are not those of the training; "" if they are."""
+    if fit.kind == "unknown" and fit.expected:
         return (
-            f"{image.name} has no pixel size: {expected:.4g} nm is assumed, the pixel size that {enhancer.name} was "
-            "trained for. Give the pixel size if it differs."
+            f"{image.name} has no pixel size: {fit.expected:.4g} nm is assumed, the pixel size that {enhancer.name} "
+            "was trained for. Give the pixel size if it differs."
         )
-    if abs(image.pixel_size / expected - 1) < 0.15:
-        return None
-    return (
-        f"{image.name} has pixels of {image.pixel_size:.4g} nm, but {enhancer.name} was trained for {expected:.4g} nm: "
-        "train an enhancer for this pixel size, or check the result with care."
-    )
+    return f"{image.name} is {fit.words}, the pixel size that {enhancer.name} was trained for." if fit.words else ""
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class _Tiles:
     device: torch.device
     enhancer: Enhancer
     levels: Levels
+    grid: Grid
 
     def enhanced(self, plane: Pixels, tile: Tile, k: int = 0) -> Pixels:
         """Return the enhanced core of a tile in symmetry k, in intensities of the training images."""
@@ -205,7 +208,7 @@ class _Tiles:
         window = np.pad(window, margins, mode="symmetric")
         values = predict(self.network, self.device, window[None, None], k)[0, 0]
         (top, _), (left, _) = margins
-        core = values[top * factor :, left * factor :][tile.core_in_window(factor)]
+        core = self.grid.result(values[top * factor :, left * factor :], tile)
         return self.enhancer.levels.unscale(core)
 
     def uncertainty(self, views: Sequence[Pixels], confidence: float) -> Pixels:
@@ -236,8 +239,8 @@ def _enhance_planes(
     work: _Tiles, image: Image, config: EnhanceConfig, sharp: Pixels, spread: Pixels | None, stop: Stop
 ) -> Steps[None]:
     side = -(-(config.tile or _TILE) // ALIGN) * ALIGN
-    factor = work.enhancer.config.upscale
-    todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, REACH, ALIGN)]
+    reach = REACH + -(-work.grid.margin // ALIGN) * ALIGN
+    todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, reach, ALIGN)]
     countdown, done, total = Countdown(0, len(todo)), 0, len(todo)
     while todo:
         n, tile = todo[0]
@@ -259,13 +262,13 @@ def _enhance_planes(
             side = side // 2 // ALIGN * ALIGN
             release_memory()
             yield Note(f"Memory ran out: continuing with tiles of {side} pixels.")
-            todo = [(m, part) for m, old in todo for part in tiles(image.size, side, REACH, ALIGN, old.core)]
+            todo = [(m, part) for m, old in todo for part in tiles(image.size, side, reach, ALIGN, old.core)]
             total = done + len(todo)
             countdown = Countdown(done, total)
             continue
         if not all(np.isfinite(view).all() for view in views):
             raise InputError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
-        place = (n, *tile.core_in_plane(factor))
+        place = (n, *work.grid.place(tile))
         sharp[place] = views[0]
         if spread is not None:
             spread[place] = work.uncertainty(views, config.confidence)

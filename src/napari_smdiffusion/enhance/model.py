@@ -65,6 +65,11 @@ class Enhancer:
         return self.facts.name
 
     @property
+    def widefield_pixel_size(self) -> float | None:
+        """Pixel size in nm of the widefield images that the enhancer was trained for; None if unknown."""
+        return None if self.pixel_size is None else self.pixel_size * self.config.upscale
+
+    @property
     def record(self) -> EnhancerRecord:
         """The content of model.json."""
         return EnhancerRecord(

@@ -71,9 +71,13 @@ class Provenance(Mapping[str, Any]):
         Name of the image that this one was computed from, or origin of a sample image.
     pixel_size_assumed
         Whether the pixel size was taken from the model's training, because the source had none.
+    resampled_to_nm
+        Pixel size in nm that the source was resampled to, because the model was trained for it.
     meaning
         Meaning of the values of a map.
-    structure, seed, pixel_size_nm
+    structure
+        What the image shows, such as "microtubules": a simulated structure, or that of the model.
+    seed, pixel_size_nm
         Settings of a simulated structure; `pixel_size_nm` in nm.
     rse, rsp
         Resolution-scaled error and Pearson coefficient of each plane of an error map (Culley et al. 2018).
@@ -87,6 +91,7 @@ class Provenance(Mapping[str, Any]):
     training_data: tuple[TrainingImage, ...] | None = None
     source: str | None = None
     pixel_size_assumed: bool | None = None
+    resampled_to_nm: float | None = None
     settings: Mapping[str, Json] = field(default_factory=dict)
     meaning: str | None = None
     structure: str | None = None
@@ -225,6 +230,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "training_data": _training_data,
     "source": _text,
     "pixel_size_assumed": _flag,
+    "resampled_to_nm": _number,
     "settings": _settings,
     "meaning": _text,
     "structure": _text,

@@ -58,10 +58,13 @@ def write_card(folder: Path, facts: TrainingFacts, pixel_size: float | None, tex
     if facts.curve:
         _draw_curve(folder / "picture.png", facts.curve)
         picture = "\n![Loss during training](picture.png)\n"
+    stated = ("structure", facts.structure), ("tested on", facts.tested_on), ("not for", facts.not_for)
+    purpose = "".join(f"- {label}: {value}\n" for label, value in stated if value)
     page = (
         f"# {text.title}\n\n{text.origin}. Pixel size of its images: {pixel}.\n\n"
         "Its images are synthetic or enhanced, not measured. State this wherever they are shown.\n\n"
-        f"    {text.use}\n\n## Training data\n\n{text.data}{facts.attribution}{picture}{text.more}\n"
+        f"    {text.use}\n\n{purpose}{bool(purpose) * chr(10)}"
+        f"## Training data\n\n{text.data}{facts.attribution}{picture}{text.more}\n"
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}"
     )
     # Names of training images may hold bytes that are not valid UTF-8.

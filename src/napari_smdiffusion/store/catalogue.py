@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
@@ -28,6 +28,7 @@ class ModelEntry:
     bundled: bool
     imported: bool  # from a checkpoint of the paper's code: it generates, but no training can start from it
     description: str
+    summary: ModelSummary = field(default_factory=ModelSummary)  # what the card of the model states
 
 
 def list_models(kind: Kind | None = None) -> list[ModelEntry]:
@@ -48,9 +49,13 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     if kind == "enhancer" and facts.config.upscale is None:
         return None
     pixel = f"{facts.pixel_size_nm:.4g} nm" if facts.pixel_size_nm else "pixel size unknown"
-    factor = f"×{facts.config.upscale}, " if kind == "enhancer" else ""
-    description = f"{factor}{pixel}, {facts.steps} steps"
-    return ModelEntry(folder.name, kind, folder, bundled, facts.imported is not None, description)
+    if kind == "diffusion":
+        description = f"{pixel}, {facts.steps} steps"
+    elif coarse := facts.widefield_pixel_size:
+        description = f"×{facts.config.upscale}, from {coarse:.3g} to {pixel}"
+    else:
+        description = f"×{facts.config.upscale}, {pixel}"
+    return ModelEntry(folder.name, kind, folder, bundled, facts.imported is not None, description, facts)
 
 
 def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:

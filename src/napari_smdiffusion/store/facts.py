@@ -47,6 +47,10 @@ class TrainingFacts:
         Number of training steps, and the planned number; None if the plan was not known.
     attribution
         Markdown for the card: source and license of the training images.
+    structure
+        What the training images show, such as "microtubules"; "" if it is not stated.
+    tested_on, not_for
+        Sentences for the card: what the results were compared with, and what the model must not be used for.
     more
         Other keys of model.json, written by later versions; a later save writes them again.
     """
@@ -60,10 +64,13 @@ class TrainingFacts:
     steps: Steps = 0
     total_steps: Steps | None = None
     attribution: str = ""
+    structure: str = ""
+    tested_on: str = ""
+    not_for: str = ""
     more: Mapping[str, object] = field(default_factory=dict)
 
     # Keys that are left out of model.json at their default: earlier versions test whether they are present.
-    optional: ClassVar[frozenset[str]] = frozenset({"attribution"})
+    optional: ClassVar[frozenset[str]] = frozenset({"attribution", "structure", "tested_on", "not_for"})
 
     @classmethod
     def from_json(cls: type[_Facts], values: Mapping[str, Any]) -> _Facts:
@@ -88,12 +95,18 @@ class TrainingFacts:
         return replace(self, curve=rows, steps=steps, total_steps=total_steps)
 
 
-# Fields of a single kind of model that the catalogue shows.
+# Fields of a single kind of model that the catalogue and the card show.
 
 
 @dataclass(frozen=True)
 class _Factor:
     upscale: Annotated[int, Ge(1)] | None = None
+
+
+@dataclass(frozen=True)
+class _Optics:
+    na: float | None = None
+    wavelength: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,13 +119,23 @@ class ModelSummary(TrainingFacts):
         Pixel size of its results in nm; None where it is unknown.
     config
         Its settings, of which only `upscale` is read.
+    microscope, trained_on
+        Of an enhancer: numerical aperture and wavelength (nm) of the simulated microscope, and its widefield images.
     imported
         Origin of an imported model; None for a model that was trained here.
     """
 
     pixel_size_nm: PixelSize | None = None
     config: _Factor = _Factor()
+    microscope: _Optics | None = None
+    trained_on: str = ""
     imported: Mapping[str, object] | None = None
+
+    @property
+    def widefield_pixel_size(self) -> float | None:
+        """Pixel size in nm of the widefield images that an enhancer is for; None if unknown, or of another kind."""
+        factor = self.config.upscale
+        return self.pixel_size_nm * factor if self.pixel_size_nm and factor else None
 
 
 def _migrated(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,4 +177,7 @@ def training_facts(kind: type[_Facts], images: "Sequence[Image]", name: str, **s
     )
     versions = {"napari-smdiffusion": __version__, "torch": torch.__version__, "python": platform.python_version()}
     today = datetime.date.today().isoformat()
-    return kind(name=name, training_data=data, date=today, versions=versions, **special)
+    structures = {image.provenance.structure or "" for image in images}
+    # What all training images state is what the model makes.
+    structure = structures.pop() if len(structures) == 1 else ""
+    return kind(name=name, training_data=data, date=today, versions=versions, **{"structure": structure, **special})
