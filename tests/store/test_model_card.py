@@ -1,0 +1,54 @@
+"""The card of a model: what a person reads before using it, from the facts of the model."""
+
+import json
+
+import pytest
+
+from napari_smdiffusion import list_models
+from napari_smdiffusion.cli.entry import main
+from napari_smdiffusion.store.facts import ModelSummary
+from napari_smdiffusion.store.model_card import card_rows, read_model_card
+
+
+@pytest.mark.parametrize("entry", list_models(), ids=lambda entry: f"{entry.kind} {entry.name}")
+def test_the_bundled_models_state_what_they_are_for(entry):
+    summary = entry.summary
+    assert summary.structure
+    assert summary.not_for
+    assert summary.tested_on or entry.name == "simulated-filaments"
+
+
+def test_the_card_of_an_enhancer_has_structure_pixels_optics_tests_and_limits():
+    rows = dict(read_model_card("microtubules", "enhancer").rows)
+    assert rows["structure"] == "microtubules"
+    assert rows["widefield pixels"] == "96.8 nm; 48 to 194 nm are resampled"
+    assert rows["result"] == "×5, trained for 19.4 nm"
+    assert rows["optics"] == "NA 1.4, 670 nm, simulated"
+    assert "One real pair" in rows["tested on"]
+    assert "drawn into any image" in rows["not for"]
+
+
+def test_a_model_that_states_nothing_has_a_card_too():
+    for kind in ("enhancer", "diffusion"):
+        rows = dict(card_rows(ModelSummary(), kind))
+        assert rows["structure"] == "not stated"
+        assert all(rows.values())
+
+
+def test_models_prints_the_cards_of_a_name(capsys):
+    assert main(["models", "microtubules"]) == 0
+    text = capsys.readouterr().out
+    assert "microtubules (diffusion model)" in text
+    assert "microtubules (enhancer)" in text
+    assert "NA 1.4, 670 nm" in text
+    assert main(["models", "nothing"]) == 2
+    assert "There is no model 'nothing'" in capsys.readouterr().err
+
+
+def test_the_structure_of_the_training_images_is_that_of_the_model(tiny_enhancer, tmp_path):
+    tiny_enhancer.save(tmp_path / "tiny")
+    assert dict(read_model_card(tmp_path / "tiny", "enhancer").rows)["structure"] == "microtubules"
+    assert "- structure: microtubules" in (tmp_path / "tiny" / "README.md").read_text(encoding="utf-8")
+    facts = json.loads((tmp_path / "tiny" / "model.json").read_text(encoding="utf-8"))
+    assert facts["structure"] == "microtubules"
+    assert "tested_on" not in facts  # as in the models of earlier versions
