@@ -74,7 +74,7 @@ class Grid:
             return image
         pixels = _empty((len(image), *self.network_size))
         vertical, horizontal = (
-            kernel(length, (np.arange(wanted) + 0.5) / ratio, 1 / ratio)
+            kernel(length, (np.arange(wanted, dtype=np.float64) + 0.5) / ratio, 1 / ratio)
             for length, wanted, ratio in zip(self.size, self.network_size, self.ratios, strict=True)
         )
         for plane, resampled in zip(image.pixels, pixels, strict=True):
