@@ -172,7 +172,7 @@ def test_new_seed_gives_other_images(viewer, dock, click):
 
 def test_a_size_that_does_not_fit_is_refused(dock, click):
     dock.main.show_values({"height": 64})
-    dock.main._rows["height"].value = 72
+    dock.main.show_values({"height": 72})
     click(dock, dock.run_button)
     assert "multiple of 16" in dock.status.text()
 

@@ -29,6 +29,7 @@ from ...images.provenance import SIMULATED, SYNTHETIC
 from ...recipes.compare import CompareJob
 from ..frame.dock import Dock, Folded, heading
 from ..parts.pickers import LayerBox, LayerList
+from ..parts.plain import plain_label, set_tooltip
 from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, live_source
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
@@ -93,9 +94,8 @@ class CompareDock(Dock):
             "show both layers beside each other with the same zoom and contrast; click again to go back"
         )
         self.side_by_side.toggled.connect(self._toggle_side_by_side)
-        self.sentences = QLabel()
+        self.sentences = plain_label()
         self.sentences.setWordWrap(True)
-        self.sentences.setTextFormat(Qt.TextFormat.PlainText)
         self.sentences.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentences.setVisible(False)
         self.table = _report_table()
@@ -159,7 +159,7 @@ class CompareDock(Dock):
         for i, row in enumerate(rows):
             for column, text in enumerate((readable(row.key), row.text)):
                 item = QTableWidgetItem(text)
-                item.setToolTip(f"{text}. {row.meaning}".strip())
+                set_tooltip(item, f"{text}. {row.meaning}".strip())
                 self.table.setItem(i, column, item)
         self.table.setMinimumHeight(min(320, 30 * (len(rows) + 1)))
         self.table.setVisible(True)

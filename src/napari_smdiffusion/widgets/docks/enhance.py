@@ -181,10 +181,9 @@ class EnhanceDock(Dock):
         self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.")
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings to remember."""
+        """Return the settings to remember; not *in place*, since what replaces data must be chosen anew."""
         return {
             "model": self.model.model(),
-            "in_place": self.in_place.isChecked(),
             "uncertainty": self.uncertainty.isChecked(),
             "error_map": self.error_map.isChecked(),
             "training": self.training.settings(),
@@ -195,7 +194,6 @@ class EnhanceDock(Dock):
         """Show remembered settings."""
         if isinstance(values.get("model"), str):
             self.model.choose(values["model"])
-        (self.in_place if values.get("in_place") else self.new_layer).setChecked(True)
         self.uncertainty.setChecked(bool(values.get("uncertainty")))
         self.error_map.setChecked(bool(values.get("error_map")))
         if isinstance(values.get("training"), dict):

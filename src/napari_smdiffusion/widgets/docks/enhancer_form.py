@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...base.errors import InputError
 from ...base.folders import user_folder
@@ -18,6 +18,7 @@ from ...structures.registry import STRUCTURES
 from ..frame.dock import Folded, heading
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
+from ..parts.numbers import NumberField
 from ..parts.pickers import LayerList
 from ..viewer.layers import live_source
 
@@ -47,9 +48,8 @@ class TrainingForm(QWidget):
             tooltip = f"{model.description} ({model.source})"
             self.simulated.setItemData(self.simulated.count() - 1, tooltip, Qt.ItemDataRole.ToolTipRole)
         self.simulated.setToolTip("mathematical model of a structure: images simulated from it are trained on too")
-        self.simulated_weight = QDoubleSpinBox()
-        self.simulated_weight.setRange(0.01, 1000)
-        self.simulated_weight.setValue(1)
+        self.simulated_weight = NumberField(0.01, 1000)
+        self.simulated_weight.show_number(1)
         self.simulated_weight.setToolTip(
             "how often a training patch comes from a simulated image, relative to the weights of the layers"
         )
@@ -79,7 +79,7 @@ class TrainingForm(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.addRow("simulated", self.simulated)
-        form.addRow("its weight", self.simulated_weight)
+        form.addRow("weight of the simulated images", self.simulated_weight)
         form.addRow("name", self.name)
         form.addRow("start from", self.start_from)
         self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
@@ -105,7 +105,7 @@ class TrainingForm(QWidget):
             weights=self.sources.weights(),
             widefield=paired,
             fit=self._example(widefield),
-            simulated=[] if structure == "none" else [(structure, self.simulated_weight.value())],
+            simulated=[] if structure == "none" else [(structure, self.simulated_weight.number())],
             start=self.start_from.chosen() or None,
             out=user_folder() / "enhancer" / name,
             name=name,
@@ -140,16 +140,15 @@ class TrainingForm(QWidget):
         return widefield[0]
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings to remember."""
+        """Return the settings to remember; not *same fields*, which holds for the layers of one session."""
         return {
             "minutes": self.time.minutes(),
             **self.factor.values(),
             **self.advanced.values(),
             "optics": self.optics.values(),
             "fit": self.fit.isChecked(),
-            "pairs": self.pairs.isChecked(),
             "simulated": self.simulated.currentText(),
-            "simulated_weight": self.simulated_weight.value(),
+            "simulated_weight": self.simulated_weight.number(),
             "name": self.name.text(),
             "start": self.start_from.model(),
         }
@@ -159,10 +158,9 @@ class TrainingForm(QWidget):
         if isinstance(values.get("minutes"), (int, float)):
             self.time.set_minutes(float(values["minutes"]))
         self.fit.setChecked(bool(values.get("fit")))
-        self.pairs.setChecked(bool(values.get("pairs")))
         self.simulated.setCurrentIndex(max(0, self.simulated.findText(str(values.get("simulated")))))
         if isinstance(values.get("simulated_weight"), (int, float)):
-            self.simulated_weight.setValue(float(values["simulated_weight"]))
+            self.simulated_weight.show_number(float(values["simulated_weight"]))
         if values.get("name"):
             self.name.setText(free_name(str(values["name"]), "enhancer"))
         self.start_from.choose(str(values.get("start") or ""))

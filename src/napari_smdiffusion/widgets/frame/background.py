@@ -174,6 +174,11 @@ class BackgroundRun(QObject):
         """Ask the work to stop. It stops between two steps, and keeps its finished results."""
         self._work.stop_requested.set()
 
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the work was asked to stop."""
+        return self._work.stop_requested.is_set()
+
     def deliver(self) -> None:
         """Emit the new events, and the outcome if the run has ended."""
         events: list[Event] = []

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtGui import QGuiApplication, QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QFrame,
-    QHBoxLayout,
     QLabel,
-    QProgressBar,
-    QPushButton,
     QScrollArea,
-    QSizePolicy,
+    QShortcut,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -25,12 +24,18 @@ from qtpy.QtWidgets import (
 
 from ...base.events import Event, Note, Progress, Steps, Stop
 from ...base.terminal import clock
+from ..parts.numbers import NumberField
+from ..parts.plain import make_plain, plain_label, plain_message
 from ..viewer.layer_watch import watch_file_facts
 from ..viewer.layers import with_copied_layers
 from .background import BackgroundRun, error_message
+from .bottom import Bottom
+from .help import REFERENCE, show_help
 from .preload import preload
 from .remembered import recall, remember
 from .scripts import job_code
+from .style import style
+from .tabs import join_tabs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...recipes.job import Job
+
+
+LONG = 30.0  # s; the end of a longer run is a notification
 
 
 class Dock(QWidget):
@@ -52,41 +60,31 @@ class Dock(QWidget):
         self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.background: BackgroundRun | None = None
         self._notes: list[str] = []  # of this run
+        self._started = 0.0  # time.monotonic() at the start of this run, in s
+        self._placed = False  # whether the dock was shown before
         self._content = QWidget()
         self.form = QVBoxLayout(self._content)
         self.form.setContentsMargins(0, 0, 0, 0)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self._content)
-        self.run_button = _button("Run", "start the work; the form is locked until it ends")
-        self.stop_button = _button("Stop", "stop soon, and keep the results that are finished")
-        self.stop_button.setEnabled(False)
-        self.copy_button = _button(
-            "Copy as Python", "copy Python code that does the same, for napari's console or a script"
-        )
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(True)
-        self.progress.setRange(0, 1)
-        self.progress.setFormat("")
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.status.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        buttons = QHBoxLayout()
-        for button in (self.run_button, self.stop_button, self.copy_button):
-            buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.addWidget(scroll, 1)
-        layout.addLayout(buttons)
-        layout.addWidget(self.progress)
-        layout.addWidget(self.status)
+        bottom = Bottom()
+        self.run_button, self.stop_button, self.copy_button = bottom.run, bottom.stop, bottom.copy
+        self.progress, self.status, self._status_area = bottom.progress, bottom.status.label, bottom.status
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.stop)
         self.copy_button.clicked.connect(self.copy_code)
+        bottom.help.clicked.connect(self.show_help)
+        bottom.cite.clicked.connect(self.copy_reference)
         watch_file_facts(self.viewer, self)
         self.build_form()
+        # After the form is complete: the Tab key then leads from its last field to Run.
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self._content)
+        layout = QVBoxLayout(self)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(bottom)
         self._finish_form()
 
     def sizeHint(self) -> QSize:
@@ -94,8 +92,8 @@ class Dock(QWidget):
         return QSize(380, 640)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the size of a narrow dock. A form that is higher scrolls."""
-        return QSize(300, 240)
+        """Return the size of a narrow and low dock. A form that is higher scrolls."""
+        return QSize(300, 180)
 
     def changeEvent(self, event: QEvent) -> None:
         """Stop the work and clean up when napari removes the dock from its window.
@@ -114,8 +112,11 @@ class Dock(QWidget):
         return bool(super().eventFilter(watched, event))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Load the module that Run needs while the user fills in the form."""
+        """Take the place among the other docks, and load the module that Run needs while the user fills in the form."""
         super().showEvent(event)
+        if not self._placed:
+            self._placed = True
+            join_tabs(self, self.key.capitalize())
         preload(self.preload_module)
 
     # Methods that subclasses define.
@@ -177,6 +178,7 @@ class Dock(QWidget):
         """Start the job that the form describes."""
         if self.running:
             return
+        self._commit()
         try:
             job = with_copied_layers(self.job())
             self.on_start(job)
@@ -189,7 +191,7 @@ class Dock(QWidget):
     def start(self, title: str, steps: Callable[[Stop], Steps[Any]], on_result: Callable[[Any], str]) -> None:
         """Run steps in a thread with the form locked, and pass their result to `on_result`."""
         self.background = run = BackgroundRun(title, steps, self)
-        self._notes = []
+        self._notes, self._started = [], time.monotonic()
         run.happened.connect(lambda events: self._show_events(run, events))
         run.returned.connect(lambda value: self._returned(run, value, on_result))
         run.stopped.connect(lambda message: self._ended(run, message, failed=False))
@@ -208,24 +210,32 @@ class Dock(QWidget):
 
     def copy_code(self) -> None:
         """Copy the code to the clipboard."""
+        self._commit()
         try:
             code = self.code()
         except Exception as error:
             self.show_failure(error_message(error, "copying the code"))
             return
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(code)
+        _copy(code)
         self.show_status("The code is on the clipboard: paste it into napari's console or into a script.")
+
+    def show_help(self) -> None:
+        """Show the page about this dock."""
+        show_help(self, self.key)
+
+    def copy_reference(self) -> None:
+        """Copy the reference of the method to the clipboard, and show it."""
+        _copy(REFERENCE)
+        self.show_status(f"The reference is on the clipboard: {REFERENCE}")
 
     def show_status(self, message: str) -> None:
         """Show a message in the status line."""
-        self.status.setText(message)
+        self._status_area.show_message(message)
 
     def show_failure(self, message: str) -> None:
         """Show a message in the status line and as a napari notification."""
         self.show_status(message)
-        show_error(message)
+        show_error(plain_message(message))
 
     def _finish_form(self) -> None:
         """Finish the form and show the remembered settings."""
@@ -233,7 +243,24 @@ class Dock(QWidget):
         for field in [*self._content.findChildren(QAbstractSpinBox), *self._content.findChildren(QComboBox)]:
             field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # no focus by the wheel
             field.installEventFilter(self)
+        make_plain(self)
+        self._restyle()
+        self.viewer.events.theme.connect(self._restyle)  # napari holds the method weakly
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):  # the second one is on the keypad
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(self.run)
         self.show_settings(recall(self.key))
+
+    def _restyle(self, event: object = None) -> None:
+        """Use the look for napari's theme."""
+        if isalive(self):
+            self.setStyleSheet(style(self.viewer.theme))
+
+    def _commit(self) -> None:
+        """Take the number that the user is typing: a shortcut, and a click on some systems, leaves the focus there."""
+        for field in self._content.findChildren(NumberField):
+            field.commit()
 
     def _close_down(self) -> None:
         self.stop()
@@ -299,7 +326,9 @@ class Dock(QWidget):
         except Exception as error:
             message, failed = f"{message} {error_message(error, 'cleaning up')}", True
         if failed:
-            show_error(message)
+            show_error(plain_message(message))
+        elif time.monotonic() - self._started > LONG and not run.stop_requested:
+            show_info(plain_message(message))
         # A note may come together with the result, so the last message repeats all notes.
         self.show_status("\n".join([message, *self._notes]))
 
@@ -334,13 +363,10 @@ class Folded(QWidget):
 
 def heading(text: str) -> QLabel:
     """Return a heading of a form."""
-    label = QLabel(f"<b>{text}</b>")
-    label.setWordWrap(True)
-    return label
+    return plain_label(text, bold=True)
 
 
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(text)
-    button.setToolTip(tooltip)
-    return button
+def _copy(text: str) -> None:
+    clipboard = QGuiApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)

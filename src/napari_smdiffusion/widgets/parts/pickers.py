@@ -10,11 +10,11 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -23,6 +23,9 @@ from superqt import QElidingLabel
 from ..viewer.enhanced_layers import original, widefield_pixel_size
 from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, size_text, typed_pixel_size
+from .numbers import NumberField
+from .plain import plain_label, set_tooltip
+from .ticks import HandTicks, likely_few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,17 +69,28 @@ class LayerList(QWidget):
         self._finest = finest
         self._weighted = weighted
         self._weights: WeakKeyDictionary[ImageLayer, float] = WeakKeyDictionary()
-        self._touched = False
+        self._hand = HandTicks()
         self._sized: ImageLayer | None = None  # the layer of the pixel size field
+        self.hint = plain_label()
+        self.hint.setWordWrap(True)
+        self.all = _small_button("all", "tick all images that fit: those of one pixel size that were not made here")
+        self.none = _small_button("none", "tick no image")
+        self.all.clicked.connect(lambda: self.choose(self._fitting(image_layers(self._viewer))))
+        self.none.clicked.connect(lambda: self.choose([]))
+        head = QHBoxLayout()
+        head.addWidget(self.hint, 1)
+        head.addWidget(self.all, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.none, 0, Qt.AlignmentFlag.AlignTop)
         self.list = QListWidget()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
+        self.list.setUniformItemSizes(True)
         self._pixel_size_row = QWidget()
         row = QHBoxLayout(self._pixel_size_row)
         row.setContentsMargins(0, 0, 0, 0)
         self._pixel_size_label = _label_of_a_layer()
-        self.pixel_size = QDoubleSpinBox()
+        self.pixel_size = NumberField(0, 10_000, suffix=" nm", zero="unknown")
         self.pixel_size.setObjectName("pixel_size")
         row.addWidget(self._pixel_size_label, 1)
         row.addWidget(self.pixel_size)
@@ -84,10 +98,9 @@ class LayerList(QWidget):
         weight_row = QHBoxLayout(self._weight_row)
         weight_row.setContentsMargins(0, 0, 0, 0)
         self._weight_label = _label_of_a_layer("weight")
-        self.weight = QDoubleSpinBox()
+        self.weight = NumberField(0, 1000)
         self.weight.setObjectName("weight")
-        self.weight.setRange(0, 1000)
-        self.weight.setValue(1)
+        self.weight.show_number(1)
         self.weight.setToolTip(
             "how often a training patch comes from the selected layer, relative to the other ticked layers"
         )
@@ -96,13 +109,10 @@ class LayerList(QWidget):
         self._weight_row.setVisible(weighted)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(head)
         layout.addWidget(self.list)
         layout.addWidget(self._pixel_size_row)
         layout.addWidget(self._weight_row)
-        self.pixel_size.setRange(0, 10_000)
-        self.pixel_size.setDecimals(2)
-        self.pixel_size.setSuffix(" nm")
-        self.pixel_size.setSpecialValueText("unknown")
         self.pixel_size.setToolTip(
             "pixel size in nm of the named layer, whose file gives none; select the layer to correct the size later"
         )
@@ -123,22 +133,25 @@ class LayerList(QWidget):
 
     def choose(self, layers: Sequence[ImageLayer]) -> None:
         """Choose exactly these layers."""
-        self._touched = True
-        for item in self._items():
-            ticked = any(item.data(_LAYER) is layer for layer in layers)
-            item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+        with QSignalBlocker(self.list):
+            for item in self._items():
+                ticked = any(item.data(_LAYER) is layer for layer in layers)
+                item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+        self._on_tick()
 
     def refresh(self) -> None:
-        """Update the list. Chosen layers stay chosen."""
+        """Update the list. The user's ticks stay, and nothing else is ticked while one of these layers is there."""
         layers = image_layers(self._viewer)
-        chosen = self.layers() if self._touched else self._likely(layers)
+        fitting = [] if self._hand.decides(layers) else self._hand.without_refused(self._fitting(layers))
+        chosen = self.layers() if self._hand.decides(layers) else likely_few(fitting)
+        self._show_hint(layers, fitting, chosen)
         item = self.list.currentItem()
         selected = None if item is None else item.data(_LAYER)
         with QSignalBlocker(self.list):
             self.list.clear()
             for layer in layers:
-                item = QListWidgetItem(f"{layer.name}   {size_text(layer)}")
-                item.setToolTip(item.text())
+                item = QListWidgetItem(f"{layer.name}\n{size_text(layer)}")
+                set_tooltip(item, item.text())
                 item.setData(_LAYER, layer)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 ticked = any(layer is other for other in chosen)
@@ -146,16 +159,17 @@ class LayerList(QWidget):
                 self.list.addItem(item)
                 if layer is selected:
                     self.list.setCurrentItem(item)
-        rows = min(max(len(layers), 2), 6)
-        self.list.setFixedHeight(rows * (self.list.fontMetrics().height() + 4) + 8)
+        rows = min(max(len(layers), 1), 4)
+        self.list.setFixedHeight(rows * (2 * self.list.fontMetrics().lineSpacing() + 5) + 8)
+        self.list.setVisible(bool(layers))
         self._show_pixel_size()
         self.changed.emit()
 
     def _items(self) -> list[QListWidgetItem]:
         return [self.list.item(i) for i in range(self.list.count())]
 
-    def _likely(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
-        """Return the layers to tick at first: experimental ones with the finest, or the coarsest, pixels.
+    def _fitting(self, layers: Sequence[ImageLayer]) -> list[ImageLayer]:
+        """Return the layers that are most likely meant: experimental ones with the finest, or the coarsest, pixels.
 
         A layer that was enhanced in place counts as its widefield original, which is enhanced again.
         """
@@ -174,8 +188,18 @@ class LayerList(QWidget):
         best = min(known) if self._finest else max(known)
         return [layer for layer in candidates if sizes[id(layer)] == best]
 
-    def _on_tick(self, item: QListWidgetItem) -> None:
-        self._touched = True
+    def _show_hint(self, layers: Sequence[ImageLayer], fitting: Sequence[ImageLayer], chosen: Sequence[object]) -> None:
+        """Say what to do if there is no image, or why not all likely images are ticked."""
+        text = "" if layers else "Open an image first: File → Open File(s)."
+        if len(fitting) > len(chosen):
+            text = f"{len(fitting)} images fit, and only the topmost one is ticked: tick yours, or press all."
+        self.hint.setText(text)
+        for button in (self.all, self.none):
+            button.setVisible(bool(layers))
+
+    def _on_tick(self, item: QListWidgetItem | None = None) -> None:
+        self._hand.decide(image_layers(self._viewer), self.layers())
+        self.hint.setText("")
         self._show_pixel_size()
         self.changed.emit()
 
@@ -197,23 +221,23 @@ class LayerList(QWidget):
                 return
             self._sized = layer
             self._pixel_size_label.setText(f"pixel size of {layer.name}")
-            self._pixel_size_label.setToolTip(layer.name)
+            set_tooltip(self._pixel_size_label, layer.name)
             with QSignalBlocker(self.pixel_size):
-                self.pixel_size.setValue(typed_pixel_size(layer) or 0)
+                self.pixel_size.show_number(typed_pixel_size(layer) or 0)
 
     def _take_pixel_size(self) -> None:
         self.pixel_size.lineEdit().setModified(False)
-        layer = self._layer_to_size()
-        if layer is not None and self.pixel_size.value() > 0:
-            set_pixel_size(layer, self.pixel_size.value())
+        layer, size = self._layer_to_size(), self.pixel_size.number()
+        if layer is not None and size > 0 and self.pixel_size.permits(size):
+            set_pixel_size(layer, size)
 
     def _show_weight(self, item: QListWidgetItem | None) -> None:
         if item is not None and self._weighted:
             layer = item.data(_LAYER)
             self._weight_label.setText(f"weight of {layer.name}")
-            self._weight_label.setToolTip(layer.name)
+            set_tooltip(self._weight_label, layer.name)
             with QSignalBlocker(self.weight):
-                self.weight.setValue(self._weights.get(layer, 1.0))
+                self.weight.show_number(self._weights.get(layer, 1.0))
 
     def _take_weight(self, value: float) -> None:
         item = self.list.currentItem()
@@ -224,10 +248,18 @@ class LayerList(QWidget):
 def _label_of_a_layer(text: str = "") -> QElidingLabel:
     """Return a label for the name of a layer. A name that is too long is elided."""
     label = QElidingLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setEllipsesWidth(8)  # the width of the margins, which the label ignores
     label.setElideMode(Qt.TextElideMode.ElideMiddle)  # file names often differ at their end
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
+
+
+def _small_button(text: str, tooltip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tooltip)
+    return button
 
 
 class LayerBox(QComboBox):
@@ -261,6 +293,7 @@ class LayerBox(QComboBox):
         self._touched = False
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
+        self.setPlaceholderText("open an image first")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.activated.connect(self._on_activated)
         watch_layers(viewer, self, self.refresh)
