@@ -171,6 +171,14 @@ def _fill_pairs(dock):
     dock.training.pairs.setChecked(True)
 
 
+def _fill_resumed_enhancer(dock):
+    """Fill in the form to resume an interrupted training."""
+    _fill_simulated(dock)
+    dock.training.name.setText("interrupted")
+    assert dock.training.resume.isVisibleTo(dock.training)
+    dock.training.resume.setChecked(True)
+
+
 def _fill_enhance(dock):
     dock.model.choose("tiny")
     dock.layer_list.choose([dock.viewer.layers["storm"]])
@@ -208,6 +216,10 @@ def _train_enhancer(**settings):
 
 def _train_enhancer_on_pairs(**settings):
     Enhancer.train(pairs=[(_PIXELS, _PIXELS)], microscope=_microscope(settings), **settings)
+
+
+def _resume_enhancer(**settings):
+    Enhancer.train(_PIXELS, out="e", resume=True, microscope=_microscope(settings), **settings)
 
 
 def _microscope(settings):
@@ -258,11 +270,12 @@ JOBS = {
             "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --out e --name n "
             "--pixel-size 20",
             "train-enhancer a.tif --widefield w.tif --out e",
+            "train-enhancer a.tif --out e --resume",
         ),
         enhancer.train_enhancer_job,
-        (_train_enhancer, _train_enhancer_on_pairs),
+        (_train_enhancer, _train_enhancer_on_pairs, _resume_enhancer),
         "Enhance widefield",
-        (_fill_simulated, _fill_pairs),
+        (_fill_simulated, _fill_pairs, _fill_resumed_enhancer),
         ("previews",),  # a terminal shows no previews
         {
             "form": {

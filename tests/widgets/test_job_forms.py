@@ -6,7 +6,7 @@ import itertools
 import pytest
 from qtpy.QtGui import QGuiApplication
 
-from napari_smdiffusion import TrainConfig, TrainJob
+from napari_smdiffusion import EnhancerConfig, TrainConfig, TrainEnhancerJob, TrainJob
 from napari_smdiffusion.base.events import run
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.images.image import Image
@@ -22,6 +22,15 @@ def interrupted(storm, my_model):
     count = itertools.count()
     run(job.steps(lambda: next(count) >= 2))
     return job
+
+
+@pytest.fixture
+def interrupted_enhancer(storm):
+    """Make an interrupted training, whose enhancer "interrupted" is in the user's folder."""
+    settings = EnhancerConfig(upscale=4, steps=4, patch=64, batch=2, channels=8, previews=0)
+    count = itertools.count()
+    job = TrainEnhancerJob(storm, settings, out=user_folder() / "enhancer" / "interrupted")
+    run(job.steps(lambda: next(count) >= 2))
 
 
 def _read(value):
@@ -41,7 +50,7 @@ def _part(job, kind):
 
 @pytest.mark.parametrize("name", [name for name, faces in JOBS.items() if faces.dock])
 def test_forms_set_every_field_and_copied_code_makes_the_same_job(
-    name, viewer, open_dock, click, storm_layer, interrupted, my_enhancer, monkeypatch
+    name, viewer, open_dock, click, storm_layer, interrupted, interrupted_enhancer, my_enhancer, monkeypatch
 ):
     faces, jobs, copied = JOBS[name], [], []
     for place in ("napari_smdiffusion.run_job", "napari_smdiffusion.recipes.job.run_job"):

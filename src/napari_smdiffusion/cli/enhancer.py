@@ -47,6 +47,7 @@ def add_train_enhancer(commands: Any) -> None:
     )
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     parser.add_argument("--name", metavar="NAME", help="name of the enhancer (default: the name of its folder)")
+    parser.add_argument("--resume", action="store_true", help="continue the training that was interrupted in --out")
     parser.add_argument(
         "--weights",
         nargs="+",
@@ -145,6 +146,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
         start=None if options.start == "none" else options.start,
         out=options.out,
         name=options.name,
+        resume=options.resume,
         pixel_size=options.pixel_size,
     )
 

@@ -15,7 +15,7 @@ from ..base.errors import InputError
 from ..base.events import Note, Progress, Steps
 from ..base.settings import to_dict
 from ..images.patches import draw_patches
-from ..store.folder import STATE, model_errors, read_facts
+from ..store.folder import STATE, model_errors, read_facts, read_training_state
 from ..store.whole_folders import settle
 from ..training.task import Batch
 from .denoiser import EdmDenoiser
@@ -182,8 +182,9 @@ def resume_run(
         # The length of the training is part of its state.
         if key not in ("minutes", "steps", "device", "previews") and former[key] != value:
             raise InputError(f"{out} was trained with {key} {former[key]}, not {value}: resume with the same settings.")
+    saved = read_training_state(out)
     with model_errors(out):
-        state.load_state_dict(torch.load(out / STATE, weights_only=True, map_location="cpu"))
+        state.load_state_dict(saved)
     if state.total is not None and state.step >= state.total:
         raise InputError(
             f"The training in {out} is complete ({state.total} steps): train a new model with --start {out}."

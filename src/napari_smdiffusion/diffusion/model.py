@@ -13,7 +13,6 @@ import torch
 from ..images.image import Image, as_images
 from ..store.catalogue import find_model
 from ..store.folder import (
-    STATE,
     WEIGHTS,
     Kind,
     ModelFolderError,
@@ -21,6 +20,7 @@ from ..store.folder import (
     read_facts,
     save_folder,
     write_errors,
+    write_training_state,
 )
 from .facts import DiffusionFacts, DiffusionRecord
 from .network import for_sampling
@@ -234,8 +234,7 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
 
     def write_state(path: Path, _: DiffusionRecord) -> None:
         if state is not None:
-            with write_errors(folder):
-                torch.save(state.state_dict(), path / STATE)
+            write_training_state(path, state.state_dict())
 
     save_folder(folder, KIND, model.record, write_weights, write_state, write_diffusion_card)
 

@@ -10,7 +10,7 @@ from ..base.events import Note, Steps, Stop, never
 from ..images.image import Image, common_pixel_size
 from ..images.patches import check_patch
 from ..store.facts import UNNAMED, training_facts
-from ..store.folder import check_place, save_or_save_beside, training_lock
+from ..store.folder import bytes_of_model, check_place, save_or_save_beside, training_lock
 from ..training.loop import Budget, optimize_steps
 from ..training.state import TrainingState, released_when_done
 from .facts import DiffusionFacts, DiffusionRecord
@@ -153,6 +153,8 @@ def _prepared(
     if interrupted is not None and config.channels == TrainConfig().channels:
         config = replace(config, channels=interrupted.config.channels)
     config, unet = initial_network(config, start)
+    if out is not None:
+        check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in unet.parameters())))
     scaling = Scaling.fit(images)
     origin = start.name if start is not None else None
     started_from = origin if interrupted is None else interrupted.started_from

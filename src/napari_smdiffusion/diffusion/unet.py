@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from .unet_config import DOWN_BLOCKS, UP_BLOCKS, UNetConfig
@@ -227,7 +227,8 @@ def write_unet(folder: Path, config: UNetConfig, weights: Mapping[str, torch.Ten
     text = json.dumps(config.to_json(), indent=2, sort_keys=True)
     (folder / _CONFIG_FILE).write_text(f"{text}\n", encoding="utf-8")
     stored = {key: value.detach().to("cpu", dtype).contiguous() for key, value in weights.items()}
-    save_file(stored, folder / _WEIGHTS_FILE, metadata={"format": "pt"})
+    # Python's own file names the reason of an error, and takes paths of any bytes.
+    (folder / _WEIGHTS_FILE).write_bytes(save(stored, metadata={"format": "pt"}))
 
 
 def read_unet(folder: Path) -> UNet:

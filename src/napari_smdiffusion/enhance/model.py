@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from ..base.errors import InputError
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
-from ..store.folder import WEIGHTS, Kind, model_errors, read_facts, save_folder, write_errors
+from ..store.folder import (
+    WEIGHTS,
+    Kind,
+    keep_training_state,
+    model_errors,
+    read_facts,
+    save_folder,
+    write_errors,
+    write_training_state,
+)
 from .facts import EnhancerFacts, EnhancerRecord, fields_of
 from .network import EnhancerNetwork
 from .settings import EnhanceConfig, EnhancerConfig
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ..training.state import TrainingState
     from .applying import Enhancement
     from .levels import Levels
 
@@ -94,6 +104,7 @@ class Enhancer:
         start: Enhancer | str | os.PathLike[str] | None = None,
         out: str | os.PathLike[str] | None = None,
         name: str | None = None,
+        resume: bool = False,
         pixel_size: float | None = None,
         **settings: Any,
     ) -> Enhancer:
@@ -105,7 +116,7 @@ class Enhancer:
             One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size.
         pairs
             (widefield, super-resolution) images of the same fields; they replace `images` and the simulation.
-        weights, microscope, fit, simulated, start, out, name, pixel_size
+        weights, microscope, fit, simulated, start, out, name, resume, pixel_size
             See `TrainEnhancerJob`.
         **settings
             The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`.
@@ -139,6 +150,7 @@ class Enhancer:
                 start=start,
                 out=out,
                 name=name,
+                resume=resume,
                 pixel_size=pixel_size,
             )
         )
@@ -189,17 +201,7 @@ class Enhancer:
         OSError
             If another file or folder has this path, or the folder cannot be written.
         """
-        from .card import write_enhancer_card
-
-        kind = torch.float16 if half else torch.float32
-        weights = {k: v.detach().cpu().to(kind).contiguous() for k, v in self.network.state_dict().items()}
-        folder = Path(folder)
-
-        def write_weights(path: Path) -> None:
-            with write_errors(folder):
-                save_file(weights, path / _WEIGHTS_FILE)
-
-        save_folder(folder, KIND, self.record, write_weights, write_enhancer_card)
+        save_enhancer(self, Path(folder), half=half)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> Enhancer:
@@ -228,6 +230,45 @@ class Enhancer:
                 record.facts,
                 calibration,
             )
+
+
+def save_enhancer(
+    enhancer: Enhancer, folder: Path, *, half: bool = False, state: TrainingState | None = None, inputs: str = ""
+) -> None:
+    """Write the model folder; during a training also its state and its averaged weights.
+
+    Parameters
+    ----------
+    enhancer, folder
+        The enhancer and its folder.
+    half
+        Whether the weights are stored in 16 bits.
+    state
+        The state of the training. None: a state in the folder of a stopped training is kept as it is.
+    inputs
+        Digest of what the training draws from, stored with the state (see `checkpoints.digest_of_inputs`).
+    """
+    from .card import write_enhancer_card
+
+    weights = enhancer.network.state_dict()
+    if state is not None:
+        for (key, _), value in zip(enhancer.network.named_parameters(), state.average, strict=True):
+            weights[key] = value
+    kind = torch.float16 if half else torch.float32
+    weights = {key: value.detach().cpu().to(kind).contiguous() for key, value in weights.items()}
+
+    def write_weights(path: Path) -> None:
+        with write_errors(folder):
+            # Python's own file names the reason of an error, and takes paths of any bytes.
+            (path / _WEIGHTS_FILE).write_bytes(save(weights))
+
+    def write_state(path: Path, record: EnhancerRecord) -> None:
+        if state is not None:
+            write_training_state(path, {**state.state_dict(), "inputs": inputs})
+        elif record.total_steps is None or record.steps < record.total_steps:
+            keep_training_state(folder, path)
+
+    save_folder(folder, KIND, enhancer.record, write_weights, write_state, write_enhancer_card)
 
 
 def load_enhancer(model: str | os.PathLike[str]) -> Enhancer:

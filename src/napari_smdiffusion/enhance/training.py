@@ -10,10 +10,11 @@ from ..base.errors import InputError
 from ..base.events import Steps, Stop, never, run
 from ..images.image import Image, common_pixel_size
 from ..store.facts import UNNAMED, training_facts
-from ..store.folder import check_place, save_or_save_beside, training_lock
+from ..store.folder import bytes_of_model, check_place, training_lock
 from ..training.loop import Budget, optimize_steps
 from ..training.state import TrainingState, released_when_done
 from .calibrating import CALIBRATION_PATCHES, ROUGH_CALIBRATION_PATCHES, calibration_steps
+from .checkpoints import Checkpoints, digest_of_inputs, interrupted_enhancer, load_interrupted, resumed_settings
 from .examples import pairs_task, simulation_task
 from .facts import REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
 from .held_out import draw_weights, split_held_out
@@ -26,8 +27,6 @@ from .settings import EnhancerConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import torch
 
     from ..microscope.settings import MicroscopeConfig
     from .examples import TrainingPairs
@@ -68,6 +67,7 @@ def train_enhancer_steps(
     pairs: Sequence[tuple[Image, Image]] = (),
     start: Enhancer | None = None,
     out: Path | None = None,
+    resume: bool = False,
     name: str | None = None,
     stop: Stop = never,
 ) -> Steps[Enhancer]:
@@ -87,7 +87,9 @@ def train_enhancer_steps(
     start
         An enhancer of the same `upscale` whose weights and `channels` the training starts from.
     out
-        Folder of the trained enhancer; None keeps it in memory.
+        Folder for the enhancer and for checkpoints, less than a minute apart; None keeps it in memory.
+    resume
+        Continue the interrupted training in `out`; settings and images must be the same, and `start` is not used.
     name
         Name of the enhancer; by default that of the folder.
     stop
@@ -106,19 +108,28 @@ def train_enhancer_steps(
     InputError, OSError, MemoryError, TrainingDivergedError, Stopped
         As `Enhancer.train`.
     """
-    config = settings_from(start, config)
-    training_set = yield from _training_set(images, pairs, weights, config, microscope)
     if out is not None:
         out = out.absolute()
-        check_place(out)
+        check_place(out, replace=resume)
+    record = interrupted_enhancer(out) if resume and out is not None else None
+    config = settings_from(start, config) if record is None else resumed_settings(record, config)
+    training_set = yield from _training_set(images, pairs, weights, config, microscope)
     device = pick_device(config.device)
     network = _initial_network(config, start)
+    if out is not None:
+        check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in network.parameters())))
+    started_from = record.started_from if record is not None else start.name if start is not None else None
     # Half the rate keeps more of what the network of `start` has learned.
-    state = TrainingState(network.to(device), config.learning_rate * (1.0 if start is None else 0.5))
-    facts = _facts(training_set, weights, start, name or (UNNAMED if out is None else out.name))
+    state = TrainingState(network.to(device), config.learning_rate * (1.0 if started_from is None else 0.5))
+    facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
     levels, pixel_size = training_set.task.sharp_levels, training_set.pixel_size
     enhancer = Enhancer(network, levels, pixel_size, config, microscope, facts)
-    return (yield from _optimize_and_calibrate(enhancer, state, training_set, device, out, stop))
+    with training_lock(out):
+        inputs = digest_of_inputs(pairs, weights)
+        if record is not None and out is not None:
+            enhancer = replace(enhancer, config=load_interrupted(state, out, record, enhancer, inputs))
+        checkpoints = Checkpoints(enhancer, out, inputs)
+        return (yield from _optimize_and_calibrate(enhancer, state, training_set, checkpoints, stop))
 
 
 def _training_set(
@@ -154,44 +165,36 @@ def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> Enhancer
 
 
 def _facts(
-    training_set: _TrainingSet, weights: Sequence[float] | None, start: Enhancer | None, name: str
+    training_set: _TrainingSet, weights: Sequence[float] | None, started_from: str | None, name: str
 ) -> EnhancerFacts:
     """Return the facts of a training that starts now."""
     return training_facts(
         EnhancerFacts,
         training_set.images,
         name,
-        started_from=None if start is None else start.name,
+        started_from=started_from,
         weights=None if weights is None else tuple(float(weight) for weight in weights),
         trained_on=training_set.widefield,
     )
 
 
 def _optimize_and_calibrate(
-    enhancer: Enhancer,
-    state: TrainingState,
-    training_set: _TrainingSet,
-    device: torch.device,
-    out: Path | None,
-    stop: Stop,
+    enhancer: Enhancer, state: TrainingState, training_set: _TrainingSet, checkpoints: Checkpoints, stop: Stop
 ) -> Steps[Enhancer]:
-    """Train the network of `enhancer` and save it at `out`; then calibrate and save again."""
-    task = training_set.task
+    """Train the network of `enhancer` and save it; then calibrate and save again."""
+    task, device = training_set.task, pick_device(enhancer.config.device)
     budget = Budget(enhancer.config.minutes, enhancer.config.steps)
-    with training_lock(out):
-        with released_when_done(state, device):
-            yield from optimize_steps(state, task, budget, stop=stop, device=device)
-            facts = enhancer.facts.after(state.curve, state.step, state.total)
-            enhancer = replace(enhancer, facts=facts)
-            # Saved before the calibration: an error in the calibration must not lose the training.
-            saved = None if out is None else save_or_save_beside(enhancer.save, out)
-            # The calibration uses the device and the precision of later predictions. After a stop it is short.
-            count = ROUGH_CALIBRATION_PATCHES if stop() else CALIBRATION_PATCHES
-            calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop)
-        enhancer = replace(enhancer, calibration=calibration)
-        if saved is not None:
-            enhancer.save(saved.folder)
-            saved.raise_if_elsewhere()
+    with released_when_done(state, device):
+        # The last checkpoint is before the calibration: an error in the calibration must not lose the training.
+        yield from optimize_steps(state, task, budget, stop=stop, checkpoint=checkpoints, device=device)
+        enhancer = replace(enhancer, facts=enhancer.facts.after(state.curve, state.step, state.total))
+        # The calibration uses the device and the precision of later predictions. After a stop it is short.
+        count = ROUGH_CALIBRATION_PATCHES if stop() else CALIBRATION_PATCHES
+        calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop)
+    enhancer = replace(enhancer, calibration=calibration)
+    if checkpoints.saved is not None:
+        enhancer.save(checkpoints.saved.folder)
+        checkpoints.saved.raise_if_elsewhere()
     return enhancer
 
 

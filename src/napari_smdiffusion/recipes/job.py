@@ -92,6 +92,16 @@ def check_pixel_size(pixel_size: float | None) -> None:
         raise InputError(f"pixel_size must be a positive number of nm, not {pixel_size:g}.", "pixel_size")
 
 
+def check_resumed(resume: bool, out: object, start: object) -> None:
+    """Raise an InputError if a training is to be resumed and has no folder, or begins from another model."""
+    if resume and out is None:
+        raise InputError("out must name the folder of the training that is resumed.", "out")
+    if resume and start is not None:
+        raise InputError(
+            "start must be left out where a training is resumed: the training continues from its own state.", "start"
+        )
+
+
 def read_source(source: ImageSource, pixel_size: float | None = None, stop: Stop = never) -> Image:
     """Read one image.
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ..base.errors import InputError
 from ..base.events import Note, Steps, Stop, never
-from ..base.folders import bundled_folder
+from ..base.folders import bundled_folder, user_path
 from ..diffusion.settings import DEFAULT_START, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
-from .job import ImageSource, as_sources, check_pixel_size, read_sources
+from .job import ImageSource, as_sources, check_pixel_size, check_resumed, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,13 +61,7 @@ class TrainJob:
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_sources(self.images))
         check_pixel_size(self.pixel_size)
-        if self.resume and self.out is None:
-            raise InputError("out must name the folder of the training that is resumed.", "out")
-        if self.resume and self.start != "default":
-            raise InputError(
-                "start must be left out where a training is resumed: the training continues from its own state.",
-                "start",
-            )
+        check_resumed(self.resume, self.out, None if self.start == "default" else self.start)
 
     @property
     def title(self) -> str:
@@ -97,7 +90,7 @@ class TrainJob:
         Stopped
             If the job was stopped before the first training step.
         """
-        out = None if self.out is None else Path(self.out).absolute()
+        out = None if self.out is None else user_path(self.out).absolute()
         if out is not None:
             _check_out(out, self.resume)
             # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.

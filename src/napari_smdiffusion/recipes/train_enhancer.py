@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from ..base.events import Note, Steps, Stop, never
+from ..base.folders import user_path
 from ..enhance.settings import EnhancerConfig
 from ..images.provenance import RESULT_KINDS
 from ..microscope.settings import MicroscopeConfig
+from ..store.folder import STATE, ModelFolderError, check_place, read_facts
 from ..structures.registry import STRUCTURES
 from ..structures.simulate import simulated_like
-from .job import ImageSource, check_pixel_size, optional_sources, read_source, read_sources
+from .job import ImageSource, check_pixel_size, check_resumed, optional_sources, read_source, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..enhance.facts import EnhancerRecord
     from ..enhance.model import Enhancer
     from ..images.image import Image
 
@@ -50,9 +54,11 @@ class TrainEnhancerJob:
     start
         An enhancer of the same `upscale` that the training begins from, or its name or folder. None: random weights.
     out
-        Folder to save the enhancer in. None: in memory only.
+        Folder for the enhancer and for checkpoints, which are less than a minute apart. None: in memory only.
     name
         Name of the enhancer; by default the name of the folder.
+    resume
+        Continue the training that was interrupted in `out`. Images and settings must be the same.
     pixel_size
         Pixel size of `images` in nm; replaces their own. Without `images`, that of the simulated images.
 
@@ -72,6 +78,7 @@ class TrainEnhancerJob:
     start: Enhancer | str | os.PathLike[str] | None = None
     out: str | os.PathLike[str] | None = None
     name: str | None = None
+    resume: bool = False
     pixel_size: float | None = None
 
     def __post_init__(self) -> None:
@@ -80,6 +87,7 @@ class TrainEnhancerJob:
         object.__setattr__(self, "simulated", tuple((structure, float(weight)) for structure, weight in self.simulated))
         object.__setattr__(self, "weights", None if self.weights is None else tuple(self.weights))
         check_pixel_size(self.pixel_size)
+        check_resumed(self.resume, self.out, self.start)
         if not self.images and not self.simulated:
             raise InputError("Give at least one super-resolution image, or a simulated structure, to learn from.")
         if self.widefield and (self.simulated or self.fit is not None):
@@ -116,20 +124,25 @@ class TrainEnhancerJob:
         Stopped
             If the job was stopped before the first training step.
         """
+        from ..enhance.checkpoints import interrupted_enhancer
         from ..enhance.model import load_enhancer
         from ..enhance.training import settings_from, train_enhancer_steps
-        from ..store.folder import check_place
 
-        out = None if self.out is None else Path(self.out)
+        out = None if self.out is None else user_path(self.out).absolute()
         if out is not None:
-            check_place(out)
+            check_place(out, replace=self.resume)
+            # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
+            import matplotlib.figure  # noqa: F401
         start = load_enhancer(self.start) if isinstance(self.start, (str, os.PathLike)) else self.start
-        settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
+        if not self.resume:
+            settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
         sources = optional_sources(self.images)
         images = read_sources(sources, self.pixel_size, RESULT_KINDS, stop) if sources else []
         weights, images = self._with_simulated(images)
         microscope = self.microscope
-        if self.fit is not None:
+        if self.fit is not None and self.resume and out is not None:
+            microscope = interrupted_enhancer(out).microscope  # which was fitted to the same image
+        elif self.fit is not None:
             from ..microscope.fit import fit_microscope
 
             fitted = fit_microscope(read_source(self.fit, stop=stop), images, microscope, self.settings.upscale)
@@ -144,6 +157,7 @@ class TrainEnhancerJob:
                 pairs=self._pairs(images, stop),
                 start=start,
                 out=out,
+                resume=self.resume,
                 name=self.name,
                 stop=stop,
             )
@@ -170,3 +184,17 @@ class TrainEnhancerJob:
                 f"{len(images)}."
             )
         return list(zip(widefield, images, strict=True)) if widefield else []
+
+
+def interrupted_enhancer_training(out: Path) -> EnhancerRecord | None:
+    """Return the record of a training that was interrupted in `out`, or None if there is nothing to resume.
+
+    The function reads only model.json, so a form can call it while the user types a name.
+    """
+    if not (out / STATE).exists():
+        return None
+    from ..enhance.facts import EnhancerRecord
+
+    with suppress(ModelFolderError, OSError):  # a damaged training cannot be resumed
+        return read_facts(out, "enhancer", EnhancerRecord)
+    return None

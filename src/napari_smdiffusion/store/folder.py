@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from safetensors import SafetensorError
 
@@ -224,6 +224,29 @@ def save_folder(folder: Path, kind: Kind, facts: _Facts, write_weights: Writer, 
         for path in (fresh / WEIGHTS).iterdir():
             with suppress(OSError):  # some shared drives do not support permissions
                 path.chmod(rights)
+
+
+def write_training_state(folder: Path, values: dict[str, Any]) -> None:
+    """Write the state of a training, of tensors and plain values, into a model folder."""
+    import torch
+
+    with write_errors(folder), (folder / STATE).open("wb") as file:
+        torch.save(values, file)
+
+
+def keep_training_state(former: Path, folder: Path) -> None:
+    """Copy the state of a stopped training, if there is one, into the folder that replaces `former`."""
+    if exists(former / STATE):
+        shutil.copyfile(former / STATE, folder / STATE)
+
+
+def read_training_state(folder: Path) -> dict[str, Any]:
+    """Return the state of a training; raises ModelFolderError if it is damaged."""
+    import torch
+
+    with model_errors(folder), (folder / STATE).open("rb") as file:
+        values: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+    return values
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -12,7 +13,7 @@ from ...base.folders import user_folder
 from ...base.settings import setting_fields
 from ...enhance.settings import EnhancerConfig
 from ...microscope.settings import MicroscopeConfig
-from ...recipes.train_enhancer import TrainEnhancerJob
+from ...recipes.train_enhancer import TrainEnhancerJob, interrupted_enhancer_training
 from ...store.catalogue import checked_name, free_name
 from ...structures.registry import STRUCTURES
 from ..frame.dock import Folded, heading
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
+    from ...enhance.facts import EnhancerRecord
     from ..viewer.layers import LayerSource
 
 _MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
@@ -55,6 +57,13 @@ class TrainingForm(QWidget):
         )
         self.name = QLineEdit(free_name("my enhancer", "enhancer"))
         self.name.setToolTip("name of the new enhancer, which is saved in your model folder")
+        self.resume = QCheckBox("resume the interrupted training of this enhancer")
+        self.resume.setToolTip(
+            "continue the training from where it stopped, with its settings. Choose the layers that it was trained on."
+        )
+        self.resume.setVisible(False)
+        self._interrupted: EnhancerRecord | None = None  # of the training to resume
+        self.name.textChanged.connect(self._offer_to_resume)
         self.start_from = ModelBox("enhancer", [("nothing (from scratch)", "")])
         self.start_from.setToolTip("start from a trained enhancer with the same factor")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
@@ -81,6 +90,7 @@ class TrainingForm(QWidget):
         form.addRow("simulated", self.simulated)
         form.addRow("weight of the simulated images", self.simulated_weight)
         form.addRow("name", self.name)
+        form.addRow("", self.resume)
         form.addRow("start from", self.start_from)
         self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         layout = QVBoxLayout(self)
@@ -98,6 +108,20 @@ class TrainingForm(QWidget):
         if not layers and structure == "none":
             raise InputError("Choose at least one super-resolution layer, or a simulated structure, to train on.")
         name = checked_name(self.name.text())
+        out = user_folder() / "enhancer" / name
+        simulated = [] if structure == "none" else [(structure, self.simulated_weight.number())]
+        if self._interrupted is not None and self.resume.isChecked():
+            return TrainEnhancerJob(
+                [live_source(layer) for layer in layers],
+                self._interrupted.config,
+                self._interrupted.microscope,
+                weights=self.sources.weights(),
+                widefield=paired,
+                simulated=simulated,
+                out=out,
+                name=name,
+                resume=True,
+            )
         return TrainEnhancerJob(
             [live_source(layer) for layer in layers],
             EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values()),
@@ -105,11 +129,21 @@ class TrainingForm(QWidget):
             weights=self.sources.weights(),
             widefield=paired,
             fit=self._example(widefield),
-            simulated=[] if structure == "none" else [(structure, self.simulated_weight.number())],
+            simulated=simulated,
             start=self.start_from.chosen() or None,
-            out=user_folder() / "enhancer" / name,
+            out=out,
             name=name,
         )
+
+    def _offer_to_resume(self) -> None:
+        """Show the box *resume* if the training of the enhancer with the entered name was interrupted."""
+        self._interrupted = None
+        with suppress(InputError):  # an invalid name
+            folder = user_folder() / "enhancer" / checked_name(self.name.text())
+            self._interrupted = interrupted_enhancer_training(folder)
+        self.resume.setVisible(self._interrupted is not None)
+        if self._interrupted is None:
+            self.resume.setChecked(False)
 
     def _structure(self) -> str:
         """Return the simulated structure to train on, or "none"."""
