@@ -94,7 +94,8 @@ def test_layers_are_saved_with_their_provenance(viewer, tmp_path):
     assert image.pixels.shape == (2, 20, 30)
     assert image.pixel_size == 25
     assert image.origin == (100, 0)
-    assert image.provenance == {"kind": "synthetic", "model": "m", "settings": {"seed": 3}}
+    shown = {"name": "made", "contrast_limits": [0, 1], "colormap": "gray"}
+    assert image.provenance == {"kind": "synthetic", "model": "m", "settings": {"seed": 3}, "layer": shown}
 
 
 @pytest.mark.parametrize(

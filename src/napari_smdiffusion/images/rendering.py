@@ -96,6 +96,12 @@ def render(
     return image
 
 
+def fitting_pixel_size(localizations: Localizations, pixel_size: float) -> float:
+    """Return a pixel size in nm with which the image is not too large: `pixel_size`, or a larger one."""
+    height, width = (float(np.ptp(positions)) for positions in (localizations.y, localizations.x))
+    return max(pixel_size, _fitting(height, width, most_pixels(len(localizations.x))))
+
+
 def _shape(localizations: Localizations, pixel_size: float, name: str) -> tuple[int, int]:
     """Return the shape of the image; raises InputError if it has too many pixels."""
     height, width = (float(np.ptp(positions)) for positions in (localizations.y, localizations.x))
@@ -121,6 +127,8 @@ def _fitting(height: float, width: float, limit: int) -> float:
     b = edge * (height + width)
     inverse = 2 * room / (b + math.sqrt(b**2 + 4 * height * width * room)) if b else math.inf
     size = 1 / inverse
+    if not size:
+        return 0.0
     digits = 10.0 ** (math.floor(math.log10(size)) - 1)
     return float(f"{math.ceil(size / digits + 1e-9) * digits:.3g}")
 

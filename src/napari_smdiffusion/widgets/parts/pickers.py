@@ -25,6 +25,7 @@ from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, size_text, typed_pixel_size
 from .numbers import NumberField
 from .plain import plain_label, set_tooltip
+from .scale_button import ScaleButton
 from .ticks import HandTicks, likely_few
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class LayerList(QWidget):
         self.pixel_size.setObjectName("pixel_size")
         row.addWidget(self._pixel_size_label, 1)
         row.addWidget(self.pixel_size)
+        self.use_as_scale = ScaleButton(viewer)
         self._weight_row = QWidget()
         weight_row = QHBoxLayout(self._weight_row)
         weight_row.setContentsMargins(0, 0, 0, 0)
@@ -112,6 +114,7 @@ class LayerList(QWidget):
         layout.addLayout(head)
         layout.addWidget(self.list)
         layout.addWidget(self._pixel_size_row)
+        layout.addWidget(self.use_as_scale)
         layout.addWidget(self._weight_row)
         self.pixel_size.setToolTip(
             "pixel size in nm of the named layer, whose file gives none; select the layer to correct the size later"
@@ -215,6 +218,7 @@ class LayerList(QWidget):
     def _show_pixel_size(self) -> None:
         layer = self._layer_to_size()
         self._pixel_size_row.setVisible(layer is not None)
+        self.use_as_scale.update_shown()
         if layer is not None:
             # Other layers may change while the user enters a number.
             if layer is self._sized and self.pixel_size.lineEdit().isModified():

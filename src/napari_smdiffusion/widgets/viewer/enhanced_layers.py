@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...images.provenance import METADATA, layer_metadata
+from .contrast import shown_range
 from .layers import LayerSource, known_pixel_size, live_source, refined_place
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def show_enhanced(
     """
     place = _place(layer, factor)
     pixels = _with_axes_of(layer, result.image.pixels)
-    limits = _contrast(pixels)
+    limits = shown_range(pixels)
     before = original_name(layer)
     name = f"{before} (enhanced ×{factor})"
     shown = []
@@ -132,7 +133,7 @@ def _add_map(
         colormap=colormap,
         blending="additive",
         opacity=0.7,
-        contrast_limits=_contrast(pixels),
+        contrast_limits=shown_range(pixels),
         metadata=_facts(image),
         **place,
     )
@@ -167,10 +168,3 @@ def _facts(image: Image, **ours: Any) -> dict[str, Any]:
 def _with_axes_of(layer: ImageLayer, pixels: Any) -> Any:
     """Return pixels (N, Y, X) with the number of axes of the layer."""
     return pixels[0] if layer.ndim == 2 else pixels
-
-
-def _contrast(pixels: Any) -> tuple[float, float]:
-    # A sample of about a million pixels is enough, and the window does not wait for it.
-    sample = pixels.ravel()[:: max(1, pixels.size // 1_000_003)]
-    low, high = (float(value) for value in np.percentile(sample, (1, 99.8)))
-    return (low, high) if low < high else (low, low + 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from .layers import add_file_facts, image_layers
+from .own_files import own_file_of, restore_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,10 +74,15 @@ def watch_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
     known: WeakSet[ImageLayer] = WeakSet()  # each file is read once
 
     def read_new_files() -> None:
-        for layer in image_layers(viewer):
-            if layer not in known:
-                known.add(layer)
+        new = [layer for layer in image_layers(viewer) if layer not in known]
+        known.update(new)
+        own = [(layer, own_file_of(layer)) for layer in new]
+        # Where an image of our own belongs depends on what is known of the others.
+        for layer, metadata in sorted(own, key=lambda entry: entry[1] is not None):
+            if metadata is None:
                 add_file_facts(layer)
+            else:
+                restore_place(viewer, layer, metadata)
 
     watch_layers(viewer, widget, read_new_files)
 

@@ -16,6 +16,7 @@ from ...images.image import Image, read_only
 from ...images.provenance import ENHANCED, METADATA, SYNTHETIC, Provenance
 from ...images.reading import read_metadata
 from ...images.tiff import write_image
+from .shown import with_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,7 +209,8 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
     layer = ImageLayer(data, **{key: attributes[key] for key in options if key in attributes})
     own = np.dtype(layer.dtype)
     dtype = own if own in (np.uint8, np.uint16) else np.float32 if own.kind == "f" else None
-    write_image(path, layer_image(layer), dtype)
+    image = layer_image(layer)
+    write_image(path, replace(image, provenance=with_shown(image.provenance, attributes)), dtype)
     return [path]
 
 

@@ -1,7 +1,8 @@
 """Reads localization tables for napari. Without Qt.
 
 napari reads TIFF files itself. If a plugin had a TIFF reader, napari would ask the user which reader to use for each
-file. The docks read the pixel size and the provenance of TIFF files themselves.
+file, and `viewer.open` in scripts would fail. The docks read the pixel size, place and provenance of TIFF files
+themselves (`own_files`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Return each file as an image layer at its place in nm. A localization table is rendered with pixels of 20 nm.
+    """Return each file as an image layer at its place in nm.
+
+    A localization table is rendered with pixels of 20 nm, or with larger ones if its image would take too much memory.
+    The widget *Open with pixel size and place* renders it with others.
 
     Raises
     ------
@@ -45,12 +49,12 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     Warns
     -----
     InputWarning
-        If a table is 3-D: its image is a projection along z.
+        If a table is 3-D, so that its image is a projection along z, or its pixels are larger than 20 nm.
     """
-    from ...images.reading import read_image
-    from .samples import layer_data
+    from ...images.localizations import WHOLE_DEPTH
+    from .tables import layers_of_files
 
-    return [layer_data(read_image(file), file.stem) for file in _paths(path)]
+    return layers_of_files(_paths(path), None, WHOLE_DEPTH)
 
 
 def _paths(path: str | Sequence[str]) -> list[Path]:
