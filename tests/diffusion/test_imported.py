@@ -271,6 +271,11 @@ class Harmful:
         return exec, ("raise SystemExit('executed')",)
 
 
+def _wider(weights):
+    """Return weights of a 64 times wider network, each of which repeats one value."""
+    return {k: torch.zeros(1).expand(*[n * 64 if n >= 32 else n for n in v.shape]) for k, v in weights.items()}
+
+
 def _others():
     """Return the contents of other files by name, each with the message that refuses it."""
     weights = Shapes(32, 32).random()
@@ -288,6 +293,14 @@ def _others():
         "more.pt": ({**weights, "more.weight": torch.zeros(3)}, "holds the weights of another network"),
         "shape.pt": ({**weights, "out.0.bias": torch.zeros(5)}, "holds the weights of another network"),
         "nan.pt": (nan, "has weights that are not finite"),
+        "stride.pt": ({**weights, "out.0.bias": torch.zeros(1).expand(10**5, 10**5)}, "is damaged, or no checkpoint"),
+        "strides.pt": (_wider(weights), "is damaged, or no checkpoint"),
+        "shared.pt": ({**weights, "out.0.bias": torch.zeros(1).expand(32)}, "more values than are stored"),
+        "sparse.pt": ({**weights, "out.0.bias": torch.eye(3).to_sparse()}, "is sparse, quantized or without data"),
+        "meta.pt": ({**weights, "out.0.bias": torch.empty(3, device="meta")}, "is sparse, quantized or without data"),
+        "float8.pt": ({**weights, "out.0.bias": torch.zeros(32).to(torch.float8_e4m3fn)}, "has the type float8_e4m3fn"),
+        "block.pt": ({**weights, "input_blocks.1000000000.0.op.weight": torch.zeros(1)}, "weights of another network"),
+        "absurd.pt": ({**weights, "out.0.bias": torch.full((32,), 1e9)}, "which no trained network has"),
         "classes.pt": ({**weights, "label_emb.weight": torch.zeros(9, 128)}, "was trained with conditions"),
         "wide.pt": (Shapes(128, 32, sides=(64, 16)).random(), "has attention at grids of different widths"),
         "images.pt": (conditioned, "was trained with conditioning images"),

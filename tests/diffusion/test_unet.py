@@ -134,6 +134,9 @@ def test_fields_that_an_older_diffusers_left_out_have_defaults():
     assert UNetConfig.from_json(stored) == CONFIGS["one head"]
 
 
+_LISTS = ("block_out_channels", "down_block_types", "up_block_types")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -143,6 +146,22 @@ def test_fields_that_an_older_diffusers_left_out_have_defaults():
         ({"time_embedding_type": "fourier"}, "time_embedding_type must be 'positional' .* not 'fourier'"),
         ({"num_class_embeds": 10}, "num_class_embeds must be None .* not 10"),
         ({"block_out_channels": [16, 32, 64]}, "equally long"),
+        ({"layers_per_block": True}, "layers_per_block must be from 1 to 8 .* not True"),
+        ({"block_out_channels": [32, 10**9]}, "block_out_channels must be whole numbers from 1 to 4096"),
+        ({"block_out_channels": "wide"}, "block_out_channels must be whole numbers"),
+        (
+            {key: [value] * 10**5 for key, value in zip(_LISTS, (32, "DownBlock2D", "UpBlock2D"), strict=True)},
+            "at most 8 resolutions, not 100000",
+        ),
+        ({"down_block_types": 3}, "down_block_types must be"),
+        ({"norm_num_groups": 0}, "norm_num_groups must be from 1"),
+        ({"norm_num_groups": 5}, "must be multiples of its numbers of groups"),
+        ({"norm_eps": "small"}, "norm_eps must be from 0 to 1 .* not 'small'"),
+        ({"attention_head_dim": 65}, "attention_head_dim must be at most the widths"),
+        ({"sample_size": [1]}, "sample_size must be from 1"),
+        ({"in_channels": 10**6}, "in_channels must be from 1 to 64"),
+        ({"downsample_padding": 1000}, "downsample_padding must be 1"),
+        ({"add_attention": 1}, "add_attention must be True"),
         ({"layers_per_block": 10**6}, "layers_per_block must be from 1 to 8 .* not 1000000"),
         ({"_class_name": "UNet2DConditionModel"}, "must be a UNet2DModel, not a UNet2DConditionModel"),
         ({"cross_attention_dim": 8}, "cross_attention_dim is not supported"),

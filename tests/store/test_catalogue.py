@@ -23,6 +23,7 @@ from napari_smdiffusion.diffusion.settings import DEFAULT_START, NOISE, Generate
 from napari_smdiffusion.recipes.generate import facts_to_generate
 from napari_smdiffusion.recipes.train_diffusion import default_start
 from napari_smdiffusion.report.enhanced import compare_with_reference
+from napari_smdiffusion.store import folder
 from napari_smdiffusion.store.catalogue import find_model, free_name
 from napari_smdiffusion.store.folder import ModelFolderError
 
@@ -177,13 +178,13 @@ def test_other_channels_than_those_of_the_start_are_refused(tiny_model, tiny_enh
 
 def test_the_facts_of_a_model_are_read_once(tiny_model, tmp_path, monkeypatch):
     tiny_model.save(tmp_path / "m")
-    read, calls = Path.read_text, []
+    read, calls = folder.read_text, []
 
-    def counted(path, *arguments, **options):
+    def counted(path):
         calls.append(path.name)
-        return read(path, *arguments, **options)
+        return read(path)
 
-    monkeypatch.setattr(Path, "read_text", counted)
+    monkeypatch.setattr(folder, "read_text", counted)
     model = DiffusionModel.load(tmp_path / "m")
     assert calls.count("model.json") == 1
     assert model.sampler is model.sampler

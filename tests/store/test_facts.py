@@ -1,17 +1,22 @@
 """The facts in model.json: their types, keys of other versions, and damaged files."""
 
 import json
+import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from napari_smdiffusion import DiffusionModel, Enhancer, ModelFolderError
 from napari_smdiffusion.diffusion.facts import DiffusionFacts, DiffusionRecord
 from napari_smdiffusion.enhance.facts import EnhancerRecord
 from napari_smdiffusion.images.provenance import TrainingImage
+from napari_smdiffusion.recipes.train_diffusion import starting_model
+from napari_smdiffusion.store import catalogue
 from napari_smdiffusion.store.catalogue import list_models
 from napari_smdiffusion.store.facts import TrainingFacts
 from napari_smdiffusion.store.folder import read_facts
@@ -121,6 +126,19 @@ def test_keys_of_later_versions_are_saved_again(old_model, tmp_path, kind, model
         ("diffusion", ["noise_schedule"], {"name": "cosine", "steps": 10**12}),
         ("diffusion", ["imported"], {"file": []}),
         ("diffusion", ["format_version"], None),
+        ("diffusion", ["format_version"], 0),
+        ("diffusion", ["format_version"], -1),
+        ("diffusion", ["format_version"], "1"),
+        ("diffusion", ["format_version"], True),
+        ("diffusion", ["format_version"], 1.0),
+        ("diffusion", ["kind"], None),
+        ("diffusion", ["scaling", "spread"], 1e-3),
+        ("diffusion", ["scaling", "mean"], 100.0),
+        ("diffusion", ["scaling", "std"], 1e6),
+        ("diffusion", ["scaling", "dimmest"], -1.0),
+        ("diffusion", ["config", "channels"], [10**9]),
+        ("diffusion", ["config", "channels"], [32]),
+        ("diffusion", ["imported"], {"file": "a.pt", "heads": -1}),
         ("enhancer", ["pixel_size_nm"], 0),
         ("enhancer", ["levels", "dark"], "x"),
         ("enhancer", ["levels", "bright"], -1),
@@ -129,6 +147,9 @@ def test_keys_of_later_versions_are_saved_again(old_model, tmp_path, kind, model
         ("enhancer", ["microscope"], "confocal"),
         ("enhancer", ["microscope", "na"], None),
         ("enhancer", ["weights"], "1 2"),
+        ("enhancer", ["config", "channels"], 10**9),
+        ("enhancer", ["calibration", "intensities", 0], 2.0),
+        ("enhancer", ["calibration", "spreads", 0, 0], -1.0),
         ("enhancer", ["calibration", "spreads"], []),
         ("enhancer", ["calibration", "intensities"], [[1]]),
         ("enhancer", ["calibration", "half_widths"], [[[0.1]]]),
@@ -160,15 +181,50 @@ def test_numbers_that_are_not_finite_are_refused(old_model):
             read_facts(folder, "diffusion", TrainingFacts)
 
 
+def _without(tensors):
+    tensors.pop(sorted(tensors)[-1])
+
+
+def _cut(tensors):
+    name = sorted(tensors)[0]
+    tensors[name] = tensors[name][:1].clone()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_without, "its tensor .* is missing"),
+        (lambda tensors: tensors.update(more=torch.ones(2)), "its tensor more does not belong to the network"),
+        (_cut, "its tensor .* has the shape"),
+        (lambda tensors: tensors[min(tensors)].flatten()[:1].fill_(float("nan")), "values that are not finite"),
+        (lambda tensors: tensors[min(tensors)].flatten()[:1].fill_(1e20), "which no trained network has"),
+        (lambda tensors: tensors.update({min(tensors): tensors[min(tensors)].to(torch.float8_e5m2)}), "F8_E5M2"),
+    ],
+)
 @pytest.mark.parametrize(("kind", "model"), [("diffusion", DiffusionModel), ("enhancer", Enhancer)])
-def test_a_model_whose_weights_lack_a_tensor_is_refused(old_model, kind, model):
+def test_a_model_with_other_weights_than_its_network_is_refused(old_model, kind, model, change, reason):
     folder = old_model(kind)
     (path,) = (folder / "weights").glob("*.safetensors")
-    tensors = load_file(path)
-    tensors.pop(sorted(tensors)[-1])
+    tensors = {name: value.float() for name, value in load_file(path).items()}
+    change(tensors)
     save_file(tensors, path)
-    with pytest.raises(ModelFolderError, match="is damaged"):
+    with pytest.raises(ModelFolderError, match=rf"is damaged \(.*{reason}.*\): copy or train the model again"):
         model.load(folder)
+    if kind == "diffusion":
+        with pytest.raises(ModelFolderError, match="is damaged"):
+            starting_model(folder, (16,))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such devices in folders")
+@pytest.mark.parametrize("file", ["model.json", "weights/config.json", "weights/diffusion_pytorch_model.safetensors"])
+def test_links_to_endless_devices_and_pipes_are_not_read(old_model, tmp_path, file):
+    folder = old_model("diffusion")
+    os.mkfifo(tmp_path / "pipe")
+    for target in ("/dev/zero", tmp_path / "pipe"):
+        (folder / file).unlink()
+        (folder / file).symlink_to(target)
+        with pytest.raises(ModelFolderError, match=r"is a (device|pipe)"):
+            DiffusionModel.load(folder)
 
 
 def test_damaged_models_do_not_hide_the_others(old_model, monkeypatch, tmp_path):
@@ -177,4 +233,16 @@ def test_damaged_models_do_not_hide_the_others(old_model, monkeypatch, tmp_path)
     for name, value in (("whole", 25.0), ("damaged", "abc"), ("huge", 10**400)):
         shutil.copytree(OLD / "diffusion", tmp_path / "diffusion" / name)
         _change(tmp_path / "diffusion" / name, ["pixel_size_nm"], value)
+    for name, text in (("deep", "[" * 10**5), ("endless", '{"format_version": Infinity, "kind": "diffusion"}')):
+        shutil.copytree(OLD / "diffusion", tmp_path / "diffusion" / name)
+        (tmp_path / "diffusion" / name / "model.json").write_text(text)
+    read = catalogue.read_facts
+
+    def failing(folder, *arguments):
+        if folder.name == "small memory":
+            raise MemoryError
+        return read(folder, *arguments)
+
+    shutil.copytree(OLD / "diffusion", tmp_path / "diffusion" / "small memory")
+    monkeypatch.setattr(catalogue, "read_facts", failing)
     assert [entry.name for entry in list_models("diffusion")] == ["whole", *before]

@@ -13,6 +13,7 @@ import torch
 from napari_smdiffusion import DiffusionModel, Enhancer, EnhancerConfig, MicroscopeConfig, Stopped, TrainConfig
 from napari_smdiffusion.base.devices import generator, seeded
 from napari_smdiffusion.base.events import Note, Preview, Progress, run
+from napari_smdiffusion.base.tensors import TensorFileError
 from napari_smdiffusion.diffusion import training as diffusion_training
 from napari_smdiffusion.enhance import training as enhancer_training
 from napari_smdiffusion.training import loop
@@ -285,6 +286,36 @@ def test_states_saved_with_diffusers_are_resumed(tmp_path):
         resumed.load_state_dict(torch.load(tmp_path / name, weights_only=True))
         assert resumed.step == 7
         assert all(torch.equal(a, b) for a, b in zip(resumed.average, state.average, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("network", {}, "is missing"),
+        ("network", {"weight": torch.ones(9), "bias": torch.ones(1)}, "has the shape"),
+        ("average", [torch.ones(1)], "averaged weights"),
+        ("average", [torch.ones(1), torch.full((1,), float("nan"))], "has the shape|not finite"),
+        ("average", 3, "averaged weights"),
+        ("optimizer", {"state": {0: {"step": "x"}}}, "state of the optimizer"),
+        ("optimizer", [], "state of the optimizer"),
+        ("step", -1, "numbers of steps"),
+        ("step", True, "numbers of steps"),
+        ("step", 1.5, "numbers of steps"),
+        ("total", "9", "numbers of steps"),
+        ("curve", [[1.0]], "loss curve"),
+        ("curve", [[1.0, "x"]], "not all finite"),
+        ("window", [0.0] * 9, "sums of losses"),
+        ("window", [float("inf")] * 10, "not all finite"),
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(key, value, reason):
+    saved, resumed = _state().state_dict(), _state()
+    before = copy.deepcopy(resumed.state_dict())
+    for damaged in ({**saved, key: value}, {name: part for name, part in saved.items() if name != key}):
+        with pytest.raises(TensorFileError, match=f"{reason}|lacks {key}"):
+            resumed.load_state_dict(damaged)
+    assert torch.equal(before["network"]["weight"], resumed.network.weight)
+    assert resumed.step == 0
 
 
 def test_the_network_holds_the_averaged_weights_only_inside_the_block():

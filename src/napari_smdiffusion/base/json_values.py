@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from .errors import InputError
+from .printable import printable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 _Kind = TypeVar("_Kind")
+_MOST_DIGITS = 20  # of a whole number; those of 64 bits have no more
+_MOST_LEVELS = 64  # of nested lists and objects; each recursive function that handles a value can handle these
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
@@ -65,12 +68,37 @@ def read_json(text: str) -> Any:
     Raises
     ------
     ValueError
-        If the text is no JSON, has an infinite number or NaN, or is nested too deeply.
+        If the text is no JSON, has an infinite or too large number or NaN, or is nested too deeply.
     """
     try:
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("It is nested too deeply.") from error
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Raise a ValueError if lists and objects are nested too deeply. It does not recurse itself."""
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        parts: list[Any] = []
+        for part in level:
+            if isinstance(part, dict):
+                parts += part.values()
+            elif isinstance(part, list):
+                parts += part
+        level = [part for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return
+    raise ValueError("It is nested too deeply.")
+
+
+def _whole(text: str) -> int:
+    # Integers of any length overflow where they become another type.
+    if len(text.removeprefix("-")) > _MOST_DIGITS:
+        raise ValueError(f"A number has more than {_MOST_DIGITS} digits.")
+    return int(text)
 
 
 def _finite(text: str) -> float:
@@ -100,7 +128,12 @@ def checked(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in details["loc"]) or kind.__name__
-        raise InputError(f"{place}: {details['msg'].removesuffix('.')}.") from error
+        raise InputError(f"{printable(place, 200)}: {printable(details['msg'], 300).removesuffix('.')}.") from error
+    # Numbers that JSON can hold and Python's conversion to text or to a double cannot.
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{kind.__name__} has a number that is too large.") from error
 
 
 @functools.cache

@@ -12,6 +12,8 @@ from ..store.facts import PixelSize, TrainingFacts
 from .intensities import Scaling
 from .settings import EDM, NOISE, TrainConfig
 
+_Count = Annotated[int, Ge(0), Le(1_000_000)]
+
 
 @dataclass(frozen=True)
 class ScheduleFacts:
@@ -37,13 +39,13 @@ class ImportFacts:
 
     file: str
     sha256: str = ""
-    channels: int = 0
-    residual_blocks: int = 0
+    channels: _Count = 0
+    residual_blocks: _Count = 0
     image_size: Annotated[int, Ge(16), Le(4096)] | None = None
-    heads: int = 4
+    heads: _Count = 4
     schedule: str = "cosine"
-    diffusion_steps: int = 1000
-    pixel_size: float | None = None
+    diffusion_steps: _Count = 1000
+    pixel_size: PixelSize | None = None
     intensity_range: tuple[float, float] = (0.0, 255.0)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..base.errors import InputError
+from ..base.regular_files import open_regular
+from ..base.tensors import TensorFileError, check_plain, check_weights, load_torch_file
 from ..store.facts import training_facts
 from .facts import DiffusionFacts, ImportFacts, ScheduleFacts
 from .intensities import Scaling
@@ -110,8 +111,14 @@ def import_checkpoint(
     if layout.channels[-1] % config.heads:
         raise InputError(f"heads must divide the width of the network, {layout.channels[-1]}, not {config.heads}.")
     with _other_network_errors(path):
-        unet = make_network(layout, config)
-        unet.load_state_dict(convert_weights(weights, layout, config.heads))
+        # The device "meta" allocates nothing, so that the shapes are compared before memory is taken.
+        with torch.device("meta"):
+            unet = make_network(layout, config)
+        converted = convert_weights(weights, layout, config.heads)
+        # Each tensor gets memory of its own, as in a network that was made here.
+        unet.load_state_dict(
+            {name: value.clone(memory_format=torch.contiguous_format) for name, value in converted.items()}, assign=True
+        )
     middle = (low + high) / 2
     # From [-1, 1] to the range of intensities.
     scaling = Scaling(middle, sigma_data=1.0, std=high - middle, low=low, high=high)
@@ -122,14 +129,16 @@ def import_checkpoint(
 
 
 def _read(path: Path) -> Weights:
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise CheckpointError(f"There is no file {path}.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of old formats; other files are refused below
-            content = torch.load(path, weights_only=True, map_location="cpu")
+        content = load_torch_file(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+    except TensorFileError as error:
+        raise CheckpointError(f"{path} is damaged, or no checkpoint ({error}): {_CHOOSE_CHECKPOINT}.") from error
+    except InputError as error:
+        raise CheckpointError(str(error)) from error
     # On other files torch, pickle and zipfile raise errors of many kinds.
     except Exception as error:
         raise CheckpointError(f"{path} is damaged, or no checkpoint: {_CHOOSE_CHECKPOINT}.") from error
@@ -139,11 +148,23 @@ def _read(path: Path) -> Weights:
         raise CheckpointError(f"{path} does not hold the weights of a network: {_CHOOSE_CHECKPOINT}.")
     if any(str(key).startswith(("label_emb.", "cond_block.")) for key in content):
         raise CheckpointError(f"{path} was trained with conditions (classes or images): import a checkpoint without.")
-    if not all(bool(torch.isfinite(value).all()) for value in content.values()):
+    weights = {str(key): value.detach() for key, value in content.items()}
+    try:
+        for name, value in weights.items():
+            check_plain(name, value)
+    except TensorFileError as error:
+        raise CheckpointError(
+            f"{path} does not hold the weights of a network ({error}): {_CHOOSE_CHECKPOINT}."
+        ) from error
+    if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise CheckpointError(
             f"{path} has weights that are not finite, because its training failed: import an earlier checkpoint."
         )
-    return {str(key): value.float() for key, value in content.items()}
+    try:
+        check_weights(weights)
+    except TensorFileError as error:
+        raise CheckpointError(f"{path} cannot be used ({error}): import an earlier checkpoint.") from error
+    return {name: value.float() for name, value in weights.items()}
 
 
 @contextmanager
@@ -160,6 +181,8 @@ def _other_network_errors(path: Path) -> Iterator[None]:
 def read_layout(weights: Weights) -> Layout:
     """Derive the shape of the network from its weights; raises errors of many kinds for another network."""
     count = 1 + max(int(key.split(".")[1]) for key in weights if key.startswith("input_blocks."))
+    if count > len(weights):  # the number of a block is text, of any size
+        raise ValueError("There are blocks without weights.")
     levels: list[list[str]] = [[]]
     for block in (f"input_blocks.{index}" for index in range(1, count)):
         if f"{block}.0.op.weight" in weights:
@@ -285,7 +308,7 @@ def _facts(path: Path, config: ImportConfig, layout: Layout, name: str) -> Diffu
     step = re.search(r"(\d+)$", path.stem)
     imported = ImportFacts(
         path.name,
-        hashlib.sha256(path.read_bytes()).hexdigest(),
+        _digest(path),
         layout.channels[0],
         layout.blocks,
         **vars(config),
@@ -299,3 +322,12 @@ def _facts(path: Path, config: ImportConfig, layout: Layout, name: str) -> Diffu
         noise_schedule=ScheduleFacts(config.schedule, config.diffusion_steps),
         imported=imported,
     )
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, which may be larger than memory."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while part := file.read(2**22):
+            digest.update(part)
+    return digest.hexdigest()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..images.image import Image
 
 _LARGEST = float(np.finfo(np.float32).max)
+_ROUNDING = 1e-3  # relative to the range of the intensities
 
 
 def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDArray[np.float32]:
@@ -78,6 +79,12 @@ class Scaling(LinearScale):
             raise InputError("The scaling has a number that is too large for pixels.")
         if not (self.std > 0 and self.sigma_data > 0 and self.low < self.high and self.unit <= _LARGEST):
             raise InputError("The scaling must have a positive deviation, and go from the smaller to the larger value.")
+        # No set of numbers has its mean outside its range, or a deviation above it. Rounding is allowed for.
+        span = self.high - self.low
+        if not (self.low - _ROUNDING * span <= self.mean <= self.high + _ROUNDING * span and self.std <= span * 1.001):
+            raise InputError("The scaling must have its mean within its range, and a deviation of at most its range.")
+        if not (self.dimmest is None or self.low < self.dimmest <= self.high) or (self.smallest or 1) < 1:
+            raise InputError("The scaling must have its dimmest structure within its range, and a positive area.")
 
     @classmethod
     def fit(cls, images: Iterable[Image]) -> Scaling:

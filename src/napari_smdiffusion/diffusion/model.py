@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import torch
 
+from ..base.errors import InputError
 from ..images.image import Image, as_images
 from ..store.catalogue import find_model
 from ..store.folder import (
@@ -22,10 +23,11 @@ from ..store.folder import (
     write_errors,
     write_training_state,
 )
+from .denoiser import SIGMA_DATA
 from .facts import DiffusionFacts, DiffusionRecord
-from .network import for_sampling
+from .network import BLOCK, for_sampling
 from .sampler import Sampler, pick_sampler
-from .settings import GenerateConfig, TrainConfig
+from .settings import EDM, GenerateConfig, TrainConfig
 from .unet import UNet, read_unet, write_unet
 from .unet_config import UnknownNetworkError
 
@@ -194,9 +196,21 @@ def read_model(folder: Path, record: DiffusionRecord) -> DiffusionModel:
     """Read the network of a model folder whose model.json holds `record`; raises ModelFolderError if it is damaged."""
     with model_errors(folder):
         unet = for_sampling(_read_unet(folder))
+        _check_network(unet, record)
         model = DiffusionModel(unet, record.scaling, record.pixel_size_nm, record.config, record.facts)
         _ = model.sampler  # raises errors now, and not when an image is generated
         return model
+
+
+def _check_network(unet: UNet, record: DiffusionRecord) -> None:
+    """Raise an InputError unless the network is the one that model.json describes."""
+    shape, edm = unet.config, record.parameterization == EDM
+    if shape.block_out_channels != record.config.channels:
+        raise InputError("config.json and model.json state different widths of the network.")
+    if shape.in_channels != shape.out_channels or (edm and shape.in_channels != BLOCK**2):
+        raise InputError("config.json states a network with other numbers of channels.")
+    if edm and abs(record.scaling.sigma_data - SIGMA_DATA) > 1e-6:
+        raise InputError(f"model.json states a spread other than {SIGMA_DATA}.")
 
 
 def _sides(size: Any) -> tuple[Any, Any]:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
+from ..base.json_values import read_json
+from ..base.regular_files import read_text
+from ..base.tensors import read_weights, shapes_of
 from .unet_config import DOWN_BLOCKS, UP_BLOCKS, UNetConfig
 
 if TYPE_CHECKING:
@@ -238,10 +241,14 @@ def read_unet(folder: Path) -> UNet:
     ------
     UnknownNetworkError
         If the network has an unsupported shape.
-    OSError, RuntimeError, SafetensorError
+    TensorFileError
+        If a tensor is missing, superfluous, or has another shape or impossible values.
+    InputError, ValueError, OSError, SafetensorError
         If files are missing or damaged.
     """
-    config = UNetConfig.from_json(json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8")))
-    unet = UNet(config)
-    unet.load_state_dict(load_file(folder / _WEIGHTS_FILE))
+    config = UNetConfig.from_json(read_json(read_text(folder / _CONFIG_FILE)))
+    # The device "meta" allocates nothing, so that a damaged configuration costs no memory.
+    with torch.device("meta"):
+        unet = UNet(config)
+    unet.load_state_dict(read_weights(folder / _WEIGHTS_FILE, shapes_of(unet)), assign=True)
     return unet.eval()

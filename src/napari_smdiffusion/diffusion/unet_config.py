@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..base.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ..base.printable import printable
 
 # Keys that diffusers requires in config.json, with the version whose format it has.
 _HEADER = {"_class_name": "UNet2DModel", "_diffusers_version": "0.42.1"}
@@ -18,7 +17,20 @@ _VARIABLE = {
     "layers_per_block", "attention_head_dim", "norm_num_groups", "attn_norm_num_groups", "norm_eps",
     "resnet_time_scale_shift",
 }  # fmt: skip
+# A damaged or hostile file must not fill the memory, nor make a network whose every step takes hours.
 _MOST_LAYERS = 8  # residual layers at one resolution; known models have 1 to 3
+_MOST_LEVELS = 8  # resolutions; known models have 3 to 6
+_MOST_WIDTH = 4096  # channels; known models have up to 1280
+_LIMITS = {  # smallest and largest whole number of each field
+    "in_channels": (1, 64),
+    "out_channels": (1, 64),
+    "layers_per_block": (1, _MOST_LAYERS),
+    "norm_num_groups": (1, _MOST_WIDTH),
+    "attn_norm_num_groups": (1, _MOST_WIDTH),
+    "attention_head_dim": (1, _MOST_WIDTH),
+    "sample_size": (1, 2**16),
+}
+_OPTIONAL = {"attn_norm_num_groups", "attention_head_dim", "sample_size"}
 DOWN_BLOCKS, UP_BLOCKS = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")
 
 
@@ -95,33 +107,61 @@ class UNetConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name not in _VARIABLE and value != field.default:
-                raise UnknownNetworkError(f"{field.name} must be {field.default!r} in the U-Net, not {value!r}.")
+            if field.name not in _VARIABLE and not _same(value, field.default):
+                raise UnknownNetworkError(f"{field.name} must be {field.default!r} in the U-Net, not {_short(value)}.")
+        self._check_texts()
+        self._check_numbers()
+
+    def _check_texts(self) -> None:
+        """Raise an UnknownNetworkError unless the names of blocks and methods are known."""
         choices = (
             ("down_block_types", self.down_block_types, DOWN_BLOCKS),
             ("up_block_types", self.up_block_types, UP_BLOCKS),
             ("resnet_time_scale_shift", (self.resnet_time_scale_shift,), ("default", "scale_shift")),
         )
         for name, values, known in choices:
-            if unknown := set(values) - set(known):
-                raise UnknownNetworkError(f"{name} must be {' or '.join(known)} in the U-Net, not {min(unknown)}.")
+            if not isinstance(values, tuple) or (unknown := [value for value in values if value not in known]):
+                wrong = unknown[0] if isinstance(values, tuple) else values
+                raise UnknownNetworkError(
+                    f"{name} must be {' or '.join(known)} in the U-Net, not {printable(wrong, 80)}."
+                )
+
+    def _check_numbers(self) -> None:
+        """Raise an UnknownNetworkError unless all numbers are within limits, and fit each other."""
+        widths = self.block_out_channels
+        if not isinstance(widths, tuple) or not all(_is_whole(width, 1, _MOST_WIDTH) for width in widths):
+            raise UnknownNetworkError(
+                f"block_out_channels must be whole numbers from 1 to {_MOST_WIDTH} in the U-Net, not {_short(widths)}."
+            )
+        if len(widths) > _MOST_LEVELS:
+            raise UnknownNetworkError(f"The U-Net must have at most {_MOST_LEVELS} resolutions, not {len(widths)}.")
         if not len(self.block_out_channels) == len(self.down_block_types) == len(self.up_block_types) > 0:
             raise UnknownNetworkError("block_out_channels, down_block_types and up_block_types must be equally long.")
-        # A damaged or hostile file must not fill the memory.
-        if not (isinstance(self.layers_per_block, int) and 1 <= self.layers_per_block <= _MOST_LAYERS):
-            raise UnknownNetworkError(
-                f"layers_per_block must be from 1 to {_MOST_LAYERS} in the U-Net, not {self.layers_per_block!r}."
-            )
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if not (_is_whole(value, low, high) or (value is None and name in _OPTIONAL)):
+                raise UnknownNetworkError(f"{name} must be from {low} to {high} in the U-Net, not {_short(value)}.")
+        if isinstance(self.norm_eps, bool) or not isinstance(self.norm_eps, (int, float)) or not 0 < self.norm_eps <= 1:
+            raise UnknownNetworkError(f"norm_eps must be from 0 to 1 in the U-Net, not {_short(self.norm_eps)}.")
+        if any(width % self.norm_num_groups for width in widths) or widths[-1] % (self.attn_norm_num_groups or 1):
+            raise UnknownNetworkError("The widths of the U-Net must be multiples of its numbers of groups.")
+        kinds = ((self.down_block_types, widths), (self.up_block_types, widths[::-1]), ((DOWN_BLOCKS[1],), widths[-1:]))
+        attended = [width for types, row in kinds for kind, width in zip(types, row, strict=True) if "Attn" in kind]
+        if (self.attention_head_dim or 1) > min(attended):
+            raise UnknownNetworkError("attention_head_dim must be at most the widths that have attention in the U-Net.")
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> UNetConfig:
         """Return the configuration in config.json; raises UnknownNetworkError if it is unsupported."""
+        if not isinstance(values, Mapping):
+            raise UnknownNetworkError("The content of config.json must be an object.")
         if values.get("_class_name", _HEADER["_class_name"]) != _HEADER["_class_name"]:
-            raise UnknownNetworkError(f"The network must be a {_HEADER['_class_name']}, not a {values['_class_name']}.")
+            name = printable(values["_class_name"], 80)
+            raise UnknownNetworkError(f"The network must be a {_HEADER['_class_name']}, not a {name}.")
         # Keys with an underscore state the origin of the file.
         fields = {key: _frozen(value) for key, value in values.items() if not key.startswith("_")}
         if unknown := sorted(fields.keys() - {field.name for field in dataclasses.fields(cls)}):
-            raise UnknownNetworkError(f"{', '.join(unknown)} is not supported in the U-Net.")
+            raise UnknownNetworkError(f"{printable(', '.join(unknown), 80)} is not supported in the U-Net.")
         return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
@@ -131,3 +171,16 @@ class UNetConfig:
 
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high  # True is no number here
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Return whether a value equals the default, and is a truth value only where the default is one."""
+    return isinstance(value, bool) == isinstance(default, bool) and bool(value == default)
+
+
+def _short(value: Any) -> str:
+    return printable(repr(value), 80)

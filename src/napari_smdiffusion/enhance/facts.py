@@ -1,6 +1,7 @@
 """The facts of an enhancer: its training, its calibration and the content of its model.json."""
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -79,6 +80,10 @@ class CalibrationRecord:
         tables = (self.spreads, *self.half_widths)
         if not complete or any(len(table) != rows or any(len(row) != cells for row in table) for table in tables):
             raise InputError("The calibration must have a half width for each level and cell.")
+        if any(value < 0 for table in tables for row in table for value in row):
+            raise InputError("The calibration must have no negative spread or half width.")
+        if any(after < before for before, after in itertools.pairwise(self.intensities)):
+            raise InputError("The calibration must have its intensities in rising order.")
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class EnhancerFacts(TrainingFacts):
         "simulated widefield" or "registered pairs".
     """
 
-    weights: tuple[float, ...] | None = None
+    weights: tuple[Annotated[float, Ge(0)], ...] | None = None
     trained_on: str = SIMULATED_WIDEFIELD
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from ..base.errors import InputError
+from ..base.tensors import read_weights, shapes_of
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
 from ..store.folder import (
@@ -215,10 +216,7 @@ class Enhancer:
             # The device "meta" allocates nothing, so that damaged settings with huge channels cost no memory.
             with torch.device("meta"):
                 network = EnhancerNetwork(config.upscale, config.channels)
-            weights = load_file(folder / WEIGHTS / _WEIGHTS_FILE)
-            network.load_state_dict(
-                {key: value.to(torch.float32, copy=True) for key, value in weights.items()}, assign=True
-            )
+            network.load_state_dict(read_weights(folder / WEIGHTS / _WEIGHTS_FILE, shapes_of(network)), assign=True)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
             calibration = None if record.calibration is None else Calibration.of(record.calibration)
             return cls(

@@ -26,7 +26,11 @@ class EnhancerConfig(Checked):
         Help("highest learning rate of the schedule; a training that starts from an enhancer uses half of it"),
     ] = 1e-3
     channels: Annotated[
-        int, Ge(8), MultipleOf(8), Help("width of the network; a training that starts from an enhancer keeps its width")
+        int,
+        Ge(8),
+        Le(2048),
+        MultipleOf(8),
+        Help("width of the network; a training that starts from an enhancer keeps its width"),
     ] = 48
     seed: Annotated[Seed, Help("seed of every random draw")] = 0
     previews: Annotated[int, Ge(0), Le(16), Help("example images shown while training; 0 for none")] = 4

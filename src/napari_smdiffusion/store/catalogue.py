@@ -44,7 +44,8 @@ def list_models(kind: Kind | None = None) -> list[ModelEntry]:
 def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     try:
         facts = read_facts(folder, kind, ModelSummary)
-    except (ModelFolderError, OSError):  # damaged, of another program, or not readable
+    # It is damaged, of another program, or not readable. Whatever is wrong with one folder must not hide the others.
+    except Exception:
         return None
     if kind == "enhancer" and facts.config.upscale is None:
         return None

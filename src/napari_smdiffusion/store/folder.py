@@ -29,6 +29,8 @@ from ..base.errors import InputError, is_out_of_memory, sentence_of
 from ..base.folders import user_folder
 from ..base.json_values import read_json
 from ..base.locks import lock_file
+from ..base.printable import printable
+from ..base.regular_files import check_regular, read_text
 from ..base.temporary import MARK, short_name
 from ..base.whole_files import cannot_be_written, check_allocation, existing_folder
 from .facts import UNNAMED, TrainingFacts
@@ -237,15 +239,18 @@ def write_training_state(folder: Path, values: dict[str, Any]) -> None:
 def keep_training_state(former: Path, folder: Path) -> None:
     """Copy the state of a stopped training, if there is one, into the folder that replaces `former`."""
     if exists(former / STATE):
+        check_regular(former / STATE)
         shutil.copyfile(former / STATE, folder / STATE)
 
 
 def read_training_state(folder: Path) -> dict[str, Any]:
     """Return the state of a training; raises ModelFolderError if it is damaged."""
-    import torch
+    from ..base.tensors import load_torch_file
 
-    with model_errors(folder), (folder / STATE).open("rb") as file:
-        values: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+    with model_errors(folder):
+        values = load_torch_file(folder / STATE)
+        if not isinstance(values, dict):
+            raise InputError("Its training state is no list of values.")
     return values
 
 
@@ -315,17 +320,22 @@ def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
     if not path.exists():
         raise ModelFolderError(f"{folder} is no model folder: it has no model.json.")
     try:
-        values = dict(read_json(path.read_text(encoding="utf-8")))
-        version, stored_kind = int(values["format_version"]), values["kind"]
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ModelFolderError(f"{path} is damaged: train the model again or copy the folder again.") from error
+        values = read_json(read_text(path))
+        version, stored_kind = values["format_version"], values["kind"]
+        # True is an int too.
+        if type(version) is not int or version < 1 or not isinstance(stored_kind, str):
+            raise ValueError("The format version or the kind is missing.")
+    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:
+        # `read_text` explains the kind and the size of the file in a sentence.
+        reason = f" ({str(error).partition(':')[0]})" if isinstance(error, InputError) else ""
+        raise ModelFolderError(f"{path} is damaged{reason}: train the model again or copy the folder again.") from error
     if version > FORMAT_VERSION:
         raise ModelFolderError(
             f"{folder} was saved by a newer napari-smdiffusion (format {version}): update to open it."
         )
     if stored_kind != kind:
         raise ModelFolderError(
-            f"{folder} holds a model of kind {stored_kind!r}, but {_with_article(kind)} is needed here."
+            f"{folder} holds a model of kind {printable(stored_kind, 40)!r}, but {_with_article(kind)} is needed here."
         )
     if not any((folder / WEIGHTS).glob("*.safetensors")):
         raise ModelFolderError(f"{folder} has no weights: copy the whole folder again.")
@@ -369,6 +379,5 @@ def model_errors(folder: Path) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         _check_readable(folder)
-        raise ModelFolderError(
-            f"{folder} is damaged ({type(error).__name__}): copy or train the model again."
-        ) from error
+        reason = str(error).removesuffix(".") if isinstance(error, InputError) else type(error).__name__
+        raise ModelFolderError(f"{folder} is damaged ({reason}): copy or train the model again.") from error

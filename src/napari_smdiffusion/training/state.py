@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..base.devices import to_cpu
+from .saved_state import checked_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -115,13 +116,20 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Load what `state_dict` returned, or a state that an earlier version saved with diffusers."""
+        """Load what `state_dict` returned, or a state that an earlier version saved with diffusers.
+
+        Raises
+        ------
+        TensorFileError
+            If a value is missing, or has another type, shape or range. The state is unchanged then.
+        """
+        average = checked_state(saved, self.network)
         self.network.load_state_dict(saved["network"])
-        average = saved["average"]
-        average = average["shadow_params"] if isinstance(average, dict) else average
         for own, value in zip(self.average, average, strict=True):
             own.copy_(value)
-        self.optimizer.load_state_dict(saved["optimizer"])
+        # The settings of the optimizer are those of this program, whatever the file states.
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": saved["optimizer"]["state"], "param_groups": groups})
         self.step, self.total = saved["step"], saved["total"]
         self.curve, self.sums = saved["curve"], LossSums.from_list(saved["window"])
 
