@@ -10,6 +10,7 @@ from threading import Event as Flag
 
 import pytest
 from qtpy.QtCore import QObject, QThreadPool
+from qtpy.QtWidgets import QLabel
 
 from napari_smdiffusion.base.errors import InputError, Stopped
 from napari_smdiffusion.base.events import Note
@@ -226,3 +227,28 @@ def test_a_defect_is_logged_and_an_error_for_the_user_is_not(caplog):
     message = error_message(KeyError("channels"), "enhancing")
     assert message == "enhancing failed ('channels'). The details are in the log."
     assert caplog.records[0].exc_info[0] is KeyError
+
+
+@pytest.mark.parametrize("quit_app", [False, True])
+def test_the_question_before_closing_names_the_work(viewer, open_dock, qtbot, monkeypatch, quit_app):
+    """After Ctrl+W and Ctrl+Q too, where napari itself does not name it."""
+    from napari._qt.dialogs.confirm_close_dialog import ConfirmCloseDialog
+
+    dock, go = open_dock("Generate images"), Flag()
+
+    def steps(stop):
+        yield Note("begun")
+        assert go.wait(PATIENCE / 1000)
+
+    dock.start("counting molecules", steps, lambda _: "done")
+    dialog = ConfirmCloseDialog(viewer.window._qt_window, quit_app)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    texts = [label.text() for label in dialog.findChildren(QLabel)]
+    assert sum("Still running: counting molecules." in text for text in texts) == 1
+    go.set()
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
+    other = ConfirmCloseDialog(viewer.window._qt_window, quit_app)
+    qtbot.addWidget(other)
+    other.show()
+    assert not any("Still running" in label.text() for label in other.findChildren(QLabel))

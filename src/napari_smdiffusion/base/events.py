@@ -36,6 +36,10 @@ class Progress:
         Mean loss of the training, or None outside a training.
     quartiles
         Loss in each quartile of the noise levels, lowest noise first; empty outside the training of a diffusion model.
+    detail
+        What is done, in words for a user, such as "image 2 of 3, tile 4 of 16"; "" if `step` and `total` say it.
+    share
+        Share of the whole job that is done; None if it is `step / total`.
     """
 
     stage: str
@@ -44,6 +48,8 @@ class Progress:
     seconds_left: float
     loss: float | None = None
     quartiles: tuple[float, ...] = ()
+    detail: str = ""
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class PartBegun:
+    """Part `index` of a job with several parts begins. The next events are about this part."""
+
+    index: int
+
+
+@dataclass(frozen=True)
 class PartDone:
     """Part `index` of a job with several parts is finished. Its result is kept if the rest is stopped."""
 
@@ -88,7 +101,7 @@ class PartDone:
     result: Any
 
 
-Event: TypeAlias = Progress | Preview | Generated | TileDone | PartDone | Note
+Event: TypeAlias = Progress | Preview | Generated | TileDone | PartBegun | PartDone | Note
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[Event, None, Result]
 Stop: TypeAlias = Callable[[], bool]
@@ -113,16 +126,27 @@ def run(steps: Steps[Result], on_event: Callable[[Event], object] | None = None)
 
 
 class Countdown:
-    """Estimates the time left for a known number of steps, from the speed of the recent steps."""
+    """Estimates the time left for a known number of steps, from the speed of the recent steps.
 
-    def __init__(self, done: int, total: int) -> None:
+    The first step is not counted: it is slower by the start of libraries and devices, and an estimate from it would be
+    several times too long. It is counted as long as it is the only one of a few.
+    """
+
+    def __init__(self, done: float, total: float) -> None:
         self._total = total
         self._marks = [(time.monotonic(), done)]
+        self._warm = False  # whether the first step was left out
 
-    def left(self, done: int) -> float:
-        """Return the expected time in s from `done` steps to all steps."""
+    def left(self, done: float) -> float:
+        """Return the expected time in s from `done` steps to all steps; infinite while it is unknown."""
         now = time.monotonic()
         self._marks.append((now, done))
+        start_time, start_step = self._marks[0]
+        if not self._warm and len(self._marks) == 2 and self._total - start_step > 3 * (done - start_step):
+            return float("inf")
+        if not self._warm and len(self._marks) > 2:
+            self._marks.pop(0)
+            self._warm = True
         # A window of 30 s follows changes in the machine's load, and is long enough for a steady estimate.
         while len(self._marks) > 2 and now - self._marks[1][0] > 30:
             self._marks.pop(0)

@@ -110,10 +110,17 @@ def _generate_batch(
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * steps + step * len(indices)
-        yield Progress("generating", done, total, countdown.left(done))
+        yield Progress("generating", done, total, countdown.left(done), detail=_detail(config, indices, step, steps))
         if step % 4 == 0:
             yield Preview("generating", step, to_intensities(to_numpy(clean[:1]), model.scaling))
     return to_intensities(to_numpy(clean), model.scaling)
+
+
+def _detail(config: GenerateConfig, indices: range, step: int, steps: int) -> str:
+    """Return which images are computed, and their sampling step, for users."""
+    first, last = indices.start + 1, indices.stop
+    which = f"image {first}" if first == last else f"images {first} to {last}"
+    return f"{which} of {config.count}, step {step} of {steps}"
 
 
 def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:

@@ -12,7 +12,7 @@ import numpy as np
 from ..base.arrays import Pixels
 from ..base.devices import is_out_of_memory, on_device, pick_device, release_memory
 from ..base.errors import InputError, Stopped
-from ..base.events import Countdown, Note, Progress, Steps, Stop, TileDone, never
+from ..base.events import Note, Steps, Stop, TileDone, never
 from ..base.settings import to_dict
 from ..base.version import __version__
 from ..images.image import Image, with_own_pixels
@@ -24,6 +24,7 @@ from .network import ALIGN, REACH
 from .pixel_fit import PixelFit
 from .predicting import predict
 from .resampling import Grid, network_grid
+from .tile_progress import TileProgress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,7 +242,7 @@ def _enhance_planes(
     side = -(-(config.tile or _TILE) // ALIGN) * ALIGN
     reach = REACH + -(-work.grid.margin // ALIGN) * ALIGN
     todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, reach, ALIGN)]
-    countdown, done, total = Countdown(0, len(todo)), 0, len(todo)
+    progress = TileProgress([tile for _, tile in todo], 1 if spread is None else len(SYMMETRIES))
     while todo:
         n, tile = todo[0]
         views: list[Pixels] = []
@@ -251,6 +252,8 @@ def _enhance_planes(
                 if stop():
                     raise Stopped("Stopped: the image is not enhanced.")
                 views.append(work.enhanced(image.pixels[n], tile, k))
+                if spread is not None:
+                    yield progress.after_view(tile, len(views))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -263,8 +266,7 @@ def _enhance_planes(
             release_memory()
             yield Note(f"Memory ran out: continuing with tiles of {side} pixels.")
             todo = [(m, part) for m, old in todo for part in tiles(image.size, side, reach, ALIGN, old.core)]
-            total = done + len(todo)
-            countdown = Countdown(done, total)
+            progress.plan([part for _, part in todo])
             continue
         if not all(np.isfinite(view).all() for view in views):
             raise InputError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
@@ -273,6 +275,5 @@ def _enhance_planes(
         if spread is not None:
             spread[place] = work.uncertainty(views, config.confidence)
         todo.pop(0)
-        done += 1
         yield TileDone(*place)
-        yield Progress("enhancing", done, total, countdown.left(done))
+        yield progress.after_tile(tile)

@@ -6,11 +6,12 @@ import os
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from ..base.errors import InputError, Stopped, is_user_error
-from ..base.events import Note, PartDone, Steps, Stop, never
+from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
 from ..base.whole_files import check_space
 from ..enhance.settings import EnhanceConfig
 from ..images.provenance import RESULT_KINDS
@@ -19,14 +20,17 @@ from ..images.tiff import TIFF_SUFFIXES, new_tiff, write_image
 from .job import ImageSource, as_sources, check_pixel_size, read_source
 from .outputs import check_output_file
 from .train_enhancer import TrainEnhancerJob
+from .whole_progress import WholeProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..base.arrays import Pixels
-    from ..enhance.applying import Enhancement, ResultPlan
+    from ..enhance.applying import Enhancement, NewArray, ResultPlan
     from ..enhance.model import Enhancer
     from ..images.image import Image
+
+    NewResultArray = Callable[[int, ResultPlan], Pixels]
 
 _NO_FILE_NAME = r'[<>:"/\\|?*\x00-\x1f]'  # characters that file names must not have on some systems
 
@@ -178,12 +182,21 @@ class EnhanceJob:
         enhancing = f"enhancing {count} image{'s' * (count != 1)}"
         return f"{self.model.title}, {enhancing}" if isinstance(self.model, TrainEnhancerJob) else enhancing
 
-    def steps(self, stop: Stop = never) -> Steps[EnhanceResult]:
+    def steps(self, stop: Stop = never, *, new_array: NewResultArray | None = None) -> Steps[EnhanceResult]:
         """Enhance one image after the other; the job continues after an image that fails.
+
+        Parameters
+        ----------
+        stop
+            Checked at every tile.
+        new_array
+            Makes the array of each result in memory, from the index of the image and the plan of the result, so that
+            the caller can show it while it is computed.
 
         Yields
         ------
-        PartDone with an `EnhancedImage` after each image, and the events of training and enhancing.
+        PartBegun before each image and PartDone with an `EnhancedImage` after it, and the events of training and
+        enhancing.
 
         Returns
         -------
@@ -207,12 +220,16 @@ class EnhanceJob:
         results: list[EnhancedImage] = []
         failures: list[EnhanceFailure] = []
         stopped = False
+        whole = WholeProgress(sources)
         for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
             try:
                 if stop():
                     raise Stopped("Stopped: no image is enhanced.")
+                yield PartBegun(index)
+                whole.begin(index)
                 image = read_source(source, self.pixel_size, stop)
-                enhancement = yield from _enhanced(self, enhancer, image, target, stop)
+                make = None if new_array is None else partial(new_array, index)
+                enhancement = yield from whole.of(_enhanced(self, enhancer, image, target, stop, make))
             except Stopped:
                 if not results and not is_trained_here:
                     raise
@@ -223,7 +240,9 @@ class EnhanceJob:
                 failures.append(EnhanceFailure(index, _name(source), False, error))
                 continue
             result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
-            result, map_error = yield from _with_maps(result, self.error_map, enhancement, image, stop)
+            with_maps = _with_maps(result, self.error_map, enhancement, image, stop)
+            result, map_error = yield from whole.of(with_maps)
+            whole.end()
             if isinstance(map_error, Stopped):
                 stopped = True
             elif map_error is not None:
@@ -286,12 +305,14 @@ def _enhancer(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, stop:
     return model
 
 
-def _enhanced(job: EnhanceJob, enhancer: Enhancer, image: Image, target: Path | None, stop: Stop) -> Steps[Enhancement]:
-    """Enhance one image, in memory or into the file `target`."""
+def _enhanced(
+    job: EnhanceJob, enhancer: Enhancer, image: Image, target: Path | None, stop: Stop, make: NewArray | None
+) -> Steps[Enhancement]:
+    """Enhance one image, in memory with the arrays that `make` makes, or into the file `target`."""
     from ..enhance.applying import enhance_steps
 
     if target is None:
-        return (yield from enhance_steps(enhancer, image, job.settings, stop=stop))
+        return (yield from enhance_steps(enhancer, image, job.settings, new_array=make, stop=stop))
     with ExitStack() as files:
 
         def new_array(plan: ResultPlan) -> Pixels:

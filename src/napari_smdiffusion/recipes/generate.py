@@ -55,7 +55,8 @@ class GenerateJob:
     @property
     def title(self) -> str:
         """Short description of the job."""
-        return f"generating {self.settings.count} images"
+        count = self.settings.count
+        return f"generating {count} image{'s' * (count != 1)}"
 
     def steps(self, stop: Stop = never, *, pixels: Pixels | None = None) -> Steps[Image]:
         """Generate the images.

@@ -313,10 +313,8 @@ def _report_table() -> QTableWidget:
     table.setHorizontalHeaderLabels(["measure", "value"])
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.verticalHeader().setVisible(False)
-    table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    # A fixed width keeps the numbers visible. The tooltip holds the full text of a cell.
-    table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
-    table.horizontalHeader().resizeSection(1, 165)
+    # Half of the width keeps the numbers visible. The tooltip holds the full text of a cell.
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     table.setVisible(False)
     return table
 

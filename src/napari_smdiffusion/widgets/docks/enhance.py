@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QPushButton, QRadioButton
 
 from ...base.errors import InputError
-from ...base.events import PartDone
+from ...base.events import PartBegun, PartDone, TileDone
 from ...enhance.settings import EnhanceConfig
 from ...recipes.enhance import EnhancedImage, EnhanceJob, EnhanceResult
+from ...recipes.job import as_sources
 from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import free_name
 from ..frame.background import error_message
@@ -28,18 +30,21 @@ from ..viewer.enhanced_layers import (
     show_enhanced,
     show_error_map,
     widefield_pixel_size,
+    widefield_window,
 )
+from ..viewer.filling import FillingLayer, ResultArrays
 from ..viewer.layers import image_layers, known_pixel_size
 from .enhancer_form import TrainingForm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-    from ...base.events import Event
+    from ...base.events import Event, Steps, Stop
     from ...enhance.model import Enhancer
+    from ..viewer.layers import Window
 
 
 class EnhanceDock(Dock):
@@ -67,6 +72,10 @@ class EnhanceDock(Dock):
             "replace the pixels of the widefield layer with the enhanced image; the original can be restored"
         )
         self.new_layer.setChecked(True)
+        self.only_seen = QCheckBox("only what I see")
+        self.only_seen.setToolTip(
+            "enhance the part of each layer that the view shows, at its place: zoom in first to try an enhancer quickly"
+        )
         self.uncertainty = QCheckBox("uncertainty map")
         self.uncertainty.setToolTip(
             "add a map of how far the true image may be from the enhanced image, in its units; takes 8 times as long"
@@ -81,7 +90,12 @@ class EnhanceDock(Dock):
             "restore the original pixels of the ticked or selected layers, or else of all layers enhanced in place"
         )
         self.restore.clicked.connect(self.restore_originals)
-        self._layers: list[ImageLayer] = []
+        self._layers: list[ImageLayer] = []  # of this run
+        self._windows: list[Window | None] = []  # the parts of them that are enhanced
+        self._names: list[str] = []
+        self._arrays = ResultArrays()
+        self._filling: FillingLayer | None = None
+        self._current = 0  # index of the layer that is enhanced
         self._suggested = None
         self._agreements: list[str] = []
         self.form.addWidget(heading("Enhancer"))
@@ -89,15 +103,17 @@ class EnhanceDock(Dock):
         self.form.addWidget(self.training)
         self.form.addWidget(heading("Widefield layers to enhance"))
         self.form.addWidget(self.layer_list)
-        for widget in (self.new_layer, self.in_place, self.uncertainty, self.error_map):
+        for widget in (self.new_layer, self.in_place, self.only_seen, self.uncertainty, self.error_map):
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(self.restore)
         self.model.changed.connect(self._show_training)
         self.model.changed.connect(self.layer_list.refresh)
         self.layer_list.changed.connect(self._suggest_factor)
+        self.layer_list.changed.connect(self._offer_to_restore)
         self.training.sources.changed.connect(self._suggest_factor)
         self.training.sources.changed.connect(self.layer_list.refresh)
+        self._offer_to_restore()
         self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
         self._show_training()
 
@@ -113,6 +129,11 @@ class EnhanceDock(Dock):
             return model
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise InputError("A multiscale layer cannot be enhanced in place: choose 'new layer'.")
+        if self.only_seen.isChecked():
+            if self.in_place.isChecked():
+                raise InputError("A part of a layer cannot be enhanced in place: choose 'new layer'.")
+            windows = [widefield_window(self.viewer, layer) for layer in layers]
+            sources = [source.crop(*window) for source, window in zip(sources, windows, strict=True)]
         settings = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
         return EnhanceJob(model, sources, settings, self.error_map.isChecked())
 
@@ -122,13 +143,19 @@ class EnhanceDock(Dock):
         if isinstance(job, TrainEnhancerJob):
             return job_code(job)
         names = ", ".join(repr(layer.name) for layer in self.layer_list.layers())
-        error_map = "    if enhanced.error is not None:\n        show_error_map(viewer, layer, enhanced.error)\n"
+        windows = ", ".join(str(getattr(source, "window", None)) for source in as_sources(job.widefield))
+        parts, part, option = "", "", ""
+        if self.only_seen.isChecked():
+            parts, part = f"windows = [{windows}]\n", "    window = windows[enhanced.index]\n"
+            option = ", window=window"
+        show = f"        show_error_map(viewer, layer, enhanced.error{option})\n"
+        error_map = f"    if enhanced.error is not None:\n{show}"
         after = (
-            f"layers = [viewer.layers[name] for name in ({names},)]\n"
+            f"layers = [viewer.layers[name] for name in ({names},)]\n{parts}"
             "for enhanced in result.images:\n"
-            "    layer = layers[enhanced.index]\n"
+            f"    layer = layers[enhanced.index]\n{part}"
             f"    in_place = {self.in_place.isChecked()}\n"
-            "    show_enhanced(viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place)\n"
+            f"    show_enhanced(viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place{option})\n"
             f"{error_map if job.error_map else ''}"
         )
         return job_code(job, after, ("show_enhanced", "show_error_map")[: 1 + job.error_map])
@@ -136,13 +163,33 @@ class EnhanceDock(Dock):
     def on_start(self, job: EnhanceJob | TrainEnhancerJob) -> None:
         """Store which layers are enhanced: the list of layers may change during the run."""
         self._layers = self.layer_list.layers()
+        self._names = [original_name(layer) for layer in self._layers]
+        sources = as_sources(job.widefield) if isinstance(job, EnhanceJob) else ()
+        self._windows = [getattr(source, "window", None) for source in sources]
         self._agreements = []
+        self._arrays, self._filling, self._current = ResultArrays(), None, 0
+
+    def thread_steps(self, job: EnhanceJob | TrainEnhancerJob) -> Callable[[Stop], Steps[Any]]:
+        """Return the steps of the job, which fill arrays that are shown meanwhile."""
+        return partial(job.steps, new_array=self._arrays) if isinstance(job, EnhanceJob) else job.steps
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """Show each enhanced image when it is ready, as a new layer or in place, with its maps on top."""
+        """Show new tiles, and each finished image, as a new layer or in place, with its maps on top."""
+        tiles: list[TileDone] = []
         for event in events:
-            if isinstance(event, PartDone):
-                self._show(self._layers[event.index], event.result)
+            if isinstance(event, TileDone):
+                tiles.append(event)
+            elif isinstance(event, PartBegun):
+                self._begin(event.index)
+                tiles = []
+            elif isinstance(event, PartDone):
+                self._show(event.index, event.result)
+                tiles = []
+        if tiles:
+            self._show_tiles(tiles)
+        if self._filling is not None and self._filling.deleted and self.running:
+            self.stop()
+            self.add_note("The layer that was being filled was deleted, so the work was stopped.")
 
     def on_result(self, result: EnhanceResult | Enhancer) -> str:
         """Choose the new enhancer, and return the number of enhanced layers and the failures."""
@@ -152,7 +199,7 @@ class EnhanceDock(Dock):
             self.model.choose(name)
             self.training.start_from.refresh()
             remember(self.key, self.settings())
-            sentences.append(f"The enhancer {name} is trained and chosen.")
+            sentences.append(f"The new enhancer, {name}, is trained and chosen.")
         if not isinstance(result, EnhanceResult):
             return " ".join(sentences)
         failures = [error_message(failure.error, failure.doing).removesuffix(".") + "." for failure in result.failures]
@@ -164,8 +211,13 @@ class EnhanceDock(Dock):
     def on_end(self) -> None:
         """Suggest a free name for the next enhancer, and release the layers."""
         self.training.name.setText(free_name(self.training.name.text(), "enhancer"))
-        # A reference would keep deleted layers in memory.
-        self._layers = []
+        self._begin(0)
+        # References would keep deleted layers in memory.
+        self._layers, self._arrays = [], ResultArrays()
+
+    def on_close(self) -> None:
+        """Remove an unfinished layer."""
+        self._begin(0)
 
     def restore_originals(self) -> None:
         """Restore the original pixels, place and contrast of layers that were enhanced in place."""
@@ -175,10 +227,10 @@ class EnhanceDock(Dock):
         if not chosen:
             self.show_failure("No layer was enhanced in place: there is nothing to restore.")
             return
-        for layer in chosen:
-            restore(layer)
+        hidden = [restore(layer) for layer in chosen]
         self.layer_list.refresh()
-        self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.")
+        maps = " The maps of the enhanced image are hidden." if any(hidden) else ""
+        self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.{maps}")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings to remember; not *in place*, since what replaces data must be chosen anew."""
@@ -207,12 +259,46 @@ class EnhanceDock(Dock):
             raise InputError("Choose at least one widefield layer to enhance.")
         return model
 
-    def _show(self, layer: ImageLayer, enhanced: EnhancedImage) -> None:
-        in_place = self.in_place.isChecked() and layer in self.viewer.layers
-        name = original_name(layer)
-        show_enhanced(self.viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place)
+    def _begin(self, index: int) -> None:
+        """Begin with a layer; remove the unfinished result of the one before, which failed or was stopped."""
+        self._current = index
+        if self._filling is not None:
+            self._filling.remove()
+        self._filling = None
+
+    def _show_tiles(self, tiles: Sequence[TileDone]) -> None:
+        """Show new tiles of the layer that is being enhanced."""
+        pixels = self._arrays.enhanced.get(self._current)
+        if pixels is None:
+            return
+        if self._filling is None:
+            layer, window = self._layers[self._current], self._windows[self._current]
+            self._filling = FillingLayer(self.viewer, layer, window, pixels)
+        self._filling.show(tiles)
+
+    def _show(self, index: int, enhanced: EnhancedImage) -> None:
+        """Show a finished result."""
+        layer, window, name = self._layers[index], self._windows[index], self._names[index]
+        filling = None if self._filling is None else self._filling.take()
+        self._arrays.enhanced.pop(index, None)
+        here = layer in self.viewer.layers
+        in_place = self.in_place.isChecked() and here
+        if in_place and filling is not None:
+            self.viewer.layers.remove(filling)
+            filling = None
+        if not here:
+            self.add_note(f"{name} was deleted during the run: its enhanced image was added as a new layer.")
+        show_enhanced(
+            self.viewer,
+            layer,
+            enhanced.enhancement,
+            enhanced.upscale,
+            in_place=in_place,
+            window=window,
+            filling=filling,
+        )
         if enhanced.error is not None:
-            show_error_map(self.viewer, layer, enhanced.error)
+            show_error_map(self.viewer, layer, enhanced.error, window)
             agreement = float(np.mean(enhanced.error.provenance.rsp or ()))
             self._agreements.append(
                 f"{name}: agreement with the widefield image (RSP) is {agreement:.3f}. 1 is best; haze lowers it."
@@ -231,6 +317,10 @@ class EnhanceDock(Dock):
             if 2 <= round(coarse / fine) <= 8 and self._suggested != (coarse, fine):
                 self._suggested = coarse, fine
                 self.training.factor.show_values({"upscale": round(coarse / fine)})
+
+    def _offer_to_restore(self) -> None:
+        """Enable *Restore original* if there is something to restore."""
+        self.restore.setEnabled(any(original(layer) is not None for layer in image_layers(self.viewer)))
 
     def _training_layers(self) -> list[ImageLayer]:
         """Return the training layers of a new enhancer: their pixel size may be that of the widefield layers."""

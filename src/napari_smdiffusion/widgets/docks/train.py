@@ -136,7 +136,7 @@ class TrainDock(Dock):
                 f"The training of {name} was stopped. The model is chosen in Generate images; enter its name here "
                 "again to resume the training."
             )
-        return f"The model {name} is trained and chosen in Generate images."
+        return f"The new model, {name}, is trained and chosen in Generate images."
 
     def on_end(self) -> None:
         """Suggest a free name for the next model, and list the new model under *Start from*."""

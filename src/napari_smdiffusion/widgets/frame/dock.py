@@ -30,12 +30,13 @@ from ..viewer.layer_watch import watch_file_facts
 from ..viewer.layers import with_copied_layers
 from .background import BackgroundRun, error_message
 from .bottom import Bottom
+from .closing import NamesWork
 from .help import REFERENCE, show_help
 from .preload import preload
 from .remembered import recall, remember
 from .scripts import job_code
 from .style import style
-from .tabs import join_tabs
+from .tabs import join_tabs, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from ...recipes.job import Job
 
 
+_BAR = 1000  # steps of the progress bar
 LONG = 30.0  # s; the end of a longer run is a notification
 
 
@@ -199,6 +201,8 @@ class Dock(QWidget):
         self._lock(True)
         self.show_status(f"{title[0].upper()}{title[1:]} …")
         self.progress.setRange(0, 0)
+        if (window := window_of(self)) is not None:
+            NamesWork(title, window, run)
         run.start()
 
     def stop(self) -> None:
@@ -227,6 +231,12 @@ class Dock(QWidget):
         """Copy the reference of the method to the clipboard, and show it."""
         _copy(REFERENCE)
         self.show_status(f"The reference is on the clipboard: {REFERENCE}")
+
+    def add_note(self, message: str) -> None:
+        """Show a message in the status line, and keep it for the final message of this run."""
+        self.show_status(message)
+        if message not in self._notes:
+            self._notes.append(message)
 
     def show_status(self, message: str) -> None:
         """Show a message in the status line."""
@@ -281,9 +291,7 @@ class Dock(QWidget):
             return
         for event in events:
             if isinstance(event, Note):
-                self.show_status(event.message)
-                if event.message not in self._notes:
-                    self._notes.append(event.message)
+                self.add_note(event.message)
         steps = [event for event in events if isinstance(event, Progress)]
         if steps:
             self._show_progress(steps[-1])
@@ -293,13 +301,14 @@ class Dock(QWidget):
         if not event.total:
             self.progress.setRange(0, 0)
             return
-        parts = [f"{event.stage} {event.step}/{event.total}"]
+        parts = [f"{event.stage} {event.detail or f'{event.step}/{event.total}'}"]
         if event.loss is not None:
             parts.append(f"loss {event.loss:.3f}")
         if math.isfinite(event.seconds_left):
             parts.append(f"{clock(event.seconds_left)} left")
-        self.progress.setRange(0, event.total)
-        self.progress.setValue(event.step)
+        share = event.step / event.total if event.share is None else event.share
+        self.progress.setRange(0, _BAR)
+        self.progress.setValue(round(share * _BAR))
         self.progress.setFormat(", ".join(parts))
 
     def _returned(self, run: BackgroundRun, value: Any, on_result: Callable[[Any], str]) -> None:

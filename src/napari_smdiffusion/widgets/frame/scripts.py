@@ -45,7 +45,8 @@ def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
     if isinstance(value, LayerSource):
         function = "widefield_source" if value.before_enhancement else "layer_image"
         imports[_NAPARI].add(function)
-        return f"{function}(viewer.layers[{value.layer!r}])"
+        part = "" if value.window is None else ".crop({}, {})".format(*value.window)
+        return f"{function}(viewer.layers[{value.layer!r}]){part}"
     if isinstance(value, Path):
         return _path_expression(value, imports)
     if isinstance(value, (tuple, list)):

@@ -16,6 +16,13 @@ def frame_of(dock: QWidget) -> QDockWidget | None:
     return frame if isinstance(frame, QDockWidget) else None
 
 
+def window_of(dock: QWidget) -> QMainWindow | None:
+    """Return napari's window, also if the dock floats; None if the dock is in no window of napari."""
+    frame = frame_of(dock)
+    window = None if frame is None else frame.parentWidget()
+    return window if isinstance(window, QMainWindow) else None
+
+
 def join_tabs(dock: QWidget, title: str) -> None:
     """Make a dock that was just opened a tab of the plugin's docks in the same place of the window.
 
@@ -29,9 +36,8 @@ def join_tabs(dock: QWidget, title: str) -> None:
     title
         Short title for the tab.
     """
-    frame = frame_of(dock)
-    window = None if frame is None else frame.parentWidget()
-    if frame is None or not isinstance(window, QMainWindow):
+    frame, window = frame_of(dock), window_of(dock)
+    if frame is None or window is None:
         return
     frame.setWindowTitle(title)
     if frame.isFloating() or window.tabifiedDockWidgets(frame):

@@ -11,6 +11,7 @@ import numpy as np
 from ...images.provenance import METADATA, layer_metadata
 from .contrast import shown_range
 from .layers import LayerSource, known_pixel_size, live_source, refined_place
+from .view import visible_window
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...enhance.applying import Enhancement
     from ...images.image import Image
+    from .layers import Window
 
 
 def original(layer: ImageLayer) -> dict[str, Any] | None:
@@ -52,6 +54,22 @@ def live_widefield_source(layer: ImageLayer) -> LayerSource:
     return dataclasses.replace(source, name=original_name(layer), layer=layer.name, before_enhancement=True)
 
 
+def widefield_window(viewer: Viewer, layer: ImageLayer) -> Window:
+    """Return the part of a widefield image that the view shows, in its pixels, also if it was enhanced in place.
+
+    Raises
+    ------
+    InputError
+        As `visible_window`.
+    """
+    window = visible_window(viewer, layer)
+    if original(layer) is None:
+        return window
+    factor = layer.data.shape[-1] // live_widefield_source(layer).pixels.shape[-1]
+    rows, columns = (slice(part.start // factor, -(-part.stop // factor)) for part in window)
+    return rows, columns
+
+
 def original_name(layer: ImageLayer) -> str:
     """Return the name of a layer without the mark of an enhancement in place."""
     state = original(layer)
@@ -59,77 +77,108 @@ def original_name(layer: ImageLayer) -> str:
     return str(state["name"] if state is not None and layer.name == state["enhanced_name"] else layer.name)
 
 
-def restore(layer: ImageLayer) -> None:
-    """Restore the data, name, place and contrast of a layer that was enhanced in place."""
+def restore(layer: ImageLayer) -> bool:
+    """Restore the data, name, place and contrast of a layer that was enhanced in place.
+
+    The maps of the enhanced image no longer fit, and are hidden.
+
+    Returns
+    -------
+    Whether there were maps to hide.
+    """
     state = original(layer)
     if state is None:
-        return
+        return False
     layer.data, layer.name = state["data"], original_name(layer)
     layer.metadata = state["metadata"]
     for name in ("scale", "translate", "contrast_limits"):
         setattr(layer, name, state[name])
+    shown = [map_layer for ref in state.get("maps", ()) if (map_layer := ref()) is not None and map_layer.visible]
+    for map_layer in shown:
+        map_layer.visible = False
+    return bool(shown)
 
 
 def show_enhanced(
-    viewer: Viewer, layer: ImageLayer, result: Enhancement, factor: int, *, in_place: bool
+    viewer: Viewer,
+    layer: ImageLayer,
+    result: Enhancement,
+    factor: int,
+    *,
+    in_place: bool,
+    window: Window | None = None,
+    filling: ImageLayer | None = None,
 ) -> list[ImageLayer]:
     """Show an enhanced image exactly on top of its widefield layer, or in place, with its uncertainty map.
+
+    Parameters
+    ----------
+    viewer, layer
+        The viewer, and the widefield layer.
+    result, factor
+        The enhanced image, and its pixels per side of a widefield pixel.
+    in_place
+        Whether it replaces the pixels of `layer`.
+    window
+        The part (rows, columns) of the widefield image that was enhanced; None: all of it.
+    filling
+        A layer that showed the unfinished result. It becomes the layer of the enhanced image.
 
     Returns
     -------
     The layers of the enhanced image and the uncertainty map.
     """
-    place = _place(layer, factor)
-    pixels = _with_axes_of(layer, result.image.pixels)
-    limits = shown_range(pixels)
+    place = enhanced_place(layer, factor, window)
+    pixels = with_axes_of(layer, result.image.pixels)
     before = original_name(layer)
-    name = f"{before} (enhanced ×{factor})"
-    shown = []
+    name = f"enhanced ×{factor}: {before}"
     if in_place:
-        state = original(layer) or {
-            "layer": weakref.ref(layer),
-            "source": live_source(layer),
-            "data": layer.data,
-            "scale": np.array(layer.scale),
-            "translate": np.array(layer.translate),
-            "contrast_limits": tuple(layer.contrast_limits),
-            "metadata": dict(layer.metadata),
-        }
-        # napari changes a name that another layer has, so the name is read back.
-        layer.data, layer.name = pixels, name
-        state |= {"name": before, "enhanced_name": layer.name}
-        layer.metadata = {**layer.metadata, **_facts(result.image, original=state)}
-        layer.scale, layer.translate = place["scale"], place["translate"]
-        layer.contrast_limits = limits
-        shown.append(layer)
+        _replace(layer, result.image, pixels, name, place)
+        shown = [layer]
+    elif filling is not None:
+        filling.data, filling.name, filling.metadata = pixels, name, _facts(result.image)
+        shown = [filling]
     else:
-        shown.append(
-            viewer.add_image(
-                pixels,
-                name=name,
-                colormap=layer.colormap,
-                contrast_limits=limits,
-                metadata=_facts(result.image),
-                **place,
-            )
-        )
+        options = {"name": name, "colormap": layer.colormap, "contrast_limits": shown_range(pixels), **place}
+        shown = [viewer.add_image(pixels, metadata=_facts(result.image), **options)]
     if result.uncertainty is not None:
         shown.append(_add_map(viewer, layer, result.uncertainty, "uncertainty", "magma", place))
     return shown
 
 
-def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image) -> None:
-    """Show an error map exactly on top of the widefield image, also if that was enhanced in place."""
-    _add_map(viewer, layer, error, "error map", "yellow", _place(layer, 1))
+def _replace(layer: ImageLayer, image: Image, pixels: Any, name: str, place: dict[str, Any]) -> None:
+    """Replace a widefield layer by its enhanced image, in a way that `restore` undoes."""
+    before = original_name(layer)
+    state = original(layer) or {
+        "layer": weakref.ref(layer),
+        "source": live_source(layer),
+        "data": layer.data,
+        "scale": np.array(layer.scale),
+        "translate": np.array(layer.translate),
+        "contrast_limits": tuple(layer.contrast_limits),
+        "metadata": dict(layer.metadata),
+        "maps": [],
+    }
+    # napari changes a name that another layer has, so the name is read back.
+    layer.data, layer.name = pixels, name
+    state |= {"name": before, "enhanced_name": layer.name}
+    layer.metadata = {**layer.metadata, **_facts(image, original=state)}
+    layer.scale, layer.translate = place["scale"], place["translate"]
+    layer.contrast_limits = shown_range(pixels)
+
+
+def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, window: Window | None = None) -> None:
+    """Show an error map exactly on top of the widefield image, or of a part, also if that was enhanced in place."""
+    _add_map(viewer, layer, error, "error map", "yellow", enhanced_place(layer, 1, window))
 
 
 def _add_map(
     viewer: Viewer, layer: ImageLayer, image: Image, title: str, colormap: str, place: dict[str, Any]
 ) -> ImageLayer:
-    pixels = _with_axes_of(layer, image.pixels)
-    return viewer.add_image(
+    pixels = with_axes_of(layer, image.pixels)
+    added = viewer.add_image(
         pixels,
-        name=f"{original_name(layer)} ({title})",
+        name=f"{title}: {original_name(layer)}",
         colormap=colormap,
         blending="additive",
         opacity=0.7,
@@ -137,13 +186,20 @@ def _add_map(
         metadata=_facts(image),
         **place,
     )
+    if (state := original(layer)) is not None:
+        state.setdefault("maps", []).append(weakref.ref(added))
+    return added
 
 
-def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
-    """Return the place of an image `factor` times finer than the widefield layer, or than its original."""
+def enhanced_place(layer: ImageLayer, factor: int, window: Window | None = None) -> dict[str, Any]:
+    """Return the place of an image `factor` times finer than the widefield layer, or than its original.
+
+    The image shows the part `window` (rows, columns) of the widefield image, or all of it.
+    """
+    start = (0, 0) if window is None else (window[0].start, window[1].start)
     state = original(layer)
     if state is None:
-        return refined_place(layer, factor)
+        return refined_place(layer, factor, start)
     from napari.layers import Image as ImageLayer
 
     template = ImageLayer(
@@ -155,7 +211,7 @@ def _place(layer: ImageLayer, factor: int) -> dict[str, Any]:
         affine=layer.affine.affine_matrix,
         units=layer.units,
     )
-    return refined_place(template, factor)
+    return refined_place(template, factor, start)
 
 
 def _facts(image: Image, **ours: Any) -> dict[str, Any]:
@@ -165,6 +221,6 @@ def _facts(image: Image, **ours: Any) -> dict[str, Any]:
     return layer_metadata(image.provenance, **ours)
 
 
-def _with_axes_of(layer: ImageLayer, pixels: Any) -> Any:
+def with_axes_of(layer: ImageLayer, pixels: Any) -> Any:
     """Return pixels (N, Y, X) with the number of axes of the layer."""
     return pixels[0] if layer.ndim == 2 else pixels

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 _KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, "preview", "training patch")
+Window: TypeAlias = tuple[slice, slice]  # rows and columns of an image, in pixels
 _OUR_NAMES = {entry.name for entry in dataclasses.fields(Provenance)}
 
 
@@ -42,6 +43,13 @@ class LayerSource:
     provenance: Provenance = field(default_factory=Provenance)
     layer: str = ""  # name of the layer in the viewer
     before_enhancement: bool = False  # whether this is the original of a layer enhanced in place
+    window: Window | None = None  # the part of the layer, if this is not all of it
+
+    def crop(self, y: slice, x: slice) -> LayerSource:
+        """Return the pixel rows `y` and columns `x`, which have a start and a stop, as a source with its own origin."""
+        size = self.pixel_size or 0.0
+        corner = (self.origin[0] + y.start * size, self.origin[1] + x.start * size)
+        return replace(self, pixels=self.pixels[..., y, x], origin=corner, window=(y, x))
 
     def copied(self) -> LayerSource:
         """Return the same source with a copy of its pixels, if they are in memory."""
@@ -237,6 +245,8 @@ def live_source(layer: ImageLayer) -> LayerSource:
     if layer.rgb:
         raise InputError(f"{layer.name} is a color (RGB) image: split it, or convert it to grayscale first.")
     data = layer.data[0] if layer.multiscale else layer.data
+    if layer.metadata.get(METADATA, {}).get("unfinished"):
+        raise InputError(f"{layer.name} is still being computed: wait until it is finished.")
     if data.ndim > 3:
         raise InputError(
             f"{layer.name} has {data.ndim} axes: extract one channel or time point, so that planes, Y and X remain."
@@ -287,16 +297,17 @@ def size_text(layer: ImageLayer) -> str:
     return f"{shape}, {size:.4g} nm" if size else f"{shape}, pixel size unknown"
 
 
-def refined_place(layer: ImageLayer, factor: int) -> dict[str, Any]:
+def refined_place(layer: ImageLayer, factor: int, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
     """Return scale, translate, rotate, shear, affine and units of an image `factor` times finer than `layer`.
 
     The corners of both images match. napari's origin is the centre of a pixel, so the first fine pixel is offset from
-    the first coarse pixel by (1 / factor - 1) / 2 coarse pixels.
+    the first coarse pixel by (1 / factor - 1) / 2 coarse pixels. An image of a part of the layer starts at its pixel
+    `start` (row, column).
     """
     from napari.utils.transforms import Affine
 
     offset = np.zeros(layer.ndim)
-    offset[-2:] = (1 / factor - 1) / 2
+    offset[-2:] = (1 / factor - 1) / 2 + np.array(start)
     place = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate)
     scale = np.array(layer.scale, float)
     scale[-2:] /= factor
@@ -311,7 +322,7 @@ def refined_place(layer: ImageLayer, factor: int) -> dict[str, Any]:
 
 
 def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict[str, Any]:
-    """Return scale, translate and units of a new image beside the visible layers, at the same scale.
+    """Return scale, translate, units and labels of a new image beside the visible layers, at the same scale.
 
     The image gets the unit of length of the layers. Among layers in pixels it is placed in pixels too.
     """
@@ -332,11 +343,12 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
         left = min(extent[0, 1] for extent in extents)
         corner = [float(top), float(right + 0.05 * (right - left) + step)]
     steps, starts, units = _planes(viewer, ndim - 2)
-    return {
+    place: dict[str, Any] = {
         "scale": (*steps, step, step),
         "translate": (*starts, *corner),
         "units": (*units, unit, unit),
     }
+    return place | {"axis_labels": ("image", "y", "x")} if ndim == 3 else place  # the slider's label
 
 
 def _planes(viewer: ViewerModel, count: int) -> tuple[list[float], list[float], list[str]]:

@@ -33,7 +33,10 @@ def mitochondria_layers() -> list[LayerData]:
 
 
 def _layers(pair: Sequence[Image], names: Sequence[str]) -> list[LayerData]:
-    return [layer_data(image, name) for image, name in zip(pair, names, strict=True)]
+    """Return images as layers, the largest field first: napari fits its view to the first layer."""
+    layers = [(image, name) for image, name in zip(pair, names, strict=True)]
+    layers.sort(key=lambda layer: -max(layer[0].size) * (layer[0].pixel_size or 1.0))
+    return [layer_data(image, name) for image, name in layers]
 
 
 def layer_data(image: Image, name: str) -> LayerData:

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...base.errors import InputError
 from .layers import drawn_extent
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
+
+    from .layers import Window
+
+_LEAST_SEEN = 64  # pixels of a side of a part of a layer
 
 
 def canvas_grid(viewer: ViewerModel) -> Any:
@@ -49,13 +54,55 @@ def look_at_plane(viewer: ViewerModel, layer: ImageLayer, index: int) -> None:
     viewer.dims.set_point(viewer.dims.ndim - 3, place)
 
 
+def visible_window(viewer: ViewerModel, layer: ImageLayer) -> Window:
+    """Return the rows and columns of a layer that the canvas shows, at least 64 pixels of each where it has them.
+
+    Raises
+    ------
+    InputError
+        If the view is 3-D or a grid, or the layer is outside of it.
+    """
+    if viewer.dims.ndisplay != 2 or canvas_grid(viewer).enabled:
+        raise InputError("Only a plain 2-D view shows a part of a layer: leave the 3-D view and the grid.")
+    low, high = _seen(viewer)
+    drawn = drawn_extent(viewer, layer, drawn_unit(viewer, layer))
+    own = layer.extent.world[:, -2:]
+    # From the numbers of the canvas to those of the layer, whose units may differ.
+    per_drawn = float(np.linalg.norm(own[1] - own[0]) / np.linalg.norm(drawn[1] - drawn[0]))
+    points = np.zeros((4, layer.ndim))
+    points[:, -2:] = [(y * per_drawn, x * per_drawn) for y in (low[0], high[0]) for x in (low[1], high[1])]
+    corners = np.array([layer.world_to_data(point)[-2:] for point in points])
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape[-2:]
+    rows, columns = (
+        _pixels_between(corners[:, axis].min(), corners[:, axis].max(), shape[axis], layer.name) for axis in (0, 1)
+    )
+    return rows, columns
+
+
+def _pixels_between(first: float, last: float, length: int, name: str) -> slice:
+    """Return the pixels of an axis from `first` to `last`, where 0 is the centre of the first pixel."""
+    start, stop = max(0, int(np.floor(first + 0.5))), min(length, int(np.ceil(last + 0.5)))
+    if start >= stop:
+        raise InputError(f"{name} is outside of the view: move the view, or do not tick 'only what I see'.")
+    missing = max(0, min(_LEAST_SEEN, length) - (stop - start))
+    start = max(0, start - -(-missing // 2))
+    stop = min(length, max(stop + missing // 2, start + min(_LEAST_SEEN, length)))
+    return slice(min(start, stop - min(_LEAST_SEEN, length)), stop)
+
+
+def _seen(viewer: ViewerModel) -> tuple[Any, Any]:
+    """Return the corners (y, x) of the canvas, in the numbers of the camera."""
+    camera = scene_camera(viewer)
+    size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
+    centre, half = np.array(camera.center[-2:]), np.array(size) / camera.zoom / 2
+    return centre - half, centre + half
+
+
 def bring_into_view(viewer: ViewerModel, layer: ImageLayer) -> None:
     """Fit the view to all layers if a part of a new layer is outside of the view."""
     if viewer.dims.ndisplay != 2 or canvas_grid(viewer).enabled:
         return
-    camera = scene_camera(viewer)
-    size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
-    centre, half = np.array(camera.center[-2:]), np.array(size) / camera.zoom / 2
+    top_left, bottom_right = _seen(viewer)
     low, high = drawn_extent(viewer, layer, drawn_unit(viewer, layer))
-    if (low < centre - half).any() or (high > centre + half).any():
+    if (low < top_left).any() or (high > bottom_right).any():
         viewer.reset_view()
