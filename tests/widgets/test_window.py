@@ -1,11 +1,14 @@
 """The docks in napari's window: their place, their look, and names that would be markup."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QTextBrowser, QWidget
 
+from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.widgets.frame.help import REFERENCE, help_page
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.parts.plain import plain_message, plain_tooltip
@@ -56,6 +59,12 @@ def test_help_and_citation(viewer, open_dock, click):
     click(dock, dock.findChild(QWidget, "Cite"))
     assert QApplication.clipboard().text() == REFERENCE
     assert "10.1002/smtd.202400672" in dock.status.text()
+
+
+def test_the_help_is_the_page_of_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "docks.md").read_text(encoding="utf-8")
+    copy = "cp docs/docks.md src/napari_smdiffusion/bundled/docks.md"
+    assert (bundled_folder() / "docks.md").read_text(encoding="utf-8") == page, f"the page was changed: {copy}"
 
 
 def test_names_are_plain_text(viewer, open_dock, storm, qtbot, monkeypatch):

@@ -14,6 +14,9 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -298,6 +301,7 @@ class LayerBox(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
         self.setPlaceholderText("open an image first")
+        self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.activated.connect(self._on_activated)
         watch_layers(viewer, self, self.refresh)
@@ -311,6 +315,17 @@ class LayerBox(QComboBox):
         """Choose a layer; None chooses no layer."""
         self._touched = True
         self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) is layer), -1))
+
+    def paintEvent(self, event: object) -> None:
+        """Draw the chosen layer with an elided middle: Qt cuts the end, in which names often differ."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self).width()
+        text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
+        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room - 8)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def refresh(self) -> None:
         """Update the list. Chosen layers stay chosen."""

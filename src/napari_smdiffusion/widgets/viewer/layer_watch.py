@@ -35,7 +35,7 @@ class _Watch:
         self.on_change: Callable[..., None] = lambda event=None: self._on_change()
         self._on_data: Callable[[Any], None] = lambda event: self._on_new_data(event.source)
         self._shapes: WeakKeyDictionary[ImageLayer, tuple[int, ...]] = WeakKeyDictionary()
-        self._on_removed: Callable[[Any], None] = lambda event: self._disconnect_layers([event.value])
+        self._on_removed: Callable[[Any], None] = lambda event: self._forget(event.value)
         for emitter in self._list_events:
             emitter.connect(self.on_change)
         events.removed.connect(self._on_removed)
@@ -48,14 +48,19 @@ class _Watch:
         self._disconnect_layers(image_layers(self._viewer))
 
     def _on_change(self) -> None:
-        # napari connects a function to an event only once.
         layers = image_layers(self._viewer)
-        for emitter in _layer_events(layers):
+        new = [layer for layer in layers if layer not in self._shapes]  # a connection takes long among many layers
+        for emitter in _layer_events(new):
             emitter.connect(self.on_change)
+        for layer in new:
+            layer.events.data.connect(self._on_data)
         for layer in layers:
             self._shapes[layer] = _shape(layer)
-            layer.events.data.connect(self._on_data)
         self._changed()
+
+    def _forget(self, layer: ImageLayer) -> None:
+        self._disconnect_layers([layer])
+        self._shapes.pop(layer, None)
 
     def _on_new_data(self, layer: ImageLayer) -> None:
         # Images that are being generated change their pixels many times a second.
