@@ -52,6 +52,7 @@ READ = {
     "names of rows": text_of(",", quoted(NAMES), [[f'"{k + 1}"', *row] for k, row in enumerate(ROWS)]),
     "names of rows without quotation marks": text_of(rows=[[str(k), *row] for k, row in enumerate(ROWS)]),
     "names of rows that are words": text_of(rows=[[f"row {k}", *row] for k, row in enumerate(ROWS)]),
+    "names of rows beside decimal commas": text_of("\t", rows=[[str(k), *row] for k, row in enumerate(COMMAS)]),
     "an index without a name": text_of(names=["", *NAMES], rows=[[str(k), *row] for k, row in enumerate(ROWS)]),
     "a text column": text_of(names=["file, note", *NAMES], rows=[["a b", *row] for row in ROWS]).replace("file,", "f"),
     "carriage returns": text_of(ending="\r"),

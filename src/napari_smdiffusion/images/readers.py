@@ -47,6 +47,8 @@ _OTHER_FILES = {
     ".msr": "is a file of Imspector, which is not read: export MINFLUX localizations as .npy, and images as TIFF.",
     ".xlsx": f"is an Excel workbook, which is not read: {_EXPORT_TABLE}",
     ".bin": f"is a binary molecule list (Insight3), which is not read: {_EXPORT_TABLE}",
+    ".gz": "is compressed, and is not read: unpack it first.",
+    ".zip": "is an archive, which is not read: unpack it first.",
     ".nd2": "is a file of NIS-Elements, which is not read: export its images as TIFF.",
     ".czi": "is a file of ZEN, which is not read: export its images as TIFF.",
     ".lif": "is a file of LAS X, which is not read: export its images as TIFF.",

@@ -282,7 +282,7 @@ def _with_fields(found: TableFormat, rows: Sequence[list[str]], path: Path) -> T
     if count > len(names) and not any(any(row[len(names) :]) for row in alike):
         return replace(found, fields=count, empty_end=count - len(names))
     # Row names shift the columns by one. So does a single decimal comma between commas, but then there is no point.
-    has_points = any(re.search(r"\d\.\d", text) for row in alike for text in row)
+    has_points = found.separator != "," or any(re.search(r"\d\.\d", text) for row in alike for text in row)
     if count == len(names) + 1 and has_points and _are_row_names([row[0] for row in alike]):
         x, y, z, precision = (
             None if column is None else replace(column, index=column.index + 1)
@@ -290,7 +290,7 @@ def _with_fields(found: TableFormat, rows: Sequence[list[str]], path: Path) -> T
         )
         if x is not None and y is not None:
             return replace(found, fields=count, row_names=True, columns=TableColumns(x, y, z, precision))
-    commas = found.separator == "," and count > len(names) and not has_points
+    commas = count > len(names) and not has_points
     reason = (
         "Numbers with decimal commas cannot be separated by commas: export it with decimal points, or with semicolons."
         if commas
