@@ -16,6 +16,7 @@ import numpy as np
 
 from ..base.json_values import read_json
 from ..base.whole_files import allocate, atomic_file, check_space, rename_into_place
+from .limits import open_tiff
 from .provenance import EXPERIMENTAL, Provenance
 
 if TYPE_CHECKING:
@@ -88,10 +89,8 @@ def _is_number(value: Any) -> bool:
 
 def made_by_us(path: Path) -> bool:
     """Return whether a file is a TIFF that this package wrote with a kind other than "experimental"."""
-    import tifffile
-
     # tifffile raises many kinds of errors for damaged files and files of other formats.
-    with suppress(Exception), tifffile.TiffFile(path) as tiff:
+    with suppress(Exception), open_tiff(path) as tiff:
         return own_metadata(tiff).provenance.kind != EXPERIMENTAL
     return False
 

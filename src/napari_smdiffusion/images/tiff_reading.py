@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.errors import InputError
+from ..base.regular_files import open_regular
 from .image import Image, read_only
+from .limits import open_tiff
 from .readers import READERS, FileMetadata, image_reader
 from .tiff import TIFF_SUFFIXES, own_metadata
 
@@ -25,17 +27,15 @@ class _UnsuitableError(InputError):
 
 def is_tiff(path: Path) -> bool:
     """Return whether a file begins with the signature of a TIFF or BigTIFF file."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError, InputError), open_regular(path) as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     return False
 
 
 def tiff_metadata(path: Path) -> FileMetadata:
     """Return the metadata of a TIFF file; empty if the file cannot be read."""
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             metadata = own_metadata(tiff)
             provenance, size = metadata.provenance, metadata.pixel_size
             try:
@@ -51,10 +51,8 @@ def tiff_metadata(path: Path) -> FileMetadata:
 @image_reader(*TIFF_SUFFIXES, metadata=tiff_metadata, supports=is_tiff, in_napari=False)
 def read_tiff(path: Path, pixel_size: float | None) -> Image:
     """Read a TIFF file with one plane or a stack, of 8, 16 or 32 bits or float; `pixel_size` in nm replaces its own."""
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             first, *others = tiff.series
             if "S" in first.axes and first.shape[first.axes.index("S")] > 1:
                 raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
@@ -71,7 +69,7 @@ def read_tiff(path: Path, pixel_size: float | None) -> Image:
                 pixels = np.stack([series.asarray() for series in (first, *others)]) if others else first.asarray()
             metadata = own_metadata(tiff)
             size = pixel_size or metadata.pixel_size or _tiff_pixel_size(tiff, path)
-    except _UnsuitableError:
+    except InputError:
         raise
     # tifffile and its codecs raise many kinds of errors for damaged files; the user needs the same message for all.
     except Exception as error:
