@@ -1,17 +1,20 @@
 """The docks in napari's window: their place, their look, and names that would be markup."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QTextBrowser, QWidget
 
-from napari_smdiffusion.base.folders import bundled_folder
+from napari_smdiffusion.images.provenance import METADATA
+from napari_smdiffusion.widgets.docks.compare import CompareDock
+from napari_smdiffusion.widgets.docks.enhance import EnhanceDock
+from napari_smdiffusion.widgets.docks.generate import GenerateDock
+from napari_smdiffusion.widgets.docks.train import TrainDock
 from napari_smdiffusion.widgets.frame.help import REFERENCE, help_page
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.parts.plain import plain_message, plain_tooltip
+from napari_smdiffusion.widgets.viewer.layers import known_pixel_size
 
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 MARKUP = "<b>bold</b> <img src='file:///etc/hostname'> & <u>_%p"
@@ -59,12 +62,6 @@ def test_help_and_citation(viewer, open_dock, click):
     click(dock, dock.findChild(QWidget, "Cite"))
     assert QApplication.clipboard().text() == REFERENCE
     assert "10.1002/smtd.202400672" in dock.status.text()
-
-
-def test_the_help_is_the_page_of_the_documentation():
-    page = (Path(__file__).parents[2] / "docs" / "docks.md").read_text(encoding="utf-8")
-    copy = "cp docs/docks.md src/napari_smdiffusion/bundled/docks.md"
-    assert (bundled_folder() / "docks.md").read_text(encoding="utf-8") == page, f"the page was changed: {copy}"
 
 
 def test_names_are_plain_text(viewer, open_dock, storm, qtbot, monkeypatch):
@@ -152,3 +149,24 @@ def test_the_focus_is_seen(viewer, open_dock, theme):
     QApplication.processEvents()
     assert button.grab().toImage() != before
     assert isinstance(dock.parent(), QDockWidget)
+
+
+@pytest.mark.parametrize("theirs", [None, 5, "text", [1], {"pixel_size_nm": 20.0}])
+def test_docks_open_whatever_the_metadata_of_a_layer_are(qtbot, theirs):
+    """As from a file that anyone can write. A value of a right type is used, next to wrong ones."""
+    wrong = {"provenance": 3, "finished": "x", "unfinished": 1, "original": {"layer": 3}, "problem": [4], "typed": 1}
+    layers = [
+        {1: 2, METADATA: theirs, "kind": 3, "made_by": 7},
+        *({METADATA: {**wrong, "pixel_size_nm": size}} for size in ("abc", [1], True, float("nan"), -1, 0, 10**400)),
+        {METADATA: {"provenance": {"kind": 3, "seed": "x", "training_data": 5}}},
+    ]
+    viewer = ViewerModel()
+    for metadata in layers:
+        viewer.add_image(np.eye(64), metadata=metadata)
+    for kind in (TrainDock, GenerateDock, CompareDock, EnhanceDock):
+        dock = kind(viewer)
+        qtbot.addWidget(dock)
+        for chooser in dock.findChildren(LayerList):
+            assert chooser.list.count() == len(layers)
+    sizes = [known_pixel_size(layer) for layer in viewer.layers]
+    assert sizes == [20.0 if isinstance(theirs, dict) else None, *[None] * (len(layers) - 1)]

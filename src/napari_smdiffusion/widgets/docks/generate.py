@@ -24,6 +24,7 @@ from ..frame.scripts import job_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..viewer.layers import LayerSource, free_place, image_layers, kind, layer_provenance, layer_source
+from ..viewer.own_metadata import own_metadata
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ class GenerateDock(Dock):
         elif self._layer is not None and self._layer in self.viewer.layers and self._pixels is not None:
             self.viewer.layers.remove(self._layer)
         if self._layer is not None:
-            self._layer.metadata.get(METADATA, {}).pop("finished", None)
+            ours = {key: value for key, value in own_metadata(self._layer).items() if key != "finished"}
+            self._layer.metadata = {**self._layer.metadata, METADATA: ours}
         # A reference would keep a deleted layer in memory.
         self._layer = self._pixels = None
 
@@ -225,7 +227,7 @@ class GenerateDock(Dock):
             if grown and following:
                 look_at_plane(self.viewer, self._layer, count - 1)
         # Changed in place, without an event: the lists of layers need no refresh.
-        self._layer.metadata.setdefault(METADATA, {})["finished"] = self._done
+        self._layer.metadata[METADATA] = {**own_metadata(self._layer), "finished": self._done}
 
     def _search_input(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
         """Return the centre of the synthetic image shown, the layers to search, and the training images by digest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QTextBrowser, QVBoxLayout, QWidget
@@ -42,10 +43,16 @@ def show_help(dock: QWidget, key: str) -> QDialog:
 
 def help_page(key: str) -> str:
     """Return the page about a dock as Markdown: its own section, and then what all docks have in common."""
-    page = (bundled_folder() / "docks.md").read_text(encoding="utf-8")
+    page = _page().read_text(encoding="utf-8")
     # The pictures are not part of the package: no pictures and captions.
     page = re.sub(r"^!\[.*\]\(.*\)\n+(\*[^\n]+\*\n)?", "", page, flags=re.MULTILINE)
     common, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
     own = next(section for section in sections if section.startswith(_TITLES[key]))
     _, _, common = common.partition("\n")  # without its title
     return f"# {own}\n\n## All docks\n{common}"
+
+
+def _page() -> Path:
+    """Return the page on the docks: a part of an installed package, or of the clone that the program runs from."""
+    installed = bundled_folder() / "docks.md"
+    return installed if installed.exists() else Path(__file__).parents[4] / "docs" / "docks.md"

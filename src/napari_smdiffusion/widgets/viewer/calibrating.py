@@ -8,6 +8,7 @@ import numpy as np
 
 from ...images.provenance import METADATA
 from .layers import image_layers, layer_pixel_size, typed_pixel_size
+from .own_metadata import own_metadata
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -44,7 +45,7 @@ def use_as_scale(viewer: ViewerModel, layer: ImageLayer) -> bool:
     affine[-3:-1, -1] *= factor  # the last two rows above the last one move along Y and X
     layer.scale, layer.translate, layer.affine = scale, translate, affine
     layer.units = (*layer.units[:-2], unit, unit)
-    ours = {key: value for key, value in layer.metadata[METADATA].items() if key != "typed"}
+    ours = {key: value for key, value in own_metadata(layer).items() if key != "typed"}
     layer.metadata = {**layer.metadata, METADATA: ours}
     return True
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...images.provenance import METADATA, layer_metadata
+from ...images.provenance import layer_metadata
 from .contrast import shown_range
 from .layers import LayerSource, known_pixel_size, live_source, refined_place
+from .own_metadata import own_metadata
 from .view import visible_window
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def original(layer: ImageLayer) -> dict[str, Any] | None:
 
     A projection that napari makes of an enhanced layer has its metadata too, but was not enhanced in place.
     """
-    state = layer.metadata.get(METADATA, {}).get("original")
+    state = own_metadata(layer).get("original")
     return state if isinstance(state, dict) and state["layer"]() is layer else None
 
 

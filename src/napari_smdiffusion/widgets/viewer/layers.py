@@ -16,6 +16,7 @@ from ...images.image import Image, read_only
 from ...images.provenance import ENHANCED, METADATA, SYNTHETIC, Provenance
 from ...images.reading import read_metadata
 from ...images.tiff import write_image
+from .own_metadata import own_metadata
 from .shown import with_shown
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def layer_provenance(layer: ImageLayer) -> Provenance:
     hold them. Scripts for an earlier version of this program put its record beside `METADATA`; the program's name in
     `made_by` identifies it.
     """
-    record = layer.metadata.get(METADATA, {}).get("provenance")
+    record = own_metadata(layer).get("provenance")
     others = {key: value for key, value in layer.metadata.items() if key != METADATA}
     if record is None and str(others.get("made_by", "")).startswith("napari-smdiffusion "):
         record = others
@@ -129,7 +130,7 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     nanometres = _nanometres(layer)
     if nanometres is not None:
         return x * nanometres
-    ours = layer.metadata.get(METADATA, {})
+    ours = own_metadata(layer)
     if "pixel_size_nm" in ours:
         return float(ours["pixel_size_nm"])
     if "problem" in ours:
@@ -173,7 +174,7 @@ def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
     """Store a pixel size in nm that the user entered for a layer; the scale of the layer stays."""
     ours = {"pixel_size_nm": float(pixel_size), "typed": True}
     # An assignment, unlike a change in place, emits an event.
-    layer.metadata = {**layer.metadata, METADATA: {**layer.metadata.get(METADATA, {}), **ours}}
+    layer.metadata = {**layer.metadata, METADATA: {**own_metadata(layer), **ours}}
 
 
 def add_file_facts(layer: ImageLayer) -> None:
@@ -224,7 +225,7 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
 
 def typed_pixel_size(layer: ImageLayer) -> float | None:
     """Return the pixel size in nm that the user entered for a layer without a unit of length, or None."""
-    ours = layer.metadata.get(METADATA, {})
+    ours = own_metadata(layer)
     entered = ours.get("typed") and "pixel_size_nm" in ours and _nanometres(layer) is None
     return float(ours["pixel_size_nm"]) if entered else None
 
@@ -245,14 +246,14 @@ def live_source(layer: ImageLayer) -> LayerSource:
     if layer.rgb:
         raise InputError(f"{layer.name} is a color (RGB) image: split it, or convert it to grayscale first.")
     data = layer.data[0] if layer.multiscale else layer.data
-    if layer.metadata.get(METADATA, {}).get("unfinished"):
+    if own_metadata(layer).get("unfinished"):
         raise InputError(f"{layer.name} is still being computed: wait until it is finished.")
     if data.ndim > 3:
         raise InputError(
             f"{layer.name} has {data.ndim} axes: extract one channel or time point, so that planes, Y and X remain."
         )
     # A projection of a growing layer has its metadata too, but is a finished 2-D image.
-    finished = layer.metadata.get(METADATA, {}).get("finished") if data.ndim == 3 else None
+    finished = own_metadata(layer).get("finished") if data.ndim == 3 else None
     if finished == 0:
         raise InputError(f"The first image of {layer.name} is still being generated: wait until it is finished.")
     if finished:

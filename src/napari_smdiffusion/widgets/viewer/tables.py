@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ...base.errors import InputWarning
 from ...images.image import Image, read_only
 from ...images.localizations import WHOLE_DEPTH, Localizations, ZRange, read_table
-from ...images.provenance import METADATA, layer_metadata
+from ...images.provenance import layer_metadata
 from ...images.rendering import DEFAULT_PIXEL_SIZE, fitting_pixel_size, render, rendered_corner
 from .contrast import sparse_range
+from .own_metadata import own_metadata
 from .samples import LayerData, layer_data
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ def _name(path: Path, z_range: ZRange) -> str:
 
 def rendered_table(layer: ImageLayer) -> RenderedTable | None:
     """Return the table that a layer was rendered from, or None for any other layer."""
-    ours = layer.metadata.get(METADATA, {})
-    stated = ours.get(_TABLE) if isinstance(ours, dict) else None
+    stated = own_metadata(layer).get(_TABLE)
     if not isinstance(stated, dict) or not isinstance(stated.get("path"), str):
         return None
     size, bounds = stated.get("pixel_size_nm"), stated.get("z_range_nm")

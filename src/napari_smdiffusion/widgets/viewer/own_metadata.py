@@ -1,0 +1,49 @@
+"""What this program has stored in a layer's metadata, under its own key. Without Qt.
+
+The metadata of a layer come from files too, which anyone can write. So each value has its type and range here, or it is
+left out: no dock fails to open because of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...images.provenance import METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Image as ImageLayer
+
+_LONGEST = 1e12  # nm
+
+
+def own_metadata(layer: ImageLayer) -> dict[str, Any]:
+    """Return a copy of our metadata of a layer. Values of a wrong type, or outside of their range, are left out."""
+    ours = layer.metadata.get(METADATA)
+    if not isinstance(ours, Mapping):
+        return {}
+    return {key: value for key, value in ours.items() if key not in _CHECKS or _CHECKS[key](value)}
+
+
+def _is_length(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 < value < _LONGEST  # False for NaN
+
+
+def _is_original(value: Any) -> bool:
+    """Return whether a value is the state of a layer before an enhancement in place, which only this session holds."""
+    return isinstance(value, dict) and callable(value.get("layer"))
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "pixel_size_nm": _is_length,
+    "typed": lambda value: isinstance(value, bool),
+    "problem": lambda value: isinstance(value, str),
+    "provenance": lambda value: isinstance(value, Mapping),
+    "finished": lambda value: isinstance(value, int) and value >= 0,
+    "unfinished": lambda value: isinstance(value, bool),
+    "original": _is_original,
+}
