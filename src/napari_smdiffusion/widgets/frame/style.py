@@ -3,17 +3,21 @@
 The colors are visible on napari's dark and light backgrounds, and for all kinds of color vision.
 """
 
-_FOCUS, _BORDER, _TICKED = "#56B4E9", "#8A8A8A", "#0072B2"
+_FOCUS, _BORDER = "#56B4E9", "#8A8A8A"
+_TICKED, _TICKED_LIGHT = "#0072B2", "#56B4E9"  # behind napari's tick, which is dark in its light theme
 
 
 def style(theme: str) -> str:
     """Return the style sheet of a dock for a theme of napari."""
+    ticked = _TICKED_LIGHT if theme == "light" else _TICKED
     return f"""
 QPushButton:focus, QToolButton:focus {{ border: 2px solid {_FOCUS}; }}
 QCheckBox:focus, QRadioButton:focus {{ border: 1px solid {_FOCUS}; }}
 QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus, QListView:focus {{ border: 1px solid {_FOCUS}; }}
 QCheckBox::indicator, QRadioButton::indicator:unchecked {{ border: 1px solid {_BORDER}; }}
+QToolButton#small {{ border: 1px solid {_BORDER}; border-radius: 2px; padding: 0px 5px; }}
+QToolButton#small:focus {{ border: 1px solid {_FOCUS}; }}
 QListView::item {{ padding: 2px; }}
 QListView::indicator {{ width: 14px; height: 14px; border: 1px solid {_BORDER}; border-radius: 2px; }}
-QListView::indicator:checked {{ background-color: {_TICKED}; image: url("theme_{theme}:/check.svg"); }}
+QListView::indicator:checked {{ background-color: {ticked}; image: url("theme_{theme}:/check.svg"); }}
 """

@@ -264,6 +264,7 @@ def _label_of_a_layer(text: str = "") -> QElidingLabel:
 
 def _small_button(text: str, tooltip: str) -> QToolButton:
     button = QToolButton()
+    button.setObjectName("small")
     button.setText(text)
     button.setToolTip(tooltip)
     return button
