@@ -150,7 +150,7 @@ def _resume_training(**settings):
 def _generate(**settings):
     size = settings.pop("height"), settings.pop("width")
     model = DiffusionModel(None, None, None, None)
-    model.generate(settings.pop("count"), size=size, out="g.tif", **settings)
+    model.generate(settings.pop("count"), size=size, out="g.tif", resume=True, **settings)
 
 
 def _fill_simulated(dock):
@@ -230,7 +230,9 @@ def _microscope(settings):
 
 def _enhance(**settings):
     with suppress(AttributeError):  # `run_job` is replaced and returns None, which has no images
-        Enhancer(None, None, None, None, None).enhance_with_uncertainty(_PIXELS, out="x.tif", pixel_size=80, **settings)
+        Enhancer(None, None, None, None, None).enhance_with_uncertainty(
+            _PIXELS, out="x.tif", pixel_size=80, resume=True, **settings
+        )
 
 
 JOBS = {
@@ -256,13 +258,13 @@ JOBS = {
     ),
     "generate": Faces(
         GenerateJob,
-        ("generate tiny --out g.tif --size 144 160",),
+        ("generate tiny --out g.tif --resume --size 144 160",),
         diffusion.generate_job,
         (_generate,),
         "Generate images",
         (lambda dock: dock.model.choose("tiny"),),
         ("height", "width"),  # the flag is --size
-        {"form": {"out": "the images are added to a layer"}},
+        {"form": {"out": "the images are added to a layer", "resume": "a layer has no unfinished file"}},
     ),
     "train enhancer": Faces(
         TrainEnhancerJob,
@@ -287,14 +289,18 @@ JOBS = {
     ),
     "enhance": Faces(
         EnhanceJob,
-        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80",),
+        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --resume",),
         enhancer.enhance_job,
         (_enhance,),
         "Enhance widefield",
         (_fill_enhance,),
         but={
             "method": {"error_map": "the method returns an Enhancement, which has no error map"},
-            "form": {"out": "the images are added as layers", "pixel_size": "layers have their own"},
+            "form": {
+                "out": "the images are added as layers",
+                "pixel_size": "layers have their own",
+                "resume": "a layer has no unfinished file",
+            },
         },
     ),
     "compare": Faces(

@@ -51,7 +51,9 @@ def is_same_file(descriptor: int, path: Path) -> bool:
 def open_for_lock(path: Path, flags: int = 0) -> int:
     """Return a descriptor of a file or, where the system allows it, of a folder; links are not followed."""
     access = os.O_RDONLY if path.is_dir() else os.O_RDWR
-    return os.open(path, access | flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+    for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):  # not every system has all of them
+        access |= getattr(os, name, 0)
+    return os.open(path, access | flags, 0o666)
 
 
 @contextmanager

@@ -89,11 +89,20 @@ def _release_mapped(error: BaseException) -> None:
         gc.collect()
 
 
-def rename_into_place(temporary: Path, path: Path, *, durable: bool = True) -> None:
+def rename_into_place(temporary: Path, path: Path, *, durable: bool = True, stays: bool = False) -> None:
     """Rename a complete file to `path`.
 
     Where that fails, the file is saved in another place: beside `path`, in the user's folder or in the folder of
     temporary files. On Windows it fails while another program uses `path`.
+
+    Parameters
+    ----------
+    temporary, path
+        The complete file and its name.
+    durable
+        Whether to wait until the file is on the disk.
+    stays
+        Whether `temporary` stays if it can be saved nowhere, so that a later run can go on with it.
 
     Raises
     ------
@@ -106,13 +115,16 @@ def rename_into_place(temporary: Path, path: Path, *, durable: bool = True) -> N
         temporary.replace(path)
     except OSError as error:
         saved = _saved_elsewhere(temporary, path)
-        raise OSError(f"{path} cannot be replaced ({reason_of(error)}). {_where(saved)}") from error
+        where = _where(saved, stays and temporary.exists())
+        raise OSError(f"{path} cannot be replaced ({reason_of(error)}). {where}") from error
     if durable:
         sync(path.parent)
 
 
-def _where(saved: Path | None) -> str:
+def _where(saved: Path | None, stays: bool) -> str:
     """Return the sentence that names the file of a result."""
+    if saved is None and stays:
+        return "The result is kept for a run with resume: free some space, and run the job with it."
     if saved is None:
         return "The result is lost, because no other place could be written either: run the job again."
     return f"The result is saved in {saved}."
@@ -131,6 +143,8 @@ def _saved_elsewhere(temporary: Path, path: Path) -> Path | None:
                 except OSError:
                     place.unlink(missing_ok=True)
                     raise
+                with suppress(OSError):
+                    temporary.unlink()
             sync(place)
             return place
     return None

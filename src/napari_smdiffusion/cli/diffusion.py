@@ -60,6 +60,11 @@ def add_generate(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
     parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the images of an interrupted run in --out; --count may be larger",
+    )
+    parser.add_argument(
         "--size",
         nargs="+",
         type=int,
@@ -115,7 +120,7 @@ def generate_job(options: Namespace) -> GenerateJob:
         raise InputError(f"--size takes one number (side) or two (height and width), not {len(options.size)}.")
     height, width = options.size[0], options.size[-1]
     settings = config_from_flags(GenerateConfig, options, height=height, width=width)
-    return GenerateJob(options.model, settings, options.out)
+    return GenerateJob(options.model, settings, options.out, options.resume)
 
 
 def generate(options: Namespace) -> None:

@@ -99,6 +99,7 @@ def add_enhance(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("widefield", nargs="+", metavar="WIDEFIELD", help="TIFF files or folders of them")
     parser.add_argument("--out", required=True, metavar="PATH", help="TIFF file, or a folder for several images")
+    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run into --out stopped")
     parser.add_argument(
         "--error-map",
         action="store_true",
@@ -172,6 +173,7 @@ def enhance_job(options: Namespace) -> EnhanceJob:
         error_map=options.error_map,
         out=options.out,
         pixel_size=options.pixel_size,
+        resume=options.resume,
     )
 
 
@@ -185,7 +187,10 @@ def enhance(options: Namespace) -> None:
             raise failure.error
         print_status(failure.sentence)
     if result.stopped:
-        raise Stopped(f"Stopped: {len(result.images)} of {result.count} images are enhanced.")
+        raise Stopped(
+            f"Stopped: {len(result.images)} of {result.count} images are enhanced. To go on, run the same command "
+            "again with --resume."
+        )
     if failed := len({failure.index for failure in result.failures}):
         raise InputError(f"{failed} of {result.count} images failed: correct the errors listed above, then try again.")
 

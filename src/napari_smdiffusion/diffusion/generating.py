@@ -26,9 +26,17 @@ if TYPE_CHECKING:
 
 
 def generate_steps(
-    model: DiffusionModel, config: GenerateConfig, *, pixels: Pixels | None = None, stop: Stop = never
+    model: DiffusionModel,
+    config: GenerateConfig,
+    *,
+    pixels: Pixels | None = None,
+    finished: int = 0,
+    stop: Stop = never,
 ) -> Steps[Image]:
     """Generate images in batches, into the array `pixels`, (count, height, width), if it is given.
+
+    The first `finished` images are in `pixels` already. The last batch of them is computed again if it is incomplete:
+    the last bit of a pixel may depend on the batch.
 
     Image k depends only on (`config.seed`, k) and on its size. The number of images and the batch do not matter.
 
@@ -52,10 +60,11 @@ def generate_steps(
     model.sampler.check(config)
     device = pick_device(config.device)
     pixels = empty_images(config.count, config.height, config.width) if pixels is None else pixels
-    done = 0
     together = min(config.batch, _images_together(config))
+    done = 1 + (finished - 1) // together * together if 0 < finished < config.count else finished
     with on_device(model.unet, device) as unet:
-        countdown = Countdown(0, config.count * model.sampler.steps(config))
+        steps = model.sampler.steps(config)
+        countdown = Countdown(done * steps, config.count * steps)
         while done < config.count and not stop():
             # The first image is computed alone, so that it is shown early.
             indices = range(done, min(done + (together if done else 1), config.count))

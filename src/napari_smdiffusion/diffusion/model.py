@@ -139,6 +139,7 @@ class DiffusionModel:
         *,
         size: SupportsIndex | tuple[int, int] = 128,
         out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         **settings: Any,
     ) -> Image:
         """Generate images with a progress bar; Ctrl-C stops and keeps the finished images.
@@ -151,6 +152,8 @@ class DiffusionModel:
             Size of an image in pixels: the side of a square, or (height, width).
         out
             TIFF file that each finished image is written to; None to keep the images in memory.
+        resume
+            Go on with the images of an interrupted run in `out`.
         **settings
             Other fields of `GenerateConfig`.
 
@@ -173,7 +176,8 @@ class DiffusionModel:
         from ..recipes.job import run_job
 
         height, width = _sides(size)
-        return run_job(GenerateJob(self, GenerateConfig(count=count, height=height, width=width, **settings), out))
+        config = GenerateConfig(count=count, height=height, width=width, **settings)
+        return run_job(GenerateJob(self, config, out, resume))
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Save as a model folder, complete or not at all; with `half`, the weights are float16.

@@ -27,7 +27,7 @@ from .resampling import Grid, network_grid
 from .tile_progress import TileProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     import torch
 
@@ -85,6 +85,7 @@ def enhance_steps(
     config: EnhanceConfig,
     *,
     new_array: NewArray | None = None,
+    finished: Container[tuple[int, ...]] = (),
     stop: Stop = never,
 ) -> Steps[Enhancement]:
     """Enhance a widefield image or stack, tile by tile.
@@ -99,6 +100,9 @@ def enhance_steps(
         Settings.
     new_array
         Makes the array for each result from its plan, such as a memory map for results larger than memory.
+    finished
+        Tiles that `new_array` holds already: (plane, first row, last row + 1, first column, last column + 1) in pixels
+        of the result. They are left out.
     stop
         Checked at every tile.
 
@@ -139,7 +143,7 @@ def enhance_steps(
     device = pick_device(config.device)
     with on_device(enhancer.network, device) as network:
         work = _Tiles(network, device, enhancer, levels, grid)
-        yield from _enhance_planes(work, on_grid, config, sharp, spread, stop)
+        yield from _enhance_planes(work, on_grid, config, sharp, spread, finished, stop)
     return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 
 
@@ -222,6 +226,11 @@ class _Tiles:
         return unit * calibration.half_width(levels.scale(views[0]), spread / np.float32(unit), confidence)
 
 
+def mark_of(plane: int, rows: slice, columns: slice) -> tuple[int, ...]:
+    """Return the numbers that name a tile of the result, for `finished`."""
+    return plane, rows.start, rows.stop, columns.start, columns.stop
+
+
 def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return the number of pixels to mirror (before, after) a window on each axis.
 
@@ -237,11 +246,18 @@ def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def _enhance_planes(
-    work: _Tiles, image: Image, config: EnhanceConfig, sharp: Pixels, spread: Pixels | None, stop: Stop
+    work: _Tiles,
+    image: Image,
+    config: EnhanceConfig,
+    sharp: Pixels,
+    spread: Pixels | None,
+    finished: Container[tuple[int, ...]],
+    stop: Stop,
 ) -> Steps[None]:
     side = -(-(config.tile or _TILE) // ALIGN) * ALIGN
     reach = REACH + -(-work.grid.margin // ALIGN) * ALIGN
     todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, reach, ALIGN)]
+    todo = [(n, tile) for n, tile in todo if mark_of(n, *work.grid.place(tile)) not in finished]
     progress = TileProgress([tile for _, tile in todo], 1 if spread is None else len(SYMMETRIES))
     while todo:
         n, tile = todo[0]

@@ -159,7 +159,7 @@ class Enhancer:
     def enhance(self, image: Image | npt.ArrayLike, **settings: Any) -> Image:
         """Enhance a widefield image or stack and show a progress bar.
 
-        `settings` are the fields of `EnhanceConfig`, and `out` and `pixel_size` of `EnhanceJob`.
+        `settings` are the fields of `EnhanceConfig`, and `out`, `pixel_size` and `resume` of `EnhanceJob`.
 
         Returns
         -------
@@ -184,6 +184,7 @@ class Enhancer:
         *,
         out: str | os.PathLike[str] | None = None,
         pixel_size: float | None = None,
+        resume: bool = False,
         **settings: Any,
     ) -> Enhancement:
         """Enhance and map the uncertainty (see `Enhancement`); parameters and errors are those of `enhance`."""
@@ -191,7 +192,7 @@ class Enhancer:
         from ..recipes.job import run_job
 
         config = EnhanceConfig(**{"uncertainty": True, **settings})
-        job = EnhanceJob(self, as_image(image, "widefield"), config, out=out, pixel_size=pixel_size)
+        job = EnhanceJob(self, as_image(image, "widefield"), config, out=out, pixel_size=pixel_size, resume=resume)
         return run_job(job).images[0].enhancement
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:

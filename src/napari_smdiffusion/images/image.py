@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..base.arrays import Pixels
+_STRIP = 256  # rows that are read together where a whole plane may be larger than memory
 _MIN_SIDE = 16  # pixels; a smaller image is too small for training and for enhancement
 
 
@@ -98,7 +99,11 @@ class Image:
     @property
     def digest(self) -> str:
         """SHA-256 of the pixels. It identifies the training images of a model."""
-        return hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+        digest = hashlib.sha256()
+        for plane in self.pixels:
+            for start in range(0, len(plane), _STRIP):  # strips, because a mapped image may be larger than memory
+                digest.update(np.ascontiguousarray(plane[start : start + _STRIP]).tobytes())
+        return digest.hexdigest()
 
     def crop(self, y: slice, x: slice) -> Image:
         """Return the pixel rows `y` and columns `x` as an image, with its own origin in nm.
@@ -167,10 +172,16 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
         planes = np.asarray(array, dtype=np.float32)
     if np.may_share_memory(planes, array) and array.flags.writeable and not _is_mapped(pixels):
         planes = planes.copy()
-    # Plane by plane, because a mapped image may be larger than memory.
-    if not all(np.isfinite(plane).all() for plane in planes):
+    if not all_finite(planes):
         raise InputError(f"{name} has NaN or infinite pixels: replace them first, for example by 0.")
     return read_only(planes)
+
+
+def all_finite(planes: Pixels) -> bool:
+    """Return whether all (N, Y, X) pixels are finite; strips are read, as a mapped image may be larger than memory."""
+    return all(
+        np.isfinite(plane[start : start + _STRIP]).all() for plane in planes for start in range(0, len(plane), _STRIP)
+    )
 
 
 def read_only(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

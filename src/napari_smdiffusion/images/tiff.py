@@ -6,7 +6,6 @@ import gc
 import json
 import math
 import os
-import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.errors import UserError
 from ..base.json_values import read_json
-from ..base.whole_files import allocate, atomic_file, check_space, rename_into_place
+from ..base.whole_files import allocate, atomic_file, check_space, other_places
 from .limits import open_tiff
 from .provenance import EXPERIMENTAL, Provenance
 
@@ -129,18 +129,15 @@ def new_tiff(
     OSError
         If the file cannot be written, or the disk has too little space.
     """
-    import tifffile
-
-    pixel_type = np.dtype(dtype)
-    options = _tiff_options(shape, pixel_type.itemsize, pixel_size, origin, provenance)
+    metadata: dict[str, Any] = {"pixel_size": pixel_size, "origin": origin, "provenance": provenance, "dtype": dtype}
     with atomic_file(path) as temporary:
-        check_space(path, shape, itemsize=pixel_type.itemsize)
-        pixels: Any = tifffile.memmap(temporary, shape=shape, dtype=pixel_type, **options)
-        allocate(temporary, path, temporary.stat().st_size)
+        pixels: Any = mapped_file(temporary, path, shape, **metadata)
         try:
             yield pixels
             pixels.flush()
             pixels.flags.writeable = False
+            if not temporary.exists():
+                write_again(pixels, temporary, path, **metadata)
         finally:
             # The map is closed with the last array that uses it. Closing it here would turn any later use of an array
             # into a segmentation fault.
@@ -149,65 +146,81 @@ def new_tiff(
                 gc.collect()
 
 
-@dataclass
-class GrowingTiff:
-    """An (N, Y, X) array in a file. The result has its first `finished` planes."""
-
-    pixels: npt.NDArray[Any]
-    finished: int = 0
-
-
-@contextmanager
-def growing_tiff(
+def mapped_file(
+    file: Path,
     path: Path,
     shape: tuple[int, int, int],
     pixel_size: float | None = None,
     origin: tuple[float, float] = (0.0, 0.0),
     provenance: Provenance = _NO_PROVENANCE,
-) -> Iterator[GrowingTiff]:
-    """Open a new TIFF file for a job that may be stopped: the file then has only the finished planes.
+    dtype: npt.DTypeLike = np.float32,
+) -> npt.NDArray[Any]:
+    """Write a TIFF of zeros to `file`, and return its mapped (N, Y, X) pixels; `path` is its later name, for messages.
 
-    The parameters are those of `new_tiff`.
+    The other parameters are those of `new_tiff`. The space of the whole file is allocated.
 
     Raises
     ------
     OSError
-        If the file cannot be written. If only the last copy of the finished planes fails, the message names the file
-        that holds them.
+        If the file cannot be written, or the disk has too little space.
     """
-    whole = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.whole.tif")
-    with new_tiff(whole, shape, pixel_size, origin, provenance) as pixels:
-        growing = GrowingTiff(pixels)
-        del pixels
-        yield growing
-        del growing.pixels
-    if growing.finished == shape[0]:
-        rename_into_place(whole, path)
-        return
-    try:
-        _copy_planes(whole, path, growing.finished, pixel_size, origin, provenance)
-    except OSError as error:
-        raise OSError(f"{error} The {growing.finished} finished planes are the first in the file {whole}.") from error
-    whole.unlink()
-
-
-def _copy_planes(
-    whole: Path,
-    path: Path,
-    count: int,
-    pixel_size: float | None,
-    origin: tuple[float, float],
-    provenance: Provenance,
-) -> None:
-    """Write the first `count` planes of a file of `new_tiff` to another file."""
     import tifffile
 
-    source: Any = tifffile.memmap(whole, mode="r")
-    source = source.reshape(-1, *source.shape[-2:])
-    with new_tiff(path, (count, *source.shape[1:]), pixel_size, origin, provenance) as pixels:
+    pixel_type = np.dtype(dtype)
+    options = _tiff_options(shape, pixel_type.itemsize, pixel_size, origin, provenance)
+    check_space(path, shape, itemsize=pixel_type.itemsize)
+    pixels: Any = tifffile.memmap(file, shape=shape, dtype=pixel_type, **options)
+    allocate(file, path, file.stat().st_size)
+    return pixels  # type: ignore[no-any-return]  # tifffile is untyped
+
+
+def write_again(pixels: npt.NDArray[Any], file: Path, path: Path, **metadata: Any) -> None:
+    """Write complete pixels again whose file was removed while it was mapped, for example with its folder.
+
+    Parameters
+    ----------
+    pixels
+        (N, Y, X); the system keeps them until the map is closed.
+    file, path
+        The file that was removed, which is made again, and its later name.
+    **metadata
+        See `mapped_file`.
+
+    Raises
+    ------
+    OSError
+        If `file` cannot be made again. The message names the file that holds the pixels, if any could be written.
+    """
+    for place in (file, *other_places(path)):
+        with suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            again: Any = mapped_file(place, path, pixels.shape, **metadata)
+            for target, plane in zip(again, pixels, strict=True):
+                target[...] = plane
+            again.flush()
+            if place != file:
+                raise ResultElsewhereError(
+                    f"{path} cannot be written (its folder was removed or replaced meanwhile). The result is in "
+                    f"{place}."
+                )
+            return
+    raise OSError(f"{path} is lost, because its folder was removed and no other place can be written: run it again.")
+
+
+class ResultElsewhereError(UserError):
+    """A result is complete, but in another file than the user chose; the message names it."""
+
+
+def copy_planes(source: Path, path: Path, count: int, **metadata: Any) -> None:
+    """Write the first `count` planes of a file of `new_tiff` to another file; see `new_tiff` for its metadata."""
+    import tifffile
+
+    pixels: Any = tifffile.memmap(source, mode="r")
+    pixels = pixels.reshape(-1, *pixels.shape[-2:])
+    with new_tiff(path, (count, *pixels.shape[1:]), **metadata) as copy:
         for k in range(count):
-            pixels[k] = source[k]
-        del pixels
+            copy[k] = pixels[k]
+        del copy
 
 
 def _tiff_options(

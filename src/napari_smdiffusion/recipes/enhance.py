@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
-from ..base.whole_files import check_space
 from ..enhance.settings import EnhanceConfig
 from ..images.provenance import RESULT_KINDS
 from ..images.reading import image_files, mapped_image, read_image
-from ..images.tiff import TIFF_SUFFIXES, new_tiff, write_image
+from ..images.tiff import TIFF_SUFFIXES, write_image
+from .enhanced_files import beside, enhance_into_files
 from .job import ImageSource, as_sources, check_pixel_size, read_source
 from .outputs import check_output_file
 from .train_enhancer import TrainEnhancerJob
@@ -157,11 +156,14 @@ class EnhanceJob:
         larger than memory. Maps are stored beside it, as `…_uncertainty.tif` and `…_error.tif`. None: in memory.
     pixel_size
         Pixel size of the widefield images in nm; replaces their own.
+    resume
+        Go on where an interrupted run into `out` stopped: finished images are kept, and a part of an image is
+        completed. Input and settings must be the same.
 
     Raises
     ------
     InputError
-        If there is no widefield image.
+        If there is no widefield image, or `resume` is given without `out`.
     """
 
     model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob
@@ -170,10 +172,13 @@ class EnhanceJob:
     error_map: bool = False
     out: str | os.PathLike[str] | None = None
     pixel_size: float | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widefield", as_sources(self.widefield))
         check_pixel_size(self.pixel_size)
+        if self.resume and self.out is None:
+            raise InputError("out must name the files of the run that is resumed.", "out")
 
     @property
     def title(self) -> str:
@@ -254,11 +259,6 @@ class EnhanceJob:
         return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped)
 
 
-def beside(path: Path, word: str) -> Path:
-    """Return the path of a map of a result: the map `uncertainty` of `x.tif` is `x_uncertainty.tif`."""
-    return path.with_name(f"{path.stem}_{word}{path.suffix}")
-
-
 def _name(source: ImageSource) -> str:
     """Return the name of a source for messages."""
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.name
@@ -309,19 +309,11 @@ def _enhanced(
     job: EnhanceJob, enhancer: Enhancer, image: Image, target: Path | None, stop: Stop, make: NewArray | None
 ) -> Steps[Enhancement]:
     """Enhance one image, in memory with the arrays that `make` makes, or into the file `target`."""
-    from ..enhance.applying import enhance_steps
-
     if target is None:
+        from ..enhance.applying import enhance_steps
+
         return (yield from enhance_steps(enhancer, image, job.settings, new_array=make, stop=stop))
-    with ExitStack() as files:
-
-        def new_array(plan: ResultPlan) -> Pixels:
-            if plan.kind == "enhanced":
-                check_space(target, plan.shape, 1 + job.settings.uncertainty)
-            path = target if plan.kind == "enhanced" else beside(target, plan.kind)
-            return files.enter_context(new_tiff(path, plan.shape, plan.pixel_size, plan.origin, plan.provenance))
-
-        yield from enhance_steps(enhancer, image, job.settings, new_array=new_array, stop=stop)
+    yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop)
     enhancement = EnhancedImage(0, image.name, enhancer.config.upscale, target).enhancement
     yield Note(f"{target} is {image.name} enhanced ×{enhancer.config.upscale}.")
     if enhancement.uncertainty is not None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..base.errors import InputError
-from ..base.events import Steps, Stop, never
+from ..base.errors import InputError, sentence_of
+from ..base.events import Generated, Note, Steps, Stop, never
 from ..base.whole_files import check_space
 from ..diffusion.settings import GenerateConfig, check_generation
 from ..images.reading import mapped_image
-from ..images.tiff import TIFF_SUFFIXES, growing_tiff
+from ..images.tiff import TIFF_SUFFIXES, copy_planes
+from ..images.unfinished import UnfinishedTiff, check_same_run, part_of, unfinished
 from ..store.catalogue import find_model
 from ..store.folder import read_facts
+from ..store.weights import WEIGHTS_KEY, digest_of_weights
 from .outputs import check_output_file
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from ..diffusion.facts import DiffusionRecord
     from ..diffusion.model import DiffusionModel
     from ..images.image import Image
+    from ..images.provenance import Provenance
+    from ..images.unfinished import Unfinished
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +42,24 @@ class GenerateJob:
     out
         TIFF file. Each image is written into it when it is finished, so all images together may be larger than memory.
         A file that this program wrote is replaced; any other file raises an error. None: images in memory only.
+    resume
+        Go on with the images that an interrupted run has written to `out`. Model and settings must be the same; only
+        `count` may be larger, `batch` and `device` may differ.
 
     Raises
     ------
     InputError
-        If `out` does not end in .tif.
+        If `out` does not end in .tif, or `resume` is given without it.
     """
 
     model: DiffusionModel | str | os.PathLike[str]
     settings: GenerateConfig = field(default_factory=GenerateConfig)
     out: str | os.PathLike[str] | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
+        if self.resume and self.out is None:
+            raise InputError("out must name the file of the run that is resumed.", "out")
         if self.out is not None and Path(self.out).suffix.lower() not in TIFF_SUFFIXES:
             raise InputError(f"out must end in .tif, not {os.fspath(self.out)}.", "out")
 
@@ -93,17 +104,86 @@ class GenerateJob:
         out = None if self.out is None else check_output_file(self.out)
         if out is not None:
             check_space(out, shape)
-        from ..diffusion.generating import generate_steps, provenance
+        from ..diffusion.generating import generate_steps
         from ..diffusion.model import load_diffusion_model
 
         model = load_diffusion_model(self.model) if isinstance(self.model, (str, os.PathLike)) else self.model
         if out is None:
             return (yield from generate_steps(model, self.settings, pixels=pixels, stop=stop))
-        with growing_tiff(out, shape, model.pixel_size, provenance=provenance(model, self.settings)) as file:
-            images = yield from generate_steps(model, self.settings, pixels=file.pixels, stop=stop)
-            file.finished = len(images)
-            del images  # Windows does not rename a mapped file
-        return mapped_image(out)
+        return (yield from _generated_into_file(self, model, out, shape, stop))
+
+
+def _generated_into_file(
+    job: GenerateJob, model: DiffusionModel, out: Path, shape: tuple[int, int, int], stop: Stop
+) -> Steps[Image]:
+    """Generate images into a file; a stopped run leaves the finished ones in `out`, a killed one in a hidden file."""
+    from ..diffusion.generating import generate_steps, provenance
+
+    source = provenance(model, job.settings)
+    source = replace(source, more={**source.more, WEIGHTS_KEY: digest_of_weights(model.unet)})
+    metadata = {"pixel_size": model.pixel_size, "provenance": source}
+    with unfinished(out, {"count": job.settings.count, **_identity(source)}, resume=job.resume) as work:
+        file = UnfinishedTiff(work, out, shape, **metadata)
+        done = len(work.finished) or (_copied(out, source, file.pixels) if job.resume else 0)
+        for k in range(done):
+            work.add(k)
+        yield from _resumed_note(job, done)
+        steps = generate_steps(model, job.settings, pixels=file.pixels, finished=done, stop=stop)
+        finished = len((yield from _marked(steps, work)))
+        if finished == shape[0]:
+            file.finish()
+            return mapped_image(out)
+        work.commit()
+        try:
+            copy_planes(part_of(out), out, finished, **metadata)
+        except OSError as error:
+            raise OSError(f"{sentence_of(error)} The {finished} finished images are kept for --resume.") from error
+        work.begin_again()
+    return mapped_image(out)
+
+
+def _identity(source: Provenance) -> dict[str, Any]:
+    """Return what the pixels of a generated image depend on, by name."""
+    settings = {key: value for key, value in source.settings.items() if key not in ("count", "batch", "device")}
+    return {**settings, "model": source.model, WEIGHTS_KEY: source.more.get(WEIGHTS_KEY)}
+
+
+def _copied(out: Path, source: Provenance, pixels: Pixels) -> int:
+    """Copy the images of a stopped run from `out`, and return their number; 0 if there is no such file.
+
+    Raises
+    ------
+    InputError
+        If `out` was made by another model or with other settings.
+    """
+    if not out.exists():
+        return 0
+    before = mapped_image(out)
+    check_same_run(_identity(before.provenance), _identity(source), out)
+    count = min(len(before), len(pixels))
+    for k in range(count):
+        pixels[k] = before.pixels[k]
+    return count
+
+
+def _resumed_note(job: GenerateJob, done: int) -> Steps[None]:
+    if job.resume and done:
+        yield Note(f"Going on after {done} of {job.settings.count} images.")
+    elif job.resume:
+        yield Note(f"There is no run to resume for {job.out}: it begins with the first image.")
+
+
+def _marked(steps: Steps[Image], work: Unfinished) -> Steps[Image]:
+    """Pass on the events of a run, and mark each finished image."""
+    with closing(steps):
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # StopIteration carries the generator's result
+            if isinstance(event, Generated):
+                work.add(event.index)
+            yield event
 
 
 def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -> DiffusionRecord:

@@ -1,0 +1,124 @@
+"""Enhancing straight into files, which a later run can go on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..base.errors import Stopped
+from ..base.events import Note, Steps, Stop, TileDone
+from ..base.json_values import to_json
+from ..base.whole_files import check_space
+from ..images.reading import mapped_image
+from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, unfinished
+from ..store.weights import WEIGHTS_KEY, digest_of_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ..base.json_values import Json
+    from ..enhance.applying import NewArray, ResultPlan
+    from ..enhance.model import Enhancer
+    from ..enhance.settings import EnhanceConfig
+    from ..images.image import Image
+    from ..images.provenance import Provenance
+    from ..images.unfinished import Unfinished
+
+_SOURCE = "widefield_image_sha256"  # key of the digest of the widefield image in the provenance of a result
+
+
+def beside(path: Path, word: str) -> Path:
+    """Return the path of a map of a result: the map `uncertainty` of `x.tif` is `x_uncertainty.tif`."""
+    return path.with_name(f"{path.stem}_{word}{path.suffix}")
+
+
+def enhance_into_files(
+    enhancer: Enhancer, image: Image, settings: EnhanceConfig, target: Path, resume: bool, stop: Stop
+) -> Steps[None]:
+    """Enhance one image into the file `target`, and its uncertainty map into the file beside it.
+
+    A killed or stopped run leaves hidden files, with which a run with `resume` goes on. That run keeps a finished
+    `target` of the same input and settings.
+
+    Raises
+    ------
+    InputError
+        If the files to go on with are of another input or of other settings.
+    """
+    from ..enhance.applying import planned_results
+
+    plans = [
+        replace(plan, provenance=_identified(plan.provenance, enhancer, image))
+        for plan in planned_results(enhancer, image, settings)
+    ]
+    paths = [target if plan.kind == "enhanced" else beside(target, plan.kind) for plan in plans]
+    if resume and _are_finished(paths, plans):
+        yield Note(f"{target} is finished already.")
+        return
+    identity = _identity(plans[0].provenance, plans[0].pixel_size, plans[0].origin, plans[0].shape)
+    with unfinished(target, identity, resume=resume, others=tuple(paths[1:])) as work:
+        if not work.finished:
+            check_space(target, plans[0].shape, len(plans))
+        files = {
+            plan.kind: UnfinishedTiff(
+                work, path, plan.shape, pixel_size=plan.pixel_size, origin=plan.origin, provenance=plan.provenance
+            )
+            for path, plan in zip(paths, plans, strict=True)
+        }
+        try:
+            yield from _marked(enhancer, image, settings, lambda plan: files[plan.kind].pixels, work, stop)
+            finish_all(files.values())
+        except Stopped as stopped:
+            if not work.finished:
+                raise
+            raise Stopped(
+                f"Stopped: {target} is not finished. To go on with it, run the same again with --resume (in Python: "
+                "resume=True)."
+            ) from stopped
+
+
+def _marked(
+    enhancer: Enhancer, image: Image, settings: EnhanceConfig, new_array: NewArray, work: Unfinished, stop: Stop
+) -> Steps[None]:
+    """Enhance an image, and mark each tile that is written."""
+    from ..enhance.applying import enhance_steps, mark_of
+
+    steps = enhance_steps(enhancer, image, settings, new_array=new_array, finished=work.finished, stop=stop)
+    with closing(steps):
+        for event in steps:
+            if isinstance(event, TileDone):
+                work.add(*mark_of(event.plane, event.rows, event.columns))
+            yield event
+
+
+def _identified(provenance: Provenance, enhancer: Enhancer, image: Image) -> Provenance:
+    """Return the provenance of a file, with digests of the enhancer and of the widefield image."""
+    record = enhancer.record
+    values = json.dumps([to_json(record.levels), to_json(record.calibration)], sort_keys=True)
+    digest = hashlib.sha256(f"{digest_of_weights(enhancer.network)} {values}".encode()).hexdigest()
+    return replace(provenance, more={**provenance.more, WEIGHTS_KEY: digest, _SOURCE: image.digest})
+
+
+def _identity(
+    provenance: Provenance, pixel_size: float | None, origin: tuple[float, float], shape: Sequence[int]
+) -> Mapping[str, Json]:
+    """Return what the pixels of a result depend on, by name; the side of the tiles is not among it."""
+    settings = {key: value for key, value in provenance.settings.items() if key != "tile"}
+    digests = {key: provenance.more.get(key) for key in (WEIGHTS_KEY, _SOURCE)}
+    place = {"pixel_size": pixel_size, "origin": list(origin), "shape": list(shape)}
+    return {"model": provenance.model, **settings, **digests, **place}
+
+
+def _are_finished(paths: Sequence[Path], plans: Sequence[ResultPlan]) -> bool:
+    """Return whether an earlier run has finished all files of an image; raise an InputError if that was another run."""
+    if not all(path.exists() for path in paths):
+        return False
+    before = mapped_image(paths[0])
+    identity = _identity(plans[0].provenance, plans[0].pixel_size, plans[0].origin, plans[0].shape)
+    stated = _identity(before.provenance, before.pixel_size, before.origin, before.pixels.shape)
+    check_same_run(stated, identity, paths[0])
+    return True
