@@ -158,11 +158,14 @@ def test_the_size_of_a_rendered_image_is_bounded_by_its_molecules(monkeypatch):
         positions = np.linspace(0, side, count)
         return Localizations(positions, positions, np.full(count, 10.0))
 
-    with pytest.raises(InputError, match=r"fills 1000 × 1000 µm.* of 2 localizations has 2.5e\+09 pixels") as error:
+    with pytest.raises(InputError, match=r"fills 1000 × 1000 µm.* of 2 localizations has 2.5e\+09 pixels"):
+        render(table(2, 1e6), 20)
+    assert most_pixels(10**9) == most_pixels(10**10) > most_pixels(1000) > most_pixels(2)
+    monkeypatch.setenv("SMDIFFUSION_MAX_RENDERED_PIXELS", "1e5")
+    with pytest.raises(InputError, match="Choose pixels of at least") as error:
         render(table(2, 1e6), 20)
     size = float(re.search("at least ([0-9.]+) nm", str(error.value))[1])
-    assert render(table(2, 1e6), size).size < most_pixels(2) < 1.05 * (1e6 / size) ** 2
-    assert most_pixels(10**9) == most_pixels(10**10) > most_pixels(1000) > most_pixels(2)
+    assert render(table(2, 1e6), size).size < 1e5 < 1.05 * (1e6 / size + 5) ** 2
     one_outlier = table(200, 1000)
     one_outlier.x[-1], one_outlier.y[-1] = 1e9, 1e9
     with pytest.raises(InputError, match="remove the few localizations that lie far from all others"):

@@ -50,9 +50,11 @@ READ = {
     "separators at the end of rows": text_of(rows=[[*row, "", ""] for row in ROWS]),
     "a separator at the end of the names": text_of(names=[*NAMES, ""]),
     "names of rows": text_of(",", quoted(NAMES), [[f'"{k + 1}"', *row] for k, row in enumerate(ROWS)]),
-    "names of rows without quotation marks": text_of(rows=[[str(k), *row] for k, row in enumerate(ROWS)]),
+    "names of rows without quotation marks": text_of(
+        names=NAMES[2:], rows=[[str(k), *row[2:]] for k, row in enumerate(ROWS)]
+    ),
     "names of rows that are words": text_of(rows=[[f"row {k}", *row] for k, row in enumerate(ROWS)]),
-    "names of rows beside decimal commas": text_of("\t", rows=[[str(k), *row] for k, row in enumerate(COMMAS)]),
+    "names of rows beside decimal commas": text_of("\t", rows=[[f'"{k}"', *row] for k, row in enumerate(COMMAS)]),
     "an index without a name": text_of(names=["", *NAMES], rows=[[str(k), *row] for k, row in enumerate(ROWS)]),
     "a text column": text_of(names=["file, note", *NAMES], rows=[["a b", *row] for row in ROWS]).replace("file,", "f"),
     "carriage returns": text_of(ending="\r"),
@@ -104,6 +106,18 @@ REFUSED = {
     "numbered rows that count otherwise": (
         text_of(rows=[[str(7 * k), *row] for k, row in enumerate(ROWS)]),
         "6 columns, but 7 fields in its first row",
+    ),
+    "numbered rows, or a last column without a name": (
+        text_of(rows=[[*row, "1"] for row in ROWS]),
+        "not certain which name belongs to which field",
+    ),
+    "numbered rows, or an empty last column": (
+        text_of(names=NAMES[2:], rows=[[str(k), *row[2:-1], ""] for k, row in enumerate(ROWS)]),
+        "not certain which name belongs to which field",
+    ),
+    "numbered rows below names that end in a separator": (
+        text_of(";", (*NAMES[2:], ""), [[str(k), *row[2:]] for k, row in enumerate(ROWS)]),
+        "not certain which name belongs to which field",
     ),
     "too few columns": (text_of(rows=[row[:-2] for row in ROWS]), "6 columns, but 4 fields in its first row"),
     "a short row": (text_of(rows=[*ROWS[:5], ROWS[5][:4], *ROWS[6:]]), "4 fields in line 7 and 6 in its first row"),

@@ -46,7 +46,7 @@ def test_a_table_is_opened_and_rendered_again_with_other_values(viewer, open_doc
     widget.pixel_size.show_number(10)
     widget.z_min.setText("-1,5")
     widget.render.click()
-    assert layer.name == "deep (z -1.5 …  nm)"
+    assert layer.name == "deep (z from -1.5 nm)"
     assert layer_pixel_size(layer) == 10
     assert layer.data.sum() == pytest.approx(2, rel=0.01)
     assert layer_image(layer).origin == pytest.approx((1500 - 20, 1800 - 20))

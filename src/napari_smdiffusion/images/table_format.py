@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..base.errors import InputError
 from ..base.printable import printable
-from .table_columns import TableColumns, find_columns, parse_name, shown
+from .table_columns import Column, TableColumns, find_columns, parse_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +105,8 @@ def table_format(path: Path) -> TableFormat:
     rows = list(islice(_rows(lines[found.header :], found.separator), 500))
     if not rows:
         return found
-    found = _with_fields(found, rows, path)
+    first_line = _next_line(lines[found.header :])
+    found = _with_fields(found, rows, first_line, path)
     return replace(found, decimal=_decimal(found, rows, path))
 
 
@@ -271,35 +272,56 @@ def _rows(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
             yield split_line(line, separator)
 
 
-def _with_fields(found: TableFormat, rows: Sequence[list[str]], path: Path) -> TableFormat:
-    """Return the format with the fields of a row: a separator may end each row, and a name may begin it."""
-    names, count = found.names, len(rows[0])
+def _with_fields(found: TableFormat, rows: Sequence[list[str]], first_line: str, path: Path) -> TableFormat:
+    """Return the format with the fields of a row: separators may end each row, and a name may begin it.
+
+    Where the names of the columns could belong to the fields in two ways, the table is refused.
+    """
+    count = len(rows[0])
     alike = [row for row in rows if len(row) == count]
-    if count == len(names) - 1 and not names[-1]:
-        return replace(found, names=names[:-1], fields=count)
-    if count == len(names):
-        return found
-    if count > len(names) and not any(any(row[len(names) :]) for row in alike):
-        return replace(found, fields=count, empty_end=count - len(names))
-    # Row names shift the columns by one. So does a single decimal comma between commas, but then there is no point.
+    named = len(found.names)
+    while named and not found.names[named - 1]:
+        named -= 1
+    used = max([named, *(k + 1 for row in alike for k, text in enumerate(row) if text)])
+    names, first = found.names[:named], [row[0] for row in alike]
+    aligned = len(found.names) == count
+    x, y = found.columns.x.index, found.columns.y.index
+    if used == named <= count and (named == count == len(found.names) or not _may_be_shifted(alike, x, y)):
+        return replace(found, names=names, fields=count, empty_end=count - named)
+    # Row names shift the columns by one. So do a single decimal comma between commas, but then there is no point, and
+    # a last column without a name, but then the first one is a number that the table counts itself.
     has_points = found.separator != "," or any(re.search(r"\d\.\d", text) for row in alike for text in row)
-    if count == len(names) + 1 and has_points and _are_row_names([row[0] for row in alike]):
-        x, y, z, precision = (
-            None if column is None else replace(column, index=column.index + 1)
-            for column in (found.columns.x, found.columns.y, found.columns.z, found.columns.precision)
-        )
-        if x is not None and y is not None:
-            return replace(found, fields=count, row_names=True, columns=TableColumns(x, y, z, precision))
-    commas = count > len(names) and not has_points
+    is_quoted = re.match(r'\s*"[^"]*"\s*[^\w"]?\s*[^"\s]', first_line) is not None
+    may_be_names = is_quoted or min(x, y) == 0 or not all(map(is_number, first))
+    if used == named + 1 and not aligned and has_points and may_be_names and _are_row_names(first):
+        shifted = replace(found, names=names, fields=count, empty_end=count - used, row_names=True)
+        columns = _shifted(found.columns)
+        if not _may_be_shifted(alike, columns.x.index, columns.y.index):
+            return replace(shifted, columns=columns)
     reason = (
         "Numbers with decimal commas cannot be separated by commas: export it with decimal points, or with semicolons."
-        if commas
-        else "Each field needs a column name: export it again, or name all columns."
+        if count > named and not has_points
+        else "It is not certain which name belongs to which field: export it with a name for each field."
     )
     raise InputError(
-        f"{path} has {len(names)} columns, but {fields_in_words(count)} in its first row, which {found.separated_by} "
+        f"{path} has {named} columns, but {fields_in_words(count)} in its first row, which {found.separated_by} "
         f"separate. {reason}"
     )
+
+
+def _may_be_shifted(rows: Sequence[list[str]], *indices: int) -> bool:
+    """Return whether one of the fields counts the rows, which no position does."""
+    return any(_is_count([row[index] for row in rows]) for index in indices)
+
+
+def _shifted(columns: TableColumns) -> TableColumns:
+    """Return the columns one field later."""
+
+    def later(column: Column) -> Column:
+        return replace(column, index=column.index + 1)
+
+    z, precision = (None if column is None else later(column) for column in (columns.z, columns.precision))
+    return TableColumns(later(columns.x), later(columns.y), z, precision)
 
 
 def fields_in_words(count: int) -> str:
@@ -309,10 +331,15 @@ def fields_in_words(count: int) -> str:
 
 def _are_row_names(texts: Sequence[str]) -> bool:
     """Return whether the first fields of the rows are names: the numbers 0, 1, 2 … or 1, 2, 3 …, or all different."""
-    if all(text.isdecimal() for text in texts):
-        first = int(texts[0])
-        return first in (0, 1) and [int(text) for text in texts] == list(range(first, first + len(texts)))
-    return not any(map(is_number, texts)) and len(set(texts)) == len(texts)
+    return _is_count(texts) or (not any(map(is_number, texts)) and len(set(texts)) == len(texts))
+
+
+def _is_count(texts: Sequence[str]) -> bool:
+    """Return whether texts are the numbers 0, 1, 2 … or 1, 2, 3 …."""
+    if not all(re.fullmatch(r"\d{1,9}", text, re.ASCII) for text in texts):
+        return False
+    first = int(texts[0])
+    return first in (0, 1) and [int(text) for text in texts] == list(range(first, first + len(texts)))
 
 
 def _decimal(found: TableFormat, rows: Sequence[list[str]], path: Path) -> str:

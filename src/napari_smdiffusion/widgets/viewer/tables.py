@@ -87,8 +87,8 @@ def layer_of_table(table: Localizations, path: Path, pixel_size: float | None, z
 
 
 def _name(path: Path, z_range: ZRange) -> str:
-    low, high = ("" if bound is None else f"{bound:g}" for bound in z_range)
-    return f"{path.stem} (z {low} … {high} nm)" if z_range != WHOLE_DEPTH else path.stem
+    words = [f"{word} {bound:g}" for word, bound in zip(("from", "to"), z_range, strict=True) if bound is not None]
+    return f"{path.stem} (z {' '.join(words)} nm)" if words else path.stem
 
 
 def rendered_table(layer: ImageLayer) -> RenderedTable | None:
