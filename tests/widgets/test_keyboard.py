@@ -2,13 +2,17 @@
 
 import itertools
 
+import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QVBoxLayout, QWidget
 
 from napari_smdiffusion.widgets.frame.dock import Folded
 from napari_smdiffusion.widgets.parts.numbers import NumberField
+from napari_smdiffusion.widgets.parts.pickers import LayerList
+from napari_smdiffusion.widgets.viewer.layers import known_pixel_size
 
 from .conftest import PATIENCE
 
@@ -127,3 +131,22 @@ def test_tab_leads_through_the_fields_to_run(open_dock, storm_layer, name):
     assert all(dock._content.isAncestorOf(field) for field in reached), "fields come first, and nothing else"
     rows = [field.mapTo(dock, field.rect().center()).y() for field in reached]
     assert all(after > before - 10 for before, after in itertools.pairwise(rows))
+
+
+def test_a_pixel_size_is_typed(qtbot):
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.eye(64), name="bare")
+    chooser = LayerList(viewer, finest=True)
+    qtbot.addWidget(chooser)
+    chooser.show()
+    _activated(chooser, qtbot)
+    chooser.choose([layer])
+    assert chooser.pixel_size.text() == "unknown"
+    _typed(chooser.pixel_size, "20,5", Qt.Key.Key_Tab, double_click=True)
+    assert known_pixel_size(layer) == 20.5
+    chooser.list.setCurrentRow(0)  # shows the field again
+    for wrong in ("0", "20500"):
+        _typed(chooser.pixel_size, wrong, Qt.Key.Key_Tab, double_click=True)
+        assert known_pixel_size(layer) == 20.5
+    _typed(chooser.pixel_size, "97", Qt.Key.Key_Return, double_click=False)
+    assert known_pixel_size(layer) == 97
