@@ -165,7 +165,7 @@ def test_the_size_of_a_rendered_image_is_bounded_by_its_molecules(monkeypatch):
     with pytest.raises(InputError, match="Choose pixels of at least") as error:
         render(table(2, 1e6), 20)
     size = float(re.search("at least ([0-9.]+) nm", str(error.value))[1])
-    assert render(table(2, 1e6), size).size < 1e5 < 1.05 * (1e6 / size + 5) ** 2
+    assert render(table(2, 1e6), size).size < 1e5 < 1.2 * (1e6 / size + 5) ** 2
     one_outlier = table(200, 1000)
     one_outlier.x[-1], one_outlier.y[-1] = 1e9, 1e9
     with pytest.raises(InputError, match="remove the few localizations that lie far from all others"):
