@@ -29,6 +29,7 @@ from .enhance.model import load_enhancer as load_enhancer
 from .enhance.settings import EnhanceConfig as EnhanceConfig
 from .enhance.settings import EnhancerConfig as EnhancerConfig
 from .enhance.training import train_enhancer_steps as train_enhancer_steps
+from .images.axes import Axis as Axis
 from .images.image import Image as Image
 from .images.localizations import TableSlab as TableSlab
 from .images.readers import READERS as READERS

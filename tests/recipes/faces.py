@@ -238,16 +238,18 @@ def _enhance(**settings):
 JOBS = {
     "train": Faces(
         TrainJob,
-        ("train a.tif b.tif --out m --name n --start tiny --pixel-size 20", "train a.tif --out m --resume"),
+        ("train a.tif b.tif --out m --name n --start tiny --pixel-size 20 --channel 1", "train a.tif --out m --resume"),
         diffusion.train_job,
         (_train_from_start, _resume_training),
         "Train diffusion model",
         (_fill_train, _fill_resume),
         ("previews",),  # a terminal shows no previews
         {
+            "method": {"channel": "images have chosen theirs"},
             "form": {
                 "name": "the folder has the name",
                 "pixel_size": "layers have their own",
+                "channel": "layers have their own",
                 "settings.steps": "the user chooses minutes",
                 **{
                     f"settings.{name}": "of the method, not of the images"
@@ -270,7 +272,7 @@ JOBS = {
         TrainEnhancerJob,
         (
             "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --out e --name n "
-            "--pixel-size 20",
+            "--pixel-size 20 --channel 1",
             "train-enhancer a.tif --widefield w.tif --out e",
             "train-enhancer a.tif --out e --resume",
         ),
@@ -280,8 +282,10 @@ JOBS = {
         (_fill_simulated, _fill_pairs, _fill_resumed_enhancer),
         ("previews",),  # a terminal shows no previews
         {
+            "method": {"channel": "images have chosen theirs"},
             "form": {
                 "pixel_size": "layers have their own",
+                "channel": "layers have their own",
                 "settings.steps": "the user chooses minutes",
                 "settings.previews": "the dock shows none",
             },
@@ -289,16 +293,20 @@ JOBS = {
     ),
     "enhance": Faces(
         EnhanceJob,
-        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --resume",),
+        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --channel mito --resume",),
         enhancer.enhance_job,
         (_enhance,),
         "Enhance widefield",
         (_fill_enhance,),
         but={
-            "method": {"error_map": "the method returns an Enhancement, which has no error map"},
+            "method": {
+                "error_map": "the method returns an Enhancement, which has no error map",
+                "channel": "images have chosen theirs",
+            },
             "form": {
                 "out": "the images are added as layers",
                 "pixel_size": "layers have their own",
+                "channel": "layers have their own",
                 "resume": "a layer has no unfinished file",
             },
         },
@@ -307,19 +315,21 @@ JOBS = {
         CompareJob,
         (
             "compare a.tif --generated g.tif --training t.tif --enhanced e.tif --widefield w.tif --reference r.tif "
-            "--uncertainty u.tif --out c",
+            "--uncertainty u.tif --out c --channel 1",
         ),
         compare.compare_job,
         None,
         "Compare images",
         (_fill_compare,),
-        but={"form": {"out": "the dock keeps the report until it is saved"}},
+        but={
+            "form": {"out": "the dock keeps the report until it is saved", "channel": "layers have their own"},
+        },
     ),
     "demo": Faces(
         DemoJob,
         (
             "demo --images a.tif --widefield w.tif --reference r.tif --upscale 5 --pixel-size 20 --minutes 2 --seed 3 "
-            "--out d",
+            "--out d --channel 1",
         ),
         demo.demo_job,
         None,

@@ -5,8 +5,10 @@ import itertools
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_smdiffusion import (
+    Axis,
     EnhanceConfig,
     EnhanceJob,
     Enhancer,
@@ -15,6 +17,7 @@ from napari_smdiffusion import (
     InputError,
     Stopped,
     TrainEnhancerJob,
+    read_image,
     run,
     write_image,
 )
@@ -96,3 +99,51 @@ def test_a_stop_keeps_the_finished_images(tiny_enhancer, widefield):
     assert ([image.index for image in result.images], result.stopped) == ([0], True)
     with pytest.raises(Stopped):
         run(job.steps(lambda: True))
+
+
+@pytest.fixture
+def hyperstack(tmp_path, widefield):
+    """Return a file with times, depths and two channels, of which the second is ten times as bright, and its pixels."""
+    first = widefield.pixels[0, :36, :32]
+    pixels = np.stack([[[first + k, 10 * first[::-1] + k] for k in (z, z + 5)] for z in range(3)]).astype(np.uint16)
+    metadata = {"axes": "TZCYX", "unit": "um", "spacing": 0.2, "finterval": 2.5, "Labels": ["tubulin", "mito"] * 6}
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(12.5, 12.5), metadata=metadata)
+    return path, pixels
+
+
+def test_the_result_has_the_axes_of_its_input_and_one_channel(tiny_enhancer, hyperstack, tmp_path):
+    path, pixels = hyperstack
+    with pytest.raises(InputError, match=r"has 2 channels: 0 \(tubulin\) and 1 \(mito\)"):
+        run(EnhanceJob(tiny_enhancer, path, out=tmp_path / "e.tif").steps())
+    settings, events = EnhanceConfig(uncertainty=True), []
+    job = EnhanceJob(tiny_enhancer, path, settings, error_map=True, out=tmp_path / "e.tif", channel="mito")
+    (result,) = run(job.steps(), events.append).images
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert notes[0].endswith("enhanced ×4, 3 times (every 2.5 s) × 2 depths (every 200 nm).")
+    alone = Image(pixels[:, :, 1].reshape(-1, 36, 32), 80.0)
+    (expected,) = run(EnhanceJob(tiny_enhancer, alone).steps()).images
+    np.testing.assert_array_equal(result.enhancement.image.pixels, expected.enhancement.image.pixels)
+    for name, size in (("e.tif", 20), ("e_uncertainty.tif", 20), ("e_error.tif", 80)):
+        with tifffile.TiffFile(tmp_path / name) as tiff:
+            assert tiff.series[0].axes == "TZYX"
+            assert (tiff.imagej_metadata["spacing"], tiff.imagej_metadata["finterval"]) == (0.2, 2.5)
+        written = read_image(tmp_path / name)
+        assert [(axis.name, axis.length, axis.step) for axis in written.axes] == [("T", 3, 2.5), ("Z", 2, 200)]
+        assert written.pixel_size == pytest.approx(size)
+    assert read_image(tmp_path / "e.tif").provenance.channel == "1 (mito)"
+
+
+def test_results_of_two_channels_have_names_of_their_own(tiny_enhancer, hyperstack, tmp_path):
+    for channel in ("tubulin", "1"):
+        run(EnhanceJob(tiny_enhancer, hyperstack[0], out=tmp_path / "out", channel=channel).steps())
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"cells_channel_tubulin_enhanced.tif", "cells_channel_1_enhanced.tif"}
+
+
+def test_a_layer_with_depths_before_times_is_written_in_the_order_of_files(tiny_enhancer, hyperstack, tmp_path):
+    pixels = hyperstack[1][:, :, 0].swapaxes(0, 1).reshape(-1, 36, 32)
+    image = Image(pixels, 80.0, axes=(Axis("Z", 2, 200.0), Axis("T", 3, 2.5)))
+    for out in (None, tmp_path / "e.tif"):
+        (result,) = run(EnhanceJob(tiny_enhancer, image, out=out).steps()).images
+        assert [axis.name for axis in result.enhancement.image.axes] == (["Z", "T"] if out is None else ["T", "Z"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..images.provenance import MADE_BY_MODELS
-from .flags import IMAGES, add_command, add_z_range, in_slab, print_status
+from .flags import IMAGES, add_channel, add_command, add_z_range, in_slab, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,6 +36,7 @@ def add_compare(commands: Any) -> None:
         "--uncertainty", metavar="FILE.tif", help="the uncertainty map of the enhanced image; needs --reference"
     )
     add_z_range(parser)
+    add_channel(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
 
 
@@ -52,6 +53,7 @@ def compare_job(options: Namespace) -> CompareJob:
         reference=in_slab(options.reference, options),
         uncertainty=options.uncertainty,
         out=options.out,
+        channel=options.channel,
     )
 
 

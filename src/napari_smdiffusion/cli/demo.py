@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
-from .flags import add_command, print_status
+from .flags import add_channel, add_command, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -39,6 +39,7 @@ def add_demo(commands: Any) -> None:
         "--upscale", type=int, metavar="K", help="super-resolution pixels per side of a widefield pixel"
     )
     parser.add_argument("--pixel-size", type=float, metavar="NM", help="pixel size of --images in nm")
+    add_channel(parser)
     parser.add_argument(
         "--minutes", type=float, default=3.5, metavar="M", help="training time in minutes (default 3.5)"
     )
@@ -56,6 +57,7 @@ def demo_job(options: Namespace) -> DemoJob:
         reference=options.reference,
         upscale=options.upscale,
         pixel_size=options.pixel_size,
+        channel=options.channel,
         minutes=options.minutes,
         seed=options.seed,
         out=options.out,

@@ -11,6 +11,7 @@ from ..images.provenance import MADE_BY_MODELS
 from .flags import (
     IMAGES,
     MODEL,
+    add_channel,
     add_command,
     add_pixel_size,
     add_settings,
@@ -46,6 +47,7 @@ def add_train(commands: Any) -> None:
     )
     add_pixel_size(parser)
     add_z_range(parser)
+    add_channel(parser)
     add_settings(parser, TrainConfig, {"previews"})
 
 
@@ -100,6 +102,7 @@ def train_job(options: Namespace) -> TrainJob:
         name=options.name,
         resume=options.resume,
         pixel_size=options.pixel_size,
+        channel=options.channel,
     )
 
 

@@ -14,6 +14,7 @@ from ..recipes.outputs import check_writable
 from ..structures.registry import STRUCTURES
 from .flags import (
     MODEL,
+    add_channel,
     add_command,
     add_pixel_size,
     add_settings,
@@ -84,6 +85,7 @@ def add_train_enhancer(commands: Any) -> None:
     )
     add_pixel_size(parser)
     add_z_range(parser)
+    add_channel(parser)
     add_settings(parser, EnhancerConfig, {"previews"})
     add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
 
@@ -106,6 +108,7 @@ def add_enhance(commands: Any) -> None:
         help="also write …_error.tif, a map of the disagreement between the result and the widefield image",
     )
     add_pixel_size(parser)
+    add_channel(parser)
     add_settings(parser, EnhanceConfig)
 
 
@@ -149,6 +152,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
         name=options.name,
         resume=options.resume,
         pixel_size=options.pixel_size,
+        channel=options.channel,
     )
 
 
@@ -173,6 +177,7 @@ def enhance_job(options: Namespace) -> EnhanceJob:
         error_map=options.error_map,
         out=options.out,
         pixel_size=options.pixel_size,
+        channel=options.channel,
         resume=options.resume,
     )
 

@@ -108,6 +108,13 @@ def in_slab(sources: Any, options: Namespace, left_out: Collection[str] = ()) ->
     return [source for path in sources for source in limited(path)]
 
 
+def add_channel(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--channel`."""
+    parser.add_argument(
+        "--channel", metavar="N|NAME", help="channel of files with several, by its number (the first is 0) or its name"
+    )
+
+
 _Config = TypeVar("_Config")
 
 

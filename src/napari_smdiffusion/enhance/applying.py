@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from ..images.axes import Axis
     from .model import Enhancer
     from .settings import EnhanceConfig
 
@@ -53,6 +54,8 @@ class ResultPlan:
         In nm; the pixel size is None if unknown.
     name, provenance
         Name and provenance of the resulting image.
+    axes
+        Axes before Y and X: those of the widefield image.
     """
 
     kind: ResultKind
@@ -61,6 +64,7 @@ class ResultPlan:
     origin: tuple[float, float]
     name: str
     provenance: Provenance
+    axes: tuple[Axis, ...] = ()
 
 
 NewArray = Callable[[ResultPlan], Pixels]
@@ -164,8 +168,10 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         pixel_size_assumed=image.pixel_size is None and enhancer.pixel_size is not None,
         resampled_to_nm=fit.expected if fit.kind == "resampled" else None,
         settings=to_dict(config),
+        channel=image.provenance.channel,
     )
-    plan = ResultPlan("enhanced", shape, pixel_size, image.origin, f"{image.name} (enhanced)", provenance)
+    name = f"{image.name} (enhanced)"
+    plan = ResultPlan("enhanced", shape, pixel_size, image.origin, name, provenance, image.axes)
     if not config.uncertainty:
         return [plan]
     meaning = f"the true value lies within this of the enhanced one in {100 * config.confidence:g} % of the pixels"

@@ -1,21 +1,24 @@
 """Images with a pixel size.
 
-Axes are (N, Y, X): N planes of one kind, Y down, X to the right. Lengths are in nanometres. Intensities have the units
-of the source file.
+Axes are (N, Y, X): N planes of one kind, Y down, X to the right. `Image.axes` states which of the planes are times and
+depths. Lengths are in nanometres. Intensities have the units of the source file.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import mmap
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ..base.errors import InputError
+from .axes import Axis, Channel, arranged, fitting_axes, reordered
+from .pixel_size import check_pixel_size
 from .provenance import Provenance
 
 if TYPE_CHECKING:
@@ -44,6 +47,22 @@ class _ProvenanceField:
         image.__dict__["provenance"] = value
 
 
+class _AxesField:
+    """The field `axes` of `Image`: it also accepts the letters of all axes of an array."""
+
+    @overload
+    def __get__(self, image: None, owner: type) -> tuple[()]: ...
+    @overload
+    def __get__(self, image: Image, owner: type) -> tuple[Axis, ...]: ...
+    def __get__(self, image: Image | None, owner: type) -> tuple[Axis, ...]:
+        """Return the axes of an image. On the class, return (), the default of the field."""
+        return () if image is None else image.__dict__["axes"]
+
+    def __set__(self, image: Image, value: str | Sequence[Axis]) -> None:
+        """Store axes, or letters that `Image` replaces when it is made."""
+        image.__dict__["axes"] = value if isinstance(value, str) else tuple(value)
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """One or more planes of equal size with their pixel size.
@@ -51,7 +70,8 @@ class Image:
     Parameters
     ----------
     pixels
-        (Y, X) or (N, Y, X), any real number type. The image stores them read-only as (N, Y, X) float32, which holds
+        (Y, X) or (N, Y, X), or any array whose `axes` are named; any real number type. Other axes of length 1 are
+        dropped. The image stores them read-only as (N, Y, X) float32, which holds
         16-bit counts exactly. A writable array in memory is copied, so that later changes do not reach the image. A
         read-only array (see `read_only`) and a memory map are used without a copy.
     pixel_size
@@ -65,12 +85,18 @@ class Image:
         Source of the image. Generated and enhanced images state the model, seed, settings and version. A dictionary or
         another mapping becomes a `Provenance`. NumPy numbers and arrays become plain numbers and lists, and tuples
         become lists, as in JSON.
+    axes
+        Axes before Y and X whose lengths multiply to N; () for planes of one kind in no known order. For an array with
+        other axes, the letters of all of them: "TZCYX", with T for times, Z for depths, C for channels, and N for other
+        planes of one kind.
+    channel
+        Index or name of the channel to take from an array with the axis C. An image has no channels.
 
     Raises
     ------
     InputError
         If the pixels are not one or more planes of finite, real, gray values and at least 16 × 16 pixels. Also if the
-        pixel size is not positive, or the provenance holds a value that JSON cannot hold.
+        pixel size or the axes are not possible, or the provenance holds a value that JSON cannot hold.
     """
 
     pixels: Pixels
@@ -78,11 +104,24 @@ class Image:
     origin: tuple[float, float] = (0.0, 0.0)
     name: str = "image"
     provenance: _ProvenanceField = _ProvenanceField()
+    axes: _AxesField = _AxesField()
+    channel: InitVar[Channel] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, channel: Channel) -> None:
+        letters: str | tuple[Axis, ...] = self.axes
+        if isinstance(letters, str):
+            pixels, axes, _ = arranged(np.asarray(self.pixels), letters, channel, where=self.name)
+            object.__setattr__(self, "pixels", pixels)
+            object.__setattr__(self, "axes", axes)
+        elif channel is not None:
+            raise InputError(f"{self.name} has no axis of channels: name all axes, as in axes='CYX'.")
         object.__setattr__(self, "pixels", _planes(self.pixels, self.name))
-        if self.pixel_size is not None and not (np.isfinite(self.pixel_size) and self.pixel_size > 0):
-            raise InputError(f"{self.name}: the pixel size must be a positive number of nm, not {self.pixel_size}.")
+        try:
+            object.__setattr__(self, "axes", fitting_axes(self.axes, len(self)))
+        except ValueError as error:
+            raise InputError(f"{self.name} has axes that do not fit: {error}. Give other axes, or none.") from error
+        if self.pixel_size is not None:
+            check_pixel_size(self.pixel_size, f"{self.name}: the pixel size")
         # NumPy's numbers cannot be written as JSON.
         object.__setattr__(self, "pixel_size", None if self.pixel_size is None else float(self.pixel_size))
         object.__setattr__(self, "origin", (float(self.origin[0]), float(self.origin[1])))
@@ -95,6 +134,12 @@ class Image:
     def size(self) -> tuple[int, int]:
         """(height, width) of a plane in pixels."""
         return self.pixels.shape[1], self.pixels.shape[2]
+
+    @property
+    def stack(self) -> Pixels:
+        """The pixels with an axis for each of `axes`: (T, Z, Y, X), (N, Y, X) for planes of one kind, or (Y, X)."""
+        lengths = tuple(axis.length for axis in self.axes) or (len(self),)
+        return self.pixels[0] if len(self) == 1 else self.pixels.reshape(*lengths, *self.size)
 
     @property
     def digest(self) -> str:
@@ -138,12 +183,20 @@ def with_own_pixels(image: Image, pixels: Pixels, **changes: Any) -> Image:
     pixels
         (N, Y, X), float32 of either byte order; finite.
     **changes
-        Other fields of `Image`; they are not checked.
+        Other fields of `Image`; they are not checked. Axes that do not fit the number of planes are dropped.
     """
     changed = copy.copy(image)
     for name, value in {"pixels": pixels, **changes}.items():
         object.__setattr__(changed, name, value)
+    if math.prod(axis.length for axis in changed.axes) != len(changed):
+        object.__setattr__(changed, "axes", ())
     return changed
+
+
+def in_file_order(image: Image) -> Image:
+    """Return an image whose axes are in the order of files, times before depths; the image itself as a rule."""
+    pixels, axes = reordered(image.axes, image.pixels)
+    return image if pixels is image.pixels else with_own_pixels(image, pixels, axes=axes)
 
 
 def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
@@ -159,9 +212,15 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
         raise InputError(f"{name} is a color (RGB) image of shape {array.shape}: convert it to grayscale first.")
     if array.ndim == 2:
         array = array[np.newaxis]
+    elif array.ndim > 2:
+        # No image is one pixel wide: a last axis of length 1 is one of channels.
+        array = array[..., 0] if array.shape[-1] == 1 else array
+        array = array.reshape([n for n in array.shape[:-2] if n > 1] + list(array.shape[-2:]))
+        array = array[np.newaxis] if array.ndim == 2 else array
     if array.ndim != 3:
         raise InputError(
-            f"{name} has {array.ndim} axes, shape {array.shape}: give a 2-D image or a stack (planes, Y, X)."
+            f"{name} has {array.ndim} axes, shape {array.shape}: give a 2-D image or a stack (planes, Y, X), or name "
+            "the axes: Image(pixels, axes='TZYX')."
         )
     if min(array.shape[1:]) < _MIN_SIDE:
         raise InputError(

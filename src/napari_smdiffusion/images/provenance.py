@@ -81,6 +81,8 @@ class Provenance(Mapping[str, Any]):
         Settings of a simulated structure; `pixel_size_nm` in nm.
     rse, rsp
         Resolution-scaled error and Pearson coefficient of each plane of an error map (Culley et al. 2018).
+    channel
+        Channel of the source that the image shows, by index and name, if the source has several.
     more
         All other stated values: from later versions, from other programs, or of another type than the field has.
     """
@@ -99,6 +101,7 @@ class Provenance(Mapping[str, Any]):
     pixel_size_nm: float | None = None
     rse: tuple[float, ...] | None = None
     rsp: tuple[float, ...] | None = None
+    channel: str | None = None
     more: Mapping[str, Json] = field(default_factory=dict)
 
     @classmethod
@@ -238,6 +241,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "pixel_size_nm": _number,
     "rse": _numbers,
     "rsp": _numbers,
+    "channel": _text,
 }
 
 

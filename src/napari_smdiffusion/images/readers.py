@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..base.errors import InputError
+from ..base.errors import InputError, InputWarning
 from ..base.registry import Registry
 from .provenance import Provenance
 
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from pathlib import Path
 
+    from .axes import Axis, Channel
     from .image import Image
 
-    ReadImage: TypeAlias = Callable[[Path, float | None], Image]
+    # (path, pixel size), and a channel if `Reader.channels` is True.
+    ReadImage: TypeAlias = Callable[..., Image]
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,20 @@ class FileMetadata:
     pixel_size
         Pixel size in nm, or None if the file states none or an unusable one.
     problem
-        Message that states why the pixel size is unusable: the pixels are not square. Empty if there is no problem.
+        Message that states why the pixel size is unusable: the pixels are not square, or the unit is not known. Empty
+        if there is no problem.
+    axes
+        Axes before Y and X of the array in the file, as other programs read it. "C" is the axis of channels. Empty if
+        they are not known.
+    channels
+        Names of the channels; empty if they are not known.
     """
 
     provenance: Provenance = field(default_factory=Provenance)
     pixel_size: float | None = None
     problem: str = ""
+    axes: tuple[Axis, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 # What to do with files that people have and no reader reads.
@@ -86,6 +97,8 @@ class Reader:
     also_other_files
         Those of the suffixes that files of other kinds have too, such as ".txt". Of a folder, such a file is an image
         if the reader supports it.
+    channels
+        Whether `read` takes the index or name of a channel as its third argument, None if the user chose none.
     """
 
     read: ReadImage
@@ -94,6 +107,16 @@ class Reader:
     supports: Callable[[Path], bool] = _any_file
     in_napari: bool = True
     also_other_files: tuple[str, ...] = ()
+    channels: bool = False
+
+    def image(self, path: Path, pixel_size: float | None, channel: Channel = None) -> Image:
+        """Read a file; warns with an InputWarning if a channel is chosen and files of this kind have none."""
+        if self.channels:
+            return self.read(path, pixel_size, channel)
+        if channel not in (None, 0):
+            message = f"{path} has no channels: the choice of channel {channel} does not apply to it."
+            warnings.warn(InputWarning(message), stacklevel=3)
+        return self.read(path, pixel_size)
 
 
 READERS: Registry[Reader] = Registry("reader", "READERS", __package__)
@@ -105,12 +128,13 @@ def image_reader(
     supports: Callable[[Path], bool] = _any_file,
     in_napari: bool = True,
     also_other_files: tuple[str, ...] = (),
+    channels: bool = False,
 ) -> Callable[[ReadImage], Reader]:
     """Return a decorator that makes a `Reader` from a function `read`.
 
     `Reader` describes the parameters.
     """
-    return lambda read: Reader(read, suffixes, metadata, supports, in_napari, also_other_files)
+    return lambda read: Reader(read, suffixes, metadata, supports, in_napari, also_other_files, channels)
 
 
 def image_suffixes() -> tuple[str, ...]:

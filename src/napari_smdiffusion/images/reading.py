@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.errors import InputError
+from .axes import Channel, fitting_axes
 from .image import Image, common_pixel_size, with_own_pixels
 from .localizations import WHOLE_DEPTH, ZRange, is_table, render_table
+from .pixel_size import check_pixel_size
 from .readers import FileMetadata, image_suffixes, is_named_as_image, reader_of, readers_of_suffix
 from .tiff import own_metadata
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def read_image(
-    path: str | os.PathLike[str], pixel_size: float | None = None, *, z_range: ZRange = WHOLE_DEPTH
+    path: str | os.PathLike[str],
+    pixel_size: float | None = None,
+    channel: Channel = None,
+    *,
+    z_range: ZRange = WHOLE_DEPTH,
 ) -> Image:
     """Read a file as an image.
 
@@ -31,6 +36,8 @@ def read_image(
         another reader in `READERS`. A localization table is rendered as an image.
     pixel_size
         Pixel size in nm. It replaces the one in the file, and sets the pixels of a rendered table (default 20 nm).
+    channel
+        Index (the first is 0) or name of the channel, for a file with several.
     z_range
         (lowest, highest) z in nm of the molecules of a localization table that are rendered; None for no bound.
 
@@ -39,28 +46,32 @@ def read_image(
     FileNotFoundError
         If the file does not exist.
     InputError
-        If the file cannot be read as a gray image, or a range of z is given and it is no localization table with z;
-        the message names the file.
+        If the file cannot be read as a gray image, or holds several channels and none is chosen, or a range of z is
+        given and it is no localization table with z; the message names the file.
 
     Warns
     -----
     InputWarning
         If a localization table is 3-D and no range of z is given: its image is a projection along z.
+        If a TIFF file is incomplete, or states a pixel size that is not understood.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
-    if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
-        raise InputError(f"The pixel size of {path} must be a positive number of nm, not {pixel_size:g}.")
+    if pixel_size is not None:
+        check_pixel_size(pixel_size, f"The pixel size of {path}")
     if z_range == WHOLE_DEPTH:
-        return reader_of(path).read(path, pixel_size)
+        return reader_of(path).image(path, pixel_size, channel)
     if not is_table(path):
         raise InputError(f"{path} is no localization table: leave out the range of z.")
     return render_table(path, pixel_size, z_range)
 
 
 def read_images(
-    paths: Iterable[str | os.PathLike[str]], pixel_size: float | None = None, left_out: Container[str] = ()
+    paths: Iterable[str | os.PathLike[str]],
+    pixel_size: float | None = None,
+    left_out: Container[str] = (),
+    channel: Channel = None,
 ) -> list[Image]:
     """Read image files, and all image files in folders.
 
@@ -72,6 +83,8 @@ def read_images(
         Pixel size in nm for all images; it replaces the ones in the files.
     left_out
         Kinds of provenance. Files of these kinds in folders are skipped: they are results of an earlier run.
+    channel
+        Index or name of the channel, for files with several.
 
     Raises
     ------
@@ -80,7 +93,7 @@ def read_images(
     InputError
         If `paths` is empty, a file cannot be read, or two images have different pixel sizes.
     """
-    images = [read_image(path, pixel_size) for path in image_files(paths, left_out=left_out)]
+    images = [read_image(path, pixel_size, channel) for path in image_files(paths, left_out=left_out)]
     common_pixel_size(images)
     return images
 
@@ -153,4 +166,5 @@ def mapped_image(path: Path) -> Image:
     if pixels.dtype != np.float32:
         return read_image(path)
     empty = Image(np.zeros((16, 16), np.float32), metadata.pixel_size, metadata.origin, str(path), metadata.provenance)
-    return with_own_pixels(empty, pixels.reshape(-1, *pixels.shape[-2:]))
+    pixels = pixels.reshape(-1, *pixels.shape[-2:])
+    return with_own_pixels(empty, pixels, axes=fitting_axes(metadata.axes, len(pixels)))

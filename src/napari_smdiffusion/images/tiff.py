@@ -16,11 +16,12 @@ import numpy as np
 from ..base.errors import UserError
 from ..base.json_values import read_json
 from ..base.whole_files import allocate, atomic_file, check_space, other_places
+from .axes import DEPTH, TIME, Axis, axes_from_json, axes_to_json, fitting_axes, reordered
 from .limits import open_tiff
 from .provenance import EXPERIMENTAL, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -45,11 +46,14 @@ class OwnMetadata:
         (y, x) of the upper left corner of the first pixel, in nm.
     provenance
         Source of the image.
+    axes
+        Axes before Y and X; () for planes of one kind.
     """
 
     pixel_size: float | None = None
     origin: tuple[float, float] = (0.0, 0.0)
     provenance: Provenance = field(default_factory=Provenance)
+    axes: tuple[Axis, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the metadata in the form that the description of the file holds."""
@@ -57,6 +61,7 @@ class OwnMetadata:
             "pixel_size_nm": self.pixel_size,
             "origin_nm": self.origin,
             "provenance": self.provenance.to_json(),
+            **({"axes": axes_to_json(self.axes)} if self.axes else {}),
         }
 
 
@@ -69,7 +74,8 @@ def own_metadata(tiff: Any) -> OwnMetadata:
         if isinstance(values, dict):
             stated = values.get("provenance")
             provenance = Provenance.from_json(stated) if isinstance(stated, dict) else Provenance()
-            return OwnMetadata(_positive(values.get("pixel_size_nm")), _corner(values.get("origin_nm")), provenance)
+            size, corner = _positive(values.get("pixel_size_nm")), _corner(values.get("origin_nm"))
+            return OwnMetadata(size, corner, provenance, axes_from_json(values.get("axes")))
     return OwnMetadata()
 
 
@@ -103,6 +109,7 @@ def new_tiff(
     origin: tuple[float, float] = (0.0, 0.0),
     provenance: Provenance = _NO_PROVENANCE,
     dtype: npt.DTypeLike = np.float32,
+    axes: Sequence[Axis] = (),
 ) -> Iterator[npt.NDArray[Any]]:
     """Open an (N, Y, X) array that is mapped to a new TIFF file, for images larger than memory.
 
@@ -123,13 +130,21 @@ def new_tiff(
         Source of the image.
     dtype
         Type of the pixels in the file.
+    axes
+        Axes before Y and X, with N planes in all: times before depths. () for planes of one kind. ImageJ reads them.
 
     Raises
     ------
     OSError
         If the file cannot be written, or the disk has too little space.
     """
-    metadata: dict[str, Any] = {"pixel_size": pixel_size, "origin": origin, "provenance": provenance, "dtype": dtype}
+    metadata: dict[str, Any] = {
+        "pixel_size": pixel_size,
+        "origin": origin,
+        "provenance": provenance,
+        "dtype": dtype,
+        "axes": axes,
+    }
     with atomic_file(path) as temporary:
         pixels: Any = mapped_file(temporary, path, shape, **metadata)
         try:
@@ -154,6 +169,7 @@ def mapped_file(
     origin: tuple[float, float] = (0.0, 0.0),
     provenance: Provenance = _NO_PROVENANCE,
     dtype: npt.DTypeLike = np.float32,
+    axes: Sequence[Axis] = (),
 ) -> npt.NDArray[Any]:
     """Write a TIFF of zeros to `file`, and return its mapped (N, Y, X) pixels; `path` is its later name, for messages.
 
@@ -167,7 +183,8 @@ def mapped_file(
     import tifffile
 
     pixel_type = np.dtype(dtype)
-    options = _tiff_options(shape, pixel_type.itemsize, pixel_size, origin, provenance)
+    metadata = OwnMetadata(pixel_size, origin, provenance, fitting_axes(axes, shape[0]))
+    options = _tiff_options(shape, pixel_type.itemsize, metadata)
     check_space(path, shape, itemsize=pixel_type.itemsize)
     pixels: Any = tifffile.memmap(file, shape=shape, dtype=pixel_type, **options)
     allocate(file, path, file.stat().st_size)
@@ -223,42 +240,51 @@ def copy_planes(source: Path, path: Path, count: int, **metadata: Any) -> None:
         del copy
 
 
-def _tiff_options(
-    shape: tuple[int, int, int],
-    itemsize: int,
-    pixel_size: float | None,
-    origin: tuple[float, float],
-    provenance: Provenance,
-) -> dict[str, Any]:
-    """Return tifffile's options to write (N, Y, X) pixels with their pixel size, origin and provenance.
+def _tiff_options(shape: tuple[int, int, int], itemsize: int, metadata: OwnMetadata) -> dict[str, Any]:
+    """Return tifffile's options to write (N, Y, X) pixels with their metadata.
 
-    The planes are a plain ImageJ stack. tifffile's own ImageJ files are hyperstacks, in which every axis is time, depth
-    or color; the axis of N images is none of these. A description with only the number of images opens as a stack in
-    ImageJ, and has the axes IYX in tifffile.
+    Planes of one kind are a plain ImageJ stack. tifffile's own ImageJ files are hyperstacks, in which every axis is
+    time, depth or color; the axis of N images is none of these. A description with only the number of images opens as a
+    stack in ImageJ, and has the axes IYX in tifffile.
     """
     # Older versions of tifffile skip a line of ImageJ's description with a second "=". They also mistake a description
     # that contains "shape": for their own format.
-    text = (
-        json.dumps(OwnMetadata(pixel_size, origin, provenance).to_json())
-        .replace("=", "\\u003d")
-        .replace('"shape":', '"\\u0073hape":')
-    )
+    text = json.dumps(metadata.to_json()).replace("=", "\\u003d").replace('"shape":', '"\\u0073hape":')
     options: dict[str, Any] = {"description": text, "metadata": None, "photometric": "minisblack"}
     large = itemsize * math.prod(shape) > _IMAGEJ_MAX_BYTES
     if large:
         options["bigtiff"] = True
     else:
-        unit = "unit=um\n" if pixel_size else ""
-        options["description"] = f"ImageJ=1.11a\nimages={shape[0]}\n{unit}loop=false\n{_METADATA_KEY}={text}\n"
-    if pixel_size:
+        lines = [f"images={shape[0]}", *_imagej_axes(metadata)]
+        lines += ["unit=um"] if metadata.pixel_size else []
+        options["description"] = "\n".join(["ImageJ=1.11a", *lines, "loop=false", f"{_METADATA_KEY}={text}", ""])
+    if metadata.pixel_size:
         # ImageJ's resolution is in pixels per unit, and the unit is µm here.
         per_unit, unit_tag = (1e7, "CENTIMETER") if large else (1e3, "NONE")
-        options |= {"resolution": (per_unit / pixel_size,) * 2, "resolutionunit": unit_tag}
+        options |= {"resolution": (per_unit / metadata.pixel_size,) * 2, "resolutionunit": unit_tag}
     return options
 
 
+def _imagej_axes(metadata: OwnMetadata) -> list[str]:
+    """Return the lines of ImageJ's description for times and depths, whose planes are in the order of a hyperstack.
+
+    ImageJ has no other axes: with one of them, the planes are a plain stack, and only this package reads the axes.
+    """
+    steps = {axis.name: axis.step for axis in metadata.axes}
+    if list(steps) not in ([TIME], [DEPTH], [TIME, DEPTH]):
+        return []
+    lines = [f"{'frames' if axis.name == TIME else 'slices'}={axis.length}" for axis in metadata.axes]
+    lines += ["hyperstack=true"] if len(steps) > 1 else []
+    if interval := steps.get(TIME):
+        lines.append(f"finterval={interval:.9g}")
+    # ImageJ's unit is that of all lengths, so that it needs the pixel size.
+    if metadata.pixel_size and (depth := steps.get(DEPTH)):
+        lines.append(f"spacing={depth / 1000:.9g}")
+    return lines
+
+
 def write_image(path: str | os.PathLike[str], image: Image, dtype: npt.DTypeLike | None = None) -> None:
-    """Write an image as an (N, Y, X) TIFF with its pixel size, origin and provenance.
+    """Write an image as a TIFF with its axes, pixel size, origin and provenance.
 
     If writing fails, an existing file stays unchanged.
 
@@ -277,8 +303,9 @@ def write_image(path: str | os.PathLike[str], image: Image, dtype: npt.DTypeLike
         If the file cannot be written.
     """
     shape, file_type = (len(image), *image.size), dtype or _exact_type(image.pixels)
-    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance, file_type) as pixels:
-        for target, plane in zip(pixels, image.pixels, strict=True):
+    planes, axes = reordered(image.axes, image.pixels)
+    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance, file_type, axes) as pixels:
+        for target, plane in zip(pixels, planes, strict=True):
             target[...] = plane
         del pixels, target  # Windows cannot rename a mapped file
 

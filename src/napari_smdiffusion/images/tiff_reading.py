@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..base.errors import InputError
+from ..base.errors import InputError, InputWarning
 from ..base.regular_files import open_regular
+from .axes import CHANNEL, PLANE, Axis, Channel, arranged, axis_kind, fitting_axes
 from .image import Image, read_only
 from .limits import open_tiff
 from .readers import READERS, FileMetadata, image_reader
-from .tiff import TIFF_SUFFIXES, own_metadata
+from .tiff import TIFF_SUFFIXES, OwnMetadata, own_metadata
+from .tiff_calibration import Calibration, calibration
+from .tiff_stacks import TiffStack, UnsuitableError, channel_names, read_stack, stated_axes
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_MAX_PIXEL_SIZE = 2e4  # nm; no objective has larger pixels: a larger value is the resolution of a print
-_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6, "cm": 1e7}
-
-
-class _UnsuitableError(InputError):
-    """An intact TIFF file holds no image that this package can use."""
 
 
 def is_tiff(path: Path) -> bool:
@@ -36,85 +32,143 @@ def tiff_metadata(path: Path) -> FileMetadata:
     """Return the metadata of a TIFF file; empty if the file cannot be read."""
     try:
         with open_tiff(path) as tiff:
-            metadata = own_metadata(tiff)
-            provenance, size = metadata.provenance, metadata.pixel_size
+            own, stated = own_metadata(tiff), calibration(tiff)
+            axes, channels = _axes_of_first_image(tiff, own, stated)
+            facts = FileMetadata(own.provenance, own.pixel_size, "", axes, channels)
             try:
-                return FileMetadata(provenance, size or _tiff_pixel_size(tiff, path))
-            except _UnsuitableError as error:
-                return FileMetadata(provenance, None, str(error))
+                return replace(facts, pixel_size=own.pixel_size or _pixel_size(stated, path))
+            except UnsuitableError as error:
+                return replace(facts, problem=str(error))
     # tifffile and its codecs raise many kinds of errors for damaged files.
     except Exception:
         return FileMetadata()
 
 
 @READERS.register("TIFF")
-@image_reader(*TIFF_SUFFIXES, metadata=tiff_metadata, supports=is_tiff, in_napari=False)
-def read_tiff(path: Path, pixel_size: float | None) -> Image:
-    """Read a TIFF file with one plane or a stack, of 8, 16 or 32 bits or float; `pixel_size` in nm replaces its own."""
+@image_reader(*TIFF_SUFFIXES, metadata=tiff_metadata, supports=is_tiff, in_napari=False, channels=True)
+def read_tiff(path: Path, pixel_size: float | None, channel: Channel = None) -> Image:
+    """Read a TIFF file with one plane or a stack, of 8, 16 or 32 bits or float.
+
+    Parameters
+    ----------
+    path
+        The file.
+    pixel_size
+        In nm; replaces that of the file.
+    channel
+        Index or name of the channel to read; None if there is only one.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, holds no gray image, or holds several channels and none is chosen.
+
+    Warns
+    -----
+    InputWarning
+        If planes are missing or changed, or the file states a pixel size that is not understood.
+    """
     try:
         with open_tiff(path) as tiff:
-            first, *others = tiff.series
-            if "S" in first.axes and first.shape[first.axes.index("S")] > 1:
-                raise _UnsuitableError(f"{path} is a color (RGB) image: convert it to grayscale first.")
-            # Planes that were written one by one are a series each, as are stage positions. Previews are skipped.
-            others = [series for series in others if not series.keyframe.is_reduced]
-            if any((series.shape, series.dtype) != (first.shape, first.dtype) for series in others):
-                raise _UnsuitableError(
-                    f"{path} holds {1 + len(others)} images of different sizes or types: save each as a separate file."
-                )
-            if any(series.is_multifile or None in series.pages for series in (first, *others)):
-                # One file of a multi-file set: only its own planes are read, since the other files may be missing.
-                pixels = np.stack([page.asarray() for page in tiff.pages])
-            else:
-                pixels = np.stack([series.asarray() for series in (first, *others)]) if others else first.asarray()
-            metadata = own_metadata(tiff)
-            size = pixel_size or metadata.pixel_size or _tiff_pixel_size(tiff, path)
+            stack = read_stack(tiff, path)
+            own, stated = own_metadata(tiff), calibration(tiff)
+            names = _names(tiff, stack)
     except InputError:
         raise
     # tifffile and its codecs raise many kinds of errors for damaged files; the user needs the same message for all.
     except Exception as error:
         raise InputError(f"{path} cannot be read as a TIFF image ({error}).") from error
-    single_axes = tuple(axis for axis, length in enumerate(pixels.shape[:-2]) if length == 1)
-    pixels = pixels.squeeze(single_axes) if pixels.ndim > 2 else pixels
-    return Image(read_only(pixels), size, metadata.origin, str(path), metadata.provenance)
+    notes = list(stack.notes)
+    size = pixel_size or own.pixel_size
+    if size is None:
+        try:
+            size = _pixel_size(stated, path)
+        except _NotUnderstoodError as error:
+            notes.append(str(error))
+    stack = _with_channel_axis(stack, own, channel, path, notes)
+    pixels, axes, chosen = arranged(
+        stack.pixels, stack.letters, channel, where=str(path), names=names, steps=stated.plane_steps
+    )
+    if channel is not None and not chosen and own == OwnMetadata() and channel != 0:
+        notes.append(f"{path} has a single channel, which is read instead of channel {channel}.")
+    with suppress(ValueError):  # another program changed the planes
+        axes = fitting_axes(own.axes or axes, len(pixels))
+    for note in notes:
+        warnings.warn(InputWarning(note), stacklevel=4)
+    provenance = replace(own.provenance, channel=chosen) if chosen else own.provenance
+    return Image(read_only(pixels), size, own.origin, str(path), provenance, axes)
 
 
-def _tiff_pixel_size(tiff: Any, path: Path) -> float | None:
-    """Return the pixel size in nm from OME-XML, ImageJ metadata or the resolution tags; None if there is none.
+def _with_channel_axis(stack: TiffStack, own: OwnMetadata, channel: Channel, path: Path, notes: list[str]) -> TiffStack:
+    """Return a stack in which an axis without a name is that of the channels, if the user chooses a channel.
 
     Raises
     ------
-    _UnsuitableError
-        If the pixels are not square.
+    UnsuitableError
+        If two axes have no name: one of them may be that of the channels.
     """
-    sides = [size for size in (_tiff_pixel_side(tiff, axis) for axis in "YX") if size and size <= _MAX_PIXEL_SIZE]
+    kinds = [axis_kind(letter) for letter in stack.letters]
+    longer = [k for k, n in enumerate(stack.pixels.shape) if n > 1 and stack.letters[k] in "QI"]
+    if len(longer) > 1:
+        sizes = " × ".join(str(stack.pixels.shape[k]) for k in longer)
+        raise UnsuitableError(
+            f"{path} does not name its axes of {sizes} planes: save it as an ImageJ hyperstack or OME-TIFF, which "
+            "tell channels from times and depths."
+        )
+    has_channels = any(kind == CHANNEL and n > 1 for kind, n in zip(kinds, stack.pixels.shape, strict=True))
+    if channel is None or has_channels or not longer or own != OwnMetadata():
+        return stack
+    (k,) = longer
+    notes.append(f"{path} does not name its axes: its {stack.pixels.shape[k]} planes are taken for channels.")
+    return replace(stack, letters=stack.letters[:k] + CHANNEL + stack.letters[k + 1 :])
+
+
+class _NotUnderstoodError(UnsuitableError):
+    """A file states a pixel size that is not understood."""
+
+
+def _pixel_size(stated: Calibration, path: Path) -> float | None:
+    """Return the pixel size in nm that a file states; None if there is none.
+
+    Raises
+    ------
+    UnsuitableError
+        If the pixels are not square.
+    _NotUnderstoodError
+        If the file states a size in an unknown unit, or one that no microscope image has.
+    """
+    sides = [stated.steps[axis] for axis in "YX" if axis in stated.steps]
     if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
-        raise _UnsuitableError(
+        raise UnsuitableError(
             f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first."
+        )
+    if stated.problem:
+        raise _NotUnderstoodError(
+            f"{path} states {stated.problem}: give its pixel size in nm (smdiffusion: --pixel-size)."
         )
     return sides[-1] if sides else None
 
 
-def _tiff_pixel_side(tiff: Any, axis: str) -> float | None:
-    """Return the side of a pixel along `axis` ("Y" or "X") in nm; None if the file states none."""
-    if tiff.is_ome:
-        from xml.etree import ElementTree
+def _names(tiff: Any, stack: TiffStack) -> tuple[str, ...]:
+    """Return the names of the channels of a stack; () if there is one channel, or they have no names."""
+    counts = [n for letter, n in zip(stack.letters, stack.pixels.shape, strict=True) if axis_kind(letter) == CHANNEL]
+    return channel_names(tiff, max(counts)) if counts else ()
 
-        with suppress(ElementTree.ParseError, ValueError, KeyError):
-            for element in ElementTree.fromstring(tiff.ome_metadata).iter():
-                if element.tag.endswith("}Pixels") and f"PhysicalSize{axis}" in element.attrib:
-                    unit = element.attrib.get(f"PhysicalSize{axis}Unit", "µm")
-                    return float(element.attrib[f"PhysicalSize{axis}"]) * _NM[unit]
-        return None
-    tags = tiff.pages[0].tags
-    if f"{axis}Resolution" not in tags:
-        return None
-    numerator, denominator = tags[f"{axis}Resolution"].value
-    if not numerator or not denominator:
-        return None
-    if tiff.is_imagej:
-        unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
-        return _NM[unit] * denominator / numerator if unit in _NM else None
-    # Microscopes write centimetres. Inches come from a printer's setting (72 dpi).
-    centimetres = "ResolutionUnit" in tags and tags["ResolutionUnit"].value == 3
-    return 1e7 * denominator / numerator if centimetres else None
+
+def _axes_of_first_image(tiff: Any, own: OwnMetadata, stated: Calibration) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
+    """Return the axes before Y and X of the array that other programs read, and the names of its channels.
+
+    No axes are returned if they are not known, or lie behind Y and X.
+    """
+    if own.axes:
+        return own.axes, ()
+    letters, lengths = stated_axes(tiff)
+    if not letters.endswith("YX"):
+        return (), ()
+    axes = tuple(
+        Axis(axis_kind(letter), n, stated.plane_steps.get(axis_kind(letter)))
+        for letter, n in zip(letters[:-2], lengths[:-2], strict=True)
+    )
+    counts = [axis.length for axis in axes if axis.name == CHANNEL]
+    known = any(axis.name != PLANE for axis in axes)
+    return (axes, channel_names(tiff, counts[0]) if counts else ()) if known else ((), ())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from ..images.axes import Channel
     from ..images.image import Image
     from ..report.enhanced import EnhancedField
     from ..report.report import Report
@@ -44,6 +45,8 @@ class CompareJob:
         The uncertainty map of the enhanced image, which is checked by the reference.
     out
         Folder for `comparison.png` and `report.json`.
+    channel
+        Index (the first is 0) or name of the channel, for files with several.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class CompareJob:
     reference: ImageSource | None = None
     uncertainty: ImageSource | None = None
     out: str | os.PathLike[str] = "comparison"
+    channel: Channel = None
 
     def __post_init__(self) -> None:
         for name in ("experimental", "training"):
@@ -108,10 +112,10 @@ class CompareJob:
 
         out = check_output_folder(self.out)
         experimental, training = (
-            read_sources(sources, left_out=MADE_BY_MODELS, stop=stop) if sources else []
+            read_sources(sources, left_out=MADE_BY_MODELS, stop=stop, channel=self.channel) if sources else []
             for sources in map(optional_sources, (self.experimental, self.training))
         )
-        generated = _read(self.generated, stop)
+        generated = self._read(self.generated, stop)
         return (yield from compare_steps(experimental, generated, training, out, enhanced=self._field(stop), stop=stop))
 
     def _enhanced_field(self) -> EnhancedField | None:
@@ -126,16 +130,15 @@ class CompareJob:
 
         if self.enhanced is None or isinstance(self.enhanced, EnhancedField):
             return self.enhanced
-        enhanced, widefield = _read(self.enhanced, stop), _read(self.widefield, stop)
+        enhanced, widefield = self._read(self.enhanced, stop), self._read(self.widefield, stop)
         if enhanced is None or widefield is None:
             return None
         return EnhancedField.cropped_to_reference(
-            enhanced, widefield, _read(self.reference, stop), _read(self.uncertainty, stop)
+            enhanced, widefield, self._read(self.reference, stop), self._read(self.uncertainty, stop)
         )
 
-
-def _read(source: ImageSource | None, stop: Stop) -> Image | None:
-    return None if source is None else read_source(source, stop=stop)
+    def _read(self, source: ImageSource | None, stop: Stop) -> Image | None:
+        return None if source is None else read_source(source, stop=stop, channel=self.channel)
 
 
 def compare_images(

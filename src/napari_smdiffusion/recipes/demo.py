@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..base.json_values import Json
     from ..diffusion.model import DiffusionModel
     from ..enhance.model import Enhancer
+    from ..images.axes import Channel
     from ..images.image import Image
     from ..measure.realism import Realism
     from ..report.measure import LeftOut
@@ -76,6 +77,8 @@ class DemoJob:
         Seed of all steps.
     out
         Folder for the results; created if it does not exist.
+    channel
+        Index (the first is 0) or name of the channel, for files with several.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class DemoJob:
     minutes: float = 3.5
     seed: int = 0
     out: str | os.PathLike[str] = "smdiffusion_demo"
+    channel: Channel = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", optional_sources(self.images))

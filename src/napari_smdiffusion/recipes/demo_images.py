@@ -90,9 +90,10 @@ def _read(job: DemoJob, stop: Stop) -> tuple[list[Image], Image | None, Image | 
     if not sources:
         image, sample_widefield = simulated_pair()
         return [replace(image, provenance=Provenance(SIMULATED))], sample_widefield, simulated_reference()
-    images = read_sources(sources, job.pixel_size, MADE_BY_MODELS, stop)
+    images = read_sources(sources, job.pixel_size, MADE_BY_MODELS, stop, job.channel)
     widefield, reference = (
-        None if source is None else read_source(source, stop=stop) for source in (job.widefield, job.reference)
+        None if source is None else read_source(source, stop=stop, channel=job.channel)
+        for source in (job.widefield, job.reference)
     )
     return images, widefield, reference
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
 from ..enhance.settings import EnhanceConfig
+from ..images.axes import axes_text
+from ..images.image import in_file_order
 from ..images.provenance import RESULT_KINDS
 from ..images.reading import image_files, mapped_image, read_image
 from ..images.tiff import TIFF_SUFFIXES, write_image
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..base.arrays import Pixels
     from ..enhance.applying import Enhancement, NewArray, ResultPlan
     from ..enhance.model import Enhancer
+    from ..images.axes import Channel
     from ..images.image import Image
 
     NewResultArray = Callable[[int, ResultPlan], Pixels]
@@ -156,6 +159,8 @@ class EnhanceJob:
         larger than memory. Maps are stored beside it, as `…_uncertainty.tif` and `…_error.tif`. None: in memory.
     pixel_size
         Pixel size of the widefield images in nm; replaces their own.
+    channel
+        Index (the first is 0) or name of the channel, for files with several.
     resume
         Go on where an interrupted run into `out` stopped: finished images are kept, and a part of an image is
         completed. Input and settings must be the same.
@@ -172,6 +177,7 @@ class EnhanceJob:
     error_map: bool = False
     out: str | os.PathLike[str] | None = None
     pixel_size: float | None = None
+    channel: Channel = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -232,7 +238,8 @@ class EnhanceJob:
                     raise Stopped("Stopped: no image is enhanced.")
                 yield PartBegun(index)
                 whole.begin(index)
-                image = read_source(source, self.pixel_size, stop)
+                image = read_source(source, self.pixel_size, stop, self.channel)
+                image = image if target is None else in_file_order(image)
                 make = None if new_array is None else partial(new_array, index)
                 enhancement = yield from whole.of(_enhanced(self, enhancer, image, target, stop, make))
             except Stopped:
@@ -286,6 +293,8 @@ def _targets(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Path |
     stems = [re.sub(_NO_FILE_NAME, "_", Path(_name(source)).stem) for source in sources]
     if len(set(stems)) < len(stems):
         raise InputError("Two of the widefield images have the same file name: enhance them in two runs.")
+    if job.channel is not None:  # so that the results of two channels do not replace each other
+        stems = [f"{stem}_channel_{re.sub(_NO_FILE_NAME, '_', str(job.channel))}" for stem in stems]
     targets = [out] if is_file else [out / f"{stem}_enhanced.tif" for stem in stems]
     maps = [name for name, wanted in (("uncertainty", job.settings.uncertainty), ("error", job.error_map)) if wanted]
     for target in targets:
@@ -315,7 +324,8 @@ def _enhanced(
         return (yield from enhance_steps(enhancer, image, job.settings, new_array=make, stop=stop))
     yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop)
     enhancement = EnhancedImage(0, image.name, enhancer.config.upscale, target).enhancement
-    yield Note(f"{target} is {image.name} enhanced ×{enhancer.config.upscale}.")
+    axes = f", {axes_text(image.axes)}" if image.axes else ""
+    yield Note(f"{target} is {image.name} enhanced ×{enhancer.config.upscale}{axes}.")
     if enhancement.uncertainty is not None:
         meaning = enhancement.uncertainty.provenance.meaning
         yield Note(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")

@@ -65,7 +65,13 @@ def enhance_into_files(
             check_space(target, plans[0].shape, len(plans))
         files = {
             plan.kind: UnfinishedTiff(
-                work, path, plan.shape, pixel_size=plan.pixel_size, origin=plan.origin, provenance=plan.provenance
+                work,
+                path,
+                plan.shape,
+                pixel_size=plan.pixel_size,
+                origin=plan.origin,
+                provenance=plan.provenance,
+                axes=plan.axes,
             )
             for path, plan in zip(paths, plans, strict=True)
         }

@@ -17,10 +17,13 @@ from ..base.stopping import stop_on_interrupt
 from ..base.terminal import Reporter
 from ..images.image import Image, common_pixel_size
 from ..images.localizations import TableSlab
+from ..images.pixel_size import check_pixel_size as check_image_pixel_size
 from ..images.reading import image_files, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+
+    from ..images.axes import Channel
 
 
 class Source(Protocol):
@@ -87,9 +90,12 @@ def as_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource
 
 
 def check_pixel_size(pixel_size: float | None) -> None:
-    """Raise an InputError if a pixel size, in nm, is given and is not positive and finite."""
-    if pixel_size is not None and not 0 < pixel_size < float("inf"):
-        raise InputError(f"pixel_size must be a positive number of nm, not {pixel_size:g}.", "pixel_size")
+    """Raise an InputError if a pixel size, in nm, is given and no image can have it."""
+    if pixel_size is not None:
+        try:
+            check_image_pixel_size(pixel_size, "pixel_size")
+        except InputError as error:
+            raise InputError(str(error), "pixel_size") from None
 
 
 def check_resumed(resume: bool, out: object, start: object) -> None:
@@ -102,7 +108,9 @@ def check_resumed(resume: bool, out: object, start: object) -> None:
         )
 
 
-def read_source(source: ImageSource, pixel_size: float | None = None, stop: Stop = never) -> Image:
+def read_source(
+    source: ImageSource, pixel_size: float | None = None, stop: Stop = never, channel: Channel = None
+) -> Image:
     """Read one image.
 
     Parameters
@@ -113,6 +121,8 @@ def read_source(source: ImageSource, pixel_size: float | None = None, stop: Stop
         In nm; replaces that of the image.
     stop
         Called before the image is read.
+    channel
+        Index or name of the channel, for a file with several; images and other sources have chosen theirs.
 
     Raises
     ------
@@ -126,7 +136,7 @@ def read_source(source: ImageSource, pixel_size: float | None = None, stop: Stop
     elif isinstance(source, (str, os.PathLike)):
         if stop():
             raise Stopped(f"Stopped before {os.fspath(source)} was read.")
-        return read_image(source, pixel_size)
+        return read_image(source, pixel_size, channel)
     elif isinstance(source, TableSlab):
         image = source.read(stop, pixel_size)  # rendered with pixels of this size
     else:
@@ -139,6 +149,7 @@ def read_sources(
     pixel_size: float | None = None,
     left_out: Collection[str] = (),
     stop: Stop = never,
+    channel: Channel = None,
 ) -> list[Image]:
     """Read images of one pixel size, in the order of `sources`; a folder yields its files, sorted by name.
 
@@ -153,6 +164,8 @@ def read_sources(
         folders.
     stop
         Called before each image is read.
+    channel
+        Index or name of the channel, for files with several.
 
     Raises
     ------
@@ -163,7 +176,7 @@ def read_sources(
     Stopped
         If `stop` returns True.
     """
-    images = [read_source(source, pixel_size, stop) for source in _without_folders(sources, left_out)]
+    images = [read_source(source, pixel_size, stop, channel) for source in _without_folders(sources, left_out)]
     common_pixel_size(images)
     return images
 

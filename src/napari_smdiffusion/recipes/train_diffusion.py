@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..diffusion.model import DiffusionModel
+    from ..images.axes import Channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,8 @@ class TrainJob:
         Continue the training that was interrupted in `out`. Images and settings must be the same.
     pixel_size
         In nm; replaces that of the images.
+    channel
+        Index (the first is 0) or name of the channel, for files with several.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class TrainJob:
     name: str | None = None
     resume: bool = False
     pixel_size: float | None = None
+    channel: Channel = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_sources(self.images))
@@ -96,7 +100,7 @@ class TrainJob:
             # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
             import matplotlib.figure  # noqa: F401
         sources = cast("tuple[ImageSource, ...]", self.images)
-        images = read_sources(sources, self.pixel_size, MADE_BY_MODELS, stop)
+        images = read_sources(sources, self.pixel_size, MADE_BY_MODELS, stop, self.channel)
         from ..diffusion.training import train_steps
 
         start, note = (None, None) if self.resume else starting_model(self.start, self.settings.channels)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..enhance.facts import EnhancerRecord
     from ..enhance.model import Enhancer
+    from ..images.axes import Channel
     from ..images.image import Image
 
 
@@ -61,6 +62,8 @@ class TrainEnhancerJob:
         Continue the training that was interrupted in `out`. Images and settings must be the same.
     pixel_size
         Pixel size of `images` in nm; replaces their own. Without `images`, that of the simulated images.
+    channel
+        Index (the first is 0) or name of the channel, for files with several: of `images`, `widefield` and `fit`.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class TrainEnhancerJob:
     name: str | None = None
     resume: bool = False
     pixel_size: float | None = None
+    channel: Channel = None
 
     def __post_init__(self) -> None:
         for name in ("images", "widefield"):
@@ -137,7 +141,7 @@ class TrainEnhancerJob:
         if not self.resume:
             settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
         sources = optional_sources(self.images)
-        images = read_sources(sources, self.pixel_size, RESULT_KINDS, stop) if sources else []
+        images = read_sources(sources, self.pixel_size, RESULT_KINDS, stop, self.channel) if sources else []
         weights, images = self._with_simulated(images)
         microscope = self.microscope
         if self.fit is not None and self.resume and out is not None:
@@ -145,7 +149,8 @@ class TrainEnhancerJob:
         elif self.fit is not None:
             from ..microscope.fit import fit_microscope
 
-            fitted = fit_microscope(read_source(self.fit, stop=stop), images, microscope, self.settings.upscale)
+            example = read_source(self.fit, stop=stop, channel=self.channel)
+            fitted = fit_microscope(example, images, microscope, self.settings.upscale)
             yield Note(fitted.sentence)
             microscope = fitted.config(microscope)
         return (
@@ -177,7 +182,9 @@ class TrainEnhancerJob:
 
     def _pairs(self, images: list[Image], stop: Stop) -> list[tuple[Image, Image]]:
         """Return (widefield, super-resolution) images; an empty list if the microscope is simulated."""
-        widefield = [read_source(source, stop=stop) for source in optional_sources(self.widefield)]
+        widefield = [
+            read_source(source, stop=stop, channel=self.channel) for source in optional_sources(self.widefield)
+        ]
         if widefield and len(widefield) != len(images):
             raise InputError(
                 f"Real pairs need a widefield image for each super-resolution image: there are {len(widefield)} for "
