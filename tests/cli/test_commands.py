@@ -271,7 +271,7 @@ BAD = [
     ("train {constant.tif} --out {m} --patch 32", "All pixels have the value 7"),
     ("train {nan.tif} --out {m} --patch 32", "nan.tif has NaN or infinite pixels"),
     ("train {rgb.tif} --out {m} --patch 32", "rgb.tif is a color (RGB) image"),
-    ("train {flat.tif} --out {m} --patch 32", "flat.tif has 4 axes"),
+    ("train {flat.tif} --out {m} --patch 32", "flat.tif does not name its axes of 2 × 3 planes"),
     ("train {tiny.tif} --out {m} --patch 32", "tiny.tif is 8 × 9 pixels"),
     ("generate {nothing} --out {g.tif}", "There is no diffusion model"),
     ("generate {enhancer} --out {g.tif}", "a diffusion model is needed here"),

@@ -441,3 +441,31 @@ def test_a_missing_enhancer_starts_no_training(dock, click):
     folder.with_name(".away").rename(folder)
     dock.model.refresh()
     assert dock.model.model() == "tiny"
+
+
+def test_a_layer_with_channels_and_depths_is_enhanced_plane_by_plane(viewer, dock, click, widefield):
+    first = widefield.pixels[0, :64, :48]
+    pixels = np.stack([[first + k, 10 * first[::-1]] for k in range(3)])
+    labels, scale, units = ("z", "c", "y", "x"), (300, 1, 80, 80), ("nm", "pixel", "nm", "nm")
+    layer = viewer.add_image(pixels, name="cells", axis_labels=labels, scale=scale, units=units)
+    dock.layer_list.choose([layer])
+    click(dock, dock.run_button)
+    assert "cells has 2 channels: 0 and 1. Choose one of them below the list of layers." in dock.status.text()
+    row = dock.layer_list.channel
+    row.box.setCurrentIndex(1)
+    row.box.activated.emit(1)
+    dock.in_place.setChecked(True)
+    click(dock, dock.run_button)
+    assert "A layer with channels cannot be enhanced in place" in dock.status.text()
+    dock.new_layer.setChecked(True)
+    click(dock, dock.copy_button, wait=False)
+    code = QGuiApplication.clipboard().text()
+    assert "channel=1, channel_axis=1" in code
+    click(dock, dock.run_button)
+    enhanced = viewer.layers[-1]
+    assert enhanced.data.shape == (3, 1, 256, 192)
+    assert enhanced.translate[1] == 1
+    expected = load_enhancer("tiny").enhance(Image(pixels[:, 1], 80.0))
+    np.testing.assert_array_equal(enhanced.data[:, 0], expected.pixels)
+    exec(code, {})
+    np.testing.assert_array_equal(viewer.layers[-1].data, enhanced.data)

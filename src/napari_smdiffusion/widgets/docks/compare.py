@@ -28,8 +28,10 @@ from ...base.errors import InputError
 from ...images.provenance import SIMULATED, SYNTHETIC
 from ...recipes.compare import CompareJob
 from ..frame.dock import Dock, Folded, heading
+from ..parts.channels import ChannelRow
 from ..parts.pickers import LayerBox, LayerList
 from ..parts.plain import plain_label, set_tooltip
+from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, live_source
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
@@ -88,6 +90,7 @@ class CompareDock(Dock):
         self.uncertainty.setToolTip(
             "uncertainty map of the enhanced image: its coverage is measured against the reference image"
         )
+        self.channel = ChannelRow()
         self.side_by_side = QPushButton("Show side by side")
         self.side_by_side.setCheckable(True)
         self.side_by_side.setToolTip(
@@ -115,8 +118,27 @@ class CompareDock(Dock):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
-        for widget in (self.side_by_side, self.sentences, self.table, self.picture, self.save):
+        for widget in (self.channel, self.side_by_side, self.sentences, self.table, self.picture, self.save):
             self.form.addWidget(widget)
+
+        for box in self._boxes():
+            box.currentIndexChanged.connect(self._show_channel)
+        watch_layers(self.viewer, self.channel, self._show_channel)
+
+    def _boxes(self) -> tuple[LayerBox, ...]:
+        """Return the choices of single layers."""
+        return (
+            self.experimental,
+            self.generated,
+            self.enhanced,
+            self.widefield,
+            self.reference,
+            self.uncertainty,
+        )
+
+    def _show_channel(self) -> None:
+        """Ask for the channel of a chosen layer with several."""
+        self.channel.show_layers([layer for box in self._boxes() if (layer := box.layer()) is not None])
 
     def on_close(self) -> None:
         """Restore the view that two layers side by side replaced."""

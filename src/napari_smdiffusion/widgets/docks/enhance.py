@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from ...base.events import Event, Steps, Stop
     from ...enhance.model import Enhancer
-    from ..viewer.layers import Window
+    from ..viewer.layer_source import Window
 
 
 class EnhanceDock(Dock):
@@ -129,6 +129,8 @@ class EnhanceDock(Dock):
             return model
         if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
             raise InputError("A multiscale layer cannot be enhanced in place: choose 'new layer'.")
+        if self.in_place.isChecked() and any(source.channel_axis is not None for source in sources):
+            raise InputError("A layer with channels cannot be enhanced in place: choose 'new layer'.")
         if self.only_seen.isChecked():
             if self.in_place.isChecked():
                 raise InputError("A part of a layer cannot be enhanced in place: choose 'new layer'.")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...enhance.facts import EnhancerRecord
-    from ..viewer.layers import LayerSource
+    from ..viewer.layer_source import LayerSource
 
 _MINUTES = (("2 min", 2.0), ("5 min", 5.0), ("15 min", 15.0))
 _TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")

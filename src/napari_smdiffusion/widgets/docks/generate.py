@@ -23,7 +23,7 @@ from ..frame.new_models import forget_model, subscribe
 from ..frame.scripts import job_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
-from ..viewer.layers import LayerSource, free_place, image_layers, kind, layer_provenance, layer_source
+from ..viewer.layers import free_place, image_layers, kind, layer_provenance, layer_source
 from ..viewer.own_metadata import own_metadata
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ...diffusion.intensities import Scaling
     from ...images.image import Image
     from ...measure.nearest import Match
+    from ..viewer.layer_source import LayerSource
 
 _SHOWN = ("count", "height", "width", "seed")
 _ADVANCED = ("steps", "solver", "batch", "device")

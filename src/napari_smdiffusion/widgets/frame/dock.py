@@ -26,8 +26,8 @@ from ...base.events import Event, Note, Progress, Steps, Stop
 from ...base.terminal import clock
 from ..parts.numbers import NumberField
 from ..parts.plain import make_plain, plain_label, plain_message
+from ..viewer.layer_source import with_copied_layers
 from ..viewer.layer_watch import watch_file_facts
-from ..viewer.layers import with_copied_layers
 from .background import BackgroundRun, error_message
 from .bottom import Bottom
 from .closing import NamesWork

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...base.folders import user_folder
-from ..viewer.layers import LayerSource
+from ..viewer.layer_source import LayerSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,10 @@ def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
     if isinstance(value, LayerSource):
         function = "widefield_source" if value.before_enhancement else "layer_image"
         imports[_NAPARI].add(function)
+        channel = "" if value.channel is None else f", channel={value.channel!r}"
+        channel += "" if value.channel_axis is None else f", channel_axis={value.channel_axis}"
         part = "" if value.window is None else ".crop({}, {})".format(*value.window)
-        return f"{function}(viewer.layers[{value.layer!r}]){part}"
+        return f"{function}(viewer.layers[{value.layer!r}]{channel}){part}"
     if isinstance(value, Path):
         return _path_expression(value, imports)
     if isinstance(value, (tuple, list)):

@@ -26,6 +26,7 @@ from superqt import QElidingLabel
 from ..viewer.enhanced_layers import original, widefield_pixel_size
 from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, size_text, typed_pixel_size
+from .channels import ChannelRow
 from .numbers import NumberField
 from .plain import plain_label, set_tooltip
 from .scale_button import ScaleButton
@@ -99,6 +100,7 @@ class LayerList(QWidget):
         row.addWidget(self._pixel_size_label, 1)
         row.addWidget(self.pixel_size)
         self.use_as_scale = ScaleButton(viewer)
+        self.channel = ChannelRow()
         self._weight_row = QWidget()
         weight_row = QHBoxLayout(self._weight_row)
         weight_row.setContentsMargins(0, 0, 0, 0)
@@ -118,6 +120,7 @@ class LayerList(QWidget):
         layout.addWidget(self.list)
         layout.addWidget(self._pixel_size_row)
         layout.addWidget(self.use_as_scale)
+        layout.addWidget(self.channel)
         layout.addWidget(self._weight_row)
         self.pixel_size.setToolTip(
             "pixel size in nm of the named layer, whose file gives none; select the layer to correct the size later"
@@ -126,6 +129,7 @@ class LayerList(QWidget):
         self.weight.valueChanged.connect(self._take_weight)
         self.list.currentItemChanged.connect(self._show_weight)
         self.list.currentItemChanged.connect(self._show_pixel_size)
+        self.list.currentItemChanged.connect(self._show_channel)
         self.list.itemChanged.connect(self._on_tick)
         watch_layers(viewer, self, self.refresh)
 
@@ -169,6 +173,7 @@ class LayerList(QWidget):
         self.list.setFixedHeight(rows * (2 * self.list.fontMetrics().lineSpacing() + 5) + 8)
         self.list.setVisible(bool(layers))
         self._show_pixel_size()
+        self._show_channel()
         self.changed.emit()
 
     def _items(self) -> list[QListWidgetItem]:
@@ -184,7 +189,7 @@ class LayerList(QWidget):
         for layer in layers:
             restorable = not self._finest and original(layer) is not None
             unlikely = made_here(layer) and not restorable
-            if layer.rgb or layer.ndim > 3 or unlikely or any(layer is other for other in excluded):
+            if layer.rgb or unlikely or any(layer is other for other in excluded):
                 continue
             candidates.append(layer)
             sizes[id(layer)] = widefield_pixel_size(layer) if restorable else known_pixel_size(layer)
@@ -207,7 +212,14 @@ class LayerList(QWidget):
         self._hand.decide(image_layers(self._viewer), self.layers())
         self.hint.setText("")
         self._show_pixel_size()
+        self._show_channel()
         self.changed.emit()
+
+    def _show_channel(self) -> None:
+        """Ask for the channel of a ticked layer with several, or let the user correct that of the selected layer."""
+        item = self.list.currentItem()
+        selected = [] if item is None else [item.data(_LAYER)]
+        self.channel.show_layers([*selected, *self.layers()])
 
     def _layer_to_size(self) -> ImageLayer | None:
         """Return the layer of the pixel size field: a ticked one without a size, or a selected one to correct."""

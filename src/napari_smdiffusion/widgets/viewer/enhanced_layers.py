@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...images.provenance import layer_metadata
+from ...images.axes import PLANE
+from ...images.provenance import METADATA, layer_metadata
 from .contrast import shown_range
-from .layers import LayerSource, known_pixel_size, live_source, refined_place
+from .layer_axes import choose_channel, layer_axes
+from .layers import has_length_unit, known_pixel_size, live_source, refined_place
 from .own_metadata import own_metadata
 from .view import visible_window
 
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ...enhance.applying import Enhancement
+    from ...images.axes import Channel
     from ...images.image import Image
-    from .layers import Window
+    from .layer_source import LayerSource, Window
+
+_PLACE = ("scale", "translate", "rotate", "shear", "affine")  # of a layer, and keys of `refined_place`
 
 
 def original(layer: ImageLayer) -> dict[str, Any] | None:
@@ -34,15 +39,24 @@ def original(layer: ImageLayer) -> dict[str, Any] | None:
 
 def widefield_pixel_size(layer: ImageLayer) -> float | None:
     """Return the pixel size in nm of a widefield layer; of a layer enhanced in place, that of its original."""
-    state = original(layer)
-    if state is None:
-        return known_pixel_size(layer)
+    state, size = original(layer), known_pixel_size(layer)
+    if state is None or size is None:
+        return size
     source: LayerSource = state["source"]
-    return source.pixel_size
+    # The user may have calibrated the layer since it was enhanced.
+    unchanged = state["pixel_size"] and abs(size / state["pixel_size"] - 1) < 1e-6
+    if unchanged and (source.pixel_size or not has_length_unit(layer)):
+        return source.pixel_size
+    return size * float(state["factor"])
 
 
-def widefield_source(layer: ImageLayer) -> LayerSource:
-    """Return a copy of a widefield layer as a source; of a layer enhanced in place, of its original."""
+def widefield_source(layer: ImageLayer, channel: Channel = None, channel_axis: int | None = None) -> LayerSource:
+    """Return a copy of a widefield layer as a source; of a layer enhanced in place, of its original.
+
+    The choice of a channel is that of `layer_image`.
+    """
+    if channel is not None:
+        choose_channel(layer, channel, channel_axis)
     return live_widefield_source(layer).copied()
 
 
@@ -52,7 +66,15 @@ def live_widefield_source(layer: ImageLayer) -> LayerSource:
     if state is None:
         return live_source(layer)
     source: LayerSource = state["source"]
-    return dataclasses.replace(source, name=original_name(layer), layer=layer.name, before_enhancement=True)
+    # Pixels are those of the original; the place and the pixel size may have been changed since.
+    return dataclasses.replace(
+        source,
+        name=original_name(layer),
+        layer=layer.name,
+        before_enhancement=True,
+        pixel_size=widefield_pixel_size(layer),
+        origin=live_source(layer).origin,
+    )
 
 
 def widefield_window(viewer: Viewer, layer: ImageLayer) -> Window:
@@ -63,10 +85,10 @@ def widefield_window(viewer: Viewer, layer: ImageLayer) -> Window:
     InputError
         As `visible_window`.
     """
-    window = visible_window(viewer, layer)
-    if original(layer) is None:
+    window, state = visible_window(viewer, layer), original(layer)
+    if state is None:
         return window
-    factor = layer.data.shape[-1] // live_widefield_source(layer).pixels.shape[-1]
+    factor = state["factor"]
     rows, columns = (slice(part.start // factor, -(-part.stop // factor)) for part in window)
     return rows, columns
 
@@ -81,7 +103,8 @@ def original_name(layer: ImageLayer) -> str:
 def restore(layer: ImageLayer) -> bool:
     """Restore the data, name, place and contrast of a layer that was enhanced in place.
 
-    The maps of the enhanced image no longer fit, and are hidden.
+    What the user changed since is kept: the place, the calibration and the metadata of the layer. The maps of the
+    enhanced image no longer fit, and are hidden.
 
     Returns
     -------
@@ -90,10 +113,11 @@ def restore(layer: ImageLayer) -> bool:
     state = original(layer)
     if state is None:
         return False
+    place, metadata = _original_place(layer, state), _original_metadata(layer, state)
     layer.data, layer.name = state["data"], original_name(layer)
-    layer.metadata = state["metadata"]
-    for name in ("scale", "translate", "contrast_limits"):
-        setattr(layer, name, state[name])
+    layer.metadata = metadata
+    layer.scale, layer.translate = place["scale"], place["translate"]
+    layer.contrast_limits = state["contrast_limits"]
     shown = [map_layer for ref in state.get("maps", ()) if (map_layer := ref()) is not None and map_layer.visible]
     for map_layer in shown:
         map_layer.visible = False
@@ -134,36 +158,44 @@ def show_enhanced(
     before = original_name(layer)
     name = f"enhanced ×{factor}: {before}"
     if in_place:
-        _replace(layer, result.image, pixels, name, place)
+        _replace(layer, result.image, pixels, name, place, factor)
         shown = [layer]
     elif filling is not None:
-        filling.data, filling.name, filling.metadata = pixels, name, _facts(result.image)
+        filling.data, filling.name, filling.metadata = pixels, name, _facts(layer, result.image)
         shown = [filling]
     else:
         options = {"name": name, "colormap": layer.colormap, "contrast_limits": shown_range(pixels), **place}
-        shown = [viewer.add_image(pixels, metadata=_facts(result.image), **options)]
+        shown = [viewer.add_image(pixels, metadata=_facts(layer, result.image), **options)]
     if result.uncertainty is not None:
         shown.append(_add_map(viewer, layer, result.uncertainty, "uncertainty", "magma", place))
     return shown
 
 
-def _replace(layer: ImageLayer, image: Image, pixels: Any, name: str, place: dict[str, Any]) -> None:
+def _replace(layer: ImageLayer, image: Image, pixels: Any, name: str, place: dict[str, Any], factor: int) -> None:
     """Replace a widefield layer by its enhanced image, in a way that `restore` undoes."""
-    before = original_name(layer)
-    state = original(layer) or {
-        "layer": weakref.ref(layer),
-        "source": live_source(layer),
-        "data": layer.data,
-        "scale": np.array(layer.scale),
-        "translate": np.array(layer.translate),
-        "contrast_limits": tuple(layer.contrast_limits),
-        "metadata": dict(layer.metadata),
-        "maps": [],
+    before, state = original_name(layer), original(layer)
+    if state is None:
+        state = {
+            "layer": weakref.ref(layer),
+            "source": live_source(layer),
+            "data": layer.data,
+            "contrast_limits": tuple(layer.contrast_limits),
+            "metadata": dict(layer.metadata),
+            "maps": [],
+        }
+    else:
+        state = {**state, "metadata": _original_metadata(layer, state)}
+    # The place of the original, and that of the enhanced image, which the user may change.
+    coarse = enhanced_place(layer, 1)
+    state |= {
+        "factor": factor,
+        "pixel_size": image.pixel_size,
+        "places": [{key: np.array(each[key]) for key in _PLACE} for each in (coarse, place)],
     }
     # napari changes a name that another layer has, so the name is read back.
     layer.data, layer.name = pixels, name
     state |= {"name": before, "enhanced_name": layer.name}
-    layer.metadata = {**layer.metadata, **_facts(image, original=state)}
+    layer.metadata = {**layer.metadata, **_facts(layer, image, original=state)}
     layer.scale, layer.translate = place["scale"], place["translate"]
     layer.contrast_limits = shown_range(pixels)
 
@@ -184,7 +216,7 @@ def _add_map(
         blending="additive",
         opacity=0.7,
         contrast_limits=shown_range(pixels),
-        metadata=_facts(image),
+        metadata=_facts(layer, image),
         **place,
     )
     if (state := original(layer)) is not None:
@@ -203,25 +235,47 @@ def enhanced_place(layer: ImageLayer, factor: int, window: Window | None = None)
         return refined_place(layer, factor, start)
     from napari.layers import Image as ImageLayer
 
-    template = ImageLayer(
-        np.zeros((2,) * layer.ndim),
-        scale=state["scale"],
-        translate=state["translate"],
-        rotate=layer.rotate,
-        shear=layer.shear,
-        affine=layer.affine.affine_matrix,
-        units=layer.units,
-    )
-    return refined_place(template, factor, start)
+    axes = layer_axes(layer)
+    small = np.zeros((*(min(n, 2) for n in axes.lengths), 2, 2, *[1] * axes.behind))
+    return refined_place(ImageLayer(small, **_original_place(layer, state)), factor, start)
 
 
-def _facts(image: Image, **ours: Any) -> dict[str, Any]:
-    """Return an image's provenance as a layer's metadata, with the pixel size for layers without a unit of length."""
+def _original_place(layer: ImageLayer, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the place of the original of a layer that was enhanced in place.
+
+    It follows from the present place of the layer, so that what was calibrated or moved stays so. The numbers are
+    exactly those of the original if nothing was changed.
+    """
+    before, enhanced = state["places"]
+    present = refined_place(layer, 1)
+    place = refined_place(layer, 1 / state["factor"])
+    return {**place, **before} if all(np.array_equal(present[key], enhanced[key]) for key in _PLACE) else place
+
+
+def _original_metadata(layer: ImageLayer, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of the original of a layer, with what the user and other programs changed since."""
+    others = {key: value for key, value in layer.metadata.items() if key != METADATA}
+    before = state["metadata"].get(METADATA)
+    ours = dict(before) if isinstance(before, dict) else {}
+    entered = own_metadata(layer).get("pixel_size_nm")
+    if entered and entered != state["pixel_size"]:
+        ours |= {"pixel_size_nm": float(entered) * state["factor"], "typed": True}
+    return {**others, METADATA: ours} if ours else others
+
+
+def _facts(layer: ImageLayer, image: Image, **ours: Any) -> dict[str, Any]:
+    """Return the metadata of a layer with an image computed from `layer`: provenance, axes and pixel size.
+
+    The pixel size is for layers without a unit of length.
+    """
     if image.pixel_size:
         ours["pixel_size_nm"] = image.pixel_size
+    axes = layer_axes(layer)
+    if any(name != PLANE for name in axes.names):
+        ours["axes"] = axes.result_metadata
     return layer_metadata(image.provenance, **ours)
 
 
 def with_axes_of(layer: ImageLayer, pixels: Any) -> Any:
-    """Return pixels (N, Y, X) with the number of axes of the layer."""
-    return pixels[0] if layer.ndim == 2 else pixels
+    """Return pixels (N, Y, X) with the axes of the layer."""
+    return layer_axes(layer).shaped(pixels)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...base.arrays import Pixels
     from ...base.events import TileDone
     from ...enhance.applying import ResultPlan
-    from .layers import Window
+    from .layer_source import Window
 
 _SAMPLE = 20_000  # pixels of a tile, for the contrast
 
@@ -108,4 +108,4 @@ class FillingLayer:
         """Return the number of rows that are enhanced."""
         if self._window is not None:
             return int(self._window[0].stop - self._window[0].start)
-        return int(live_widefield_source(self._source).pixels.shape[-2])
+        return live_widefield_source(self._source).size[0]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...base.errors import InputError, Stopped
-from ...base.events import Stop, never
-from ...images.image import Image, read_only
+from ...base.errors import InputError
+from ...images.axes import CHANNEL, axes_to_json
 from ...images.provenance import ENHANCED, METADATA, SYNTHETIC, Provenance
 from ...images.reading import read_metadata
 from ...images.tiff import write_image
+from .layer_axes import channel_in_words, check_channel, choose_channel, chosen_channel, layer_axes
+from .layer_source import LayerSource
 from .own_metadata import own_metadata
 from .shown import with_shown
 
@@ -25,62 +26,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
+    from ...images.axes import Channel
+    from ...images.image import Image
+
 _KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, "preview", "training patch")
-Window: TypeAlias = tuple[slice, slice]  # rows and columns of an image, in pixels
 _OUR_NAMES = {entry.name for entry in dataclasses.fields(Provenance)}
-
-
-@dataclass(frozen=True)
-class LayerSource:
-    """The pixels and facts of a layer for a worker thread, which must not access the layer itself.
-
-    `copied` copies pixels in memory. Those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
-    """
-
-    name: str
-    pixels: Any
-    pixel_size: float | None
-    origin: tuple[float, float]
-    provenance: Provenance = field(default_factory=Provenance)
-    layer: str = ""  # name of the layer in the viewer
-    before_enhancement: bool = False  # whether this is the original of a layer enhanced in place
-    window: Window | None = None  # the part of the layer, if this is not all of it
-
-    def crop(self, y: slice, x: slice) -> LayerSource:
-        """Return the pixel rows `y` and columns `x`, which have a start and a stop, as a source with its own origin."""
-        size = self.pixel_size or 0.0
-        corner = (self.origin[0] + y.start * size, self.origin[1] + x.start * size)
-        return replace(self, pixels=self.pixels[..., y, x], origin=corner, window=(y, x))
-
-    def copied(self) -> LayerSource:
-        """Return the same source with a copy of its pixels, if they are in memory."""
-        in_memory = isinstance(self.pixels, np.ndarray) and not isinstance(self.pixels, np.memmap)
-        return replace(self, pixels=read_only(self.pixels.copy())) if in_memory else self
-
-    def read(self, stop: Stop = never) -> Image:
-        """Read the pixels; raises Stopped if `stop` returns True between two planes."""
-        if self.pixels.ndim == 2:
-            return self._image(np.asarray(self.pixels))
-        planes = []
-        for plane in self.pixels:
-            if stop():
-                raise Stopped(f"Stopped while {self.name} was read.")
-            planes.append(np.asarray(plane))
-        return self._image(read_only(np.stack(planes)))
-
-    def _image(self, pixels: Any) -> Image:
-        return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance)
-
-
-def with_copied_layers(value: Any) -> Any:
-    """Return a job, a source or a sequence of them with copies of the layers' pixels that are in memory."""
-    if isinstance(value, LayerSource):
-        return value.copied()
-    if isinstance(value, (list, tuple)):
-        return tuple(with_copied_layers(item) for item in value)
-    if is_dataclass(value) and hasattr(value, "steps") and not isinstance(value, type):
-        return replace(value, **{entry.name: with_copied_layers(getattr(value, entry.name)) for entry in fields(value)})
-    return value
 
 
 def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
@@ -125,11 +75,11 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
         If its pixels are not square.
     """
     y, x = _edges(layer)
-    if abs(y / x - 1) > 0.01:
-        raise InputError(f"{layer.name} has pixels of {y:g} by {x:g}: resample it to square pixels first.")
-    nanometres = _nanometres(layer)
-    if nanometres is not None:
-        return x * nanometres
+    unit = " nm" if _nanometres(layer) else ""
+    if not x or abs(y / x - 1) > 0.01:
+        raise InputError(f"{layer.name} has pixels of {y:g} by {x:g}{unit}: resample it to square pixels first.")
+    if unit:
+        return x
     ours = own_metadata(layer)
     if "pixel_size_nm" in ours:
         return float(ours["pixel_size_nm"])
@@ -139,16 +89,24 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
 
 
 def _edges(layer: ImageLayer) -> tuple[float, float]:
-    """Return the lengths (y, x) of a pixel's edges in the layer's unit, for any rotation, flip or scale.
+    """Return the lengths (y, x) of a pixel's edges, for any rotation, flip or scale.
+
+    They are in nm, or in numbers of the layer if its unit is not a unit of length.
 
     Raises
     ------
     InputError
-        If the edges are not at right angles.
+        If the edges are not at right angles, or only one of Y and X has a unit of length.
     """
+    axes = layer_axes(layer).plane_axes
+    units = [layer.units[axis] for axis in axes]
+    if len({"[length]" in unit.dimensionality for unit in units}) > 1:
+        raise InputError(f"{layer.name} has Y in {units[0]} and X in {units[1]}: give both axes a unit of length.")
     points = np.zeros((3, layer.ndim))
-    points[1, -2] = points[2, -1] = 1
-    corner, *ends = (np.asarray(layer.data_to_world(point)) for point in points)
+    for point, axis in zip(points[1:], axes, strict=True):
+        point[axis] = 1
+    factors = np.array([_length_in_nm(unit) or 1.0 for unit in layer.units]) if _nanometres(layer) else 1.0
+    corner, *ends = (np.asarray(layer.data_to_world(point)) * factors for point in points)
     along_y, along_x = (end - corner for end in ends)
     y, x = float(np.linalg.norm(along_y)), float(np.linalg.norm(along_x))
     if abs(float(along_y @ along_x)) > 0.02 * y * x:
@@ -164,9 +122,19 @@ def known_pixel_size(layer: ImageLayer) -> float | None:
         return None
 
 
+def has_length_unit(layer: ImageLayer) -> bool:
+    """Return whether Y and X of a layer have units of length."""
+    return _nanometres(layer) is not None
+
+
 def _nanometres(layer: ImageLayer) -> float | None:
-    """Return the length of the layer's unit in nm, or None if it is not a unit of length."""
-    unit = layer.units[-1]
+    """Return the length of the unit of X in nm, or None if Y and X have no units of length."""
+    y, x = (_length_in_nm(layer.units[axis]) for axis in layer_axes(layer).plane_axes)
+    return x if y else None
+
+
+def _length_in_nm(unit: Any) -> float | None:
+    """Return the length of a unit in nm, or None if it is not a unit of length."""
     return float((1 * unit).to("nm").magnitude) if "[length]" in unit.dimensionality else None
 
 
@@ -178,7 +146,7 @@ def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
 
 
 def add_file_facts(layer: ImageLayer) -> None:
-    """Add the provenance and the pixel size from the file of a layer, which napari's own reader does not read.
+    """Add what the file of a layer states and napari's own reader does not read: provenance, pixel size and axes.
 
     The pixel size counts as entered by the user, so that the user can correct it.
     """
@@ -191,6 +159,8 @@ def add_file_facts(layer: ImageLayer) -> None:
         ours |= {"pixel_size_nm": float(facts.pixel_size), "typed": True}
     elif _nanometres(layer) is None and facts.problem:
         ours["problem"] = facts.problem
+    if facts.axes:
+        ours |= {"axes": axes_to_json(facts.axes), "channels": list(facts.channels)}
     if ours:
         layer.metadata = {**layer.metadata, METADATA: ours}
 
@@ -207,15 +177,20 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
     Raises
     ------
     InputError
-        If `layer_data` is not exactly one image layer.
+        If `layer_data` is not exactly one image layer, or the layer has several channels.
     """
     from napari.layers import Image as ImageLayer
 
     if [kind_of_layer for _, _, kind_of_layer in layer_data] != ["image"]:
         raise InputError("A TIFF with pixel size and origin holds one image layer: select one image layer.")
     ((data, attributes, _),) = layer_data
-    options = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "metadata", "rgb", "multiscale")
-    layer = ImageLayer(data, **{key: attributes[key] for key in options if key in attributes})
+    options = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "metadata", "rgb")
+    layer = ImageLayer(data, **{key: attributes[key] for key in (*options, "multiscale") if key in attributes})
+    axes = layer_axes(layer)
+    if any(name == CHANNEL and n > 1 for name, n in zip(axes.names, axes.lengths, strict=True)):
+        raise InputError(
+            f"{layer.name} has several channels, and this type of TIFF holds one: split the stack into layers first."
+        )
     own = np.dtype(layer.dtype)
     dtype = own if own in (np.uint8, np.uint16) else np.float32 if own.kind == "f" else None
     image = layer_image(layer)
@@ -236,7 +211,7 @@ def layer_source(layer: ImageLayer) -> LayerSource:
     Raises
     ------
     InputError
-        If the layer is RGB, has more than three axes, or has pixels that are not square.
+        If the layer is RGB, has several channels of which none is chosen, or has pixels that are not square.
     """
     return live_source(layer).copied()
 
@@ -248,19 +223,30 @@ def live_source(layer: ImageLayer) -> LayerSource:
     data = layer.data[0] if layer.multiscale else layer.data
     if own_metadata(layer).get("unfinished"):
         raise InputError(f"{layer.name} is still being computed: wait until it is finished.")
-    if data.ndim > 3:
-        raise InputError(
-            f"{layer.name} has {data.ndim} axes: extract one channel or time point, so that planes, Y and X remain."
-        )
+    axes = check_channel(layer)
     # A projection of a growing layer has its metadata too, but is a finished 2-D image.
     finished = own_metadata(layer).get("finished") if data.ndim == 3 else None
     if finished == 0:
         raise InputError(f"The first image of {layer.name} is still being generated: wait until it is finished.")
     if finished:
         data = data[:finished]
-    size = layer_pixel_size(layer)
-    corner = _corner(layer, size)
-    return LayerSource(layer.name, data, size, corner, layer_provenance(layer), layer.name)
+    size, provenance = layer_pixel_size(layer), layer_provenance(layer)
+    if (words := channel_in_words(axes)) is not None:
+        provenance = replace(provenance, channel=words)
+    channel_axis, channel = chosen_channel(layer) or (None, None)
+    return LayerSource(
+        layer.name,
+        data,
+        size,
+        _corner(layer, size),
+        provenance,
+        layer.name,
+        axes=() if finished else axes.axes,
+        index=axes.index,
+        behind=axes.behind,
+        channel=channel,
+        channel_axis=channel_axis,
+    )
 
 
 def _is_plain(value: Any) -> bool:
@@ -274,16 +260,31 @@ def _is_plain(value: Any) -> bool:
 
 def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
     """Return the corner (y, x) of the first pixel in nm."""
-    # Without a unit of length, one pixel of the layer's scale has the known pixel size.
-    unit = _nanometres(layer) or (pixel_size / _edges(layer)[1] if pixel_size else 1.0)
+    axes = layer_axes(layer).plane_axes
     place = np.zeros(layer.ndim)
-    place[-2:] = -0.5  # napari's origin is the centre of the first pixel
-    y, x = (float(coordinate) * unit for coordinate in layer.data_to_world(place)[-2:])
+    place[list(axes)] = -0.5  # napari's origin is the centre of the first pixel
+    corner = layer.data_to_world(place)
+    # Without a unit of length, one pixel of the layer's scale has the known pixel size.
+    step = 1.0 if _nanometres(layer) or not pixel_size else pixel_size / _edges(layer)[1]
+    y, x = (float(corner[axis]) * (_length_in_nm(layer.units[axis]) or 1.0) * step for axis in axes)
     return y, x
 
 
-def layer_image(layer: ImageLayer) -> Image:
-    """Return a layer as an `Image`: its pixels, its pixel size in nm, and its place."""
+def layer_image(layer: ImageLayer, channel: Channel = None, channel_axis: int | None = None) -> Image:
+    """Return a layer as an `Image`: its pixels, its axes, its pixel size in nm, and its place.
+
+    Parameters
+    ----------
+    layer
+        An image layer.
+    channel
+        Index or name of the channel of a layer with several, or "all" if its planes are of one kind. The layer keeps
+        the choice. None: the choice that it keeps.
+    channel_axis
+        Index of the axis of channels, if neither labels nor the file of the layer name it.
+    """
+    if channel is not None:
+        choose_channel(layer, channel, channel_axis)
     return layer_source(layer).read()
 
 
@@ -294,24 +295,28 @@ def size_text(layer: ImageLayer) -> str:
     try:
         size = layer_pixel_size(layer)
     except ValueError:
-        return f"{shape}, pixels not square"
+        return f"{shape}, pixel size not usable"
     return f"{shape}, {size:.4g} nm" if size else f"{shape}, pixel size unknown"
 
 
-def refined_place(layer: ImageLayer, factor: int, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+def refined_place(layer: ImageLayer, factor: float, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
     """Return scale, translate, rotate, shear, affine and units of an image `factor` times finer than `layer`.
 
     The corners of both images match. napari's origin is the centre of a pixel, so the first fine pixel is offset from
-    the first coarse pixel by (1 / factor - 1) / 2 coarse pixels. An image of a part of the layer starts at its pixel
-    `start` (row, column).
+    the first coarse pixel by (1 / factor - 1) / 2 coarse pixels. With a factor below 1, the image is coarser. An image
+    of a part of the layer starts at its pixel `start` (row, column). Of a layer with channels, the image shows the
+    chosen one, at its place.
     """
     from napari.utils.transforms import Affine
 
+    axes = layer_axes(layer)
     offset = np.zeros(layer.ndim)
-    offset[-2:] = (1 / factor - 1) / 2 + np.array(start)
+    offset[list(axes.plane_axes)] = (1 / factor - 1) / 2 + np.array(start)
+    if axes.channel_axis is not None and axes.channel:
+        offset[axes.channel_axis] = axes.channel
     place = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate)
     scale = np.array(layer.scale, float)
-    scale[-2:] /= factor
+    scale[list(axes.plane_axes)] /= factor
     return {
         "scale": scale,
         "translate": place(offset),
@@ -319,6 +324,7 @@ def refined_place(layer: ImageLayer, factor: int, start: tuple[int, int] = (0, 0
         "shear": layer.shear,
         "affine": layer.affine.affine_matrix.copy(),
         "units": layer.units,
+        "axis_labels": layer.axis_labels,
     }
 
 
@@ -371,9 +377,10 @@ def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
     napari converts units if all layers have units of length, or none has. Otherwise it draws the bare numbers.
     """
     extent = layer.extent.world[:, -2:]
-    own = layer.units[-1]
-    converted = getattr(viewer.layers.extent, "units", None) is not None and own.is_compatible_with(unit)
-    return extent * float((1 * own).to(unit).magnitude) if converted else extent
+    own = layer.units[-2:]
+    known = getattr(viewer.layers.extent, "units", None) is not None
+    converted = known and all(each.is_compatible_with(unit) for each in own)
+    return extent * [float((1 * each).to(unit).magnitude) for each in own] if converted else extent
 
 
 def _world_unit(layer: ImageLayer) -> float | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
-    from .layers import Window
+    from .layer_source import Window
 
 _LEAST_SEEN = 64  # pixels of a side of a part of a layer
 

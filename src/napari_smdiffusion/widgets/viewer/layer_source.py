@@ -1,0 +1,86 @@
+"""The pixels and facts of a layer for a worker thread. Without Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ...base.errors import Stopped
+from ...base.events import Stop, never
+from ...images.image import Image, read_only
+from ...images.provenance import Provenance
+
+if TYPE_CHECKING:
+    from ...images.axes import Axis, Channel
+
+Window: TypeAlias = tuple[slice, slice]  # rows and columns of an image, in pixels
+
+
+@dataclass(frozen=True)
+class LayerSource:
+    """The pixels and facts of a layer for a worker thread, which must not access the layer itself.
+
+    `copied` copies pixels in memory. Those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
+    """
+
+    name: str
+    pixels: Any
+    pixel_size: float | None
+    origin: tuple[float, float]
+    provenance: Provenance = field(default_factory=Provenance)
+    layer: str = ""  # name of the layer in the viewer
+    before_enhancement: bool = False  # whether this is the original of a layer enhanced in place
+    axes: tuple[Axis, ...] = ()  # axes of the planes, one for each slice of `index`
+    index: tuple[int | slice, ...] = ()  # index of the planes on the axes before Y; () for all
+    behind: int = 0  # number of axes of length 1 behind X
+    channel: Channel = None  # the channel that the user chose, or "all"
+    channel_axis: int | None = None
+    window: Window | None = None  # the part of the layer, if this is not all of it
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a plane in pixels."""
+        end = self.pixels.ndim - self.behind
+        return self.pixels.shape[end - 2], self.pixels.shape[end - 1]
+
+    def crop(self, y: slice, x: slice) -> LayerSource:
+        """Return the pixel rows `y` and columns `x`, which have a start and a stop, as a source with its own origin."""
+        size = self.pixel_size or 0.0
+        corner = (self.origin[0] + y.start * size, self.origin[1] + x.start * size)
+        pixels = self.pixels[(..., y, x, *[slice(None)] * self.behind)]
+        return replace(self, pixels=pixels, origin=corner, window=(y, x))
+
+    def copied(self) -> LayerSource:
+        """Return the same source with a copy of its pixels, if they are in memory."""
+        if not isinstance(self.pixels, np.ndarray) or isinstance(self.pixels, np.memmap):
+            return self
+        chosen = self.pixels[(*self.index, ..., *[0] * self.behind)]
+        return replace(self, pixels=read_only(chosen.copy()), index=(), behind=0)
+
+    def read(self, stop: Stop = never) -> Image:
+        """Read the pixels; raises Stopped if `stop` returns True between two planes."""
+        lengths = self.pixels.shape[: self.pixels.ndim - self.behind - 2]
+        index = self.index or (slice(None),) * len(lengths)
+        kept = [len(range(n)[part]) for n, part in zip(lengths, index, strict=True) if isinstance(part, slice)]
+        planes = []
+        for position in np.ndindex(*kept):
+            if stop():
+                raise Stopped(f"Stopped while {self.name} was read.")
+            place = iter(position)
+            plane = tuple(next(place) if isinstance(part, slice) else part for part in index)
+            planes.append(np.asarray(self.pixels[(*plane, ..., *[0] * self.behind)]))
+        pixels = planes[0] if not kept else read_only(np.stack(planes))
+        return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance, self.axes)
+
+
+def with_copied_layers(value: Any) -> Any:
+    """Return a job, a source or a sequence of them with copies of the layers' pixels that are in memory."""
+    if isinstance(value, LayerSource):
+        return value.copied()
+    if isinstance(value, (list, tuple)):
+        return tuple(with_copied_layers(item) for item in value)
+    if is_dataclass(value) and hasattr(value, "steps") and not isinstance(value, type):
+        return replace(value, **{entry.name: with_copied_layers(getattr(value, entry.name)) for entry in fields(value)})
+    return value
