@@ -194,12 +194,13 @@ def test_depths_before_times_are_written_in_the_order_of_files(tmp_path):
     assert in_file_order(written) is written
 
 
-def test_axes_that_do_not_fit_are_refused():
+def test_axes_that_do_not_fit_are_refused(tmp_path):
     planes = _pixels("ZYX")
     with pytest.raises(InputError, match="2 times are not 3 planes"):
         Image(planes, axes=(Axis("T", 2),))
-    with pytest.raises(ValueError, match="are not"), new_tiff("a.tif", (3, 20, 24), axes=(Axis("T", 2),)):
+    with pytest.raises(ValueError, match="are not"), new_tiff(tmp_path / "a.tif", (3, 20, 24), axes=(Axis("T", 2),)):
         pass
+    assert not list(tmp_path.iterdir())
     assert Image(planes, axes=(Axis("N", 3),)).axes == ()
     assert Image(planes, axes=(Axis("T", 1), Axis("Z", 3))).axes == (Axis("Z", 3),)
     assert Image(planes[:1], axes=(Axis("Z", 3),)).axes == ()  # the first plane of a stack

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...images.axes import axes_to_json
 from ...images.provenance import EXPERIMENTAL, METADATA, Provenance, layer_metadata
 from ...images.tiff import OwnMetadata, own_metadata
 from .contrast import shown_range
@@ -56,7 +57,8 @@ def restore_place(viewer: ViewerModel, layer: ImageLayer, metadata: OwnMetadata)
     scale, translate = np.array(layer.scale, float), np.array(layer.translate, float)
     scale[-2:], translate[-2:] = size / nanometres, corner / nanometres
     provenance = without_shown(metadata.provenance)
-    layer.metadata = {**layer.metadata, **layer_metadata(provenance, pixel_size_nm=size)}
+    axes = {"axes": axes_to_json(metadata.axes)} if metadata.axes else {}
+    layer.metadata = {**layer.metadata, **layer_metadata(provenance, pixel_size_nm=size, **axes)}
     layer.scale, layer.translate = scale, translate
     layer.units = (*layer.units[:-2], unit, unit)
     _show_as_saved(layer, metadata.provenance)
