@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import InputError
+from .printable import printable
+
 
 def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a path that a user named; `~` at its beginning is the home folder, as in a shell.
 
     Shells do not expand it everywhere, for example not in `--out=~/x`. A folder named ~ needs its
     full path.
+
+    Raises
+    ------
+    InputError
+        If it holds the character NUL, which no name has.
     """
+    if "\0" in os.fspath(path):
+        raise InputError(f"{printable(os.fspath(path))} cannot be a path, as it holds the character NUL: name another.")
     try:
         return Path(path).expanduser()
     except RuntimeError:  # there is no such user or no home folder

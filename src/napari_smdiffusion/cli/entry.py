@@ -38,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed_descriptors()
     try:
         with ending_signals_interrupt():
-            options = _with_home_folders(_parser().parse_args(arguments))
-            return _run(options)
+            parser = _parser()
+            if any("\0" in word for word in arguments or ()):
+                parser.error("No name or text holds the character NUL: leave it out.")
+            return _run(_with_home_folders(parser.parse_args(arguments)))
     except KeyboardInterrupt:
         return 130
     finally:
