@@ -1,5 +1,6 @@
 """TIFF files that state far more than they hold are refused before time and memory are spent on them."""
 
+import json
 import os
 import struct
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_smdiffusion.base.errors import InputError
+from napari_smdiffusion.base.errors import InputError, InputWarning
 from napari_smdiffusion.images.limits import LIMIT_VARIABLE, largest_image, open_tiff
 from napari_smdiffusion.images.readers import FileMetadata
 from napari_smdiffusion.images.reading import read_image, read_metadata
@@ -214,6 +215,27 @@ def test_pipes_and_devices_are_not_opened(tmp_path):
         read_image(tmp_path / "pipe.tif")
     _write_ome(tmp_path / "a.ome.tif", z=2, uuid='<UUID FileName="&#112;ipe.tif">urn:uuid:1</UUID>')
     _refused(tmp_path / "a.ome.tif", r"it belongs to a set with pipe\.tif, which cannot be read")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        *({"pixel_size_nm": value} for value in ("abc", [1], True, -20, 0, 1e-300, 1e300, {})),
+        *({"origin_nm": value} for value in ([], None, [1], ["a", 2], [1, True], [1e300, 0], 5)),
+        *({"provenance": value} for value in ([1], None, "synthetic", 3)),
+    ],
+)
+def test_facts_of_a_wrong_type_or_range_are_named_and_not_used(path, facts):
+    whole = {"pixel_size_nm": 20.0, "origin_nm": [3, 4], "provenance": {"kind": "synthetic"}}
+    tifffile.imwrite(path, PIXELS, description=json.dumps({**whole, **facts}), metadata=None)
+    (key,) = facts
+    with pytest.warns(InputWarning, match=f"a.tif states {key} .*, which has a wrong type or range: it is not used"):
+        image = read_image(path)
+    right = (20.0, (3.0, 4.0), "synthetic")
+    read = (image.pixel_size, image.origin, image.provenance.kind)
+    left_out = {"pixel_size_nm": None, "origin_nm": (0.0, 0.0), "provenance": "experimental"}
+    assert read == tuple(left_out[name] if name == key else value for name, value in zip(left_out, right, strict=True))
+    assert read_metadata(path).pixel_size == read[0]
 
 
 def test_an_open_file_is_one_of_tifffile(path):

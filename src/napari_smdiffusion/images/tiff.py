@@ -15,6 +15,7 @@ import numpy as np
 
 from ..base.errors import UserError
 from ..base.json_values import read_json
+from ..base.printable import printable
 from ..base.whole_files import allocate, atomic_file, check_space, other_places
 from .axes import DEPTH, TIME, Axis, axes_from_json, axes_to_json, fitting_axes, reordered
 from .limits import open_tiff
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 TIFF_SUFFIXES = (".tif", ".tiff")
 _METADATA_KEY = "napari_smdiffusion"  # key of this package's metadata in a TIFF file
 _IMAGEJ_MAX_BYTES = 3.9e9  # ImageJ's own form ends at 4 GB
+_SMALLEST, _LARGEST = 1e-3, 1e6  # nm; of a pixel in a file of this program
+_FARTHEST = 1e12  # nm; the largest coordinate
 _NO_PROVENANCE = Provenance()
 
 
@@ -48,12 +51,15 @@ class OwnMetadata:
         Source of the image.
     axes
         Axes before Y and X; () for planes of one kind.
+    problems
+        Clauses on values of another type or range in the file, which are not used.
     """
 
     pixel_size: float | None = None
     origin: tuple[float, float] = (0.0, 0.0)
     provenance: Provenance = field(default_factory=Provenance)
     axes: tuple[Axis, ...] = ()
+    problems: tuple[str, ...] = field(default=(), compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the metadata in the form that the description of the file holds."""
@@ -66,31 +72,36 @@ class OwnMetadata:
 
 
 def own_metadata(tiff: Any) -> OwnMetadata:
-    """Return the metadata that `new_tiff` wrote into an open TIFF file; values of an unexpected type are ignored."""
+    """Return the metadata that `new_tiff` wrote into an open TIFF file; unsuitable values are left out (`problems`)."""
     # Any program may have written the description, so every kind of text is possible.
     with suppress(ValueError, TypeError, KeyError, RecursionError):
         text = tiff.imagej_metadata[_METADATA_KEY] if tiff.is_imagej else tiff.pages[0].description
         values = read_json(text)
         if isinstance(values, dict):
-            stated = values.get("provenance")
-            provenance = Provenance.from_json(stated) if isinstance(stated, dict) else Provenance()
-            size, corner = _positive(values.get("pixel_size_nm")), _corner(values.get("origin_nm"))
-            return OwnMetadata(size, corner, provenance, axes_from_json(values.get("axes")))
+            return _checked_metadata(values)
     return OwnMetadata()
 
 
-def _positive(value: Any) -> float | None:
-    return float(value) if _is_number(value) and value > 0 else None
-
-
-def _corner(value: Any) -> tuple[float, float]:
-    if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
-        return float(value[0]), float(value[1])
-    return 0.0, 0.0
+def _checked_metadata(values: dict[str, Any]) -> OwnMetadata:
+    """Return the metadata of a description, and what is wrong with those that are left out."""
+    size, corner, stated = (values.get(key) for key in ("pixel_size_nm", "origin_nm", "provenance"))
+    right = (
+        ("pixel_size_nm", size, size is None or (_is_number(size) and _SMALLEST <= size <= _LARGEST)),
+        ("origin_nm", corner, isinstance(corner, list) and len(corner) == 2 and all(map(_is_number, corner))),
+        ("provenance", stated, isinstance(stated, dict)),
+    )
+    wrong = {key: value for key, value, is_right in right if key in values and not is_right}
+    return OwnMetadata(
+        None if size is None or "pixel_size_nm" in wrong else float(size),
+        (0.0, 0.0) if corner is None or "origin_nm" in wrong else (float(corner[0]), float(corner[1])),
+        Provenance() if stated is None or "provenance" in wrong else Provenance.from_json(stated),
+        axes_from_json(values.get("axes")),
+        tuple(f"{key} {printable(json.dumps(value), 40)}" for key, value in wrong.items()),
+    )
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _FARTHEST
 
 
 def made_by_us(path: Path) -> bool:

@@ -78,7 +78,10 @@ def read_tiff(path: Path, pixel_size: float | None, channel: Channel = None) -> 
     # tifffile and its codecs raise many kinds of errors for damaged files; the user needs the same message for all.
     except Exception as error:
         raise InputError(f"{path} cannot be read as a TIFF image ({error}).") from error
-    notes = list(stack.notes)
+    notes = [
+        *stack.notes,
+        *(f"{path} states {problem}, which has a wrong type or range: it is not used." for problem in own.problems),
+    ]
     size = pixel_size or own.pixel_size
     if size is None:
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...images.axes import axes_to_json
+from ...images.limits import open_tiff
 from ...images.provenance import EXPERIMENTAL, METADATA, Provenance, layer_metadata
 from ...images.tiff import OwnMetadata, own_metadata
 from .contrast import shown_range
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 
 def metadata_of_own_file(path: Path) -> OwnMetadata | None:
     """Return the metadata of a TIFF file that this program wrote; None for any other file."""
-    import tifffile
-
     # tifffile raises many kinds of errors for damaged files and files of other formats.
-    with suppress(Exception), tifffile.TiffFile(path) as tiff:
+    with suppress(Exception), open_tiff(path) as tiff:
         metadata = own_metadata(tiff)
         if metadata.pixel_size or metadata.provenance:
             return metadata
