@@ -83,7 +83,10 @@ def test_results_in_files_are_equal_to_results_in_memory(tiny_enhancer, widefiel
         (written.error, expected.error),
     ):
         np.testing.assert_array_equal(in_file.pixels, in_memory.pixels)
-        assert in_file.provenance.to_json() == in_memory.provenance.to_json()
+        stated = in_file.provenance.to_json()
+        if in_file.provenance.kind != "error map":  # digests, with which a resumed run knows its files
+            assert len(stated.pop("weights_sha256")) == len(stated.pop("widefield_image_sha256")) == 64
+        assert stated == in_memory.provenance.to_json()
         assert (in_file.pixel_size, in_file.origin) == (in_memory.pixel_size, in_memory.origin)
     messages = [note.message for note in notes if isinstance(note, Note)]
     names = [f"x{end}.tif" for end in ("", "_uncertainty", "_error")]

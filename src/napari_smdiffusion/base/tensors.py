@@ -10,6 +10,7 @@ import math
 import warnings
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,11 +18,11 @@ from safetensors import safe_open
 
 from .errors import InputError
 from .printable import printable
-from .regular_files import check_regular
+from .regular_files import check_regular, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from typing import BinaryIO
 
 # No trained network comes near; the states of Adam and the sums of losses do not either.
 _LARGEST_WEIGHT = 1e4
@@ -57,8 +58,7 @@ def read_weights(path: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torc
     OSError, SafetensorError
         If the file is missing or damaged.
     """
-    check_regular(path)
-    with safe_open(path, framework="pt", device="cpu") as file:
+    with open_regular(path) as opened, safe_open(_readable(path, opened), framework="pt", device="cpu") as file:
         check_names(file.keys(), shapes)
         for name, shape in shapes.items():
             stored = file.get_slice(name)
@@ -69,6 +69,15 @@ def read_weights(path: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torc
         weights = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in shapes}
     check_weights(weights)
     return weights
+
+
+def _readable(path: Path, opened: BinaryIO) -> Path:
+    """Return a path that safetensors can open: it takes no names that are not UTF-8, which an old drive may have."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return Path(f"/dev/fd/{opened.fileno()}")
+    return path
 
 
 def shapes_of(network: torch.nn.Module) -> dict[str, torch.Size]:

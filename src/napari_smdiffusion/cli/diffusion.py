@@ -137,16 +137,18 @@ def generate(options: Namespace) -> None:
 
 def import_(options: Namespace) -> None:
     """Run `smdiffusion import`."""
-    from ..store.folder import check_place
+    from ..store.folder import check_place, training_lock
 
     config = config_from_flags(ImportConfig, options)
     out = Path(options.out)
     from ..base.folders import user_folder
     from ..diffusion.imported import import_checkpoint
 
-    check_place(out)
-    model = import_checkpoint(options.checkpoint, config, name=out.absolute().name)
-    model.save(out)
+    checkpoint = Path(options.checkpoint)
+    check_place(out, needed=2 * checkpoint.stat().st_size if checkpoint.is_file() else 0)
+    with training_lock(out):
+        model = import_checkpoint(checkpoint, config, name=out.absolute().name)
+        model.save(out)
     size = model.config.patch
     print_status(
         f"The model is in {out}. It was trained on images of {size} × {size} pixels. "

@@ -31,13 +31,16 @@ def models(options: Namespace) -> None:
     from ..base.folders import user_folder
     from ..base.lines import show
     from ..store.catalogue import KINDS, list_models
+    from ..store.whole_folders import unreadable
 
     lines = []
     for entry in list_models():
         place = "bundled" if entry.bundled else str(entry.folder)
         lines.append(f"{entry.name:20} {entry.kind:10} {entry.description:32} {place}")
     folders = " and ".join(str(user_folder() / kind) for kind in KINDS)
-    show(*lines, "", f"Your own models are in {folders}. The docks list these folders too.")
+    problem = unreadable(user_folder())
+    notes = [f"{problem} The bundled models can be used."] if problem else []
+    show(*lines, "", f"Your own models are in {folders}. The docks list these folders too.", *notes)
 
 
 def _print_cards(model: str) -> None:

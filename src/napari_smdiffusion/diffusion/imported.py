@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from ..base.errors import InputError
+from ..base.folders import user_path
 from ..base.regular_files import open_regular
 from ..base.tensors import TensorFileError, check_plain, check_weights, load_torch_file
 from ..store.facts import training_facts
@@ -31,6 +31,7 @@ from .unet_config import UNetConfig
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -100,7 +101,7 @@ def import_checkpoint(
     InputError
         If `config` does not suit the network.
     """
-    path, config = Path(path), config or ImportConfig()
+    path, config = user_path(path), config or ImportConfig()
     low, high = config.intensity_range
     if not low < high:
         raise InputError(f"intensity_range must go from the smaller to the larger value, not {low:g} {high:g}.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import torch
 
 from ..base.errors import InputError
+from ..base.folders import user_path
 from ..images.image import Image, as_images
 from ..store.catalogue import find_model
 from ..store.folder import (
@@ -34,6 +34,7 @@ from .unet_config import UnknownNetworkError
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -187,7 +188,7 @@ class DiffusionModel:
         OSError
             If `folder` holds other files, or cannot be written.
         """
-        save_model(self, Path(folder), half=half)
+        save_model(self, user_path(folder), half=half)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> DiffusionModel:

@@ -14,9 +14,7 @@ preprocessing in `rdf.yaml`.
 from __future__ import annotations
 
 import re
-import tempfile
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +24,12 @@ from torch import nn
 
 from ..base.devices import generator
 from ..base.errors import InputError
+from ..base.folders import user_path
+from ..base.temporary import temporary_folder
 from ..base.version import __version__
-from ..base.whole_files import atomic_file
+from ..base.whole_files import cannot_be_written, check_allocation, rename_into_place
 from ..microscope.camera import widefield_image
+from ..store.folder import training_lock
 from ..structures.simulate import simulate
 from .applying import BORDER
 from .levels import BRIGHT, DARK, widefield_levels
@@ -38,6 +39,7 @@ from .network import ALIGN, REACH, EnhancerNetwork, even_background
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bioimageio.spec.model.v0_5 import InputTensorDescr, ModelDescr, OutputTensorDescr
 
@@ -113,16 +115,25 @@ def export_enhancer(
     InputError
         If bioimageio.spec is missing or rejects the package.
     """
-    folder, path = Path(folder), Path(path)
+    folder, path = user_path(folder), user_path(path).absolute()
     try:
         from bioimageio.spec import save_bioimageio_package
     except ImportError as error:
         raise InputError("Exporting needs bioimageio.spec: pip install bioimageio.spec.") from error
     enhancer = Enhancer.load(folder)
-    with tempfile.TemporaryDirectory() as work, atomic_file(path) as temporary:
-        model = _description(enhancer, folder, Path(work), authors, license_id)
-        temporary.unlink()  # bioimageio.spec does not overwrite an existing file
-        save_bioimageio_package(model, output_path=temporary)
+    # The weights twice, as files and in the zip, and examples of a few MB.
+    check_allocation(path, 2 * sum(4 * weights.numel() for weights in enhancer.network.parameters()) + 2**23)
+    with training_lock(path, "is writing"):
+        try:
+            # Beside the zip: the folder of temporary files may be on a small disk.
+            with temporary_folder(path) as work:
+                model = _description(enhancer, folder, work, authors, license_id)
+                save_bioimageio_package(model, output_path=work / path.name)
+                rename_into_place(work / path.name, path)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise cannot_be_written(path, error) from error
     return path
 
 

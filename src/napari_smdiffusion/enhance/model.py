@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save
 
 from ..base.errors import InputError
+from ..base.folders import user_path
 from ..base.tensors import read_weights, shapes_of
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
@@ -31,6 +31,7 @@ from .uncertainty import Calibration
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -203,7 +204,7 @@ class Enhancer:
         OSError
             If another file or folder has this path, or the folder cannot be written.
         """
-        save_enhancer(self, Path(folder), half=half)
+        save_enhancer(self, user_path(folder), half=half)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> Enhancer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.errors import InputError
+from ..base.errors import InputError, InputWarning
+from ..base.folders import user_path
 from .axes import Channel, fitting_axes
 from .image import Image, common_pixel_size, with_own_pixels
 from .localizations import WHOLE_DEPTH, ZRange, is_table, render_table
@@ -18,6 +20,7 @@ from .tiff import own_metadata
 if TYPE_CHECKING:
     import os
     from collections.abc import Container, Iterable
+    from pathlib import Path
 
 
 def read_image(
@@ -55,7 +58,7 @@ def read_image(
         If a localization table is 3-D and no range of z is given: its image is a projection along z.
         If a TIFF file is incomplete, or states a pixel size that is not understood.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     if pixel_size is not None:
@@ -98,6 +101,14 @@ def read_images(
     return images
 
 
+def _is_there(file: Path) -> bool:
+    """Return whether a file of a folder exists; a link to nothing is left out with a warning."""
+    if file.exists():
+        return True
+    warnings.warn(f"{file} is a link to a file that is not there: it is left out.", InputWarning, stacklevel=3)
+    return False
+
+
 def image_files(
     paths: Iterable[str | os.PathLike[str]],
     suffixes: tuple[str, ...] = (),
@@ -121,14 +132,14 @@ def image_files(
     """
     suffixes = suffixes or image_suffixes()
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in map(user_path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no file {path}.")
         if not path.is_dir():
             files.append(path)
             continue
         inside = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-        images = [file for file in inside if is_named_as_image(file, suffixes)]
+        images = [file for file in inside if is_named_as_image(file, suffixes) and _is_there(file)]
         if left_out:
             images = [file for file in images if kind_of_file(file) not in left_out]
         if not images:

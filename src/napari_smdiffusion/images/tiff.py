@@ -8,12 +8,12 @@ import math
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.errors import UserError
+from ..base.folders import user_path
 from ..base.json_values import read_json
 from ..base.printable import printable
 from ..base.whole_files import allocate, atomic_file, check_space, other_places
@@ -23,6 +23,7 @@ from .provenance import EXPERIMENTAL, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -315,7 +316,7 @@ def write_image(path: str | os.PathLike[str], image: Image, dtype: npt.DTypeLike
     """
     shape, file_type = (len(image), *image.size), dtype or _exact_type(image.pixels)
     planes, axes = reordered(image.axes, image.pixels)
-    with new_tiff(Path(path), shape, image.pixel_size, image.origin, image.provenance, file_type, axes) as pixels:
+    with new_tiff(user_path(path), shape, image.pixel_size, image.origin, image.provenance, file_type, axes) as pixels:
         for target, plane in zip(pixels, planes, strict=True):
             target[...] = plane
         del pixels, target  # Windows cannot rename a mapped file

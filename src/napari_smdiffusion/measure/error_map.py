@@ -52,7 +52,7 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     factor
         Enhanced pixels per widefield pixel.
     """
-    binned = averaged(np.asarray(enhanced, np.float32), factor)
+    binned = _binned(enhanced, factor)
     # Scaled to the size of the constant in the least squares fit, which would drop much smaller columns.
     binned = binned / (float(binned.std()) or 1.0)
 
@@ -75,8 +75,16 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     return ErrorMap(error, float(np.sqrt(np.mean(error**2))), correlation(blurred, widefield))
 
 
+def _binned(enhanced: Pixels, factor: int) -> Pixels:
+    """Return the averages of blocks of `factor` × `factor` pixels; strips are read of a plane larger than memory."""
+    strips = range(0, len(enhanced) // factor * factor, _STRIP * factor)
+    parts = [averaged(np.asarray(enhanced[row : row + _STRIP * factor], np.float32), factor) for row in strips]
+    return np.concatenate(parts)
+
+
 # Limits in widefield pixels of (σ of the blur in focus, additional σ of the haze).
 _LOG_WIDTHS = np.log(((0.2, 0.5), (8.0, 40.0)))
+_STRIP = 128  # rows of widefield pixels that are read together
 _FIT_SIDE = 512  # widefield pixels; the widths are fitted to a region of at most this side
 
 

@@ -110,7 +110,7 @@ class CompareJob:
         """
         from ..report.compare import compare_steps
 
-        out = check_output_folder(self.out)
+        out = check_output_folder(self.out, "comparison.png")
         experimental, training = (
             read_sources(sources, left_out=MADE_BY_MODELS, stop=stop, channel=self.channel) if sources else []
             for sources in map(optional_sources, (self.experimental, self.training))

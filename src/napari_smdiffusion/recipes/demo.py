@@ -6,12 +6,11 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..base.errors import InputError, Stopped
 from ..base.events import Note, Steps, Stop, never
-from ..base.folders import bundled_folder
+from ..base.folders import bundled_folder, user_path
 from ..base.version import __version__
 from ..diffusion.settings import GenerateConfig, TrainConfig
 from ..enhance.settings import EnhancerConfig
@@ -29,6 +28,7 @@ from .train_enhancer import TrainEnhancerJob
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from ..base.json_values import Json
     from ..diffusion.model import DiffusionModel
@@ -143,7 +143,7 @@ class DemoJob:
     def _stages(self, stop: Stop, timed: _Timed) -> Steps[Report]:
         from ..report.report import Report
 
-        out = Path(self.out)
+        out = user_path(self.out)
         _check_results(out)
         work = prepared_images(self, stop)
         # The folder is created after all checks, so that bad input leaves no empty folder.
@@ -248,7 +248,7 @@ def _evaluated(work: DemoImages, generated: Image, enhanced: Image, picture: Pat
 
 def _check_results(out: Path) -> None:
     """Raise an error if a result cannot be written into `out`."""
-    check_output_folder(out)
+    check_output_folder(out, "overview.png")
     for name in ("generated.tif", "enhanced.tif"):
         check_output_file(out / name)
     for name in _MODELS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
+from ..base.folders import user_path
 from ..enhance.settings import EnhanceConfig
 from ..images.axes import axes_text
 from ..images.image import in_file_order
@@ -286,7 +287,7 @@ def _targets(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Path |
     """Return the output file of each source, None for memory; raise an error if a file cannot be written."""
     if job.out is None:
         return [None] * len(sources)
-    out = Path(job.out)
+    out = user_path(job.out)
     is_file = out.suffix.lower() in TIFF_SUFFIXES
     if (is_file and len(sources) != 1) or (not is_file and out.is_file()):
         raise InputError(f"out must be a folder for {len(sources)} images, or end in .tif for one, not {out}.", "out")

@@ -7,12 +7,14 @@ when it is created, except for checks that need a file. It reads, computes and w
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
-from ..base.errors import InputError, Stopped
+from ..base.errors import InputError, InputWarning, Stopped
 from ..base.events import Result, Steps, Stop, never, run
+from ..base.folders import user_path
 from ..base.stopping import stop_on_interrupt
 from ..base.terminal import Reporter
 from ..images.image import Image, common_pixel_size
@@ -176,7 +178,14 @@ def read_sources(
     Stopped
         If `stop` returns True.
     """
-    images = [read_source(source, pixel_size, stop, channel) for source in _without_folders(sources, left_out)]
+    images = []
+    for source in _without_folders(sources, left_out):
+        try:
+            images.append(read_source(source, pixel_size, stop, channel))
+        except FileNotFoundError:
+            if source in sources:
+                raise
+            warnings.warn(f"{source} was removed meanwhile: it is left out.", InputWarning, stacklevel=2)
     common_pixel_size(images)
     return images
 
@@ -184,7 +193,7 @@ def read_sources(
 def _without_folders(sources: Sequence[ImageSource], left_out: Collection[str]) -> Iterator[ImageSource]:
     """Yield the sources; each folder is replaced by its files."""
     for source in sources:
-        if isinstance(source, (str, os.PathLike)):
+        if isinstance(source, (str, os.PathLike)) and user_path(source).is_dir():
             yield from image_files([source], left_out=left_out)
         else:
             yield source

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
+from ..base.folders import user_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def check_output_file(path: str | os.PathLike[str]) -> Path:
@@ -22,7 +26,7 @@ def check_output_file(path: str | os.PathLike[str]) -> Path:
     """
     from ..images.tiff import TIFF_SUFFIXES, made_by_us
 
-    path = Path(path)
+    path = user_path(path)
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise InputError(f"out must end in .tif, not {path}.", "out")
     # A generated image can be generated again; a measured image cannot be measured again.
@@ -32,21 +36,46 @@ def check_output_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def check_output_folder(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a folder that a job will write its results into.
+def check_output_folder(path: str | os.PathLike[str], picture: str) -> Path:
+    """Return the path of a folder that a job will write report.json and a picture into.
 
     Raises
     ------
     InputError
         If it is a file.
+    FileExistsError
+        If it holds a report.json that this program did not write, or the picture without a report.
     OSError
         If it cannot be written.
     """
-    path = Path(path)
+    path = user_path(path)
     if path.exists() and not path.is_dir():
         raise InputError(f"out must be a folder, and {path} is a file.", "out")
+    _check_report(path / "report.json", path / picture)
     check_writable(path / "report.json")
     return path
+
+
+def _check_report(report: Path, picture: Path) -> None:
+    """Raise a FileExistsError if a report, or a picture, is not of this program."""
+    if report.exists():
+        if not _is_report(report):
+            raise FileExistsError(
+                f"{report} exists, and was not made by smdiffusion: name another folder for the results."
+            )
+    elif picture.exists():
+        raise FileExistsError(f"{picture} exists, without a report.json: name another folder for the results.")
+
+
+def _is_report(path: Path) -> bool:
+    """Return whether a file is a report of this program, of any version."""
+    from ..base.json_values import read_json
+
+    try:
+        values = read_json(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and not {"format_version", "meanings", "provenance"}.isdisjoint(values)
 
 
 def check_writable(path: Path) -> None:

@@ -110,7 +110,7 @@ def bytes_of_model(parameters: int, *, state: bool = True) -> int:
 
 
 @contextmanager
-def training_lock(folder: Path | None) -> Iterator[None]:
+def training_lock(folder: Path | None, doing: str = "is saving its model in") -> Iterator[None]:
     """Lock a folder for one training, so that no other training in any process can write to it; None locks nothing.
 
     Imports and exports hold the same lock. The lock is one of the operating system, which releases it when the program
@@ -131,7 +131,8 @@ def training_lock(folder: Path | None) -> Iterator[None]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.__enter__()
     except BlockingIOError as error:
-        raise FileExistsError(f"Another training is saving its model in {folder}: choose another name.") from error
+        run = "training" if "model" in doing else "run"
+        raise FileExistsError(f"Another {run} {doing} {folder}: choose another name.") from error
     except OSError as error:
         raise cannot_be_written(folder, error) from error
     try:
@@ -219,8 +220,9 @@ def save_folder(folder: Path, kind: Kind, facts: _Facts, write_weights: Writer, 
         for write in extras:
             write(fresh, facts)
         content = {"format_version": FORMAT_VERSION, "kind": kind, **facts.to_json()}
-        text = json.dumps(content, indent=2, allow_nan=False)
-        (fresh / "model.json").write_text(text, encoding="utf-8")
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+        # Names of folders and images may hold bytes that are not valid UTF-8.
+        (fresh / "model.json").write_text(text, encoding="utf-8", errors="replace")
         # safetensors writes files that only the user may read. On a shared drive others need to read the weights too.
         rights = (fresh / "model.json").stat().st_mode & 0o777
         for path in (fresh / WEIGHTS).iterdir():

@@ -21,6 +21,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ..base.errors import sentence_of
 from ..base.temporary import (
     MARK,
     is_abandoned,
@@ -175,6 +176,17 @@ def model_folders(base: Path) -> list[Path]:
         match = _FORMER.fullmatch(name)
         names.add(match.group(1) if match else name)
     return [base / name for name in sorted(names) if name and not name.startswith(".")]
+
+
+def unreadable(folder: Path) -> str:
+    """Return a sentence if a folder exists and cannot be read, or an empty text."""
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return sentence_of(error)
+    return ""
 
 
 def exists(path: Path) -> bool:
