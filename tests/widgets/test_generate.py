@@ -228,7 +228,7 @@ def test_layers_that_cannot_be_training_images_do_not_stop_the_search(viewer, do
     viewer.add_image(np.full((200, 200), np.nan, np.float32), name="not a number")
     viewer.add_image(storm.pixels[0, 32:160, 32:160], name="planted", metadata=layer_metadata({"kind": "synthetic"}))
     click(dock, dock.nearest)
-    assert "in storm" in " ".join(layer.name for layer in viewer.layers)
+    assert "patch: storm" in " ".join(layer.name for layer in viewer.layers)
 
 
 def test_a_run_stopped_before_its_first_image_is_not_an_error(viewer, dock, click, qtbot, monkeypatch):

@@ -151,7 +151,7 @@ def test_metadata_of_other_programs_are_ignored(viewer, open_dock, click, storm)
     assert compare.experimental.layer() is movie
     viewer.layers.selection.active = synthetic
     click(generate, generate.nearest)
-    assert viewer.layers[-1].name.endswith("in movie")
+    assert viewer.layers[-1].name.endswith(": movie")
     assert movie.metadata == theirs
 
 
@@ -276,7 +276,7 @@ def test_the_nearest_patch_of_other_images_is_no_sign_of_a_copy(viewer, open_doc
     dock = open_dock("Generate images")
     click(dock, dock.nearest)
     assert "The training images of the model are not open (mine.tif)" in dock.status.text()
-    assert viewer.layers[-1].name == "nearest patch, in other"
+    assert viewer.layers[-1].name == "nearest patch: other"
 
 
 def test_the_view_changes_only_for_new_layers_outside_of_it(model):
@@ -317,9 +317,9 @@ def test_lists_follow_the_units_and_the_size_of_a_layer(model, qtbot):
     qtbot.addWidget(layer_list)
     assert "pixel size unknown" in layer_list.list.item(0).text()
     layer.units = ("um", "um")
-    assert layer_list.list.item(0).text() == "a   64 × 64, 20 nm"
+    assert layer_list.list.item(0).text() == "a\n64 × 64, 20 nm"
     layer.data = np.zeros((32, 48))
-    assert layer_list.list.item(0).text() == "a   32 × 48, 20 nm"
+    assert layer_list.list.item(0).text() == "a\n32 × 48, 20 nm"
 
 
 def test_changes_of_other_layers_do_not_disturb_typing_a_pixel_size(viewer, open_dock, qtbot, storm):
