@@ -84,9 +84,9 @@ def test_samples_are_downloaded_once(server):
     shutil.rmtree(server / "microtubule")
     second_layers = samples.microtubule_layers()
     assert any((user_folder() / "samples").iterdir())
-    assert [options["name"] for _, options, _ in layers] == ["microtubule, STORM", "microtubule, widefield"]
-    np.testing.assert_array_equal(layers[1][0], second_layers[1][0])
-    assert layers[1][1]["translate"][0] < 0  # the widefield image begins before the STORM image
+    assert [options["name"] for _, options, _ in layers] == ["microtubule, widefield", "microtubule, STORM"]
+    np.testing.assert_array_equal(layers[0][0], second_layers[0][0])
+    assert layers[0][1]["translate"][0] < 0  # the widefield image begins before the STORM image
 
 
 def test_without_a_network_the_error_states_the_remedy(monkeypatch):
