@@ -96,10 +96,23 @@ def _blurred_back(binned: Pixels, widefield: Pixels, log_widths: Values) -> Pixe
 
 def _best_mixture(focused: Pixels, hazy: Pixels, widefield: Pixels) -> Pixels:
     """Return the mixture of both, with shares of at least 0, and a constant that fits `widefield` best."""
-    columns = np.stack([focused.ravel(), hazy.ravel(), np.ones(focused.size, np.float32)], axis=1)
-    # The normal equations are fast, and accurate enough for three unknowns.
-    gram, target = columns.T @ columns.astype(np.float64), columns.T @ widefield.ravel().astype(np.float64)
+    strips = [slice(start, start + _STRIP) for start in range(0, len(widefield), _STRIP)]
+    # The normal equations are fast, and accurate enough for three unknowns. Their sums need float64, which whole planes
+    # have no memory for.
+    gram, target = np.zeros((3, 3)), np.zeros(3)
+    for strip in strips:
+        columns = _columns(focused[strip], hazy[strip])
+        gram += columns.T @ columns
+        target += columns.T @ widefield[strip].ravel().astype(np.float64)
     shares, *_ = np.linalg.lstsq(gram, target, rcond=None)
     if min(shares[:2]) < 0:
         return linear_fit(hazy if shares[0] < 0 else focused, widefield)
-    return np.asarray((columns @ shares).reshape(widefield.shape), np.float32)
+    mixture = np.empty(widefield.shape, np.float32)
+    for strip in strips:
+        mixture[strip] = (_columns(focused[strip], hazy[strip]) @ shares).reshape(mixture[strip].shape)
+    return mixture
+
+
+def _columns(focused: Pixels, hazy: Pixels) -> Values:
+    """Return the columns of the least squares fit, (pixels, 3): the two images and a constant."""
+    return np.stack([focused.ravel(), hazy.ravel(), np.ones(focused.size)], axis=1).astype(np.float64)
