@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -13,7 +14,7 @@ import tifffile
 
 from napari_smdiffusion.base.errors import InputError, InputWarning
 from napari_smdiffusion.images.limits import LIMIT_VARIABLE, largest_image, open_tiff
-from napari_smdiffusion.images.readers import FileMetadata
+from napari_smdiffusion.images.readers import FileMetadata, image_suffixes, readers_of_suffix
 from napari_smdiffusion.images.reading import read_image, read_metadata
 from napari_smdiffusion.images.tiff_segments import _HEADERS
 
@@ -211,8 +212,14 @@ def test_ome_xml_of_a_small_file_is_read(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_pipes_and_devices_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.tif")
-    with pytest.raises(InputError, match=r"pipe\.tif is a pipe and cannot be read as a file"):
-        read_image(tmp_path / "pipe.tif")
+    for suffix in image_suffixes():
+        for target, kind in ((tmp_path / "pipe.tif", "pipe"), (Path("/dev/zero"), "device")):
+            link = tmp_path / f"{kind}_link{suffix}"
+            link.symlink_to(target)
+            with pytest.raises(InputError, match=rf"{link.name} (is a {kind} and|cannot) "):
+                read_image(link)
+            assert read_metadata(link) == FileMetadata()
+            assert not any(reader.supports(link) for reader in readers_of_suffix(link))
     _write_ome(tmp_path / "a.ome.tif", z=2, uuid='<UUID FileName="&#112;ipe.tif">urn:uuid:1</UUID>')
     _refused(tmp_path / "a.ome.tif", r"it belongs to a set with pipe\.tif, which cannot be read")
 

@@ -34,6 +34,15 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     _check_mode(path, os.stat(path).st_mode)
 
 
+def is_regular(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` is a regular file, or a link to one, that can be looked up."""
+    try:
+        check_regular(path)
+    except (InputError, OSError, ValueError):
+        return False
+    return True
+
+
 def _check_mode(path: str | os.PathLike[str], mode: int) -> None:
     if stat.S_ISREG(mode):
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..base.errors import InputError, InputWarning
 from ..base.registry import Registry
+from ..base.regular_files import check_regular, is_regular
 from .provenance import Provenance
 
 if TYPE_CHECKING:
@@ -110,7 +111,14 @@ class Reader:
     channels: bool = False
 
     def image(self, path: Path, pixel_size: float | None, channel: Channel = None) -> Image:
-        """Read a file; warns with an InputWarning if a channel is chosen and files of this kind have none."""
+        """Read a file; warns with an InputWarning if a channel is chosen and files of this kind have none.
+
+        Raises
+        ------
+        InputError
+            If it is no regular file, or cannot be read.
+        """
+        check_regular(path)
         if self.channels:
             return self.read(path, pixel_size, channel)
         if channel not in (None, 0):
@@ -132,9 +140,19 @@ def image_reader(
 ) -> Callable[[ReadImage], Reader]:
     """Return a decorator that makes a `Reader` from a function `read`.
 
-    `Reader` describes the parameters.
+    `Reader` describes the parameters. Functions other than `read` are asked about regular files only: opening a pipe
+    would wait for ever.
     """
-    return lambda read: Reader(read, suffixes, metadata, supports, in_napari, also_other_files, channels)
+
+    def metadata_of_regular(path: Path) -> FileMetadata:
+        return metadata(path) if is_regular(path) else FileMetadata()
+
+    def supports_regular(path: Path) -> bool:
+        return is_regular(path) and supports(path)
+
+    return lambda read: Reader(
+        read, suffixes, metadata_of_regular, supports_regular, in_napari, also_other_files, channels
+    )
 
 
 def image_suffixes() -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
+from ..base.json_values import read_json
+from ..base.regular_files import read_text
 from ..base.whole_files import atomic_file
 from .meanings import meanings_of
 from .measure import LEFT_OUT, LeftOut, TableRow
@@ -72,11 +74,12 @@ class Report(Mapping[str, Any]):
             If the file is not a report.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = read_json(read_text(Path(path)))
             if not isinstance(values, dict):
                 raise TypeError("The report is no mapping.")
             return cls.from_json(values)
-        except (ValueError, TypeError) as error:
+        # A value of another type than a measure expects gives any of these.
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path} is not a report: give a report.json that `smdiffusion compare` wrote.") from error
 
     def write(self, path: str | os.PathLike[str]) -> None:
