@@ -76,6 +76,57 @@ def test_a_layer_is_enhanced_in_place_and_restored(viewer, dock, click, coarse, 
     assert not dock.restore.isEnabled()  # there is nothing to restore
 
 
+def test_the_enhancer_is_chosen_by_pixel_size_and_structure(viewer, open_dock, coarse, click):
+    dock = open_dock("Enhance widefield")
+    assert dock.model.model() is None  # what the layer shows is unknown
+    assert "Choose the structure that cell shows" in dock.choice.fit.text()
+    click(dock, dock.run_button)
+    assert "Choose the structure that cell shows" in dock.status.text()
+    assert len(viewer.layers) == 1
+
+    dock.choice.structure.setCurrentText("mitochondria")
+    dock.choice.structure.activated.emit(dock.choice.structure.currentIndex())
+    assert dock.model.model() == "mitochondria"  # ×4, for 80 nm
+    assert dock.choice.fit.text() == ""
+    assert "structure: mitochondria; widefield pixels: 80 nm" in dock.choice.card.brief.text()
+    assert not dock.choice.card.rows.isVisible()
+    dock.choice.card.more.click()
+    assert "not for: Other structures" in dock.choice.card.rows.text()
+    assert coarse.metadata["napari_smdiffusion"]["provenance"]["structure"] == "mitochondria"
+
+    coarse.scale = (108, 108)
+    assert dock.model.model() == "mitochondria-x5"  # for 100 nm
+    assert dock.choice.fit.text() == "cell: resampled from 108 to 100 nm."
+    dock.model.choose("microtubules")  # by hand
+    assert "resampled from 108 to 97 nm" in dock.choice.fit.text()
+    assert "draws microtubules into images of mitochondria" in dock.choice.fit.text()
+    coarse.scale = (250, 250)
+    assert "pixels of 250 nm do not fit" in dock.choice.fit.text()
+    click(dock, dock.run_button)
+    assert "cell has pixels of 250 nm, but microtubules was trained for 97 nm" in dock.status.text()
+
+
+def test_the_structure_is_asked_for_once_for_each_layer(viewer, open_dock, coarse):
+    dock = open_dock("Enhance widefield")
+    dock.choice.structure.setCurrentText("microtubules")
+    dock.choice.structure.activated.emit(dock.choice.structure.currentIndex())
+    assert dock.model.model() == "microtubules-x4"
+    other = viewer.add_image(coarse.data, name="other", scale=(80, 80), units=("nm", "nm"))
+    dock.layer_list.choose([other])
+    assert dock.model.model() is None  # what one layer shows says nothing of another
+    dock.layer_list.choose([coarse])
+    assert dock.model.model() == "microtubules-x4"
+    # Other programs use the same words for other things.
+    viewer.add_image(coarse.data, name="foreign", metadata={"structure": "mitochondria", "napari_smdiffusion": 3})
+    dock.layer_list.choose([viewer.layers["foreign"]])
+    assert dock.model.model() is None
+    viewer.layers["foreign"].metadata = {"napari_smdiffusion": {"provenance": ["microtubules"]}}
+    dock.choice.structure.setCurrentText("another structure")
+    dock.choice.structure.activated.emit(dock.choice.structure.currentIndex())
+    assert dock.model.model() is None
+    assert "No enhancer here fits images of another structure" in dock.choice.fit.text()
+
+
 def test_stack_with_maps(viewer, dock, click, widefield):
     stack = viewer.add_image(np.concatenate([widefield.pixels] * 2), name="stack", scale=(1, 80, 80))
     dock.layer_list.choose([stack])

@@ -19,6 +19,7 @@ from ..frame.background import error_message
 from ..frame.dock import Dock, Folded, heading
 from ..frame.remembered import remember
 from ..frame.scripts import job_code
+from ..parts.enhancer_choice import EnhancerChoice
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..parts.pickers import LayerList
@@ -99,10 +100,13 @@ class EnhanceDock(Dock):
         self._suggested = None
         self._agreements: list[str] = []
         self.form.addWidget(heading("Enhancer"))
+        self.choice = EnhancerChoice(self.model, self.layer_list)
         self.form.addWidget(self.model)
+        self.form.addWidget(self.choice.card)
         self.form.addWidget(self.training)
         self.form.addWidget(heading("Widefield layers to enhance"))
         self.form.addWidget(self.layer_list)
+        self.form.addWidget(self.choice)
         for widget in (self.new_layer, self.in_place, self.only_seen, self.uncertainty, self.error_map):
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
@@ -114,7 +118,7 @@ class EnhanceDock(Dock):
         self.training.sources.changed.connect(self._suggest_factor)
         self.training.sources.changed.connect(self.layer_list.refresh)
         self._offer_to_restore()
-        self.model.box.setCurrentIndex(min(1, self.model.box.count() - 1))
+        self.layer_list.refresh()  # the training layers of a new enhancer were left out so far
         self._show_training()
 
     def job(self) -> EnhanceJob | TrainEnhancerJob:
@@ -237,7 +241,7 @@ class EnhanceDock(Dock):
     def settings(self) -> dict[str, Any]:
         """Return the settings to remember; not *in place*, since what replaces data must be chosen anew."""
         return {
-            "model": self.model.model(),
+            "model": self.choice.preferred,
             "uncertainty": self.uncertainty.isChecked(),
             "error_map": self.error_map.isChecked(),
             "training": self.training.settings(),
@@ -247,7 +251,7 @@ class EnhanceDock(Dock):
     def show_settings(self, values: dict[str, Any]) -> None:
         """Show remembered settings."""
         if isinstance(values.get("model"), str):
-            self.model.choose(values["model"])
+            self.choice.prefer(values["model"])
         self.uncertainty.setChecked(bool(values.get("uncertainty")))
         self.error_map.setChecked(bool(values.get("error_map")))
         if isinstance(values.get("training"), dict):
@@ -256,6 +260,7 @@ class EnhanceDock(Dock):
 
     def _chosen(self) -> str:
         """Return the chosen enhancer, or "" to train one; raises InputError if there is no layer to enhance."""
+        self.choice.check()
         model = self.model.chosen()
         if model and not self.layer_list.layers():
             raise InputError("Choose at least one widefield layer to enhance.")

@@ -23,6 +23,7 @@ from ..frame.new_models import forget_model, subscribe
 from ..frame.scripts import job_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
+from ..parts.model_card import ModelCardView
 from ..viewer.layers import free_place, image_layers, kind, layer_provenance, layer_source
 from ..viewer.own_metadata import own_metadata
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
@@ -77,13 +78,20 @@ class GenerateDock(Dock):
         self._done = self._last = 0
         self._config = GenerateConfig()
         self.form.addWidget(heading("Model"))
+        self.card = ModelCardView()
+        self.model.changed.connect(self._show_card)
         self.form.addWidget(self.model)
+        self.form.addWidget(self.card)
+        self._show_card()
         self.form.addWidget(heading("Images"))
         self.form.addWidget(self.main)
         self.form.addWidget(self.new_seed)
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
+
+    def _show_card(self) -> None:
+        self.card.show_model(self.model.model() or "", "diffusion")
 
     def job(self) -> GenerateJob:
         """Return the generation that the form describes."""

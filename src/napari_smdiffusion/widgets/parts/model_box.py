@@ -14,6 +14,7 @@ from ...store.catalogue import find_model, list_models
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...store.catalogue import ModelEntry
     from ...store.folder import Kind
 
 _WHERE = Qt.ItemDataRole.UserRole + 1  # role of a model's folder: another model may later have the same name
@@ -40,6 +41,7 @@ class ModelBox(QWidget):
         self._imported = imported
         self._first = list(first)
         self._folders: list[str] = []
+        self._entries: list[ModelEntry] = []
         self._wanted = ""  # the folder of the model that was chosen last
         self.box = QComboBox()
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -68,9 +70,31 @@ class ModelBox(QWidget):
     def chosen(self) -> str:
         """Return the name or folder of the chosen model; raises InputError if no model is chosen."""
         model = self.model()
+        if model is None and not self.is_missing:
+            raise InputError("No model is chosen: choose one.")
         if model is None:
             raise InputError(f"The model in {self._wanted} is missing: choose another model, or restore the folder.")
         return model
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the folder of the chosen model is missing."""
+        return self.model() is None and bool(self._wanted)
+
+    @property
+    def entries(self) -> list[ModelEntry]:
+        """The models of the catalogue in the list, as they were when it was last updated."""
+        return self._entries
+
+    @property
+    def entry(self) -> ModelEntry | None:
+        """The chosen model, if it is in the catalogue."""
+        where = self.box.currentData(_WHERE)
+        return next((entry for entry in self._entries if str(entry.folder) == where), None)
+
+    def choose_entry(self, entry: ModelEntry | None) -> None:
+        """Choose a model of the catalogue; None leaves no model chosen, so that the user has to choose one."""
+        self.box.setCurrentIndex(-1 if entry is None else self.box.findData(str(entry.folder), _WHERE))
 
     def choose(self, model: str) -> bool:
         """Choose a model by its name or folder; return False if it is not in the list."""
@@ -102,9 +126,9 @@ class ModelBox(QWidget):
             self.box.clear()
             for text, value in self._first:
                 self._add(text, value, f"{text}, {value}")
-            for entry in list_models(self._kind):
-                if entry.imported and not self._imported:
-                    continue
+            listed = list_models(self._kind)
+            self._entries = [entry for entry in listed if self._imported or not entry.imported]
+            for entry in self._entries:
                 place = " (bundled)" if entry.bundled else ""
                 # `find_model` may find another folder of the same name first.
                 unique = find_model(entry.name, self._kind) == entry.folder
@@ -121,7 +145,8 @@ class ModelBox(QWidget):
         self.box.setItemData(self.box.count() - 1, where, _WHERE)
 
     def _on_choice(self) -> None:
-        self._wanted = str(self.box.currentData(_WHERE))
+        where = self.box.currentData(_WHERE)
+        self._wanted = "" if where is None else str(where)
         self.changed.emit()
 
     def showEvent(self, event: Any) -> None:

@@ -1,0 +1,32 @@
+"""What a layer shows, as its file or the user states it: a part of its provenance, under this program's own key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...images.provenance import METADATA
+from .enhanced_layers import original
+from .layers import layer_provenance
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+
+def layer_structure(layer: ImageLayer) -> str:
+    """Return the structure that a layer shows, such as "microtubules"; "" if it is unknown."""
+    state = original(layer)
+    provenance = layer_provenance(layer) if state is None else state["source"].provenance
+    return provenance.structure or ""
+
+
+def set_structure(layer: ImageLayer, structure: str) -> None:
+    """Store what a layer shows. A copy that is saved as a TIFF of this program's type states it too."""
+    ours = layer.metadata.get(METADATA)
+    ours = ours if isinstance(ours, dict) else {}
+    record = ours.get("provenance")
+    record = record if isinstance(record, dict) else {}
+    # An assignment, unlike a change in place, emits an event.
+    layer.metadata = {
+        **layer.metadata,
+        METADATA: {**ours, "provenance": {**record, "structure": structure}},
+    }
