@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ from ..base.events import Countdown, Generated, Note, Preview, Progress, Steps, 
 from ..base.settings import to_dict
 from ..base.version import __version__
 from ..images.image import Image, empty_images, read_only
-from ..images.provenance import SYNTHETIC, Provenance
+from ..images.parts import fewer_marks
+from ..images.provenance import SYNTHETIC, Provenance, TrainingImage
 from .intensities import to_intensities, to_numpy
 from .noise import start_noise
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ..base.arrays import Pixels
     from .model import DiffusionModel
     from .settings import GenerateConfig
+
+_MARKS = 512  # marks of training images in the provenance of a generated image: about 10 kB
 
 
 def generate_steps(
@@ -138,7 +142,13 @@ def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
         SYNTHETIC,
         f"napari-smdiffusion {__version__}",
         model.name,
-        model.facts.training_data,
+        _stated(model.facts.training_data),
         structure=model.facts.structure or None,
         settings={**to_dict(config), "steps": model.sampler.steps(config)},
     )
+
+
+def _stated(images: tuple[TrainingImage, ...]) -> tuple[TrainingImage, ...]:
+    """Return the training images as generated images state them: with fewer marks, which each file holds."""
+    marked = max(1, sum(bool(image.parts) for image in images))
+    return tuple(replace(image, parts=fewer_marks(image.parts, _MARKS // marked)) for image in images)

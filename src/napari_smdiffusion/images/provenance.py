@@ -39,12 +39,15 @@ class TrainingImage:
         `Image.digest`, which identifies the image.
     kind
         "experimental", "simulated" or "synthetic".
+    parts
+        `images.parts.marks_of`, by which a part of the image is recognized; only of experimental images.
     """
 
     name: str
     shape: tuple[int, ...] = ()
     sha256: str = ""
     kind: str = ""
+    parts: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,11 +220,11 @@ def _training_data(value: Any) -> tuple[TrainingImage, ...] | None:
 def _training_image(value: Any) -> TrainingImage | None:
     if not isinstance(value, dict):
         return None
-    name, sha256, kind = (value.get(key, "") for key in ("name", "sha256", "kind"))
+    name, sha256, kind, parts = (value.get(key, "") for key in ("name", "sha256", "kind", "parts"))
     shape = value.get("shape", [])
-    texts = all(isinstance(text, str) for text in (name, sha256, kind))
+    texts = all(isinstance(text, str) for text in (name, sha256, kind, parts))
     valid = texts and isinstance(shape, list) and all(_whole_number(side) is not None for side in shape)
-    return TrainingImage(name, tuple(shape), sha256, kind) if valid else None
+    return TrainingImage(name, tuple(shape), sha256, kind, parts) if valid else None
 
 
 # Values of fields that count as not stated, besides None.

@@ -13,11 +13,13 @@ from ..images.image import Image, common_pixel_size
 from ..images.patches import grid_patches
 from ..measure.realism import spread
 from .pictures import contrast
+from .training_data import known_training_images, partly_trained_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..base.arrays import Pixels
+    from ..images.provenance import TrainingImage
     from ..measure.error_map import ErrorMap
     from .enhanced import EnhancedField
 
@@ -126,12 +128,22 @@ class MeasureContext:
         return [plane for image in self.training for plane in image.pixels]
 
     @cached_property
+    def _stated_training(self) -> tuple[TrainingImage, ...]:
+        """The training images that the generated image, or its model, states."""
+        return () if self.generated is None else known_training_images(self.generated)
+
+    @cached_property
     def trained_on(self) -> list[str]:
         """Names of the experimental images that are known training images of the model."""
         if self.generated is None:
             return []
-        known = {image.digest for image in self.training} | set(self.generated.provenance.training_names)
+        known = {image.digest for image in self.training} | {image.sha256 for image in self._stated_training}
         return [Path(image.name).name for image in self.experimental if image.digest in known]
+
+    @cached_property
+    def partly_trained_on(self) -> dict[str, str]:
+        """Names of the experimental images that share a part with a training image, and the name of the latter."""
+        return partly_trained_on(self.experimental, self._stated_training)
 
     def cut(self, sizes: Sequence[int], enough: int) -> Patches:
         """Cut both kinds into patches of the first size with `enough` patches, or of the last size.

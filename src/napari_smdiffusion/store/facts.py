@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt, Le
 
 from ..base.json_values import checked, to_json
 from ..base.version import __version__
-from ..images.provenance import TrainingImage
+from ..images.parts import marks_of
+from ..images.provenance import EXPERIMENTAL, TrainingImage
 
 if TYPE_CHECKING:
     from ..images.image import Image
@@ -171,13 +172,17 @@ def training_facts(kind: type[_Facts], images: "Sequence[Image]", name: str, **s
     """
     import torch
 
-    data = tuple(
-        TrainingImage(Path(image.name).name, image.pixels.shape, image.digest, image.provenance.kind)
-        for image in images
-    )
+    data = tuple(training_image(image) for image in images)
     versions = {"napari-smdiffusion": __version__, "torch": torch.__version__, "python": platform.python_version()}
     today = datetime.date.today().isoformat()
     structures = {image.provenance.structure or "" for image in images}
     # What all training images state is what the model makes.
     structure = structures.pop() if len(structures) == 1 else ""
     return kind(name=name, training_data=data, date=today, versions=versions, **{"structure": structure, **special})
+
+
+def training_image(image: "Image") -> TrainingImage:
+    """Return what a model states of a training image; marks of its parts only if it is experimental."""
+    kind = image.provenance.kind
+    parts = marks_of(image.pixels) if kind == EXPERIMENTAL else ""
+    return TrainingImage(Path(image.name).name, image.pixels.shape, image.digest, kind, parts)

@@ -21,11 +21,16 @@ class TrainedOn:
 
 
 def _compute(context: MeasureContext) -> TrainedOn | None:
-    if not context.trained_on:
+    whole, parts = context.trained_on, context.partly_trained_on
+    images = [f"the experimental images ({join_names(whole)})"] if whole else []
+    if parts:
+        names = join_names(f"{name}: {training}" for name, training in parts.items())
+        images.append(f"parts of the experimental images ({names})")
+    if not images:
         return None
     return TrainedOn(
-        f"The model was trained on the experimental images ({join_names(context.trained_on)}): realism, spectra, "
-        "skeletons and the classifier measure how well it learned them, not new images."
+        f"The model was trained on {' and on '.join(images)}: realism, spectra, skeletons and the classifier measure "
+        "how well it learned them, not new images."
     )
 
 
