@@ -129,6 +129,7 @@ _PIXELS = np.random.default_rng(0).random((64, 64))
 def _fill_train(dock):
     dock.name.setText("mine")
     dock.time.set_minutes(7)
+    dock.allow_computed.setChecked(True)
     dock.start_from.choose("tiny")
 
 
@@ -140,7 +141,9 @@ def _fill_resume(dock):
 
 
 def _train_from_start(**settings):
-    DiffusionModel.train([Image(_PIXELS)], start="tiny", out="m", name="n", pixel_size=20, **settings)
+    DiffusionModel.train(
+        [Image(_PIXELS)], start="tiny", out="m", name="n", pixel_size=20, allow_computed=True, **settings
+    )
 
 
 def _resume_training(**settings):
@@ -157,6 +160,7 @@ def _fill_simulated(dock):
     """Fill in the form to train with simulated images and a fitted microscope."""
     dock.model.choose("")
     dock.training.time.set_minutes(7)
+    dock.training.allow_computed.setChecked(True)
     dock.training.start_from.choose("tiny")
     dock.training.simulated.setCurrentText("mitochondria")
     dock.training.fit.setChecked(True)
@@ -210,6 +214,7 @@ def _train_enhancer(**settings):
         out="e",
         name="n",
         pixel_size=20,
+        allow_computed=True,
         **settings,
     )
 
@@ -238,7 +243,10 @@ def _enhance(**settings):
 JOBS = {
     "train": Faces(
         TrainJob,
-        ("train a.tif b.tif --out m --name n --start tiny --pixel-size 20 --channel 1", "train a.tif --out m --resume"),
+        (
+            "train a.tif b.tif --out m --name n --start tiny --pixel-size 20 --channel 1 --allow-computed",
+            "train a.tif --out m --resume",
+        ),
         diffusion.train_job,
         (_train_from_start, _resume_training),
         "Train diffusion model",
@@ -272,7 +280,7 @@ JOBS = {
         TrainEnhancerJob,
         (
             "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --out e --name n "
-            "--pixel-size 20 --channel 1",
+            "--pixel-size 20 --channel 1 --allow-computed",
             "train-enhancer a.tif --widefield w.tif --out e",
             "train-enhancer a.tif --out e --resume",
         ),

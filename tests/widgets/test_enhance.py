@@ -225,7 +225,7 @@ def test_a_trained_enhancer_is_remembered_with_its_settings(viewer, open_dock, c
     click(dock, dock.stop_button)
     viewer.window.remove_dock_widget(dock)
     again = open_dock("Enhance widefield")
-    assert again.model.model() == "for my scope"
+    assert again.choice.preferred == "for my scope"  # chosen again where it fits
     assert again.training.simulated.currentText() == "microtubules"
     assert again.training.simulated_weight.value() == 3
     assert again.training.name.text() == "for my scope 2"

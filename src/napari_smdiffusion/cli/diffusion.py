@@ -11,6 +11,7 @@ from ..images.provenance import MADE_BY_MODELS
 from .flags import (
     IMAGES,
     MODEL,
+    add_allow_computed,
     add_channel,
     add_command,
     add_pixel_size,
@@ -48,6 +49,7 @@ def add_train(commands: Any) -> None:
     add_pixel_size(parser)
     add_z_range(parser)
     add_channel(parser)
+    add_allow_computed(parser, "generated and enhanced images")
     add_settings(parser, TrainConfig, {"previews"})
 
 
@@ -95,7 +97,7 @@ def train_job(options: Namespace) -> TrainJob:
     from ..recipes.train_diffusion import TrainJob
 
     return TrainJob(
-        images=in_slab(options.images, options, MADE_BY_MODELS),
+        images=in_slab(options.images, options, () if options.allow_computed else MADE_BY_MODELS),
         settings=config_from_flags(TrainConfig, options, previews=0),
         start=None if options.start == "none" else options.start or "default",
         out=options.out,
@@ -103,6 +105,7 @@ def train_job(options: Namespace) -> TrainJob:
         resume=options.resume,
         pixel_size=options.pixel_size,
         channel=options.channel,
+        allow_computed=options.allow_computed,
     )
 
 

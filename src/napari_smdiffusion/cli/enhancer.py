@@ -14,6 +14,7 @@ from ..recipes.outputs import check_writable
 from ..structures.registry import STRUCTURES
 from .flags import (
     MODEL,
+    add_allow_computed,
     add_channel,
     add_command,
     add_pixel_size,
@@ -84,6 +85,7 @@ def add_train_enhancer(commands: Any) -> None:
         help=f"enhancer of the same --upscale that the training begins from: {MODEL}; or `none` (default)",
     )
     add_pixel_size(parser)
+    add_allow_computed(parser, "enhanced images and maps")
     add_z_range(parser)
     add_channel(parser)
     add_settings(parser, EnhancerConfig, {"previews"})
@@ -140,7 +142,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
     from ..recipes.train_enhancer import TrainEnhancerJob
 
     return TrainEnhancerJob(
-        images=in_slab(options.images, options, RESULT_KINDS),
+        images=in_slab(options.images, options, () if options.allow_computed else RESULT_KINDS),
         settings=config_from_flags(EnhancerConfig, options, previews=0),
         microscope=config_from_flags(MicroscopeConfig, options),
         weights=options.weights,
@@ -153,6 +155,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
         resume=options.resume,
         pixel_size=options.pixel_size,
         channel=options.channel,
+        allow_computed=options.allow_computed,
     )
 
 

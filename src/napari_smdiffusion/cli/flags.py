@@ -53,6 +53,13 @@ IMAGES = "TIFF files, folders of them (results of this program are skipped), or 
 MODEL = "a model folder, or the name of a bundled or saved model"
 
 
+def add_allow_computed(parser: argparse.ArgumentParser, computed: str) -> None:
+    """Add the flag `--allow-computed` for these kinds of computed images."""
+    parser.add_argument(
+        "--allow-computed", action="store_true", help=f"train on {computed} too; they are refused otherwise"
+    )
+
+
 def add_pixel_size(parser: argparse.ArgumentParser) -> None:
     """Add the flag `--pixel-size`."""
     parser.add_argument(

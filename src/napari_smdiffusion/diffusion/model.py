@@ -93,6 +93,7 @@ class DiffusionModel:
         name: str | None = None,
         resume: bool = False,
         pixel_size: float | None = None,
+        allow_computed: bool = False,
         **settings: Any,
     ) -> DiffusionModel:
         """Train a model on `images` with a progress bar; Ctrl-C stops the training and keeps the model.
@@ -112,6 +113,8 @@ class DiffusionModel:
             Continue the interrupted training in `out`, with the same images and settings.
         pixel_size
             Pixel size in nm, which replaces that of the images.
+        allow_computed
+            Train on generated and enhanced images too; they are refused otherwise.
         **settings
             The fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
 
@@ -132,7 +135,8 @@ class DiffusionModel:
         from ..recipes.train_diffusion import TrainJob
 
         sources = as_images(images)
-        return run_job(TrainJob(sources, TrainConfig(**settings), start, out, name, resume, pixel_size))
+        config = TrainConfig(**settings)
+        return run_job(TrainJob(sources, config, start, out, name, resume, pixel_size, allow_computed=allow_computed))
 
     def generate(
         self,

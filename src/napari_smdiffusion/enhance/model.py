@@ -108,6 +108,7 @@ class Enhancer:
         name: str | None = None,
         resume: bool = False,
         pixel_size: float | None = None,
+        allow_computed: bool = False,
         **settings: Any,
     ) -> Enhancer:
         """Train on super-resolution images and show a progress bar; Ctrl-C stops the training and keeps the enhancer.
@@ -118,7 +119,7 @@ class Enhancer:
             One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size.
         pairs
             (widefield, super-resolution) images of the same fields; they replace `images` and the simulation.
-        weights, microscope, fit, simulated, start, out, name, resume, pixel_size
+        weights, microscope, fit, simulated, start, out, name, resume, pixel_size, allow_computed
             See `TrainEnhancerJob`.
         **settings
             The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`.
@@ -154,6 +155,7 @@ class Enhancer:
                 name=name,
                 resume=resume,
                 pixel_size=pixel_size,
+                allow_computed=allow_computed,
             )
         )
 

@@ -12,7 +12,8 @@ from ..base.folders import bundled_folder, user_path
 from ..diffusion.settings import DEFAULT_START, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
-from .job import ImageSource, as_sources, check_pixel_size, check_resumed, read_sources
+from .job import ImageSource, as_sources, check_pixel_size, check_resumed
+from .training_images import read_training_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,8 @@ class TrainJob:
         In nm; replaces that of the images.
     channel
         Index (the first is 0) or name of the channel, for files with several.
+    allow_computed
+        Train on images that a model computed too (generated, enhanced): they are refused otherwise.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class TrainJob:
     resume: bool = False
     pixel_size: float | None = None
     channel: Channel = None
+    allow_computed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_sources(self.images))
@@ -100,7 +104,7 @@ class TrainJob:
             # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
             import matplotlib.figure  # noqa: F401
         sources = cast("tuple[ImageSource, ...]", self.images)
-        images = read_sources(sources, self.pixel_size, MADE_BY_MODELS, stop, self.channel)
+        images = read_training_images(sources, self.pixel_size, MADE_BY_MODELS, self.allow_computed, self.channel, stop)
         from ..diffusion.training import train_steps
 
         start, note = (None, None) if self.resume else starting_model(self.start, self.settings.channels)

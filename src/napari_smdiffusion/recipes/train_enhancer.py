@@ -18,7 +18,8 @@ from ..microscope.settings import MicroscopeConfig
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
 from ..structures.registry import STRUCTURES
 from ..structures.simulate import simulated_like
-from .job import ImageSource, check_pixel_size, check_resumed, optional_sources, read_source, read_sources
+from .job import ImageSource, check_pixel_size, check_resumed, optional_sources, read_source
+from .training_images import check_measured, read_training_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,8 @@ class TrainEnhancerJob:
         Pixel size of `images` in nm; replaces their own. Without `images`, that of the simulated images.
     channel
         Index (the first is 0) or name of the channel, for files with several: of `images`, `widefield` and `fit`.
+    allow_computed
+        Train on enhanced images and maps too: they are refused otherwise. Generated images are always accepted.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class TrainEnhancerJob:
     resume: bool = False
     pixel_size: float | None = None
     channel: Channel = None
+    allow_computed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("images", "widefield"):
@@ -141,7 +145,11 @@ class TrainEnhancerJob:
         if not self.resume:
             settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
         sources = optional_sources(self.images)
-        images = read_sources(sources, self.pixel_size, RESULT_KINDS, stop, self.channel) if sources else []
+        images = (
+            read_training_images(sources, self.pixel_size, RESULT_KINDS, self.allow_computed, self.channel, stop)
+            if sources
+            else []
+        )
         weights, images = self._with_simulated(images)
         microscope = self.microscope
         if self.fit is not None and self.resume and out is not None:
@@ -185,6 +193,8 @@ class TrainEnhancerJob:
         widefield = [
             read_source(source, stop=stop, channel=self.channel) for source in optional_sources(self.widefield)
         ]
+        if not self.allow_computed:
+            check_measured(widefield, RESULT_KINDS)
         if widefield and len(widefield) != len(images):
             raise InputError(
                 f"Real pairs need a widefield image for each super-resolution image: there are {len(widefield)} for "

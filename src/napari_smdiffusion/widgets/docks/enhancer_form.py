@@ -43,6 +43,10 @@ class TrainingForm(QWidget):
         super().__init__()
         self.sources = LayerList(viewer, finest=True, weighted=True)
         self.sources.setToolTip("super-resolution images to train on, experimental or generated")
+        self.allow_computed = QCheckBox("enhanced images too")
+        self.allow_computed.setToolTip(
+            "train on enhanced layers and maps too: an enhancer trained on them learns the errors of another one"
+        )
         self.simulated = QComboBox()
         self.simulated.addItem("none")
         for name, model in STRUCTURES.items():
@@ -96,7 +100,7 @@ class TrainingForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addWidget(heading("Super-resolution layers to train on"))
-        for widget in (self.sources, self.pairs, rows, self.factor, self.time, self.fit):
+        for widget in (self.sources, self.allow_computed, self.pairs, rows, self.factor, self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
@@ -120,6 +124,7 @@ class TrainingForm(QWidget):
                 simulated=simulated,
                 out=out,
                 name=name,
+                allow_computed=self.allow_computed.isChecked(),
                 resume=True,
             )
         return TrainEnhancerJob(

@@ -66,6 +66,11 @@ class TrainDock(Dock):
         self._interrupted: TrainConfig | None = None  # settings of the training to resume
         self.name.textChanged.connect(self._offer_to_resume)
         self.resume.toggled.connect(self._show_interrupted)
+        self.allow_computed = QCheckBox("computed images too")
+        self.allow_computed.setToolTip(
+            "train on generated and enhanced images too: a model that is trained on them learns the errors of another "
+            "model"
+        )
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
         self.plot: Any = None
         self._preview_layer: ImageLayer | None = None
@@ -75,6 +80,7 @@ class TrainDock(Dock):
         self._pixel_size: float | None = None
         for text, widget in (
             ("Super-resolution layers to train on", self.layer_list),
+            ("", self.allow_computed),
             ("Name of the model", self.name),
             ("", self.resume),
             ("Time", self.time),
@@ -95,8 +101,10 @@ class TrainDock(Dock):
         name = checked_name(self.name.text())
         out = user_folder() / "diffusion" / name
         if self._interrupted is not None and self.resume.isChecked():
-            return TrainJob(sources, replace(self._interrupted, **values), out=out, resume=True)
-        return TrainJob(sources, TrainConfig(**values), self.start_from.chosen() or None, out)
+            settings = replace(self._interrupted, **values)
+            return TrainJob(sources, settings, out=out, resume=True, allow_computed=self.allow_computed.isChecked())
+        start = self.start_from.chosen() or None
+        return TrainJob(sources, TrainConfig(**values), start, out, allow_computed=self.allow_computed.isChecked())
 
     def thread_steps(self, job: TrainJob) -> Callable[[Stop], Steps[Any]]:
         """Return the training, which also measures the contrast limits of its previews."""
