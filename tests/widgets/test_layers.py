@@ -15,15 +15,19 @@ from napari_smdiffusion import Image, read_image, simulate, write_image
 from napari_smdiffusion.images.provenance import layer_metadata
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.viewer import layers
+from napari_smdiffusion.widgets.viewer.enhanced_layers import original
+from napari_smdiffusion.widgets.viewer.layer_structure import layer_structure, set_structure
 from napari_smdiffusion.widgets.viewer.layer_watch import watch_file_facts
 from napari_smdiffusion.widgets.viewer.layers import (
     METADATA,
     free_place,
     kind,
+    known_pixel_size,
     layer_image,
     layer_pixel_size,
     layer_provenance,
     layer_source,
+    live_source,
     made_here,
     set_pixel_size,
     typed_pixel_size,
@@ -365,3 +369,35 @@ def test_a_weight_is_deleted_with_its_layer(model, qtbot):
     model.layers.pop(0)
     gc.collect()
     assert not layer_list._weights
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        3,
+        ["microtubules"],
+        {
+            "provenance": ["microtubules"],
+            "pixel_size_nm": "80",
+            "finished": "all",
+            "original": {"layer": 3},
+            "problem": 1,
+        },
+        {"provenance": {1: 2, "structure": 5, "kind": ["synthetic"]}, "pixel_size_nm": float("nan"), "finished": -1},
+        {"pixel_size_nm": True, "typed": "yes", 5: 6},
+    ],
+    ids=str,
+)
+def test_wrong_types_under_our_own_key_are_not_used(foreign):
+    layer = ImageLayer(
+        np.zeros((3, 32, 32)), metadata={"napari_smdiffusion": foreign, "structure": "mitochondria", 7: 8}
+    )
+    assert kind(layer) == "experimental"
+    assert known_pixel_size(layer) is None
+    assert typed_pixel_size(layer) is None
+    assert original(layer) is None
+    assert layer_structure(layer) == ""
+    assert len(live_source(layer).pixels) == 3
+    set_structure(layer, "microtubules")
+    set_pixel_size(layer, 80)
+    assert (layer_structure(layer), layer_pixel_size(layer)) == ("microtubules", 80)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,9 @@ from scipy.stats import t as t_distribution
 
 from ..base.errors import InputError
 from ..base.events import never
-from ..images.patches import averaged
+from ..images.patches import averaged, grid_patches
 from .nearest import HIGHEST, Match, nearest_matches
+from .realism import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,11 +145,65 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
     side = int(_MIDDLE * min(min(plane.shape) for plane in training)) // 2 * 2
     searched = [_middle(patches, side) for patches in (generated, held_out)]
     matches, held_out_matches = (nearest_matches(averaged(patches, 2), planes, stop) for patches in searched)
+    return _search(searched[0], matches, held_out_matches)
+
+
+def look_for_copies_within(generated: Pixels, training: Sequence[Pixels], count: int, stop: Stop = never) -> CopySearch:
+    """Search for copies without held-out images: halves of the training planes are held out from each other.
+
+    Patches of each half are looked up in all other halves. This gives the similarity of experimental patches that are
+    no copies, as `copy_report` takes it from held-out images.
+
+    Parameters
+    ----------
+    generated
+        (N, Y, X) patches.
+    training
+        (Y, X) planes.
+    count
+        Largest number of experimental patches that are looked up.
+    stop
+        Called at every patch; Stopped is raised if it returns True.
+
+    Raises
+    ------
+    InputError
+        As `copy_report`; the training planes may be too small for patches in both halves.
+    """
+    if not len(generated) or not len(training):
+        raise InputError("The search for copies needs generated patches and training images.")
+    halves = [half for plane in training for half in _halves(plane)]
+    # A half hardly larger than the patches has few windows.
+    side = int(_MIDDLE * min(min(half.shape) for half in halves)) // 2 * 2
+    patches = _middle(generated, side)
+    matches = nearest_matches(averaged(patches, 2), [averaged(plane, 2) for plane in training], stop)
+    small = [averaged(half, 2) for half in halves]
+    held_out_matches: list[Match] = []
+    for index, half in enumerate(halves):
+        cut = spread(grid_patches([half], patches.shape[-1]), max(1, count // len(halves)))
+        others = small[:index] + small[index + 1 :]
+        held_out_matches += nearest_matches(averaged(cut, 2), others, stop)
+    found = _search(patches, matches, held_out_matches, same_field=True)
+    verdict = f"{found.report.verdict} Halves of the training images were held out from each other."
+    return replace(found, report=replace(found.report, verdict=verdict))
+
+
+def _halves(plane: Pixels) -> list[Pixels]:
+    """Return the two halves of a plane along its longer side."""
+    height, width = plane.shape
+    middle = max(height, width) // 2
+    return [plane[:middle], plane[middle:]] if height >= width else [plane[:, :middle], plane[:, middle:]]
+
+
+def _search(
+    patches: Pixels, matches: Sequence[Match], held_out_matches: Sequence[Match], *, same_field: bool = False
+) -> CopySearch:
+    """Return the search by the matches of generated and of held-out patches; these may be of the field searched in."""
     fits, held = _FitStatistics.of(matches), _FitStatistics.of(held_out_matches)
     # The thresholds are those of held-out patches that show a structure and are not in the training images.
     unseen = held.correlation < _SAME
     null = held.select((held.correlation > 0) & unseen)
-    _check_held_out(null, len(held_out_matches))
+    _check_held_out(null, len(held_out_matches), same_field)
     # Other images of the training field, which match a little less well, are left out as well.
     suspected = _leave_one_out_copies(null)
     thresholds = _copy_thresholds(null.select(~suspected), len(matches))
@@ -167,7 +222,7 @@ def look_for_copies(generated: Pixels, training: Sequence[Pixels], held_out: Pix
         copied=flags,
         verdict=_verdict(int(copied.sum()), len(matches), int(suspected.sum()), len(null.margin), trained_on),
     )
-    return CopySearch(searched[0], tuple(matches), flags, report)
+    return CopySearch(patches, tuple(matches), flags, report)
 
 
 @dataclass(frozen=True)
@@ -220,11 +275,12 @@ def _leave_one_out_copies(null: _FitStatistics) -> npt.NDArray[np.bool_]:
     )
 
 
-def _check_held_out(null: _FitStatistics, total: int) -> None:
+def _check_held_out(null: _FitStatistics, total: int, same_field: bool) -> None:
     """Raise InputError if these patches, selected from `total` held-out patches, cannot serve as the reference.
 
     The best symmetry of a new patch is any of the 8, or any of 4 if the structure has a direction. The best symmetry of
-    another image of the training field is always the same.
+    another image of the training field is always the same. Halves of one field (`same_field`) may have structures
+    of one direction.
     """
     count = len(null.margin)
     if count < _MIN_HELD_OUT:
@@ -232,6 +288,8 @@ def _check_held_out(null: _FitStatistics, total: int) -> None:
             f"Only {count} of {total} held-out experimental patches show a structure outside the training images, and "
             f"the search for copies needs {_MIN_HELD_OUT}: give other experimental images."
         )
+    if same_field:
+        return
     # With a small margin the best symmetry is random.
     symmetries = null.symmetry[null.margin > 1].astype(int)
     most = int(np.bincount(symmetries, minlength=1).max())

@@ -18,6 +18,7 @@ from ..images.image import in_file_order
 from ..images.provenance import RESULT_KINDS
 from ..images.reading import image_files, mapped_image, read_image
 from ..images.tiff import TIFF_SUFFIXES, write_image
+from ..measure.explained import doubt, explained
 from .enhanced_files import beside, enhance_into_files
 from .job import ImageSource, as_sources, check_pixel_size, read_source
 from .outputs import check_output_file
@@ -253,6 +254,7 @@ class EnhanceJob:
                 failures.append(EnhanceFailure(index, _name(source), False, error))
                 continue
             result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
+            yield from _doubts(enhancement.image, image)
             with_maps = _with_maps(result, self.error_map, enhancement, image, stop)
             result, map_error = yield from whole.of(with_maps)
             whole.end()
@@ -331,6 +333,13 @@ def _enhanced(
         meaning = enhancement.uncertainty.provenance.meaning
         yield Note(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
     return enhancement
+
+
+def _doubts(enhanced: Image, widefield: Image) -> Steps[None]:
+    """Yield a Note if the middle plane of a result explains its widefield image too little."""
+    plane, factor = len(widefield) // 2, enhanced.size[0] // widefield.size[0]
+    if said := doubt(widefield.name, explained(enhanced.pixels[plane], widefield.pixels[plane], factor)):
+        yield Note(said)
 
 
 def _with_maps(

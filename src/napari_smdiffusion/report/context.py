@@ -127,6 +127,15 @@ class MeasureContext:
         """All planes of the training images, (Y, X) each."""
         return [plane for image in self.training for plane in image.pixels]
 
+    @property
+    def searched_planes(self) -> list[Pixels]:
+        """The planes that are searched for copies: of the training images, or of experimental ones that are such."""
+        if self.training:
+            return self.training_planes
+        return [
+            plane for image in self.experimental if Path(image.name).name in self.trained_on for plane in image.pixels
+        ]
+
     @cached_property
     def _stated_training(self) -> tuple[TrainingImage, ...]:
         """The training images that the generated image, or its model, states."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...images.patches import symmetry
 from ...images.provenance import join_names
-from ...measure.copies import CopySearch, look_for_copies
+from ...measure.copies import CopySearch, look_for_copies, look_for_copies_within
 from ...measure.realism import spread
 from ..measure import LeftOut, Measure, PictureRow
 from ..pictures import show
@@ -50,9 +50,8 @@ class Copies:
 
 def reason_for_no_search(context: MeasureContext) -> str:
     """Return a sentence on why copies cannot be searched for; "" if they can."""
-    if context.trained_on:
-        return "The experimental images are training images: give images that the model was not trained on."
-    return "" if context.training else "Give the model's training images to look for copies."
+    known = context.training or context.trained_on
+    return "" if known else "Give the model's training images to look for copies."
 
 
 def _search(context: MeasureContext) -> CopySearch | LeftOut | None:
@@ -62,9 +61,12 @@ def _search(context: MeasureContext) -> CopySearch | LeftOut | None:
         return None
     if reason := reason_for_no_search(context):
         return LeftOut(reason)
-    held_out = spread(patches.experimental, _HELD_OUT)
+    planes = context.searched_planes
     try:
-        return look_for_copies(patches.generated, context.training_planes, held_out, context.stop)
+        if context.trained_on:
+            return look_for_copies_within(patches.generated, planes, _HELD_OUT, context.stop)
+        held_out = spread(patches.experimental, _HELD_OUT)
+        return look_for_copies(patches.generated, planes, held_out, context.stop)
     except ValueError as error:
         return LeftOut(str(error))
 
@@ -83,7 +85,7 @@ def _compute(context: MeasureContext) -> Copies | LeftOut | None:
 def _other_images(generated: Image, training: tuple[Image, ...]) -> str:
     """Return a sentence if no given image is a training image by the provenance of the generated images."""
     names = generated.provenance.training_names
-    if not names or {image.digest for image in training} & set(names):
+    if not names or not training or {image.digest for image in training} & set(names):
         return ""
     return (
         f" The given training images differ from those that the model was trained on ({join_names(names.values())}). "
@@ -119,7 +121,7 @@ def _row(_result: Copies, context: MeasureContext) -> PictureRow | None:
 
 def _draw(figure: Any, search: CopySearch, context: MeasureContext) -> None:
     """Show patches above the most similar training windows: first the copies, then the most similar."""
-    matches, training, limits = search.matches, context.training_planes, context.contrast
+    matches, training, limits = search.matches, context.searched_planes, context.contrast
     order = sorted(range(len(matches)), key=lambda i: (not search.copied[i], -matches[i].correlation))[:_DRAWN]
     figure.suptitle("Generated patches (top) and the most similar training windows", fontsize=11)
     grid = figure.subplots(2, _DRAWN, squeeze=False)

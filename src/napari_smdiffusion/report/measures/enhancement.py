@@ -46,13 +46,15 @@ class ComparedWithReference:
     """The similarity of the enhanced and of the interpolated widefield image to the reference, without registration.
 
     `registered` has the same after registration. `columns` are the first column and the end of the compared columns;
-    None if all were compared.
+    None if all were compared. `stated_offset` is the offset of the registration by the places (origins) of the images;
+    None if they have no pixel size.
     """
 
     registered: Registered
     enhanced: Similarity
     interpolated: Similarity
     columns: tuple[int, int] | None = None
+    stated_offset: tuple[float, float] | None = None
 
 
 def similarity_to_reference(
@@ -97,7 +99,22 @@ def similarity_to_reference(
     after = Registered(
         (offset[0], offset[1]), shift is not None, _mean(registered["enhanced"]), _mean(registered["interpolated"])
     )
-    return ComparedWithReference(after, _mean(unregistered["enhanced"]), _mean(unregistered["interpolated"]))
+    return ComparedWithReference(
+        after,
+        _mean(unregistered["enhanced"]),
+        _mean(unregistered["interpolated"]),
+        stated_offset=_stated_offset(field),
+    )
+
+
+def _stated_offset(field: EnhancedField) -> tuple[float, float] | None:
+    """Return the translation (y, x) of the widefield image, in pixels of the reference, that the places state."""
+    widefield, reference = field.widefield, field.reference
+    if reference is None or not widefield.pixel_size:
+        return None
+    pixel = widefield.pixel_size / field.factor
+    y, x = (float(w - r) / pixel for w, r in zip(widefield.origin, reference.origin, strict=True))
+    return y, x
 
 
 def _mean(planes: Sequence[Similarity]) -> Similarity:
@@ -125,9 +142,17 @@ def _sentences(result: ComparedWithReference) -> Iterator[str]:
     down, right = registered.offset
     if max(abs(down), abs(right)) >= 0.5:
         yield (
-            f"The widefield image is shifted by {-down:.1f} pixels down and {-right:.1f} to the right. After "
-            f"registration: {_correlations(registered.enhanced, registered.interpolated)}."
+            f"The widefield image is shifted by {-down:.1f} pixels down and {-right:.1f} to the right"
+            f"{_cause(result)}. After registration: {_correlations(registered.enhanced, registered.interpolated)}."
         )
+
+
+def _cause(result: ComparedWithReference) -> str:
+    """Return why the images are shifted, if their places state it: the cut to whole widefield pixels."""
+    if result.stated_offset is None:
+        return ""
+    apart = max(abs(s - o) for s, o in zip(result.stated_offset, result.registered.offset, strict=True))
+    return ", as the places of both images state: it was cut to whole pixels" if apart < 0.75 else ""
 
 
 def _correlations(enhanced: Similarity, interpolated: Similarity) -> str:
@@ -144,8 +169,9 @@ def _verdict(result: ComparedWithReference) -> bool | None:
 
 def _encode(result: ComparedWithReference) -> dict[str, Any]:
     values = asdict(result)
-    if result.columns is None:
-        del values["columns"]
+    for key in ("columns", "stated_offset"):
+        if values[key] is None:
+            del values[key]
     return values
 
 
@@ -186,6 +212,7 @@ _MEANINGS = {
         "Translation of the widefield image by the registration, down and to the right, in pixels of the "
         "super-resolution image: half a widefield pixel is common."
     ),
+    "stated_offset": "The same translation by the places (origins) of the two images.",
     "registered.found": (
         "Whether the translation was found, within two widefield pixels: false if it is larger, or the fields differ."
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...images.provenance import METADATA
 from .enhanced_layers import original
 from .layers import layer_provenance
+from .own_metadata import own_metadata
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -21,12 +22,9 @@ def layer_structure(layer: ImageLayer) -> str:
 
 def set_structure(layer: ImageLayer, structure: str) -> None:
     """Store what a layer shows. A copy that is saved as a TIFF of this program's type states it too."""
-    ours = layer.metadata.get(METADATA)
-    ours = ours if isinstance(ours, dict) else {}
-    record = ours.get("provenance")
-    record = record if isinstance(record, dict) else {}
+    ours = own_metadata(layer)
     # An assignment, unlike a change in place, emits an event.
     layer.metadata = {
         **layer.metadata,
-        METADATA: {**ours, "provenance": {**record, "structure": structure}},
+        METADATA: {**ours, "provenance": {**ours.get("provenance", {}), "structure": structure}},
     }

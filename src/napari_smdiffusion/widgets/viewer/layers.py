@@ -63,7 +63,9 @@ def layer_provenance(layer: ImageLayer) -> Provenance:
         record = others
     others = {key: value for key, value in others.items() if key not in _OUR_NAMES}
     values = {**others, **(record or {})}
-    return Provenance.from_json({key: value for key, value in values.items() if _is_plain(value)})
+    return Provenance.from_json(
+        {key: value for key, value in values.items() if isinstance(key, str) and _is_plain(value)}
+    )
 
 
 def layer_pixel_size(layer: ImageLayer) -> float | None:

@@ -1,0 +1,63 @@
+"""How well an enhanced image explains its widefield image, so that a result of the wrong enhancer is doubted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ..images.patches import averaged
+from .restoration import correlation
+
+if TYPE_CHECKING:
+    from ..base.arrays import Pixels
+
+# Correlation below which a result is doubted; docs/results.md has the measurement and the false alarms.
+DOUBTED = 0.85
+_SMOOTH_LIGHT = 4.0  # widefield pixels: σ of the Gaussian that removes out-of-focus light, which no result explains
+_NOISE = 0.7  # widefield pixels: σ of the Gaussian that reduces the noise of both
+_BLURS = (0.5, 0.8, 1.2, 1.7, 2.4)  # widefield pixels: σ of the microscopes that are tried
+_LARGEST = 512  # widefield pixels: side of the middle part that is compared
+
+
+def explained(enhanced: Pixels, widefield: Pixels, factor: int) -> float:
+    """Return the correlation of a widefield plane with its enhanced plane, blurred by the best of several microscopes.
+
+    Smooth light is removed from both. The value is near 1 if the enhanced image explains the widefield image, and 0 if
+    one of them is constant.
+
+    Parameters
+    ----------
+    enhanced
+        (Y·factor, X·factor) plane, in any units.
+    widefield
+        (Y, X) plane.
+    factor
+        Enhanced pixels per widefield pixel.
+    """
+    middle = tuple(
+        slice(max(0, length - _LARGEST) // 2, max(0, length - _LARGEST) // 2 + min(length, _LARGEST))
+        for length in widefield.shape
+    )
+    fine = tuple(slice(part.start * factor, part.stop * factor) for part in middle)
+    target = _detail(np.asarray(widefield[middle], np.float32), _NOISE)
+    binned = averaged(np.asarray(enhanced[fine], np.float32), factor)
+    blurs = ((sigma**2 + _NOISE**2) ** 0.5 for sigma in _BLURS)
+    return max(correlation(_detail(binned, sigma), target) for sigma in blurs)
+
+
+def _detail(plane: Pixels, sigma: float) -> Pixels:
+    """Return a plane blurred by σ pixels, without the smooth light."""
+    wide = (sigma**2 + _SMOOTH_LIGHT**2) ** 0.5
+    return np.asarray(gaussian_filter(plane, sigma) - gaussian_filter(plane, wide), np.float32)
+
+
+def doubt(name: str, agreement: float) -> str:
+    """Return a sentence if a result explains its widefield image `name` too little; otherwise ""."""
+    if agreement >= DOUBTED:
+        return ""
+    return (
+        f"The result does not explain {name}: blurred again, it agrees with it by {agreement:.2f} only, a good "
+        f"result by more than {DOUBTED}. The enhancer may be one of another structure, or the image nearly noise."
+    )
