@@ -169,9 +169,9 @@ def _verdict(result: ComparedWithReference) -> bool | None:
 
 def _encode(result: ComparedWithReference) -> dict[str, Any]:
     values = asdict(result)
-    for key in ("columns", "stated_offset"):
-        if values[key] is None:
-            del values[key]
+    del values["stated_offset"]  # for the sentences of a new report; the file has the offset that was found
+    if result.columns is None:
+        del values["columns"]
     return values
 
 
@@ -212,7 +212,6 @@ _MEANINGS = {
         "Translation of the widefield image by the registration, down and to the right, in pixels of the "
         "super-resolution image: half a widefield pixel is common."
     ),
-    "stated_offset": "The same translation by the places (origins) of the two images.",
     "registered.found": (
         "Whether the translation was found, within two widefield pixels: false if it is larger, or the fields differ."
     ),
