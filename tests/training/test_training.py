@@ -16,8 +16,8 @@ from napari_smdiffusion.base.events import Note, Preview, Progress, run
 from napari_smdiffusion.base.tensors import TensorFileError
 from napari_smdiffusion.diffusion import training as diffusion_training
 from napari_smdiffusion.enhance import training as enhancer_training
-from napari_smdiffusion.training import loop
-from napari_smdiffusion.training.loop import Budget, TrainingDivergedError, optimize_steps
+from napari_smdiffusion.training.loop import TrainingDivergedError, optimize_steps
+from napari_smdiffusion.training.pace import Budget
 from napari_smdiffusion.training.state import TrainingState, averaging_decay, with_averaged_weights
 from napari_smdiffusion.training.task import Batch
 
@@ -64,29 +64,6 @@ def test_training_lowers_the_loss_and_reports_every_step():
     assert float(state.network.weight.detach()) == pytest.approx(2, abs=0.05)
     assert state.curve[0][0] == 20
     assert state.curve[-1][1] < state.curve[0][1]
-
-
-def test_minutes_become_steps_and_end_the_run_in_time(monkeypatch):
-    clock = [0.0]
-
-    class Slow(Line):
-        def draw(self, step):
-            clock[0] += 0.01
-            return super().draw(step)
-
-    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
-    state = _state()
-    run(optimize_steps(state, Slow(), Budget(0.02), device=CPU))
-    assert state.step == state.total
-    assert clock[0] == pytest.approx(0.02 * 60, rel=0.02)
-
-
-def test_steps_are_timed_with_a_clock_that_returns_equal_readings(monkeypatch):
-    ticks = iter([0.0, 1.0, 1.0, 1.0, 2.0])
-    monkeypatch.setattr(loop.time, "monotonic", lambda: next(ticks))
-    clock = loop._BudgetClock(5 / 60)
-    assert [clock.total(steps_done) for steps_done in (1, 2, 3)] == [None, None, None]
-    assert clock.total(4) == 4 + 9  # three steps took one second, and nine more fit into the budget
 
 
 def test_a_resumed_run_equals_an_uninterrupted_run():

@@ -189,8 +189,9 @@ def resume_run(
         raise InputError(
             f"The training in {out} is complete ({state.total} steps): train a new model with --start {out}."
         )
-    if state.total is None:
+    if state.total is None and state.seconds is None:
         return config, ""
     differs = config.steps not in (None, state.total) or config.minutes not in (original.minutes, _USUAL_MINUTES)
-    note = f"The training continues to step {state.total}, its original length." if differs else ""
+    length = f"to step {state.total}" if state.seconds is None else f"for the rest of its {original.minutes:g} minutes"
+    note = f"The training continues {length}, its original length." if differs else ""
     return replace(config, minutes=original.minutes, steps=original.steps), note

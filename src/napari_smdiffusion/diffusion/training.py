@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ from ..images.image import Image, common_pixel_size
 from ..images.patches import check_patch
 from ..store.facts import UNNAMED, training_facts
 from ..store.folder import bytes_of_model, check_place, save_or_save_beside, training_lock
-from ..training.loop import Budget, optimize_steps
+from ..training.loop import optimize_steps
+from ..training.pace import Budget
 from ..training.state import TrainingState, released_when_done
 from .facts import DiffusionFacts, DiffusionRecord
 from .intensities import Scaling
@@ -76,11 +78,12 @@ def train_steps(
     Stopped
         If the training was stopped before the first step.
     """
+    began = time.monotonic()
     run = _prepared(images, config, start, None if out is None else out.absolute(), resume, name)
     device = pick_device(config.device)
     with released_when_done(run.state, device), training_lock(run.out):
         run = yield from _resumed(run)
-        length = Budget(run.model.config.minutes, run.model.config.steps)
+        length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
         steps = optimize_steps(run.state, run.task, length, stop=stop, checkpoint=run.save, device=device)
         yield from with_copy_warning(steps, run.model.facts.training_data, run.model.config)
     for_sampling(run.model.unet)

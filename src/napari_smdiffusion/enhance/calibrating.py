@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..base.arrays import Pixels
+    from ..training.threads import ThreadChoice
     from .examples import TrainingPairs
     from .network import EnhancerNetwork
 
@@ -25,12 +28,20 @@ _CALIBRATION_STEP = 2**31 + 1  # training never reaches this step, so that its e
 
 
 def calibration_steps(
-    network: EnhancerNetwork, task: TrainingPairs, held_out: Sequence[Region], count: int, stop: Stop
+    network: EnhancerNetwork,
+    task: TrainingPairs,
+    held_out: Sequence[Region],
+    count: int,
+    stop: Stop,
+    threads: ThreadChoice | None = None,
 ) -> Steps[Calibration]:
     """Calibrate on about `count` patches of the held-out regions, and check the calibration group by group."""
     network.eval()
+    computing = nullcontext if threads is None else threads.computing
     if not held_out:
-        return calibrate([_enhanced_patches(network, task, _CALIBRATION_STEP, count)], held_out=False)
+        with computing():
+            patches = _enhanced_patches(network, task, _CALIBRATION_STEP, count)
+        return calibrate([patches], held_out=False)
     groups = group_by_field(held_out, LEAST_HELD_OUT * task.config.upscale, max(2, -(-count // task.config.batch)))
     patches_per_group = -(-count // len(groups))
     drawn: list[Patches] = []
@@ -39,9 +50,31 @@ def calibration_steps(
         # Two groups are enough to check one by the other, unless they hold too few patches.
         if len(drawn) >= 2 and stop() and sum(len(truth) for *_, truth in drawn) >= ROUGH_CALIBRATION_PATCHES:
             break
-        drawn.append(_enhanced_patches(network, task.of(regions), _CALIBRATION_STEP + k * count, patches_per_group))
+        with computing():
+            drawn.append(_enhanced_patches(network, task.of(regions), _CALIBRATION_STEP + k * count, patches_per_group))
         yield Progress("calibrating", len(drawn), len(groups), countdown.left(len(drawn)))
     return calibrate(drawn)
+
+
+def calibration_seconds(network: EnhancerNetwork, task: TrainingPairs, threads: ThreadChoice) -> float:
+    """Measure, on one batch, how long `calibration_steps` will take for `CALIBRATION_PATCHES`, in s."""
+    device = next(network.parameters()).device
+    network.eval()
+    with threads.computing():
+        began = time.monotonic()
+        coarse = task.draw(_CALIBRATION_STEP).tensors[0].numpy()
+        drawn = time.monotonic()
+        predict(network, device, coarse)
+        predicted = time.monotonic()
+    network.train()
+    per_batch = (drawn - began) + len(SYMMETRIES) * (predicted - drawn)
+    return per_batch * CALIBRATION_PATCHES / len(coarse)
+
+
+def fitting_count(seconds: float, left: float) -> int:
+    """Return the number of patches to calibrate on if all of them take `seconds` and `left` are left, both in s."""
+    fitting = CALIBRATION_PATCHES if seconds <= left else int(CALIBRATION_PATCHES * max(0.0, left) / seconds)
+    return max(ROUGH_CALIBRATION_PATCHES, fitting)
 
 
 def group_by_field(held_out: Sequence[Region], least: int, most: int) -> list[list[Region]]:

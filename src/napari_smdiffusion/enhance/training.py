@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..base.devices import on_device, pick_device, seeded
@@ -11,9 +13,17 @@ from ..base.events import Steps, Stop, never, run
 from ..images.image import Image, common_pixel_size
 from ..store.facts import UNNAMED, training_facts
 from ..store.folder import bytes_of_model, check_place, training_lock
-from ..training.loop import Budget, optimize_steps
+from ..training.loop import optimize_steps
+from ..training.pace import Budget
 from ..training.state import TrainingState, released_when_done
-from .calibrating import CALIBRATION_PATCHES, ROUGH_CALIBRATION_PATCHES, calibration_steps
+from ..training.threads import ThreadChoice
+from .calibrating import (
+    CALIBRATION_PATCHES,
+    ROUGH_CALIBRATION_PATCHES,
+    calibration_seconds,
+    calibration_steps,
+    fitting_count,
+)
 from .checkpoints import Checkpoints, digest_of_inputs, interrupted_enhancer, load_interrupted, resumed_settings
 from .examples import pairs_task, simulation_task
 from .facts import REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
@@ -108,6 +118,7 @@ def train_enhancer_steps(
     InputError, OSError, MemoryError, TrainingDivergedError, Stopped
         As `Enhancer.train`.
     """
+    began = time.monotonic()
     if out is not None:
         out = out.absolute()
         check_place(out, replace=resume)
@@ -129,7 +140,7 @@ def train_enhancer_steps(
         if record is not None and out is not None:
             enhancer = replace(enhancer, config=load_interrupted(state, out, record, enhancer, inputs))
         checkpoints = Checkpoints(enhancer, out, inputs)
-        return (yield from _optimize_and_calibrate(enhancer, state, training_set, checkpoints, stop))
+        return (yield from _optimize_and_calibrate(enhancer, state, training_set, checkpoints, stop, began))
 
 
 def _training_set(
@@ -179,18 +190,33 @@ def _facts(
 
 
 def _optimize_and_calibrate(
-    enhancer: Enhancer, state: TrainingState, training_set: _TrainingSet, checkpoints: Checkpoints, stop: Stop
+    enhancer: Enhancer,
+    state: TrainingState,
+    training_set: _TrainingSet,
+    checkpoints: Checkpoints,
+    stop: Stop,
+    began: float,
 ) -> Steps[Enhancer]:
-    """Train the network of `enhancer` and save it; then calibrate and save again."""
-    task, device = training_set.task, pick_device(enhancer.config.device)
-    budget = Budget(enhancer.config.minutes, enhancer.config.steps)
+    """Train the network of `enhancer` and save it; then calibrate and save again.
+
+    The calibration is a part of the minutes: on a slow machine it has fewer patches. `began` is the `time.monotonic()`
+    at the start of the job.
+    """
+    task, config, device = training_set.task, enhancer.config, pick_device(enhancer.config.device)
+    threads = ThreadChoice(device)
+    calibration_time = partial(calibration_seconds, enhancer.network, task, threads)
+    budget = Budget(config.minutes, config.steps, calibration_time, began)
     with released_when_done(state, device):
         # The last checkpoint is before the calibration: an error in the calibration must not lose the training.
-        yield from optimize_steps(state, task, budget, stop=stop, checkpoint=checkpoints, device=device)
+        yield from optimize_steps(
+            state, task, budget, stop=stop, checkpoint=checkpoints, device=device, threads=threads
+        )
         enhancer = replace(enhancer, facts=enhancer.facts.after(state.curve, state.step, state.total))
         # The calibration uses the device and the precision of later predictions. After a stop it is short.
         count = ROUGH_CALIBRATION_PATCHES if stop() else CALIBRATION_PATCHES
-        calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop)
+        if state.seconds is not None and not stop():
+            count = fitting_count(calibration_time(), config.minutes * 60 - state.seconds)
+        calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop, threads)
     enhancer = replace(enhancer, calibration=calibration)
     if checkpoints.saved is not None:
         enhancer.save(checkpoints.saved.folder)

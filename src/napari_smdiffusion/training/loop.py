@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from ..base.errors import Stopped, UserError
-from ..base.events import Countdown, Note, Preview, Progress, Steps, Stop, never
+from ..base.events import Note, Preview, Progress, Steps, Stop, never
+from .pace import Budget, Pace
 from .state import TrainingState, _copy_to, with_averaged_weights
 from .task import AccumulatedGradients, Task
+from .threads import ThreadChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_TIMED_STEPS = 20  # steps timed before the minutes are turned into a number of steps
 _CHECKPOINT_SECONDS = 40.0
-_PREVIEWS = 10  # per run
 
 
 class TrainingDivergedError(UserError, ArithmeticError):
     """The loss is infinite, NaN or far above its first values."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Length of a training: `steps` where they are set, otherwise `minutes`."""
-
-    minutes: float
-    steps: int | None = None
 
 
 def optimize_steps(
@@ -43,6 +33,7 @@ def optimize_steps(
     stop: Stop = never,
     checkpoint: Callable[[TrainingState, bool], None] | None = None,
     device: torch.device,
+    threads: ThreadChoice | None = None,
 ) -> Steps[None]:
     """Train `state` until its budget is used up or `stop` returns True; its network then has the averaged weights.
 
@@ -60,10 +51,14 @@ def optimize_steps(
         Function that saves a state. It is called about every 40 seconds with False, and once at the end with True.
     device
         The device of the network.
+    threads
+        The choice of the number of threads, for the caller's own use of it. A training of a number of steps leaves the
+        number as it is, so that its result depends on its seed alone.
 
     Yields
     ------
-    Progress at every step, Preview at the start and about ten times, Note when memory runs out or a save fails.
+    Progress at every step, Preview at the start and about ten times. Note when memory runs out, a save fails, or the
+    time is too short.
 
     Raises
     ------
@@ -75,24 +70,30 @@ def optimize_steps(
         If the training is stopped before the first step.
     """
     state.network.train()
-    state.total = budget.steps if state.total is None else state.total
+    pace, threads = Pace(state, budget), ThreadChoice(device) if threads is None else threads
+    if not pace.timed:
+        threads.count = None
     accumulate, save_sometimes = AccumulatedGradients(task, device), _TimedCheckpoint(checkpoint)
-    seconds_left = _SecondsLeft(state, budget)
     if state.step == 0:  # the untrained network, as the baseline of the later previews
-        yield from _preview(state, task)
-    while (state.total is None or state.step < state.total) and not stop():
-        batch = task.draw(state.step)
-        yield from accumulate(state.network, batch)
-        _note_losses(state, accumulate.losses, batch.quartile)
-        state.update()
-        yield _progress(task.stage, state, accumulate.losses, seconds_left(state))
-        if _preview_due(state) and not stop():
-            yield from _preview(state, task)
-        yield from save_sometimes(state)
+        yield from _preview(state, task, pace, threads)
+    while not pace.done() and not stop():
+        share = pace.share()
+        with pace.timing("step"), threads.step():
+            batch = task.draw(state.step)
+            notes = list(accumulate(state.network, batch))
+            _note_losses(state, accumulate.losses, batch.quartile)
+            state.update(share if pace.timed else None)
+        yield from notes
+        yield from pace.plan()
+        yield _progress(task.stage, state, accumulate.losses, pace.seconds_left())
+        if pace.preview_due(share) and not stop():
+            yield from _preview(state, task, pace, threads)
+        yield from save_sometimes(state, pace)
     if not state.step:
         raise Stopped("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
         checkpoint(state, True)
+    pace.finish()
     _copy_to(state.network, state.average)
     state.network.eval()
 
@@ -118,12 +119,13 @@ class _TimedCheckpoint:
         self._checkpoint = checkpoint
         self._last_saved = time.monotonic()
 
-    def __call__(self, state: TrainingState) -> Steps[None]:
+    def __call__(self, state: TrainingState, pace: Pace) -> Steps[None]:
         """Save the state if it is time; a save that fails is a note."""
         if self._checkpoint is None or time.monotonic() - self._last_saved <= _CHECKPOINT_SECONDS:
             return
         try:
-            self._checkpoint(state, False)
+            with pace.timing("save"):
+                self._checkpoint(state, False)
         except OSError as error:  # for example a network drive that is briefly unavailable
             yield Note(f"{error} The training continues, and the next save is tried soon.")
         self._last_saved = time.monotonic()
@@ -134,55 +136,9 @@ def _progress(stage: str, state: TrainingState, losses: torch.Tensor, seconds_le
     return Progress(stage, state.step, state.total or 0, seconds_left, float(losses.mean()), quartiles)
 
 
-def _preview_due(state: TrainingState) -> bool:
-    return bool(state.total) and state.step % max(1, (state.total or 1) // _PREVIEWS) == 0
-
-
-def _preview(state: TrainingState, task: Task) -> Steps[None]:
+def _preview(state: TrainingState, task: Task, pace: Pace, threads: ThreadChoice) -> Steps[None]:
     """Yield a preview with the averaged weights, if the task makes one."""
-    with with_averaged_weights(state) as network:
+    with pace.timing("preview"), threads.computing(), with_averaged_weights(state) as network:
         images = task.preview(network)
     if images is not None:
         yield Preview(task.stage, state.step, images)
-
-
-class _SecondsLeft:
-    """Set the number of steps of a run as soon as it is known, and estimate the time that is left."""
-
-    def __init__(self, state: TrainingState, budget: Budget) -> None:
-        self._clock = _BudgetClock(budget.minutes)
-        self._budget_seconds = budget.minutes * 60
-        self._countdown = Countdown(state.step, state.total) if state.total else None
-
-    def __call__(self, state: TrainingState) -> float:
-        """Return the seconds left after a step."""
-        if state.total is None:
-            state.total = self._clock.total(state.step)
-        if self._countdown is None and state.total:
-            self._countdown = Countdown(state.step, state.total)
-        return self._countdown.left(state.step) if self._countdown else self._budget_seconds
-
-
-class _BudgetClock:
-    """Convert minutes into a number of steps, from the measured time of the first steps."""
-
-    def __init__(self, minutes: float) -> None:
-        self._budget_seconds = minutes * 60
-        self._began = time.monotonic()
-        self._after_first: tuple[float, int] | None = None
-
-    def total(self, steps_done: int) -> int | None:
-        """Return the number of steps that fills the budget, or None while too few steps have been timed."""
-        now = time.monotonic()
-        if self._after_first is None:
-            # The first step is slower: it also allocates buffers and chooses algorithms.
-            self._after_first = now, steps_done
-            return None if now - self._began < self._budget_seconds else steps_done
-        first_time, first_steps = self._after_first
-        enough = steps_done - first_steps >= _TIMED_STEPS or now - self._began > self._budget_seconds / 10
-        # Some systems update the clock every 16 ms only: two readings may be equal.
-        if not enough or now == first_time:
-            return None
-        per_step = (now - first_time) / (steps_done - first_steps)
-        seconds_left = self._budget_seconds - (now - self._began)
-        return steps_done + max(0, math.floor(seconds_left / per_step))

@@ -80,7 +80,10 @@ class TrainingState:
     learning_rate
         The highest learning rate of the schedule.
     step, total
-        Steps taken, and steps to take; `total` is None until it is known.
+        Steps taken, and steps to take. Where the length is a time, `total` is the plan of the moment, and None until
+        there is one.
+    seconds
+        Time that the training has taken in all its runs, in s; None if its length is a number of steps.
     curve
         The loss curve: rows of (step, mean loss, 4 quartile means if there are any).
     sums
@@ -91,6 +94,7 @@ class TrainingState:
     learning_rate: float
     step: int = 0
     total: int | None = None
+    seconds: float | None = None
     curve: list[list[float]] = field(default_factory=list)
     sums: LossSums = field(default_factory=LossSums)
 
@@ -102,8 +106,8 @@ class TrainingState:
         """Return the state as tensors and plain values, which torch.load reads with weights_only=True.
 
         `network` and `optimizer` are torch's state dicts. `average` lists the averaged weights in the order of the
-        network's parameters. `step` and `total` are steps taken and steps to take. `curve` is the loss curve, and
-        `window` holds the values of `LossSums`.
+        network's parameters. `step` and `total` are steps taken and steps to take, and `seconds` is the time used.
+        `curve` is the loss curve, and `window` holds the values of `LossSums`.
         """
         return {
             "network": self.network.state_dict(),
@@ -111,6 +115,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "total": self.total,
+            "seconds": self.seconds,
             "curve": self.curve,
             "window": self.sums.to_list(),
         }
@@ -131,13 +136,17 @@ class TrainingState:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": saved["optimizer"]["state"], "param_groups": groups})
         self.step, self.total = saved["step"], saved["total"]
+        self.seconds = saved.get("seconds")  # earlier versions fixed the number of steps
         self.curve, self.sums = saved["curve"], LossSums.from_list(saved["window"])
 
-    def update(self) -> None:
-        """Take one optimizer step with the current gradients, then update the averaged weights."""
+    def update(self, share: float | None = None) -> None:
+        """Take one optimizer step with the current gradients, then update the averaged weights.
+
+        `share` is the share of the time that is used, if the length of the training is a time.
+        """
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * _schedule(self.step, self.total)
+            group["lr"] = self.learning_rate * _schedule(self.step, self.total, share)
         self.optimizer.step()
         self.network.zero_grad(set_to_none=True)
         self.step += 1
@@ -169,8 +178,10 @@ def _adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Optimiz
     return torch.optim.AdamW(network.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=fused)
 
 
-def _schedule(step: int, total: int | None) -> float:
+def _schedule(step: int, total: int | None, share: float | None = None) -> float:
     """Return the learning rate relative to its maximum: a short warm-up, then a linear decay to 0 at the end."""
+    if share is not None:  # the number of steps is not known
+        return min(1.0, max((step + 1) / _WARM_UP, 10 * share)) * (1 - share)
     if total is None:
         return min(1.0, (step + 1) / _WARM_UP)
     warm_up = min(_WARM_UP, max(1, total // 10))
