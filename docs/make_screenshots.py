@@ -60,12 +60,9 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     widefield.visible = False
     clicked(train.run_button)
     wait_until(lambda: train.progress.value() > 0.75 * max(train.progress.maximum(), 2), 60 * minutes + 60)
-    only(viewer, "training preview")
     picture(viewer, "train")
-    only(viewer, "STORM")
     wait_until(lambda: not train.running, 60 * minutes + 60)
     closed(viewer, train)
-    removed(viewer, "training preview")
 
     # What the bundled model was trained on, and what not.
     place = {name: getattr(storm, name) for name in ("scale", "units", "colormap", "contrast_limits")}

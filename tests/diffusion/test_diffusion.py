@@ -95,7 +95,7 @@ def test_a_resumed_training_keeps_its_original_minutes(storm, tmp_path, known):
     assert (total is not None) == known
     steps = train_steps([storm], other, out=tmp_path / "m", resume=True, stop=_after(2))
     run(steps, lambda event: notes.append(event.message) if isinstance(event, Note) else None)
-    note = f"The training continues to step {total}, its original length."
+    note = "The training continues for the rest of its 60 minutes, its original length."
     assert notes == ([note] if known else [])
     facts = json.loads((tmp_path / "m" / "model.json").read_text())
     assert facts["steps"] == (32 if known else 4)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.images.provenance import METADATA
 from napari_smdiffusion.widgets.viewer import samples
 
 DATA = Path(os.environ.get("SMDIFFUSION_DATA", Path(__file__).parents[3] / "shared" / "data")) / "sfsrm"
@@ -50,6 +52,14 @@ def test_the_simulated_pair_has_positions_and_a_name():
     assert coarse.shape == (256, 256)
     np.testing.assert_allclose(np.array(first["translate"]) - np.array(second["translate"]), (10 - 50, 10 - 50))
     assert "simulated" in first["name"]
+    for options in (first, second):
+        assert options["metadata"][METADATA]["provenance"]["kind"] == "simulated"
+    # The same molecules: averaged to the widefield pixels and blurred, the one resembles the other.
+    averaged = gaussian_filter(fine.reshape(256, 5, 256, 5).mean((1, 3)), 1.2)
+    assert np.corrcoef(averaged.ravel(), coarse.ravel())[0, 1] > 0.6
+    ((other, _, _),) = samples.simulated_training_layers()
+    unrelated = gaussian_filter(other.reshape(256, 5, 256, 5).mean((1, 3)), 1.2)
+    assert abs(np.corrcoef(unrelated.ravel(), coarse.ravel())[0, 1]) < 0.2
 
 
 @needs_data

@@ -164,7 +164,7 @@ def _fill_simulated(dock):
     dock.training.start_from.choose("tiny")
     dock.training.simulated.setCurrentText("mitochondria")
     dock.training.fit.setChecked(True)
-    dock.training.pairs.setChecked(False)
+    dock.training.only_sharp.setChecked(True)
     dock.training.sources.choose([dock.viewer.layers["storm"]])
     dock.layer_list.choose([dock.viewer.layers["storm"]])
 

@@ -182,9 +182,11 @@ class Cores:
 
     def step(self):
         threads = torch.get_num_threads()
-        crowded = threads > self.free(self.clock.now)
-        self.clock.busy = 0.5 if crowded else 1.0
-        self.clock.work(3.0 if crowded else 1 / threads, threads)
+        self.clock.busy = 0.5 if threads > self.free(self.clock.now) else 1.0
+        self.clock.work(self.seconds(threads), threads)
+
+    def seconds(self, threads):
+        return 3.0 if threads > self.free(self.clock.now) else 1 / threads
 
 
 @pytest.fixture
@@ -196,8 +198,8 @@ def eight_threads():
 
 
 def test_fewer_threads_are_used_while_others_use_the_cores(clock, eight_threads):
-    cores, choice = Cores(clock, lambda now: 2 if 50 < now < 400 else 8), ThreadChoice(CPU)
-    counts = []
+    cores, counts = Cores(clock, lambda now: 2 if 50 < now < 400 else 8), []
+    choice = ThreadChoice(CPU, cores.seconds)
     while clock.now < 1200:
         with choice.step():
             cores.step()
@@ -206,6 +208,17 @@ def test_fewer_threads_are_used_while_others_use_the_cores(clock, eight_threads)
     assert {count for now, count in counts if now < 50} == {8}
     assert {count for now, count in counts if 100 < now < 400} == {2}
     assert {count for now, count in counts if now > 900} == {8}
+
+
+def test_the_first_step_has_few_threads_if_the_cores_are_in_use(clock, eight_threads):
+    cores, used = Cores(clock, lambda now: 2), []
+    choice = ThreadChoice(CPU, cores.seconds)
+    while clock.now < 300:
+        with choice.step():
+            used.append(torch.get_num_threads())
+            cores.step()
+    assert used[0] == 2
+    assert max(used) == 2  # more threads are tried by the short computation only
 
 
 def test_a_quiet_machine_tries_no_other_number(clock, eight_threads):

@@ -88,6 +88,22 @@ def my_model(tiny_model):
 
 
 @pytest.fixture
+def interrupted(storm, my_model):
+    """Return the job of an interrupted training, whose model "interrupted" is in the user's folder."""
+    import itertools
+
+    from napari_smdiffusion import TrainConfig, TrainJob
+    from napari_smdiffusion.base.events import run
+    from napari_smdiffusion.base.folders import user_folder
+
+    settings = TrainConfig(steps=4, patch=64, batch=2, seed=5, channels=(16, 32), previews=0, log_sigma_mean=-0.3)
+    job = TrainJob(storm, settings, start=None, out=user_folder() / "diffusion" / "interrupted")
+    count = itertools.count()
+    run(job.steps(lambda: next(count) >= 2))
+    return job
+
+
+@pytest.fixture
 def my_enhancer(tiny_enhancer):
     """Put a tiny enhancer ×4 into the user's folder and return its name."""
     from napari_smdiffusion.base.folders import user_folder

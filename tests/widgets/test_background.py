@@ -187,8 +187,8 @@ job = BackgroundRun("collecting", steps, parent)
 job.start()
 for name in ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield"):
     dock = viewer.window.add_plugin_dock_widget("napari-smdiffusion", name)[1]
-    if hasattr(dock, "plot"):
-        dock.show_plot()
+    if hasattr(dock, "view"):
+        dock.view.begin()
     QApplication.processEvents()
     viewer.window.remove_dock_widget(dock)
     del dock

@@ -261,7 +261,7 @@ def test_training_on_real_pairs(viewer, dock, click, coarse):
     assert "widefield=(widefield_source(viewer.layers[" in code
     exec(code, {})
     assert load_enhancer("of pairs 2").facts.trained_on == "registered pairs"
-    click(dock, form.pairs)
+    click(dock, form.only_sharp)
     assert form.fit.isEnabled()
 
 

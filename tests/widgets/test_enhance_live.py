@@ -128,8 +128,11 @@ def test_restoring_hides_the_maps_of_the_enhanced_image(viewer, dock, click, coa
     assert not dock.restore.isEnabled()
     click(dock, dock.run_button)
     assert dock.restore.isEnabled()
-    assert viewer.layers["uncertainty: cell"].visible
+    assert not viewer.layers["uncertainty: cell"].visible
+    viewer.layers["uncertainty: cell"].visible = True
+    dock.maps.box.setCurrentText("uncertainty")
     click(dock, dock.restore)
     assert not viewer.layers["uncertainty: cell"].visible
+    assert not any(layer.name.startswith("relative") for layer in viewer.layers)
     assert not dock.restore.isEnabled()
     assert dock.status.text() == "Restored: cell. The maps of the enhanced image are hidden."

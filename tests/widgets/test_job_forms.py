@@ -6,22 +6,12 @@ import itertools
 import pytest
 from qtpy.QtGui import QGuiApplication
 
-from napari_smdiffusion import EnhancerConfig, TrainConfig, TrainEnhancerJob, TrainJob
+from napari_smdiffusion import EnhancerConfig, TrainEnhancerJob
 from napari_smdiffusion.base.events import run
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.images.image import Image
 from napari_smdiffusion.widgets.parts.forms import ConfigForm
 from recipes.faces import JOBS, all_fields, changed_fields, other_settings
-
-
-@pytest.fixture
-def interrupted(storm, my_model):
-    """Return the job of an interrupted training, whose model "interrupted" is in the user's folder."""
-    settings = TrainConfig(steps=4, patch=64, batch=2, seed=5, channels=(16, 32), previews=0, log_sigma_mean=-0.3)
-    job = TrainJob(storm, settings, start=None, out=user_folder() / "diffusion" / "interrupted")
-    count = itertools.count()
-    run(job.steps(lambda: next(count) >= 2))
-    return job
 
 
 @pytest.fixture

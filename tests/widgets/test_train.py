@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 
 from napari_smdiffusion import load_diffusion_model
@@ -26,22 +27,64 @@ def dock(open_dock, storm_layer, my_model):
 
 
 def test_training_shows_samples_and_keeps_the_model(viewer, dock, click, qtbot):
-    dock.time.set_minutes(0.1)  # for more than one step on a busy machine too
+    dock.time.set_minutes(0.4)  # for more than one step on a busy machine too
     click(dock, dock.run_button, wait=False)
     assert not dock.run_button.isEnabled()
     assert dock.stop_button.isEnabled()
-    qtbot.waitUntil(lambda: any("training preview" in layer.name for layer in viewer.layers), timeout=PATIENCE)
+    previews = dock.view.previews
+    qtbot.waitUntil(previews.isVisible, timeout=PATIENCE)
+    qtbot.mouseClick(previews.picture, Qt.MouseButton.LeftButton)  # during the training
+    assert previews._window.isVisible()
+    assert previews._window.width() >= 800
     qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
-    preview = next(layer for layer in viewer.layers if "training preview" in layer.name)
-    assert "synthetic" in preview.name
-    np.testing.assert_allclose(preview.scale, (20, 20))
+    assert previews.picture.width() > 250
+    assert len(previews._previews) > 1
+    assert "the newest" in previews.caption.text()
+    previews.slider.setValue(0)
+    assert "before the first step (1 of" in previews.caption.text()
+    assert previews._window.windowTitle() == previews.caption.text()
+    assert [layer.name for layer in viewer.layers] == ["storm"]
     model = load_diffusion_model("mine")
     assert model.pixel_size == 20
     assert model.facts.steps > 1
-    assert "mine" in dock.status.text()
+    assert f"The model mine is trained, but in only {model.facts.steps} steps" in dock.status.text()
+    assert "Only about" in dock.status.text()
     assert dock.run_button.isEnabled()
     assert dock.name.text() == "mine 2"
-    assert len(dock.plot._steps) > 0
+    assert dock.view.plot._steps[0] == 1
+    assert dock.view.plot.plot.viewRange()[0][0] == 0
+    previews._window.close()
+
+
+def test_previews_share_one_layer_if_it_is_wanted(viewer, dock, click):
+    dock.time.set_minutes(0.02)
+    dock.as_layer.setChecked(True)
+    for name in ("mine", "mine 2"):
+        assert dock.name.text() == name
+        click(dock, dock.run_button)
+        assert [layer.name for layer in viewer.layers] == ["storm", f"training preview: {name} (synthetic)"]
+    np.testing.assert_allclose(viewer.layers[1].scale, (20, 20))
+
+
+def test_a_stopped_training_says_how_far_it_came_and_continues(dock, click, qtbot):
+    dock.time.set_minutes(0.5)
+    click(dock, dock.run_button, wait=False)
+    qtbot.waitUntil(lambda: bool(dock.view.plot._steps), timeout=PATIENCE)
+    assert not dock.view.go_on.isVisible()
+    click(dock, dock.stop_button, wait=False)
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
+    steps = load_diffusion_model("mine").facts.steps
+    assert f"The training of the model mine was stopped after {steps}" in dock.status.text()
+    assert "This is too few" in dock.status.text()
+    assert dock.view.go_on.isVisible()
+    click(dock, dock.view.go_on, wait=False)
+    assert dock.running
+    assert not dock.view.go_on.isVisible()
+    qtbot.waitUntil(lambda: bool(dock.view.plot._steps), timeout=PATIENCE)
+    assert dock.view.plot._steps[0] == steps + 1
+    click(dock, dock.stop_button, wait=False)
+    qtbot.waitUntil(lambda: not dock.running, timeout=PATIENCE)
+    assert load_diffusion_model("mine").facts.steps > steps
 
 
 def test_trained_model_is_selected_in_generate_and_can_be_trained_on(dock, open_dock, click):

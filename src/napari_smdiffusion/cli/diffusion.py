@@ -112,9 +112,11 @@ def train_job(options: Namespace) -> TrainJob:
 def train(options: Namespace) -> None:
     """Run `smdiffusion train`."""
     from ..recipes.job import run_job
+    from ..recipes.outcome import outcome
 
-    run_job(train_job(options))
+    model = run_job(train_job(options))
     out = Path(options.out)
+    print_status(outcome(f"the model {model.name}", model.facts, "The same command with --resume goes on with it."))
     print_status(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
 
 

@@ -162,8 +162,11 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
 def train_enhancer(options: Namespace) -> None:
     """Run `smdiffusion train-enhancer`."""
     from ..recipes.job import run_job
+    from ..recipes.outcome import outcome
 
-    run_job(train_enhancer_job(options))
+    enhancer = run_job(train_enhancer_job(options))
+    go_on = "The same command with --resume goes on with it."
+    print_status(outcome(f"the enhancer {enhancer.name}", enhancer.facts, go_on))
     print_status(
         f"The enhancer is in {options.out}. Next: smdiffusion enhance {options.out} widefield.tif --out enhanced.tif"
     )

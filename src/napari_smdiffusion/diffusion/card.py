@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.json_values import to_json
-from ..store.card import CardText, program_and_date, training_list, write_card
+from ..store.card import CardText, program_and_date, quoted, training_list, write_card
 from .learning import copy_warning
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def write_diffusion_card(folder: Path, record: DiffusionRecord) -> None:
     """Write the card of a diffusion model into `folder`."""
     imported, steps = record.imported, f"{record.steps} steps"
     size = 512 if imported is None else imported.image_size
-    use = f"smdiffusion generate {record.name} --out generated.tif --count 16 --size {size}"
+    use = f"smdiffusion generate {quoted(record.name)} --out generated.tif --count 16 --size {size}"
     title = f"{record.name}: a diffusion model of super-resolution images"
     if imported is None:
         origin = f"Trained by {program_and_date(record)}, {steps}"

@@ -189,7 +189,7 @@ def resume_run(
         raise InputError(
             f"The training in {out} is complete ({state.total} steps): train a new model with --start {out}."
         )
-    if state.total is None and state.seconds is None:
+    if state.total is None:
         return config, ""
     differs = config.steps not in (None, state.total) or config.minutes not in (original.minutes, _USUAL_MINUTES)
     length = f"to step {state.total}" if state.seconds is None else f"for the rest of its {original.minutes:g} minutes"

@@ -56,8 +56,8 @@ def calibration_steps(
     return calibrate(drawn)
 
 
-def calibration_seconds(network: EnhancerNetwork, task: TrainingPairs, threads: ThreadChoice) -> float:
-    """Measure, on one batch, how long `calibration_steps` will take for `CALIBRATION_PATCHES`, in s."""
+def calibration_seconds(network: EnhancerNetwork, task: TrainingPairs, threads: ThreadChoice, count: int) -> float:
+    """Measure, on one batch, how long `calibration_steps` will take for `count` patches, in s."""
     device = next(network.parameters()).device
     network.eval()
     with threads.computing():
@@ -68,13 +68,15 @@ def calibration_seconds(network: EnhancerNetwork, task: TrainingPairs, threads: 
         predicted = time.monotonic()
     network.train()
     per_batch = (drawn - began) + len(SYMMETRIES) * (predicted - drawn)
-    return per_batch * CALIBRATION_PATCHES / len(coarse)
+    return per_batch * count / len(coarse)
 
 
-def fitting_count(seconds: float, left: float) -> int:
-    """Return the number of patches to calibrate on if all of them take `seconds` and `left` are left, both in s."""
-    fitting = CALIBRATION_PATCHES if seconds <= left else int(CALIBRATION_PATCHES * max(0.0, left) / seconds)
-    return max(ROUGH_CALIBRATION_PATCHES, fitting)
+def fitting_count(count: int, fewest: int, seconds: float, left: float) -> int:
+    """Return how many of `count` patches fit into the time that is left, at least `fewest`.
+
+    `seconds` is the time of all patches and `left` the time that is left, in s.
+    """
+    return count if seconds <= left else max(fewest, int(count * max(0.0, left) / seconds))
 
 
 def group_by_field(held_out: Sequence[Region], least: int, most: int) -> list[list[Region]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.json_values import to_json
-from ..store.card import CardText, program_and_date, training_list, write_card
+from ..store.card import CardText, program_and_date, quoted, training_list, write_card
 from .facts import SIMULATED_WIDEFIELD
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def write_enhancer_card(folder: Path, record: EnhancerRecord) -> None:
     """Write the model card of an enhancer into `folder`."""
     text = CardText(
         f"{record.name}: an enhancer of widefield images, ×{record.config.upscale}",
-        f"smdiffusion enhance {record.name} widefield.tif --out enhanced.tif",
+        f"smdiffusion enhance {quoted(record.name)} widefield.tif --out enhanced.tif",
         f"Trained by {program_and_date(record)}, {record.steps} steps",
         training_list(record),
         to_json(record.config),

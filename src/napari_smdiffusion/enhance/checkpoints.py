@@ -116,7 +116,7 @@ def load_interrupted(
         )
     with model_errors(out):
         state.load_state_dict(saved)
-    if state.total is None and state.seconds is None:
+    if state.total is None:
         return enhancer.config
     return replace(enhancer.config, minutes=record.config.minutes, steps=record.config.steps)
 

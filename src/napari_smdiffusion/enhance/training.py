@@ -204,7 +204,7 @@ def _optimize_and_calibrate(
     """
     task, config, device = training_set.task, enhancer.config, pick_device(enhancer.config.device)
     threads = ThreadChoice(device)
-    calibration_time = partial(calibration_seconds, enhancer.network, task, threads)
+    calibration_time = partial(calibration_seconds, enhancer.network, task, threads, CALIBRATION_PATCHES)
     budget = Budget(config.minutes, config.steps, calibration_time, began)
     with released_when_done(state, device):
         # The last checkpoint is before the calibration: an error in the calibration must not lose the training.
@@ -215,7 +215,8 @@ def _optimize_and_calibrate(
         # The calibration uses the device and the precision of later predictions. After a stop it is short.
         count = ROUGH_CALIBRATION_PATCHES if stop() else CALIBRATION_PATCHES
         if state.seconds is not None and not stop():
-            count = fitting_count(calibration_time(), config.minutes * 60 - state.seconds)
+            left = config.minutes * 60 - state.seconds
+            count = fitting_count(CALIBRATION_PATCHES, ROUGH_CALIBRATION_PATCHES, calibration_time(), left)
         calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop, threads)
     enhancer = replace(enhancer, calibration=calibration)
     if checkpoints.saved is not None:

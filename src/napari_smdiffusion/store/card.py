@@ -50,6 +50,12 @@ def training_list(facts: TrainingFacts) -> str:
     return "".join(f"- {image.name}, {' × '.join(map(str, image.shape))} pixels\n" for image in facts.training_data)
 
 
+def quoted(name: str) -> str:
+    """Return a name as a word of a command: in quotes if it holds blanks or characters that a shell replaces."""
+    plain = all(character.isalnum() or character in "-_.,+=@%" for character in name)
+    return name if plain and name else f'"{name}"'
+
+
 def write_card(folder: Path, facts: TrainingFacts, pixel_size: float | None, text: CardText) -> None:
     """Write README.md, and picture.png if there is a loss curve, into a model folder; the pixel size is in nm."""
     pixel = f"{pixel_size:.4g} nm" if pixel_size else "unknown"

@@ -94,6 +94,9 @@ def _check_numbers(saved: Mapping[str, Any]) -> None:
     step, total, curve, window = (saved[key] for key in ("step", "total", "curve", "window"))
     if not _is_count(step) or not (total is None or (_is_count(total) and total > 0)):
         raise TensorFileError("its numbers of steps are not whole numbers of at least 0")
+    seconds = saved.get("seconds")  # missing in states of earlier versions
+    if seconds is not None and not (_is_finite(seconds) and seconds >= 0):
+        raise TensorFileError("its time is no finite number of at least 0")
     if not isinstance(curve, list) or not all(isinstance(row, list) and len(row) in _ROWS for row in curve):
         raise TensorFileError("its loss curve is no list of rows")
     if not isinstance(window, list) or len(window) != _WINDOW:

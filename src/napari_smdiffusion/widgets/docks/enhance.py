@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,19 +11,28 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QRadioButton
 
 from ...base.errors import InputError
 from ...base.events import PartBegun, PartDone, TileDone
+from ...enhance.facts import EnhancerRecord
 from ...enhance.settings import EnhanceConfig
+from ...enhance.trust import trust_sentence
 from ...recipes.enhance import EnhancedImage, EnhanceJob, EnhanceResult
 from ...recipes.job import as_sources
+from ...recipes.outcome import outcome
 from ...recipes.train_enhancer import TrainEnhancerJob
-from ...store.catalogue import free_name
+from ...store.catalogue import checked_name, find_model, free_name
+from ...store.folder import read_facts
 from ..frame.background import error_message
 from ..frame.dock import Dock, Folded, heading
 from ..frame.remembered import remember
 from ..frame.scripts import job_code
 from ..parts.enhancer_choice import EnhancerChoice
 from ..parts.forms import ConfigForm
+from ..parts.map_choice import ERROR, UNCERTAINTY, MapChoice
 from ..parts.model_box import ModelBox
+from ..parts.model_menu import ModelMenu
 from ..parts.pickers import LayerList
+from ..parts.plain import plain_label
+from ..parts.save_results import SaveResults
+from ..parts.training_view import GO_ON, TrainingView
 from ..viewer.enhanced_layers import (
     live_widefield_source,
     original,
@@ -64,6 +74,7 @@ class EnhanceDock(Dock):
         """Make the fields: the enhancer or its training, the widefield layers, and the results to make."""
         self.model = ModelBox("enhancer", [("train a new one …", "")])
         self.training = TrainingForm(self.viewer)
+        self.models = ModelMenu(self.model, self, self.show_interrupted)
         self.layer_list = LayerList(self.viewer, finest=False, excluded=self._training_layers)
         self.layer_list.setToolTip("widefield images or stacks to enhance")
         self.new_layer = QRadioButton("new layer")
@@ -85,6 +96,8 @@ class EnhanceDock(Dock):
         self.error_map.setToolTip(
             "add a map of where the enhanced image, blurred again, disagrees with the widefield image"
         )
+        self.trust = plain_label()
+        self.trust.setWordWrap(True)
         self.advanced = ConfigForm(EnhanceConfig, ("confidence", "tile", "device"))
         self.restore = QPushButton("Restore original")
         self.restore.setToolTip(
@@ -107,10 +120,18 @@ class EnhanceDock(Dock):
         self.form.addWidget(heading("Widefield layers to enhance"))
         self.form.addWidget(self.layer_list)
         self.form.addWidget(self.choice)
-        for widget in (self.new_layer, self.in_place, self.only_seen, self.uncertainty, self.error_map):
+        for widget in (self.new_layer, self.in_place, self.only_seen, self.uncertainty, self.trust, self.error_map):
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(self.restore)
+        self.view = TrainingView(self.viewer)
+        self.view.continued.connect(self.go_on)
+        self.maps, self.save_results = MapChoice(self.viewer), SaveResults(self.viewer, self)
+        for widget in (self.maps, self.save_results, self.view):
+            self.results.addWidget(widget)
+        self.uncertainty.toggled.connect(self._show_trust)
+        self.model.changed.connect(self._show_trust)
+        self._trained = ""  # name of the enhancer that was trained last
         self.model.changed.connect(self._show_training)
         self.model.changed.connect(self.layer_list.refresh)
         self.layer_list.changed.connect(self._suggest_factor)
@@ -119,6 +140,7 @@ class EnhanceDock(Dock):
         self.training.sources.changed.connect(self.layer_list.refresh)
         self._offer_to_restore()
         self.layer_list.refresh()  # the training layers of a new enhancer were left out so far
+        self._show_trust()
         self._show_training()
 
     def job(self) -> EnhanceJob | TrainEnhancerJob:
@@ -147,7 +169,7 @@ class EnhanceDock(Dock):
         """Return Python code of the job, which also shows the results as layers."""
         job = self.job()
         if isinstance(job, TrainEnhancerJob):
-            return job_code(job)
+            return job_code(job, viewer=self.viewer)
         names = ", ".join(repr(layer.name) for layer in self.layer_list.layers())
         windows = ", ".join(str(getattr(source, "window", None)) for source in as_sources(job.widefield))
         parts, part, option = "", "", ""
@@ -164,7 +186,7 @@ class EnhanceDock(Dock):
             f"    show_enhanced(viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place{option})\n"
             f"{error_map if job.error_map else ''}"
         )
-        return job_code(job, after, ("show_enhanced", "show_error_map")[: 1 + job.error_map])
+        return job_code(job, after, ("show_enhanced", "show_error_map")[: 1 + job.error_map], self.viewer)
 
     def on_start(self, job: EnhanceJob | TrainEnhancerJob) -> None:
         """Store which layers are enhanced: the list of layers may change during the run."""
@@ -174,6 +196,12 @@ class EnhanceDock(Dock):
         self._windows = [getattr(source, "window", None) for source in sources]
         self._agreements = []
         self._arrays, self._filling, self._current = ResultArrays(), None, 0
+        self.maps.clear()
+        self.save_results.set_layers([])
+        if self.model.model() == "":
+            self._trained = checked_name(self.training.name.text())
+            self.view.begin()
+            self.show_results()
 
     def thread_steps(self, job: EnhanceJob | TrainEnhancerJob) -> Callable[[Stop], Steps[Any]]:
         """Return the steps of the job, which fill arrays that are shown meanwhile."""
@@ -181,6 +209,7 @@ class EnhanceDock(Dock):
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Show new tiles, and each finished image, as a new layer or in place, with its maps on top."""
+        self.view.add(events)
         tiles: list[TileDone] = []
         for event in events:
             if isinstance(event, TileDone):
@@ -201,11 +230,12 @@ class EnhanceDock(Dock):
         """Choose the new enhancer, and return the number of enhanced layers and the failures."""
         sentences = []
         if self.model.model() == "":
-            name = result.enhancer.name if isinstance(result, EnhanceResult) else result.name
-            self.model.choose(name)
+            enhancer = result.enhancer if isinstance(result, EnhanceResult) else result
+            self.model.choose(enhancer.name)
+            self.view.end(enhancer.facts)
             self.training.start_from.refresh()
             remember(self.key, self.settings())
-            sentences.append(f"The new enhancer, {name}, is trained and chosen.")
+            sentences += [outcome(f"the enhancer {enhancer.name}", enhancer.facts, GO_ON), "It is chosen above."]
         if not isinstance(result, EnhanceResult):
             return " ".join(sentences)
         failures = [error_message(failure.error, failure.doing).removesuffix(".") + "." for failure in result.failures]
@@ -224,6 +254,16 @@ class EnhanceDock(Dock):
     def on_close(self) -> None:
         """Remove an unfinished layer."""
         self._begin(0)
+
+    def go_on(self) -> None:
+        """Continue the training that was stopped last."""
+        self.show_interrupted(self._trained)
+        self.run()
+
+    def show_interrupted(self, name: str) -> None:
+        """Show the training of an enhancer that was interrupted, to resume it."""
+        self.model.choose("")
+        self.training.resume_model(name)
 
     def restore_originals(self) -> None:
         """Restore the original pixels, place and contrast of layers that were enhanced in place."""
@@ -295,7 +335,8 @@ class EnhanceDock(Dock):
             filling = None
         if not here:
             self.add_note(f"{name} was deleted during the run: its enhanced image was added as a new layer.")
-        show_enhanced(
+        widefield = live_widefield_source(layer).pixels
+        shown = show_enhanced(
             self.viewer,
             layer,
             enhanced.enhancement,
@@ -304,13 +345,28 @@ class EnhanceDock(Dock):
             window=window,
             filling=filling,
         )
+        for added in shown[1:]:
+            self.maps.add(UNCERTAINTY, added, shown[0], widefield)
         if enhanced.error is not None:
-            show_error_map(self.viewer, layer, enhanced.error, window)
+            shown.append(show_error_map(self.viewer, layer, enhanced.error, window))
+            self.maps.add(ERROR, shown[-1], shown[0], widefield)
             agreement = float(np.mean(enhanced.error.provenance.rsp or ()))
             self._agreements.append(
                 f"{name}: agreement with the widefield image (RSP) is {agreement:.3f}. 1 is best; haze lowers it."
             )
+        self.save_results.add_layers(shown)
         self.layer_list.refresh()
+
+    def _show_trust(self) -> None:
+        """Say how far the intervals of the chosen enhancer can be trusted, while the map is wanted."""
+        self.trust.setVisible(self.uncertainty.isChecked())
+        if not self.uncertainty.isChecked():
+            return
+        record = None
+        with suppress(ValueError, OSError):  # no model, or a damaged one
+            if model := self.model.model():
+                record = read_facts(find_model(model, "enhancer"), "enhancer", EnhancerRecord)
+        self.trust.setText(trust_sentence(record))
 
     def _suggest_factor(self) -> None:
         """Suggest the factor between the pixel sizes of the widefield and the super-resolution layers."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QRadioButton, QVBoxLayout, QWidget
 
 from ...base.errors import InputError
 from ...base.folders import user_folder
@@ -79,12 +79,15 @@ class TrainingForm(QWidget):
             "simulating many microscopes. This helps if you train on many experimental images. Leave it off for "
             "generated or simulated images."
         )
-        self.pairs = QCheckBox("the widefield layers below show the same fields")
+        self.only_sharp = QRadioButton("I have only super-resolution images")
+        self.only_sharp.setToolTip("the widefield images to train on are simulated from the super-resolution images")
+        self.pairs = QRadioButton("I have pairs: widefield images of the same fields")
         self.pairs.setToolTip(
             "train on real pairs instead of a simulated microscope, which is better if you have them. Tick one "
             "widefield layer below for each super-resolution layer, in the same order. It shows the same field of view "
             "or a larger one. These layers are enhanced afterwards."
         )
+        self.only_sharp.setChecked(True)
         self.pairs.toggled.connect(self._enable_simulation)
         self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
         rows = QWidget()
@@ -99,8 +102,11 @@ class TrainingForm(QWidget):
         self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
+        layout.addWidget(heading("What do you have?"))
+        for widget in (self.only_sharp, self.pairs):
+            layout.addWidget(widget)
         layout.addWidget(heading("Super-resolution layers to train on"))
-        for widget in (self.sources, self.allow_computed, self.pairs, rows, self.factor, self.time, self.fit):
+        for widget in (self.sources, self.allow_computed, rows, self.factor, self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
@@ -139,6 +145,11 @@ class TrainingForm(QWidget):
             out=out,
             name=name,
         )
+
+    def resume_model(self, name: str) -> None:
+        """Show the training of an enhancer that was stopped, to continue it."""
+        self.name.setText(name)
+        self.resume.setChecked(True)
 
     def _offer_to_resume(self) -> None:
         """Show the box *resume* if the training of the enhancer with the entered name was interrupted."""
@@ -179,7 +190,7 @@ class TrainingForm(QWidget):
         return widefield[0]
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings to remember; not *same fields*, which holds for the layers of one session."""
+        """Return the settings to remember; not *I have pairs*, which holds for the layers of one session."""
         return {
             "minutes": self.time.minutes(),
             **self.factor.values(),

@@ -24,6 +24,8 @@ from ..frame.scripts import job_code
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..parts.model_card import ModelCardView
+from ..parts.model_menu import ModelMenu
+from ..parts.save_results import SaveResults
 from ..viewer.layers import free_place, image_layers, kind, layer_provenance, layer_source
 from ..viewer.own_metadata import own_metadata
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
@@ -60,6 +62,7 @@ class GenerateDock(Dock):
     def build_form(self) -> None:
         """Make the fields."""
         self.model = ModelBox("diffusion")
+        self.models = ModelMenu(self.model, self, self.show_interrupted)
         self.main = ConfigForm(GenerateConfig, _SHOWN)
         self.main.show_values({"height": 512, "width": 512, "count": 8})
         self.new_seed = QPushButton("New seed")
@@ -89,6 +92,8 @@ class GenerateDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
+        self.save_results = SaveResults(self.viewer, self)
+        self.results.addWidget(self.save_results)
 
     def _show_card(self) -> None:
         self.card.show_model(self.model.model() or "", "diffusion")
@@ -109,7 +114,7 @@ class GenerateDock(Dock):
             f"name = {_layer_name(self._chosen_name(), self.main.values()['seed'])!r}\n"
             "viewer.add_image(result.pixels, name=name, metadata=metadata, **place)\n"
         )
-        return job_code(self.job(), after, ["free_place"])
+        return job_code(self.job(), after, ["free_place"], self.viewer)
 
     def on_start(self, job: GenerateJob) -> None:
         """Allocate the images, and begin a new layer."""
@@ -161,6 +166,8 @@ class GenerateDock(Dock):
         if self._layer is not None:
             ours = {key: value for key, value in own_metadata(self._layer).items() if key != "finished"}
             self._layer.metadata = {**self._layer.metadata, METADATA: ours}
+        if self._layer is not None and self._layer in self.viewer.layers:
+            self.save_results.set_layers([self._layer])
         # A reference would keep a deleted layer in memory.
         self._layer = self._pixels = None
 
@@ -183,6 +190,11 @@ class GenerateDock(Dock):
         """Choose a newly trained diffusion model."""
         if kind == "diffusion":
             self.model.choose(name)
+
+    def show_interrupted(self, name: str) -> None:
+        """Open the Train dock with the training of a model that was interrupted, to resume it."""
+        _, dock = self.viewer.window.add_plugin_dock_widget("napari-smdiffusion", "Train diffusion model")
+        dock.show_interrupted(name)
 
     def find_nearest(self) -> None:
         """Search the open training images for the generated image shown, and show the nearest patch."""

@@ -17,6 +17,7 @@ from ...base.settings import to_dict
 from ...diffusion.settings import DEFAULT_START, TrainConfig
 from ...images.provenance import layer_metadata
 from ...recipes.job import as_sources, read_sources
+from ...recipes.outcome import outcome
 from ...recipes.train_diffusion import TrainJob, interrupted_training
 from ...report.pictures import contact_sheet
 from ...store.catalogue import checked_name, free_name
@@ -24,7 +25,9 @@ from ..frame.dock import Dock, Folded, heading
 from ..frame.new_models import announce_model
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
+from ..parts.model_menu import ModelMenu
 from ..parts.pickers import LayerList
+from ..parts.training_view import GO_ON, TrainingView
 from ..viewer.layers import free_place, live_source
 from ..viewer.view import bring_into_view
 
@@ -40,7 +43,7 @@ _ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previe
 
 
 class TrainDock(Dock):
-    """Train a diffusion model on the chosen layers. A layer shows generated previews during the training."""
+    """Train a diffusion model on the chosen layers. The dock shows the loss and generated previews meanwhile."""
 
     key: ClassVar[str] = "train"
     preload_module: ClassVar[str] = "napari_smdiffusion.diffusion.training"
@@ -58,6 +61,7 @@ class TrainDock(Dock):
         self.start_from = ModelBox("diffusion", [("nothing (from scratch)", "")], imported=False)
         self.start_from.setToolTip("start from a trained model, which needs less time and fewer images")
         self.start_from.choose(DEFAULT_START)
+        self.models = ModelMenu(self.start_from, self, self.show_interrupted)
         self.resume = QCheckBox("resume the interrupted training of this model")
         self.resume.setToolTip(
             "continue the training with the same images and settings, for the rest of its original time"
@@ -72,10 +76,14 @@ class TrainDock(Dock):
             "model"
         )
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
-        self.plot: Any = None
+        self.as_layer = QCheckBox("show the preview as a layer too")
+        self.as_layer.setToolTip("one layer for all trainings, beside the others and at their scale")
+        self.view = TrainingView(self.viewer)
+        self.view.continued.connect(self.go_on)
         self._preview_layer: ImageLayer | None = None
         self._preview_wanted = True
-        self._model_name = ""
+        self._model_name = ""  # of the newest training
+        self._training = False  # whether the run is a training
         self._limits: list[float] = []
         self._pixel_size: float | None = None
         for text, widget in (
@@ -90,6 +98,8 @@ class TrainDock(Dock):
                 self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
+        self.form.addWidget(self.as_layer)
+        self.results.addWidget(self.view)
 
     def job(self) -> TrainJob:
         """Return the training that the form describes."""
@@ -112,43 +122,42 @@ class TrainDock(Dock):
 
     def on_start(self, job: TrainJob) -> None:
         """Forget the preview of the previous run, and show an empty plot."""
-        self._model_name = checked_name(self.name.text())
+        self._model_name, self._training = checked_name(self.name.text()), True
         self._pixel_size = getattr(as_sources(job.images)[0], "pixel_size", None)
         self._limits = []
-        self._preview_layer, self._preview_wanted = None, True
-        self.show_plot()
-
-    def show_plot(self) -> None:
-        """Show an empty plot of the loss."""
-        if self.plot is None:
-            from ..parts.plots import LossPlot
-
-            self.plot = LossPlot(self.viewer)
-            self.form.insertWidget(self.form.count() - 1, self.plot)
-        self.plot.clear()
+        self._preview_wanted = True
+        self.view.begin()
+        self.show_results()
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Draw the loss, and show the newest preview."""
-        self.plot.add(events)
+        self.view.add(events, self._limits)
         previews = [event for event in events if isinstance(event, Preview)]
-        if previews:
+        if previews and self.as_layer.isChecked():
             self._show_preview(previews[-1])
 
     def on_result(self, result: DiffusionModel) -> str:
         """Choose the model in the Generate dock, now or when that dock is opened."""
-        name = self._model_name
-        announce_model(self.viewer, "diffusion", name)
-        total = result.facts.total_steps
-        if total is None or result.facts.steps < total:
-            return (
-                f"The training of {name} was stopped. The model is chosen in Generate images; enter its name here "
-                "again to resume the training."
-            )
-        return f"The new model, {name}, is trained and chosen in Generate images."
+        announce_model(self.viewer, "diffusion", self._model_name)
+        self.view.end(result.facts)
+        far = outcome(f"the model {self._model_name}", result.facts, GO_ON)
+        return f"{far} The model is chosen in Generate images."
+
+    def go_on(self) -> None:
+        """Continue the training that was stopped last."""
+        self.show_interrupted(self._model_name)
+        self.run()
+
+    def show_interrupted(self, name: str) -> None:
+        """Show the training of a model that was interrupted, to resume it."""
+        self.name.setText(name)
+        self.resume.setChecked(True)
 
     def on_end(self) -> None:
         """Suggest a free name for the next model, and list the new model under *Start from*."""
-        self.name.setText(free_name(self._model_name, "diffusion"))
+        if self._training:
+            self.name.setText(free_name(self._model_name, "diffusion"))
+        self._training = False
         self.start_from.refresh()
 
     def settings(self) -> dict[str, Any]:
@@ -157,6 +166,7 @@ class TrainDock(Dock):
             "minutes": self.time.minutes(),
             "start": self.start_from.model(),
             "name": self.name.text(),
+            "as_layer": self.as_layer.isChecked(),
             **self.advanced.values(),
         }
 
@@ -168,6 +178,7 @@ class TrainDock(Dock):
             self.start_from.choose(str(values["start"] or ""))
         if values.get("name"):
             self.name.setText(free_name(str(values["name"]), "diffusion"))
+        self.as_layer.setChecked(bool(values.get("as_layer")))
         self.advanced.show_values(values)
 
     def _offer_to_resume(self) -> None:
@@ -191,15 +202,17 @@ class TrainDock(Dock):
         columns = int(np.ceil(np.sqrt(len(event.images))))
         picture = contact_sheet(event.images, columns, fill=float(event.images.min()))
         layer = self._preview_layer
+        name = f"training preview: {self._model_name} (synthetic)"
         if layer is not None and layer in self.viewer.layers:
-            layer.data = picture
+            self._preview_wanted = False
+            layer.data, layer.name = picture, name
             layer.metadata.update(self._preview_metadata(event))
         elif self._preview_wanted:
             # Added once: a user who deletes the layer does not want a new one.
             self._preview_wanted = False
             self._preview_layer = self.viewer.add_image(
                 picture,
-                name=f"training preview: {self._model_name} (synthetic)",
+                name=name,
                 contrast_limits=self._limits if len(set(self._limits)) == 2 else None,
                 colormap="inferno",
                 metadata=self._preview_metadata(event),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
@@ -67,6 +67,10 @@ class Dock(QWidget):
         self._content = QWidget()
         self.form = QVBoxLayout(self._content)
         self.form.setContentsMargins(0, 0, 0, 0)
+        inside = QWidget()
+        self.results = QVBoxLayout(inside)  # below the form; not locked during a run
+        self.results.setContentsMargins(0, 0, 0, 0)
+        self.results.addWidget(self._content)
         bottom = Bottom()
         self.run_button, self.stop_button, self.copy_button = bottom.run, bottom.stop, bottom.copy
         self.progress, self.status, self._status_area = bottom.progress, bottom.status.label, bottom.status
@@ -83,7 +87,8 @@ class Dock(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self._content)
+        scroll.setWidget(inside)
+        self._scroll = scroll
         layout = QVBoxLayout(self)
         layout.addWidget(scroll, 1)
         layout.addWidget(bottom)
@@ -139,7 +144,7 @@ class Dock(QWidget):
 
     def code(self) -> str:
         """Return Python code that does the same as Run. Raises the errors of `job`."""
-        return job_code(self.job())
+        return job_code(self.job(), viewer=self.viewer)
 
     def on_start(self, job: Any) -> None:
         """Prepare for the run of a job and for its result. May raise the errors of `job`."""
@@ -223,6 +228,15 @@ class Dock(QWidget):
         _copy(code)
         self.show_status("The code is on the clipboard: paste it into napari's console or into a script.")
 
+    def show_results(self) -> None:
+        """Scroll to what is below the form, once the layout of the dock knows its place."""
+        QTimer.singleShot(0, self._scroll_down)
+
+    def _scroll_down(self) -> None:
+        bar = self._scroll.verticalScrollBar()
+        if bar is not None:
+            bar.setValue(bar.maximum())
+
     def show_help(self) -> None:
         """Show the page about this dock."""
         show_help(self, self.key)
@@ -249,7 +263,7 @@ class Dock(QWidget):
 
     def _finish_form(self) -> None:
         """Finish the form and show the remembered settings."""
-        self.form.addStretch(1)
+        self.results.addStretch(1)
         for field in [*self._content.findChildren(QAbstractSpinBox), *self._content.findChildren(QComboBox)]:
             field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # no focus by the wheel
             field.installEventFilter(self)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...base.folders import user_folder
 from ..viewer.layer_source import LayerSource
+from ..viewer.opening import opening_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from dataclasses import Field
 
+    from napari.components import ViewerModel
+
 
 _OURS, _NAPARI = "napari_smdiffusion", "napari_smdiffusion.napari"
 _WIDTH = 100  # characters of a line; longer calls are written on several lines
 _Imports = dict[str, set[str]]  # names by module, collected while code is written
+_LAYERS = "layers"  # among the modules: the names of the layers that the code uses
 
 
-def job_code(job: Any, after: str = "", uses: Sequence[str] = ()) -> str:
-    """Return Python code that makes a job and runs it.
+def job_code(job: Any, after: str = "", uses: Sequence[str] = (), viewer: ViewerModel | None = None) -> str:
+    """Return Python code that makes a job and runs it, in napari's console or as a script.
 
     Parameters
     ----------
@@ -30,14 +35,24 @@ def job_code(job: Any, after: str = "", uses: Sequence[str] = ()) -> str:
         Code that follows. It may use the variable `result`, and with `uses` the variable `viewer`.
     uses
         The functions of `napari_smdiffusion.napari` that `after` uses.
+    viewer
+        The viewer with the layers of the job. As a script, the code opens their files.
     """
-    imports: _Imports = {"pathlib": set(), _OURS: {"run_job"}, _NAPARI: set(uses)}
+    imports: _Imports = {"pathlib": set(), _OURS: {"run_job"}, _NAPARI: set(uses), _LAYERS: set()}
     constructor = _expression(job, imports)
+    layers = sorted(imports.pop(_LAYERS))
     lines = [f"from {module} import {', '.join(sorted(names))}\n" for module, names in imports.items() if names]
-    viewer = "viewer = napari.current_viewer()\n" if imports[_NAPARI] else ""
-    if viewer:
+    begin = end = ""
+    if imports[_NAPARI]:
         lines.insert(bool(imports["pathlib"]), "import napari\n")
-    return f"{''.join(lines)}\n{viewer}job = {constructor}\nresult = run_job(job)\n{after}"
+        opened = "" if viewer is None else textwrap.indent(opening_code(viewer, layers), "    ")
+        begin = (
+            "viewer = napari.current_viewer()\n"
+            "as_script = viewer is None  # outside of napari\n"
+            f"if as_script:\n    viewer = napari.Viewer()\n{opened}"
+        )
+        end = "if as_script:\n    napari.run()\n" if uses else ""
+    return f"{''.join(lines)}\n{begin}job = {constructor}\nresult = run_job(job)\n{after}{end}"
 
 
 def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
@@ -47,6 +62,7 @@ def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
         imports[_NAPARI].add(function)
         channel = "" if value.channel is None else f", channel={value.channel!r}"
         channel += "" if value.channel_axis is None else f", channel_axis={value.channel_axis}"
+        imports[_LAYERS].add(value.layer)
         part = "" if value.window is None else ".crop({}, {})".format(*value.window)
         return f"{function}(viewer.layers[{value.layer!r}]{channel}){part}"
     if isinstance(value, Path):

@@ -37,7 +37,7 @@ class ModelBox(QWidget):
 
     def __init__(self, kind: Kind, first: Sequence[tuple[str, str]] = (), *, imported: bool = True) -> None:
         super().__init__()
-        self._kind = kind
+        self.kind = self._kind = kind
         self._imported = imported
         self._first = list(first)
         self._folders: list[str] = []

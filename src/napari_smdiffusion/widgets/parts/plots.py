@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from ...base.events import Event
 
-_NAMES = ("lowest noise", "low noise", "high noise", "highest noise")
+# Quartiles of the noise that the network removes. Little noise hides fine detail only, much noise the whole layout.
+_NAMES = ("little noise (fine detail)", "some noise", "more noise", "much noise (layout)")
+_POINT = 20  # steps that a point of the mean is averaged over; fewer at the start
 # Colors for all kinds of color vision (Okabe and Ito), visible on light and dark backgrounds.
 _COLORS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
 
@@ -41,6 +43,8 @@ class LossPlot(QWidget):
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
         self.plot.setLogMode(y=True)
+        self.plot.setLimits(xMin=0)
+        self.plot.setXRange(0, _POINT, padding=0)
         self._mean_line = self.plot.plot()
         self._lines = [self.plot.plot() for _ in _NAMES]
         self.legend = QLabel()
@@ -58,15 +62,16 @@ class LossPlot(QWidget):
             values.clear()
         self._sum, self._count = 0.0, 0
         self._draw()
+        self._show_legend()
 
     def add(self, events: Iterable[Event]) -> None:
-        """Add the losses of new events. One point is the mean of twenty steps, so that the line is smooth."""
+        """Add the losses of new events. A point is the mean of up to twenty steps, so that the line is smooth."""
         for event in events:
             if not isinstance(event, Progress) or event.loss is None:
                 continue
             self._sum += event.loss
             self._count += 1
-            if self._count == 20 or not self._steps:
+            if self._count >= min(_POINT, max(1, event.step // 10)):
                 self._steps.append(event.step)
                 self._means.append(self._sum / self._count)
                 self._sum, self._count = 0.0, 0
@@ -74,6 +79,7 @@ class LossPlot(QWidget):
                 self._curve_steps.append(event.step)
                 self._quartiles.append(event.quartiles)
         self._draw()
+        self._show_legend()
 
     def recolor(self, event: object = None) -> None:
         """Use the colors of napari's theme."""
@@ -87,14 +93,26 @@ class LossPlot(QWidget):
             self.plot.getAxis(axis).setPen(foreground)
             self.plot.getAxis(axis).setTextPen(foreground)
             self.plot.setLabel(axis, label, color=foreground)
+        self.plot.getAxis("bottom").setHeight(44)  # its label would be cut at the size that pyqtgraph chooses
         self._mean_line.setPen(pyqtgraph.mkPen(foreground, width=2))
         for line, color in zip(self._lines, _COLORS, strict=True):
             line.setPen(pyqtgraph.mkPen(color, width=1.5))
-        entries = zip(("mean", *_NAMES), (foreground, *_COLORS), strict=True)
-        self.legend.setText(" ".join(f'<span style="color:{color}">━&nbsp;</span>{name}' for name, color in entries))
+        self._foreground = foreground
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        """Name the lines; only a diffusion model has one for each quartile of the noise."""
+        names = ("mean loss", *_NAMES) if self._quartiles else ("mean loss",)
+        colors = (self._foreground, *_COLORS)
+        self.legend.setText(
+            " ".join(
+                f'<span style="color:{color}">━&nbsp;</span>{name}' for name, color in zip(names, colors, strict=False)
+            )
+        )
 
     def _draw(self) -> None:
         self._mean_line.setData(self._steps, self._means)
         for k, line in enumerate(self._lines):
             losses = [values[k] for values in self._quartiles if k < len(values)]
             line.setData(self._curve_steps[: len(losses)], losses)
+        self.plot.setXRange(0, max(self._steps[-1] if self._steps else 0, _POINT), padding=0)

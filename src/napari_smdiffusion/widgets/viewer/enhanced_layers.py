@@ -200,9 +200,12 @@ def _replace(layer: ImageLayer, image: Image, pixels: Any, name: str, place: dic
     layer.contrast_limits = shown_range(pixels)
 
 
-def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, window: Window | None = None) -> None:
-    """Show an error map exactly on top of the widefield image, or of a part, also if that was enhanced in place."""
-    _add_map(viewer, layer, error, "error map", "yellow", enhanced_place(layer, 1, window))
+def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, window: Window | None = None) -> ImageLayer:
+    """Add an error map exactly on top of the widefield image, or of a part, also if that was enhanced in place.
+
+    Like the uncertainty map it is hidden at first: of several layers on top of each other nothing can be read.
+    """
+    return _add_map(viewer, layer, error, "error map", "yellow", enhanced_place(layer, 1, window))
 
 
 def _add_map(
@@ -217,6 +220,7 @@ def _add_map(
         opacity=0.7,
         contrast_limits=shown_range(pixels),
         metadata=_facts(layer, image),
+        visible=False,
         **place,
     )
     if (state := original(layer)) is not None:

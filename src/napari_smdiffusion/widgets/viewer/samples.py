@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...images.provenance import layer_metadata
-from ...images.samples import sfsrm_pair, simulated_pair
+from ...images.provenance import SIMULATED, Provenance, layer_metadata
+from ...images.samples import sfsrm_pair, simulated_pair, simulated_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,19 @@ LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 
 def simulated_pair_layers() -> list[LayerData]:
-    """Return the simulated sample as napari layers."""
-    return _layers(simulated_pair(), ("super-resolution (simulated)", "widefield (simulated)"))
+    """Return one simulated field at two resolutions, with the same molecules, as napari layers."""
+    pair = [_marked(image) for image in (simulated_reference(), simulated_pair()[1])]
+    return _layers(pair, ("super-resolution (simulated)", "widefield (simulated)"))
+
+
+def simulated_training_layers() -> list[LayerData]:
+    """Return a simulated image of another field than the pair's, to train on, as a napari layer."""
+    return _layers([_marked(simulated_pair()[0])], ("training image (simulated)",))
+
+
+def _marked(image: Image) -> Image:
+    """Return a simulated sample with the record that it is simulated, which its file lacks."""
+    return replace(image, provenance=Provenance(SIMULATED, structure="microtubules"))
 
 
 def microtubule_layers() -> list[LayerData]:

@@ -1,0 +1,97 @@
+"""Renaming and deleting of the user's models."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..base.errors import InputError
+from ..base.folders import user_folder
+from ..base.json_values import read_json
+from ..base.temporary import MARK, new_token, short_name
+from ..base.whole_files import atomic_file, cannot_be_written
+from .card import quoted
+from .catalogue import checked_name
+from .facts import TrainingFacts
+from .folder import read_facts, training_lock
+from .whole_folders import SWAPPING, exists
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .folder import Kind
+
+
+def is_own(folder: Path, kind: Kind) -> bool:
+    """Return whether a model folder is in the user's folder, where it may be renamed and deleted."""
+    return folder.absolute().parent == (user_folder() / kind).absolute()
+
+
+def delete_model(folder: Path, kind: Kind) -> None:
+    """Delete a model of the user, with the state of its training.
+
+    The folder first gets a hidden name. A delete that is interrupted leaves no half model, and the next save removes
+    the rest.
+
+    Raises
+    ------
+    InputError
+        If the model is not in the user's folder.
+    OSError
+        If it is trained just now, or cannot be deleted.
+    """
+    _check_own(folder, kind)
+    with training_lock(folder), SWAPPING:
+        hidden = folder.with_name(f".{short_name(folder.name)}.{new_token()}.{MARK}-old")
+        try:
+            folder.rename(hidden)
+        except OSError as error:
+            raise cannot_be_written(folder, error) from error
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def rename_model(folder: Path, name: str, kind: Kind) -> Path:
+    """Rename a model of the user, in its folder and in its facts; return the new folder.
+
+    Raises
+    ------
+    InputError
+        If the model is not in the user's folder, or the name cannot be that of a folder.
+    OSError
+        If there is such a model already, or this one is trained just now or cannot be renamed.
+    """
+    _check_own(folder, kind)
+    renamed = folder.with_name(checked_name(name))
+    if renamed == folder:
+        return folder
+    # On a file system that ignores case, a new spelling of the same name is the same folder.
+    if exists(renamed) and not renamed.samefile(folder):
+        raise FileExistsError(f"There is a model in {renamed} already: choose another name.")
+    read_facts(folder, kind, TrainingFacts)  # a damaged model is not changed
+    with training_lock(folder), training_lock(renamed), SWAPPING:
+        try:
+            folder.rename(renamed)
+        except OSError as error:
+            raise cannot_be_written(renamed, error) from error
+        with suppress(OSError):  # the name of the folder is what counts
+            _write_name(renamed, folder.name)
+    return renamed
+
+
+def _check_own(folder: Path, kind: Kind) -> None:
+    if not is_own(folder, kind):
+        raise InputError(f"{folder} is not in your folder of models: change it in your file manager.")
+
+
+def _write_name(folder: Path, former: str) -> None:
+    """Write the name of the folder into model.json, and into the heading of the card."""
+    path, card = folder / "model.json", folder / "README.md"
+    values = {**read_json(path.read_text(encoding="utf-8")), "name": folder.name}
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2, allow_nan=False), encoding="utf-8")
+    text = card.read_text(encoding="utf-8", errors="replace")
+    with atomic_file(card) as temporary:
+        renamed = text.replace(f"# {former}:", f"# {folder.name}:", 1)
+        temporary.write_text(renamed.replace(quoted(former), quoted(folder.name), 1), encoding="utf-8")
