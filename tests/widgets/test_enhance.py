@@ -280,7 +280,11 @@ def test_an_enhancer_is_trained_and_applied_in_one_run(viewer, dock, click, stor
     dock.layer_list.choose([coarse])
     dock.training.factor.show_values({"upscale": 4})
     click(dock, dock.run_button)
-    assert "trained" in dock.status.text()
+    assert "The enhancer mine is trained, but in only" in dock.status.text()
+    assert dock.view.plot._steps[0] == 1
+    assert dock.view.previews.isVisible()
+    assert dock.view.previews._previews[-1].images.shape[0] == 4
+    assert not dock.view.go_on.isVisible()
     low, high = load_enhancer("mine").microscope.photons_range
     assert high == pytest.approx(4 * low)
     facts = load_enhancer("mine").facts

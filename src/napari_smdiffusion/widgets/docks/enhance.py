@@ -201,7 +201,7 @@ class EnhanceDock(Dock):
         if self.model.model() == "":
             self._trained = checked_name(self.training.name.text())
             self.view.begin()
-            self.show_results()
+            self.area.follow()
 
     def thread_steps(self, job: EnhanceJob | TrainEnhancerJob) -> Callable[[Stop], Steps[Any]]:
         """Return the steps of the job, which fill arrays that are shown meanwhile."""

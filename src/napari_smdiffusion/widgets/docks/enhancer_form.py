@@ -81,7 +81,7 @@ class TrainingForm(QWidget):
         )
         self.only_sharp = QRadioButton("I have only super-resolution images")
         self.only_sharp.setToolTip("the widefield images to train on are simulated from the super-resolution images")
-        self.pairs = QRadioButton("I have pairs: widefield images of the same fields")
+        self.pairs = QRadioButton("I have pairs of the same fields")
         self.pairs.setToolTip(
             "train on real pairs instead of a simulated microscope, which is better if you have them. Tick one "
             "widefield layer below for each super-resolution layer, in the same order. It shows the same field of view "

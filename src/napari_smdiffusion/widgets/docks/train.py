@@ -127,7 +127,7 @@ class TrainDock(Dock):
         self._limits = []
         self._preview_wanted = True
         self.view.begin()
-        self.show_results()
+        self.area.follow()
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Draw the loss, and show the newest preview."""

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QGuiApplication, QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
-    QFrame,
     QLabel,
-    QScrollArea,
     QShortcut,
     QToolButton,
     QVBoxLayout,
@@ -31,6 +29,7 @@ from ..viewer.layer_watch import watch_file_facts
 from .background import BackgroundRun, error_message
 from .bottom import Bottom
 from .closing import NamesWork
+from .form_area import FormArea
 from .help import REFERENCE, show_help
 from .preload import preload
 from .remembered import recall, remember
@@ -82,15 +81,9 @@ class Dock(QWidget):
         watch_file_facts(self.viewer, self)
         self.build_form()
         # After the form is complete: the Tab key then leads from its last field to Run.
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        self._scroll = scroll
+        self.area = FormArea(inside)
         layout = QVBoxLayout(self)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(self.area, 1)
         layout.addWidget(bottom)
         self._finish_form()
 
@@ -228,15 +221,6 @@ class Dock(QWidget):
         _copy(code)
         self.show_status("The code is on the clipboard: paste it into napari's console or into a script.")
 
-    def show_results(self) -> None:
-        """Scroll to what is below the form, once the layout of the dock knows its place."""
-        QTimer.singleShot(0, self._scroll_down)
-
-    def _scroll_down(self) -> None:
-        bar = self._scroll.verticalScrollBar()
-        if bar is not None:
-            bar.setValue(bar.maximum())
-
     def show_help(self) -> None:
         """Show the page about this dock."""
         show_help(self, self.key)
@@ -340,6 +324,7 @@ class Dock(QWidget):
             return
         self.background = None
         run.deleteLater()
+        self.area.rest()
         self._lock(False)
         self.progress.setRange(0, 1)
         self.progress.setValue(0 if failed else 1)
