@@ -26,7 +26,7 @@ PREVIEWS = 10  # per run
 _WINDOW = 30.0  # s; the speed is that of the steps in this time
 _FEWEST, _MOST = 3, 200  # steps that the speed is measured over
 _EARLY = 0.1  # share of the time that the start of a run may take, until its steps are counted
-_PREVIEW_SHARE = 0.25  # of the time, that the preview at the end takes at most
+_PREVIEW_SHARE = 0.1  # of the time, that is reserved for the preview at the end at most
 _CALIBRATION_SHARE = 0.25  # of the time, that the work after the training takes at most
 
 
@@ -147,7 +147,7 @@ class Pace:
         if not self.timed:
             return bool(state.total) and state.step % max(1, (state.total or 1) // PREVIEWS) == 0
         if self.done():
-            return self._last_preview_seconds() == self._costs["preview"]
+            return True  # a picture of the result
         # On a slow machine a preview takes long: at most a tenth of the time is spent on previews.
         rested = time.monotonic() - self._last_preview >= 9 * self._costs["preview"]
         return rested and math.floor(self.share() * PREVIEWS) > math.floor(previous_share * PREVIEWS)
@@ -175,12 +175,9 @@ class Pace:
     def _training_end(self) -> float:
         """Return when the last step of a run of some time should end, in s since its start."""
         after = min(self.after_seconds(), _CALIBRATION_SHARE * self._length)
-        return self._length - after - self._last_preview_seconds() - self._costs["save"]
-
-    def _last_preview_seconds(self) -> float:
-        """Return the expected duration of the last preview in s; 0 if it would take too much of the time."""
-        seconds = self._costs["preview"]
-        return seconds if seconds <= _PREVIEW_SHARE * self._length else 0.0
+        # The first preview also loads and allocates, so the last one takes less than a slow first one.
+        preview = min(self._costs["preview"], _PREVIEW_SHARE * self._length)
+        return self._length - after - preview - self._costs["save"]
 
     def _measure_after(self) -> None:
         """Measure the work after the training twice: in steps, its duration follows the speed of the machine."""
