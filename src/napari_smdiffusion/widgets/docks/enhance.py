@@ -274,6 +274,7 @@ class EnhanceDock(Dock):
             self.show_failure("No layer was enhanced in place: there is nothing to restore.")
             return
         hidden = [restore(layer) for layer in chosen]
+        self.maps.clear()
         self.layer_list.refresh()
         maps = " The maps of the enhanced image are hidden." if any(hidden) else ""
         self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.{maps}")
