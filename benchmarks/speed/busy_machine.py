@@ -100,7 +100,9 @@ def main() -> None:
                     results.append(trained(kind, options.minutes))
         steps = {kind: sum(run["steps"] for run in results) for kind, results in runs.items()}
         entry = {"minutes": options.minutes, "runs": runs, "ratio": steps["chosen"] / steps["fixed"]}
-        save_entry("busy_machine", f"{load} programs for each core", {**entry, "load_average": os.getloadavg()[0]})
+        average = os.getloadavg()[0]  # with the other work on this machine
+        key = f"{load} programs for each core, load average {average:.0f}"
+        save_entry("busy_machine", key, {**entry, "load_average": average})
 
 
 if __name__ == "__main__":
