@@ -4,5 +4,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _quick_calibration(quick_calibration):
-    """Calibrate quickly: these tests train enhancers for another purpose."""
+def _quick_calibration(request):
+    """Calibrate quickly where enhancers are trained for another purpose; the other tests need no torch."""
+    if request.module.__name__.rpartition(".")[2] == "test_registration":
+        request.getfixturevalue("quick_calibration")

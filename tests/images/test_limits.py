@@ -156,15 +156,31 @@ def test_a_part_that_is_a_far_larger_image_of_another_format_is_refused(path, mo
     _refused(path, "a part of it unpacks to 48 × 80 pixels")
 
 
-@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "png", "jpegxr"])
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "png", "jpegxr", "jpegxl", "lerc"])
 def test_other_formats_are_read(path, compression):
     tifffile.imwrite(path, np.tile(PIXELS, (4, 4)), tile=(64, 64), compression=compression)
     assert read_image(path).size == (128, 128)
 
 
 def test_a_compression_whose_parts_cannot_be_bounded_is_refused(path):
-    tifffile.imwrite(path, PIXELS, compression="jpegxl")
-    _refused(path, "its compression, JPEGXL, is not supported; LZW and Deflate are")
+    tifffile.imwrite(path, PIXELS)
+    content = bytearray(path.read_bytes())
+    place = _entry(content, 259) + 8
+    content[place : place + 2] = struct.pack("<H", 50001)
+    path.write_bytes(content)
+    _refused(path, "its compression, WEBP, is not supported; LZW and Deflate are")
+
+
+@pytest.mark.parametrize("shape", [(48, 80), (300, 517), (96, 96), (16, 24)])
+def test_parts_of_jpeg_xl_and_lerc_state_their_size(path, shape, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 60_000, shape).astype(np.uint16)
+    for compression in ("jpegxl", "lerc"):
+        tifffile.imwrite(path, pixels, compression=compression, rowsperstrip=shape[0])
+        np.testing.assert_array_equal(read_image(path).pixels[0], pixels)
+        with monkeypatch.context() as limits:
+            limits.setattr("napari_smdiffusion.images.tiff_segments._ALWAYS", 0)
+            limits.setattr("napari_smdiffusion.images.tiff_segments._SLACK", 0.99)
+            _refused(path, f"a part of it unpacks to {shape[0]} × {shape[1]} pixels")
 
 
 def test_parts_that_are_read_again_and_again_are_refused(path):

@@ -103,9 +103,71 @@ def _jpeg_xr_size(head: bytes) -> tuple[int, int]:
     return values[0xBC81], values[0xBC80]
 
 
+def _lerc_size(head: bytes) -> tuple[int, int]:
+    """Return (height, width · values per pixel) in the header of LERC 2.
+
+    Older versions, and those that are packed once more, state no bounded size.
+    """
+    if head[:6] != b"Lerc2 " or len(head) < 26:
+        return _UNKNOWN
+    (version,) = struct.unpack("<i", head[6:10])
+    place = 14 if version >= 3 else 10  # after the checksum
+    height, width, values = struct.unpack("<3i", head[place : place + 12])
+    return max(height, 0), max(width, 0) * (max(values, 1) if version >= 4 else 1)
+
+
+def _jpeg_xl_size(head: bytes) -> tuple[int, int]:
+    """Return (height, width) in the size header of JPEG XL, with or without boxes around it (ISO/IEC 18181-1, annex D).
+
+    Animations state no bounded size, because each of their frames is decoded.
+    """
+    place = 0
+    if not head.startswith(b"\xff\x0a"):
+        place = head.find(b"jxlc") + 4
+        if place < 4:  # the codestream is in parts, each with a number of 4 bytes
+            place = head.find(b"jxlp") + 8
+        if place < 8 or not head.startswith(b"\xff\x0a", place):
+            return _UNKNOWN
+    bits = _Bits(int.from_bytes(head[place + 2 : place + 18], "little"))
+    in_eights = bits.take(1)
+    height = _jpeg_xl_length(bits, in_eights)
+    ratio = bits.take(3)
+    numerator, denominator = _RATIOS[ratio]
+    width = height * numerator // denominator if ratio else _jpeg_xl_length(bits, in_eights)
+    all_default = bits.take(1)
+    has_extra_fields = not all_default and bits.take(1)
+    return _UNKNOWN if has_extra_fields else (height, width)
+
+
+_UNKNOWN = (2**16, 2**16)  # more than any part may have
+_RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+
+
+class _Bits:
+    """The bits of a header, the lowest first."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def take(self, count: int) -> int:
+        """Return the next `count` bits as a number."""
+        taken = self.value & ((1 << count) - 1)
+        self.value >>= count
+        return taken
+
+
+def _jpeg_xl_length(bits: _Bits, in_eights: int) -> int:
+    """Return the next length in pixels."""
+    if in_eights:
+        return 8 * (bits.take(5) + 1)
+    return bits.take((9, 13, 18, 30)[bits.take(2)]) + 1
+
+
 _HEADERS: dict[int, Callable[[bytes], tuple[int, int]]] = {
     **dict.fromkeys((6, 7, 33007, 34892), _jpeg_size),
     **dict.fromkeys((33003, 33004, 33005, 34712), _jpeg2000_size),
     34933: _png_size,
     **dict.fromkeys((22610, 34934), _jpeg_xr_size),
+    34887: _lerc_size,
+    **dict.fromkeys((50002, 52546), _jpeg_xl_size),
 }
