@@ -116,7 +116,9 @@ def rename_into_place(temporary: Path, path: Path, *, durable: bool = True, stay
     except OSError as error:
         saved = _saved_elsewhere(temporary, path)
         where = _where(saved, stays and temporary.exists())
-        raise OSError(f"{path} cannot be replaced ({reason_of(error)}). {where}") from error
+        # Windows names a missing permission if another program has the file open.
+        remedy = ": close the program that uses it, or name another file" if isinstance(error, PermissionError) else ""
+        raise OSError(f"{path} cannot be replaced ({reason_of(error)}){remedy}. {where}") from error
     if durable:
         sync(path.parent)
 

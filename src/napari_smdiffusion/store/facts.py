@@ -88,6 +88,9 @@ class TrainingFacts:
             value = getattr(self, member.name)
             if member.name != "more" and not (member.name in self.optional and value == member.default):
                 values[member.name] = to_json(value)
+        for image in values["training_data"]:
+            if not image["parts"]:  # earlier versions have no such key
+                del image["parts"]
         return {**values, **self.more}
 
     def after(self: _Facts, curve: Sequence[Sequence[float]], steps: int, total_steps: int | None) -> _Facts:
