@@ -242,8 +242,8 @@ def test_the_flag_pixel_size_sets_the_pixel_size(folder, widefield, storm):
     settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
     assert _run("train-enhancer", folder / "fine.tif", "--out", folder / "e", *settings, *flag) == 0
     assert [json.loads((folder / name / "model.json").read_text())["pixel_size_nm"] for name in "me"] == [40, 40]
-    assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", *flag) == 0
-    assert read_image(folder / "x.tif").pixel_size == 10
+    assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", "--pixel-size", 160) == 0
+    assert read_image(folder / "x.tif").pixel_size == 40
 
 
 BAD = [
