@@ -22,13 +22,6 @@ def folder(tiny_enhancer, tmp_path):
     return tmp_path / "mine"
 
 
-def _scaled(pixels, description):
-    """Preprocess as rdf.yaml describes."""
-    (step,) = (step for step in description.inputs[0].preprocessing if step.id == "scale_range")
-    low, high = (np.percentile(pixels, share) for share in (step.kwargs.min_percentile, step.kwargs.max_percentile))
-    return ((pixels - low) / (high - low + step.kwargs.eps)).astype(np.float32)
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, monkeypatch):
     from bioimageio.spec import load_description
@@ -39,6 +32,7 @@ def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, 
     assert description.name == "f_r mich_ _4 (widefield enhanced x4)"
     assert (description.authors[0].name, str(description.license)) == ("Ada Lovelace", "CC-BY-4.0")
     (widefield,), (enhanced,) = description.inputs, description.outputs
+    assert not widefield.preprocessing  # the levels are in the network
     assert [axis.scale for axis in widefield.axes[2:]] == pytest.approx([80, 80])
     for length in range(100, 3000, 4):  # readers truncate the computed size
         assert enhanced.axes[2].size.get_size(enhanced.axes[2], widefield.axes[2], ref_size=length) == 4 * length
@@ -48,14 +42,14 @@ def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, 
     counts, expected = (np.load(tmp_path / "package" / f"{name}.npy") for name in ("widefield", "enhanced"))
     assert expected.shape == (1, 1, *(4 * length for length in counts.shape[2:]))
     with torch.no_grad():
-        result = network(torch.from_numpy(_scaled(counts, description))).numpy()
+        result = network(torch.from_numpy(counts)).numpy()
     np.testing.assert_allclose(result, expected, atol=1e-4 * np.ptp(expected))
     # In float32, as the package computes.
     monkeypatch.setattr("napari_smdiffusion.enhance.predicting.autocast", lambda device: nullcontext())
     for part in (counts[0, 0], counts[0, 0, :101, :110]):
         ours = tiny_enhancer.enhance(Image(part)).pixels
         with torch.no_grad():
-            theirs = network(torch.from_numpy(_scaled(part, description))[None, None]).numpy()[0]
+            theirs = network(torch.from_numpy(part)[None, None]).numpy()[0]
         np.testing.assert_allclose(theirs, ours, atol=1e-4 * np.ptp(ours))
         assert np.abs(translated(theirs[0], (0, 1)) - ours[0]).max() > 1e-2 * np.ptp(ours)
 

@@ -10,11 +10,13 @@ from scipy.ndimage import gaussian_filter
 from napari_smdiffusion import EnhancerConfig, Image, MicroscopeConfig, simulate
 from napari_smdiffusion.base.events import Note, Progress, run
 from napari_smdiffusion.enhance import training as enhancer_training
-from napari_smdiffusion.enhance.levels import widefield_levels
+from napari_smdiffusion.enhance.local_levels import LocalLevels
 from napari_smdiffusion.enhance.pairs import crop_to_overlap
+from napari_smdiffusion.enhance.plane_levels import plane_levels
 from napari_smdiffusion.enhance.training import train_enhancer_steps
 from napari_smdiffusion.images import registration
 from napari_smdiffusion.images.registration import crop_to_common_field, find_in, registration_shift, translated
+from napari_smdiffusion.images.unmeasured import scan
 from napari_smdiffusion.microscope.camera import widefield as simulate_widefield
 
 FACTOR = 5
@@ -112,8 +114,8 @@ def test_training_on_pairs_finds_the_field_of_the_super_resolution_image(pair):
     assert [image.shape for image in enhancer.facts.training_data] == [(1, 200, 200)]
 
 
-def test_training_on_a_part_uses_the_levels_of_the_whole_widefield_image(pair, monkeypatch):
-    """Enhancement uses the levels of the whole image too; the part's own levels would make a dim part brighter."""
+def test_training_on_a_part_uses_levels_like_those_of_the_whole_image(pair, monkeypatch):
+    """The brightness of a dim part must not depend on what was cut off."""
     camera, sharp = Image(pair[0], 100.0, name="camera"), Image(pair[1][50:250, 100:300], 20.0, name="storm")
     config = EnhancerConfig(upscale=FACTOR, steps=2, patch=80, batch=1, channels=8, previews=0)
     recorded, pairs_task = [], enhancer_training.pairs_task
@@ -124,9 +126,15 @@ def test_training_on_a_part_uses_the_levels_of_the_whole_widefield_image(pair, m
 
     monkeypatch.setattr(enhancer_training, "pairs_task", record)
     run(train_enhancer_steps([], config, MicroscopeConfig(), pairs=[(camera, sharp)]))
-    whole = widefield_levels(camera).scale(pair[0])
+    whole = plane_levels(pair[0].astype(np.float32), scan(pair[0]), LocalLevels(), None).above
     # The part is rows 10 to 49 and columns 20 to 59, less one pixel at each border.
-    np.testing.assert_allclose(recorded[0].coarse[0], whole[11:49, 21:59], rtol=1e-5)
+    (part,) = recorded[0].coarse
+    assert part.shape == (38, 38)
+    assert np.corrcoef(part.ravel(), whole[11:49, 21:59].ravel())[0, 1] > 0.97
+    # The truth has the light of the widefield image, in its units.
+    task = recorded[0]
+    assert task.widefield.method == "local"
+    assert np.median(task.source.planes[0]) == pytest.approx(np.median(task.sharp_levels.scale(sharp.pixels)), abs=0.3)
 
 
 def test_pairs_of_different_pixel_sizes_are_refused_before_the_training(pair):

@@ -9,14 +9,16 @@ import numpy as np
 
 from ..base.errors import InputError
 from ..base.linear_scale import LinearScale
+from ..images.brightness import brightness
 from .specks import smallest_structure, without_specks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
     import torch
 
+    from ..base.arrays import Pixels
     from ..images.image import Image
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -40,6 +42,33 @@ def to_intensities(values: npt.NDArray[np.float32], scaling: Scaling) -> npt.NDA
     return whole if scaling.smallest is None else without_specks(whole, scaling.low, scaling.smallest)
 
 
+_CHANGED = 1.2  # times by which outliers must raise the standard deviation to be limited
+_UNITS = 50.0  # times by which the brightness of images of common units may differ
+
+
+def _moments(planes: Sequence[Pixels], limit: float) -> tuple[float, float]:
+    """Return mean and standard deviation of the pixels up to `limit`."""
+    counted = [plane if plane.max() <= limit else plane[plane <= limit] for plane in planes]
+    count = sum(pixels.size for pixels in counted)
+    mean = sum(float(pixels.sum(dtype=np.float64)) for pixels in counted) / count
+    variance = sum(float(np.square(pixels - mean, dtype=np.float64).sum()) for pixels in counted) / count
+    return mean, float(np.sqrt(variance))
+
+
+def _check_units(images: Sequence[Image]) -> None:
+    """Raise an InputError if images cannot have common units: of 8 and of 16 bits, for example."""
+    heights = [(brightness(image.pixels).height, image.name) for image in images]
+    shown = [height for height in heights if height[0] > 0]
+    if not shown:
+        return
+    (dim, dim_name), (bright, bright_name) = min(shown), max(shown)
+    if bright > _UNITS * dim:
+        raise InputError(
+            f"The structure in {bright_name} is {bright / dim:.0f} times brighter than in {dim_name}: give images in "
+            "the same units, or train without one of them."
+        )
+
+
 @dataclass(frozen=True)
 class Scaling(LinearScale):
     """An invertible map from intensities I to network units: (I - mean) / std * sigma_data.
@@ -51,7 +80,7 @@ class Scaling(LinearScale):
     mean, std
         Mean and standard deviation of the intensities.
     low, high
-        Smallest and largest intensity.
+        Smallest and largest intensity of the structure. Brighter pixels, as of beads, are limited to `high`.
     sigma_data
         Standard deviation in network units.
     integer
@@ -90,22 +119,34 @@ class Scaling(LinearScale):
     def fit(cls, images: Iterable[Image]) -> Scaling:
         """Fit mean, standard deviation and range to all pixels of `images`.
 
+        A few beads or hot pixels that would change the deviation do not count, and are limited to the brightness that
+        structure can have: `high`.
+
         Raises
         ------
         InputError
-            If all pixels have the same value.
+            If all pixels have the same value, or the brightness of the images differs by more than `_UNITS` times.
         """
+        images = list(images)
+        _check_units(images)
         planes = [plane for image in images for plane in image.pixels]
-        count = sum(plane.size for plane in planes)
-        mean = sum(float(plane.sum(dtype=np.float64)) for plane in planes) / count
-        variance = sum(float(np.square(plane - mean, dtype=np.float64).sum()) for plane in planes) / count
         low, high = min(float(p.min()) for p in planes), max(float(p.max()) for p in planes)
         if not low < high:
             raise InputError(f"All pixels have the value {low:g}: choose images that show a structure.")
+        mean, std = _moments(planes, high)
+        limit = brightness(planes).outlier
+        if low < limit < high:
+            limited = _moments(planes, limit)
+            if std > _CHANGED * limited[1] > 0:
+                (mean, std), high = limited, limit
         integer = all(bool((plane == np.round(plane)).all()) for plane in planes)
         dimmest = min(float(p[p > low].min(initial=high)) for p in planes) if integer else None
         smallest = smallest_structure(planes, low) if integer else None
-        return cls(mean, float(np.sqrt(variance)), low, high, integer=integer, dimmest=dimmest, smallest=smallest)
+        return cls(mean, std, low, high, integer=integer, dimmest=dimmest, smallest=smallest)
+
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Return intensities up to `high` in network units, in float32 and of the same shape."""
+        return super().scale(np.minimum(pixels, np.float32(self.high)))
 
     @property
     def zero(self) -> float:

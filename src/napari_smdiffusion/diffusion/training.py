@@ -159,6 +159,11 @@ def _prepared(
     if out is not None:
         check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in unet.parameters())))
     scaling = Scaling.fit(images)
+    if limited := [image.name for image in images if image.pixels.max() > scaling.high]:
+        notes.append(
+            f"{', '.join(limited[:3])}: a few pixels are far brighter than the structure, as beads and hot pixels are. "
+            f"They are limited to {scaling.high:g}, so that the model learns the structure."
+        )
     origin = start.name if start is not None else None
     started_from = origin if interrupted is None else interrupted.started_from
     name = name or (out.name if out is not None else UNNAMED)

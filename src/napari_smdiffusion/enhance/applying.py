@@ -18,25 +18,22 @@ from ..base.version import __version__
 from ..images.image import Image, with_own_pixels
 from ..images.patches import SYMMETRIES
 from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
-from ..images.tiles import Tile, tiles
-from .levels import Levels, widefield_levels
+from ..images.tiles import tiles
 from .network import ALIGN, REACH
 from .pixel_fit import PixelFit
-from .predicting import predict
-from .resampling import Grid, network_grid
+from .planes_seen import PlanesSeen
+from .resampling import network_grid
 from .tile_progress import TileProgress
+from .tile_work import TileWork, enhanced_core, prepared_tile, tile_uncertainty
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
-
-    import torch
+    from collections.abc import Container
 
     from ..images.axes import Axis
     from .model import Enhancer
     from .settings import EnhanceConfig
 
 ResultKind = Literal["enhanced", "uncertainty"]
-BORDER = 16  # widefield pixels mirrored at the border of a plane; a multiple of ALIGN
 _TILE = 256  # widefield pixels: a larger tile saves little time, and this one fits into the memory of a laptop
 
 
@@ -94,6 +91,9 @@ def enhance_steps(
 ) -> Steps[Enhancement]:
     """Enhance a widefield image or stack, tile by tile.
 
+    A pixel of the result depends on the pixels around it alone, so that cropping, padding, borders, and the tiles do
+    not change it (see `LocalLevels`). A brighter input has a brighter result by the same factor.
+
     Parameters
     ----------
     enhancer
@@ -115,10 +115,12 @@ def enhance_steps(
     Progress and TileDone at every tile. Note if memory ran out, the pixel size is unknown, or the image is resampled
     because its pixel size differs from the training.
 
+    A Note also if the image has areas without a measurement, constant planes, or hardly anything above its noise.
+
     Returns
     -------
-    The enhanced image with its provenance. Its pixel size is that of `image` divided by `upscale`, and its origin is
-    that of `image`.
+    The enhanced image with its provenance, in the units of `image` above its background. Its pixel size is that of
+    `image` divided by `upscale`, and its origin is that of `image`.
 
     Raises
     ------
@@ -130,11 +132,15 @@ def enhance_steps(
     """
     fit = PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
     fit.check(image.name, enhancer.name)
+    if all(plane.min() == plane.max() for plane in image.pixels):
+        raise InputError(
+            f"All pixels of {image.name} have the value {image.pixels[0, 0, 0]:g}: choose an image that shows a "
+            "structure."
+        )
     if note := _pixel_size_note(enhancer, image, fit):
         yield Note(note)
     grid = network_grid(image, enhancer.config.upscale, fit)
     on_grid = grid.network_image(image)
-    levels = widefield_levels(on_grid)
     if config.uncertainty and enhancer.calibration is None:
         yield Note(
             f"{enhancer.name} has no calibration: its uncertainty is the standard deviation over 8 symmetries of the "
@@ -146,8 +152,8 @@ def enhance_steps(
     spread = maps[0] if maps else None
     device = pick_device(config.device)
     with on_device(enhancer.network, device) as network:
-        work = _Tiles(network, device, enhancer, levels, grid)
-        yield from _enhance_planes(work, on_grid, config, sharp, spread, finished, stop)
+        work = TileWork(network, device, enhancer, grid)
+        yield from _enhance_planes(work, on_grid, PlanesSeen(image, grid), config, (sharp, spread), finished, stop)
     return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 
 
@@ -201,79 +207,39 @@ def _pixel_size_note(enhancer: Enhancer, image: Image, fit: PixelFit) -> str:
     return f"{image.name} is {fit.words}, the pixel size that {enhancer.name} was trained for." if fit.words else ""
 
 
-@dataclass(frozen=True)
-class _Tiles:
-    """Enhances single tiles with a network on a device."""
-
-    network: torch.nn.Module
-    device: torch.device
-    enhancer: Enhancer
-    levels: Levels
-    grid: Grid
-
-    def enhanced(self, plane: Pixels, tile: Tile, k: int = 0) -> Pixels:
-        """Return the enhanced core of a tile in symmetry k, in intensities of the training images."""
-        factor = self.enhancer.config.upscale
-        window = self.levels.scale(plane[tile.window])
-        margins = _margins(tile, plane.shape)
-        window = np.pad(window, margins, mode="symmetric")
-        values = predict(self.network, self.device, window[None, None], k)[0, 0]
-        (top, _), (left, _) = margins
-        core = self.grid.result(values[top * factor :, left * factor :], tile)
-        return self.enhancer.levels.unscale(core)
-
-    def uncertainty(self, views: Sequence[Pixels], confidence: float) -> Pixels:
-        """Return the uncertainty of `views[0]`; the views are a tile's core, enhanced in the 8 symmetries."""
-        spread = np.asarray(np.std(views, axis=0), np.float32)
-        calibration, levels = self.enhancer.calibration, self.enhancer.levels
-        if calibration is None:
-            return spread
-        unit = levels.unit
-        return unit * calibration.half_width(levels.scale(views[0]), spread / np.float32(unit), confidence)
-
-
 def mark_of(plane: int, rows: slice, columns: slice) -> tuple[int, ...]:
     """Return the numbers that name a tile of the result, for `finished`."""
     return plane, rows.start, rows.stop, columns.start, columns.stop
 
 
-def _margins(tile: Tile, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return the number of pixels to mirror (before, after) a window on each axis.
-
-    Mirroring avoids a dark frame at the border of a plane. It also pads windows to a multiple of `ALIGN`, so that the
-    coarsest grid has the same position in all symmetries of the window.
-    """
-    margins = []
-    for window, length in zip(tile.window, shape, strict=True):
-        before = BORDER if window.start == 0 else 0
-        after = BORDER if window.stop == length else 0
-        margins.append((before, after + -(window.stop - window.start + before + after) % ALIGN))
-    return margins
-
-
 def _enhance_planes(
-    work: _Tiles,
+    work: TileWork,
     image: Image,
+    seen: PlanesSeen,
     config: EnhanceConfig,
-    sharp: Pixels,
-    spread: Pixels | None,
+    results: tuple[Pixels, Pixels | None],
     finished: Container[tuple[int, ...]],
     stop: Stop,
 ) -> Steps[None]:
+    sharp, spread = results
     side = -(-(config.tile or _TILE) // ALIGN) * ALIGN
     reach = REACH + -(-work.grid.margin // ALIGN) * ALIGN
     todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, reach, ALIGN)]
+    count = len(todo)
     todo = [(n, tile) for n, tile in todo if mark_of(n, *work.grid.place(tile)) not in finished]
+    whole = len(todo) == count
     progress = TileProgress([tile for _, tile in todo], 1 if spread is None else len(SYMMETRIES))
+    symmetries = SYMMETRIES if spread is not None else (0,)
     while todo:
         n, tile = todo[0]
         views: list[Pixels] = []
         ran_out = False
         try:
-            for k in SYMMETRIES if spread is not None else (0,):
+            prepared = prepared_tile(work, image.pixels[n], seen.plane(n), tile)
+            for k in symmetries:
                 if stop():
                     raise Stopped("Stopped: the image is not enhanced.")
-                views.append(work.enhanced(image.pixels[n], tile, k))
+                views.append(enhanced_core(work, prepared, tile, k))
                 if spread is not None:
                     yield progress.after_view(tile, len(views))
         except (RuntimeError, MemoryError) as error:
@@ -293,9 +259,12 @@ def _enhance_planes(
         if not all(np.isfinite(view).all() for view in views):
             raise InputError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
         place = (n, *work.grid.place(tile))
-        sharp[place] = views[0]
+        sharp[place] = views[0] * prepared.unit
         if spread is not None:
-            spread[place] = work.uncertainty(views, config.confidence)
+            spread[place] = tile_uncertainty(work, views, config.confidence) * prepared.unit
+        seen.add(prepared)
         todo.pop(0)
         yield TileDone(*place)
         yield progress.after_tile(tile)
+    for note in seen.notes(whole):
+        yield Note(note)

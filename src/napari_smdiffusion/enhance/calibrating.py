@@ -110,9 +110,10 @@ def _enhanced_patches(network: EnhancerNetwork, task: TrainingPairs, first_step:
     columns: list[list[Pixels]] = [[], [], []]
     step, device = first_step, next(network.parameters()).device
     while sum(len(truth) for truth in columns[2]) < count:
-        coarse, sharp = task.draw(step).tensors
+        widefield, sharp, _ = task.examples(step)
         step += 1
-        views = [predict(network, device, coarse.numpy(), k) for k in SYMMETRIES]
+        coarse = task.local.compressed(widefield).numpy()
+        views = [predict(network, device, coarse, k) for k in SYMMETRIES]
         for column, values in zip(columns, (views[0], np.std(views, axis=0), sharp.numpy()), strict=True):
             column.append(values[:, 0])
     enhanced, spread, truth = (np.concatenate(column) for column in columns)

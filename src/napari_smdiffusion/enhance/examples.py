@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
 from ..base.devices import autocast, generator
 from ..base.errors import InputError
-from ..images.patches import draw_patches, symmetry
+from ..images.patches import averaged, draw_patches, symmetry
+from ..images.unmeasured import scan
 from ..microscope.camera import camera_counts, light_through_optics
 from ..training.task import Batch
+from .disturbances import with_bright_spots, with_smooth_light
+from .facts import WidefieldLevels
 from .held_out import LEAST_HELD_OUT, Region
-from .levels import BRIGHT, DARK, Levels, sharp_levels
+from .levels import Levels, scaled_sharp, sharp_levels
+from .local_levels import LocalLevels
+from .plane_levels import finer, local_levels, plane_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
     from .settings import EnhancerConfig
 
 _LEVEL_PATCHES = 64  # simulated patches that the levels of the widefield images are measured on
+_GAIN = 0.6, 1.67  # by which the brightness of training examples is varied
+_SHIFT = 0.06  # up to which their background is shifted, in units
+_BRIGHT = 99.5  # percentile of the simulated light that receives the drawn number of photons
 _PREVIEW_STEP = 2**31  # training never reaches this step, so that its examples are new
 
 
@@ -64,6 +72,32 @@ def _patch_size(planes: Sequence[Pixels], config: EnhancerConfig) -> int:
     return size
 
 
+class Examples(NamedTuple):
+    """Examples for the network.
+
+    Parameters
+    ----------
+    widefield
+        (B, 1, Y/f, X/f) above the local background, in local units (see `LocalLevels`), not compressed.
+    sharp
+        (B, 1, Y, X): the network's output for it.
+    weight
+        (B, 1, Y/f, X/f): 0 for pixels without a truth, otherwise 1.
+    """
+
+    widefield: torch.Tensor
+    sharp: torch.Tensor
+    weight: torch.Tensor
+
+
+_LOCAL = LocalLevels()
+
+
+def finer_weight(weight: torch.Tensor, upscale: int) -> torch.Tensor:
+    """Repeat weights (B, 1, Y, X) at the pixels of the result."""
+    return weight.repeat_interleave(upscale, 2).repeat_interleave(upscale, 3)
+
+
 @dataclass(frozen=True)
 class TrainingPairs(ABC):
     """The training task of an enhancer: pairs of super-resolution and widefield patches, in network units.
@@ -76,11 +110,19 @@ class TrainingPairs(ABC):
         Settings of the training.
     sharp_levels
         Intensity levels of the super-resolution images.
+    widefield
+        The levels of the widefield images.
     """
 
     source: PatchSource
     config: EnhancerConfig
     sharp_levels: Levels
+    widefield: WidefieldLevels
+
+    @property
+    def local(self) -> LocalLevels:
+        """The estimator of the local levels."""
+        return _LOCAL
 
     @property
     def stage(self) -> str:
@@ -88,19 +130,37 @@ class TrainingPairs(ABC):
         return "training the enhancer"
 
     @abstractmethod
+    def examples(self, step: int) -> Examples:
+        """Return the examples of a step."""
+
     def draw(self, step: int) -> Batch:
-        """Return the widefield patches (B, 1, Y/f, X/f) and super-resolution patches (B, 1, Y, X) of a step."""
+        """Return widefield patches of varied brightness and background, with bright spots, and their truth.
+
+        The tensors are the network's input (B, 1, Y/f, X/f), the truth (B, 1, Y, X), the factor (B, 1, 1, 1) that the
+        brightness was multiplied by, and the weight of each pixel in the loss (B, 1, Y, X).
+        """
+        widefield, sharp, weight = self.examples(step)
+        rng = np.random.default_rng([self.config.seed, 6, step])
+        widefield, weight = with_bright_spots(widefield, weight, rng)
+        gain = torch.from_numpy(np.exp(rng.uniform(*np.log(_GAIN), (len(sharp), 1, 1, 1)))).float()
+        shift = torch.from_numpy(rng.uniform(-_SHIFT, _SHIFT, (len(sharp), 1, 1, 1))).float()
+        varied = self.local.compressed(gain * widefield + shift)
+        return Batch((varied, sharp, gain, finer_weight(weight, self.config.upscale)))
 
     def of(self, regions: Sequence[Region]) -> Self:
         """Return the task with patches from other regions of the planes."""
         return replace(self, source=PatchSource.of(self.source.planes, regions, self.config))
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """Return the mean squared error of each patch, (B,)."""
-        coarse, sharp = tensors
-        with autocast(coarse.device):
-            enhanced = network(coarse)
-        losses: torch.Tensor = (enhanced.float() - sharp).square().mean((1, 2, 3))
+        """Return the weighted mean squared error of each patch, (B,).
+
+        The network learns that a brighter input has a brighter output by the same factor, so that the scaling of its
+        input cancels in the result.
+        """
+        widefield, sharp, gain, weight = tensors
+        with autocast(widefield.device):
+            enhanced = network(widefield)
+        losses: torch.Tensor = (weight * (enhanced.float() / gain - sharp).square()).mean((1, 2, 3))
         return losses
 
     @torch.no_grad()
@@ -108,8 +168,8 @@ class TrainingPairs(ABC):
         """Return the same examples enhanced, in intensities of the result, or None without previews."""
         if not self.config.previews:
             return None
-        coarse = self.draw(_PREVIEW_STEP).tensors[0][: self.config.previews]
-        enhanced = network(coarse.to(next(network.parameters()).device))
+        widefield = self.local.compressed(self.examples(_PREVIEW_STEP).widefield[: self.config.previews])
+        enhanced = network(widefield.to(next(network.parameters()).device))
         return self.sharp_levels.unscale(enhanced[:, 0].float().cpu().numpy())
 
 
@@ -126,15 +186,21 @@ def simulation_task(
     the first image.
     """
     levels = [sharp_levels(list(image.pixels)) for image in images]
-    scaled = [level.scale(plane) for level, image in zip(levels, images, strict=True) for plane in image.pixels]
+    scaled = [
+        plane for level, image in zip(levels, images, strict=True) for plane in scaled_sharp(level, list(image.pixels))
+    ]
     source = PatchSource.of(scaled, regions, config)
-    # The levels of a whole simulated field, measured on many patches.
+    # The brightness of simulated fields, measured on many patches.
     scenes = _Scenes(source, config, microscope, pixel_size)
     light = scenes.draw(_LEVEL_PATCHES, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
-    dark, bright = (float(v) for v in np.percentile(light.numpy(), (DARK, BRIGHT)))
-    if not 0 <= dark < bright:
+    # The mean that is weighted with the light does not depend on the empty field around sparse structure.
+    bright = max(
+        float(np.percentile(light.numpy(), _BRIGHT)), float(light.square().sum() / light.sum().clamp(min=1e-12))
+    )
+    if not bright > 0:
         raise InputError("The super-resolution images are nearly empty: give images with more structure.")
-    return SimulatedPairs(source, config, levels[0], microscope, pixel_size, Levels(dark, bright))
+    task = SimulatedPairs(source, config, levels[0], WidefieldLevels("local"), microscope, pixel_size, bright)
+    return replace(task, widefield=WidefieldLevels("local", task.typical_unit()))
 
 
 @dataclass(frozen=True)
@@ -164,26 +230,32 @@ class SimulatedPairs(TrainingPairs):
 
     microscope: MicroscopeConfig
     pixel_size: float
-    widefield_levels: Levels
+    bright: float  # light of a bright widefield pixel
 
-    def imaged(
-        self, count: int, rng: np.random.Generator, random: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw patches (B, 1, Y, X) and their widefield images (B, 1, Y/f, X/f), dark about 0 and bright about 1."""
-        scenes = _Scenes(self.source, self.config, self.microscope, self.pixel_size)
-        sharp, mean, optics = scenes.draw(count, rng, random)
-        levels = self.widefield_levels
-        counts = camera_counts(mean / levels.bright, optics, self.microscope, random)
-        # The simulation knows the photons and the background; for a real image, its levels replace them.
-        photons = (counts - self.microscope.offset) / self.microscope.gain / optics.photons[:, None, None, None]
-        light = (photons - optics.background[:, None, None, None]) * levels.bright
-        return sharp, (light - levels.zero) / levels.unit
+    def typical_unit(self) -> float:
+        """Return the geometric mean of the local units of simulated images, in units of the light."""
+        random = generator(self.config.seed, 7)
+        _, _, unit = self._imaged(_LEVEL_PATCHES, np.random.default_rng([self.config.seed, 8]), random)
+        return float(unit.clamp(min=1e-6).log().mean().exp())
 
-    def draw(self, step: int) -> Batch:
-        """Return the widefield and super-resolution patches of a step."""
+    def examples(self, step: int) -> Examples:
+        """Return simulated examples."""
         rng = np.random.default_rng([self.config.seed, 2, step])
-        sharp, camera = self.imaged(self.config.batch, rng, generator(self.config.seed, 3, step))
-        return Batch((_with_varied_levels(camera, rng), sharp))
+        sharp, above, unit = self._imaged(self.config.batch, rng, generator(self.config.seed, 3, step))
+        truth = sharp * self.widefield.light / finer(unit, self.config.upscale)
+        return Examples(above, truth, torch.ones_like(above))
+
+    def _imaged(
+        self, count: int, rng: np.random.Generator, random: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return patches (B, 1, Y, X), their widefield images in local units, and these units in units of the light."""
+        scenes = _Scenes(self.source, self.config, self.microscope, self.pixel_size)
+        sharp, light, optics = scenes.draw(count, rng, random)
+        light = with_smooth_light(light, random)
+        counts = camera_counts(light / self.bright, optics, self.microscope, random)
+        above, unit, _ = local_levels(_LOCAL, counts)
+        # The network must return the light, whatever the exposure and the gain of the camera are.
+        return sharp, above, unit * self.bright / (optics.photons[:, None, None, None] * self.microscope.gain)
 
 
 def _mosaics(patches: Pixels, side: int) -> Pixels:
@@ -196,51 +268,72 @@ def _mosaics(patches: Pixels, side: int) -> Pixels:
     return patches.reshape(n, side, side, y, x).transpose(0, 1, 3, 2, 4).reshape(n, side * y, side * x)
 
 
-def _with_varied_levels(camera: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Vary the levels of (B, 1, Y, X) widefield images, because those of real images differ from the simulated ones."""
-    gain = torch.from_numpy(rng.uniform(0.75, 1.33, (len(camera), 1, 1, 1))).float()
-    shift = torch.from_numpy(rng.uniform(-0.03, 0.03, (len(camera), 1, 1, 1))).float()
-    return camera * gain + shift
-
-
 @dataclass(frozen=True)
 class RegisteredPairs(TrainingPairs):
-    """Patches of registered images: the same window of both. `coarse` holds the scaled widefield planes."""
+    """Patches of registered images: the same window of both.
+
+    Parameters
+    ----------
+    coarse, weights
+        Widefield planes (Y, X) in local units, and 0 for pixels without a measurement, otherwise 1.
+    """
 
     coarse: Sequence[Pixels]
+    weights: Sequence[Pixels]
 
-    def draw(self, step: int) -> Batch:
-        """Return the widefield and super-resolution patches of a step."""
+    def examples(self, step: int) -> Examples:
+        """Return examples from the regions."""
         rng = np.random.default_rng([self.config.seed, 2, step])
         count, f = self.config.batch, self.config.upscale
         planes, regions, size = self.source.planes, self.source.regions, self.source.size
         side = size // f
-        coarse = np.empty((count, 1, side, side), np.float32)
+        coarse, measured = (np.empty((count, 1, side, side), np.float32) for _ in range(2))
         fine = np.empty((count, 1, size, size), np.float32)
         weights = np.array([region.weight for region in regions])
         for i, index in enumerate(rng.choice(len(regions), count, p=weights / weights.sum())):
             region = regions[index]
             y, x = (int(rng.integers(s.start // f, s.stop // f - side + 1)) for s in region.window)
             k = int(rng.integers(8))
-            coarse[i, 0] = symmetry(self.coarse[region.plane][y : y + side, x : x + side], k)
+            window = (slice(y, y + side), slice(x, x + side))
+            coarse[i, 0] = symmetry(self.coarse[region.plane][window], k)
+            measured[i, 0] = symmetry(self.weights[region.plane][window], k)
             fine[i, 0] = symmetry(planes[region.plane][y * f : (y + side) * f, x * f : (x + side) * f], k)
-        return Batch((torch.from_numpy(coarse), torch.from_numpy(fine)))
+        return Examples(*(torch.from_numpy(part) for part in (coarse, fine, measured)))
 
 
 def pairs_task(
-    pairs: Sequence[tuple[Image, Image]],
-    widefield_levels: Sequence[Levels],
-    regions: Sequence[Region],
-    config: EnhancerConfig,
+    pairs: Sequence[tuple[Image, Image]], regions: Sequence[Region], config: EnhancerConfig
 ) -> TrainingPairs:
     """Return the task with `regions` of registered (widefield, super-resolution) images.
 
-    `widefield_levels` are the levels of the uncropped widefield images, because whole images are enhanced later.
+    The super-resolution images are scaled so that they have the light of their widefield image above its background.
     """
-    fine = [plane for _, image in pairs for plane in image.pixels]
-    levels = sharp_levels(fine)
-    coarse = [
-        level.scale(plane) for level, (image, _) in zip(widefield_levels, pairs, strict=True) for plane in image.pixels
+    planes = [plane for _, image in pairs for plane in image.pixels]
+    levels = sharp_levels(planes)
+    scaled = iter(scaled_sharp(levels, planes))
+    coarse: list[Pixels] = []
+    weights: list[Pixels] = []
+    sharp: list[Pixels] = []
+    units: list[Pixels] = []
+    for widefield, _ in pairs:
+        for plane, truth in zip(widefield.pixels, scaled, strict=False):
+            facts = scan(plane)
+            found = plane_levels(plane, facts, _LOCAL, facts.measured(plane))
+            light = found.above * found.unit * found.measured
+            units.append(found.unit / _brightness(light, averaged(truth, config.upscale)))
+            coarse.append(found.above)
+            weights.append(found.measured)
+            sharp.append(truth)
+    typical = float(np.exp(np.mean([np.log(np.maximum(unit, 1e-6)).mean() for unit in units])))
+    truths = [
+        truth * (typical / finer(torch.from_numpy(unit)[None, None], config.upscale)[0, 0].numpy())
+        for truth, unit in zip(sharp, units, strict=True)
     ]
-    source = PatchSource.of([levels.scale(plane) for plane in fine], regions, config)
-    return RegisteredPairs(source, config, levels, coarse)
+    source = PatchSource.of(truths, regions, config)
+    return RegisteredPairs(source, config, levels, WidefieldLevels("local", typical), coarse, weights)
+
+
+def _brightness(widefield: Pixels, sharp: Pixels) -> float:
+    """Return the factor of a super-resolution plane on the widefield grid that is nearest to the widefield plane."""
+    factor = float((widefield * sharp).sum()) / max(float(np.square(sharp).sum()), 1e-12)
+    return factor if factor > 0 else max(float(widefield.mean()), 1e-6)

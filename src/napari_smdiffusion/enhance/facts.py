@@ -3,9 +3,9 @@
 import dataclasses
 import itertools
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from ..base.errors import InputError
 from ..microscope.settings import MicroscopeConfig
@@ -17,7 +17,34 @@ Share = Annotated[float, Ge(0), Le(1)]
 Shares = tuple[Share, ...]
 Number = Annotated[float, Ge(-1e6), Le(1e6)]  # in network units, in which 1 is bright
 
+# Models of versions before the local levels: their networks saw images scaled by percentiles of the whole image. Such a
+# bright level is this many times the local unit, and this much light makes 1 in their output (both measured on
+# simulated images of the structures that ship).
+_PERCENTILES_PER_UNIT, _LIGHT_OF_PERCENTILES = 2.0, 0.3
+
 REGISTERED_PAIRS, SIMULATED_WIDEFIELD = "registered pairs", "simulated widefield"
+
+
+@dataclass(frozen=True)
+class WidefieldLevels:
+    """The levels of widefield images that a network was trained with, and the intensity of its output.
+
+    Parameters
+    ----------
+    method
+        "local", or "percentiles" of the whole image for models of earlier versions.
+    light
+        Units of the widefield image (see `LocalLevels`) per unit of light of a super-resolution pixel that is 1 in the
+        network's output. With it, an enhanced image has as much light as the widefield image in focus.
+    """
+
+    method: Literal["percentiles", "local"] = "percentiles"
+    light: Annotated[float, Gt(0), Le(1e6)] = _LIGHT_OF_PERCENTILES
+
+    @property
+    def contrast(self) -> float:
+        """Local units that are 1 in the network's input."""
+        return 1.0 if self.method == "local" else _PERCENTILES_PER_UNIT
 
 
 @dataclass(frozen=True)
@@ -116,6 +143,8 @@ class EnhancerRecord(EnhancerFacts):
         Intensity levels of the super-resolution training images.
     calibration
         None for an enhancer without a calibration.
+    widefield
+        The levels of widefield images that it was trained with.
     """
 
     config: EnhancerConfig
@@ -123,6 +152,7 @@ class EnhancerRecord(EnhancerFacts):
     pixel_size_nm: PixelSize | None
     levels: Levels
     calibration: CalibrationRecord | None = None
+    widefield: WidefieldLevels = WidefieldLevels()
 
     @property
     def facts(self) -> EnhancerFacts:

@@ -1,4 +1,4 @@
-"""Intensity levels of widefield and super-resolution images: the map between intensities and network units."""
+"""Intensity levels of super-resolution images: the map between intensities and network units."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import numpy as np
 
 from ..base.errors import InputError
 from ..base.linear_scale import LinearScale
+from ..images.brightness import brightness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..base.arrays import Pixels
-    from ..images.image import Image
 
-# Percentiles of a whole widefield image: background and bright structure. They are robust to outliers, and they do not
-# depend on the tiles.
-DARK, BRIGHT = 1.0, 99.5
+_DARK, _BRIGHT = 1.0, 99.8  # percentiles of super-resolution images
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -46,25 +44,24 @@ class Levels(LinearScale):
         return self.bright - self.dark
 
 
-def widefield_levels(image: Image) -> Levels:
-    """Return the levels of a widefield image, or raise an InputError if it is constant."""
-    dark, bright = (float(v) for v in np.percentile(image.pixels, (DARK, BRIGHT)))
-    if not dark < bright:
-        dark, bright = float(image.pixels.min()), float(image.pixels.max())
-    if not dark < bright:
-        raise InputError(f"All pixels of {image.name} have the value {dark:g}: choose an image that shows a structure.")
-    return Levels(dark, bright)
-
-
-_BRIGHT_SHARP = 99.8  # percentile; higher than for widefield images, because structure is sparse
-
-
 def sharp_levels(planes: Sequence[Pixels]) -> Levels:
-    """Return the common levels of super-resolution planes, or raise an InputError if they are constant."""
+    """Return the common levels of super-resolution planes, or raise an InputError if they are constant.
+
+    The bright level is a percentile of all pixels. Where structure is sparse, it is at least half of its height. Where
+    beads cover more, it is at most `Brightness.outlier`.
+    """
     pixels = np.concatenate([plane.ravel() for plane in planes])
-    dark, bright = (float(v) for v in np.percentile(pixels, (DARK, _BRIGHT_SHARP)))
+    dark, bright = (float(v) for v in np.percentile(pixels, (_DARK, _BRIGHT)))
+    structure = brightness(planes)
+    bright = max(min(bright, structure.outlier), structure.background + structure.height / 2)
     if not dark < bright:
         dark, bright = float(pixels.min()), float(pixels.max())
     if not dark < bright:
         raise InputError(f"All pixels have the value {dark:g}: choose images that show a structure.")
     return Levels(dark, bright)
+
+
+def scaled_sharp(levels: Levels, planes: Sequence[Pixels]) -> list[Pixels]:
+    """Return super-resolution planes in network units; pixels that are too bright for structure are limited."""
+    limit = max(brightness(planes).outlier, levels.bright)
+    return [levels.scale(np.minimum(plane, np.float32(limit))) for plane in planes]

@@ -23,7 +23,7 @@ from ..store.folder import (
     write_errors,
     write_training_state,
 )
-from .facts import EnhancerFacts, EnhancerRecord, fields_of
+from .facts import EnhancerFacts, EnhancerRecord, WidefieldLevels, fields_of
 from .network import EnhancerNetwork
 from .settings import EnhanceConfig, EnhancerConfig
 from .uncertainty import Calibration
@@ -52,7 +52,7 @@ class Enhancer:
     network
         On the CPU, in float32.
     levels
-        Intensity levels of the super-resolution training images, and therefore of the results.
+        Intensity levels of the super-resolution training images.
     pixel_size
         Pixel size of the results in nm, for a widefield image with the pixel size of the training; None if unknown.
     config, microscope
@@ -61,6 +61,8 @@ class Enhancer:
         Training data, loss curve, versions and date.
     calibration
         The size of the errors; None for an enhancer without a calibration.
+    widefield
+        The levels of widefield images that the network was trained with.
     """
 
     network: EnhancerNetwork
@@ -70,6 +72,7 @@ class Enhancer:
     microscope: MicroscopeConfig
     facts: EnhancerFacts = field(default_factory=EnhancerFacts)
     calibration: Calibration | None = None
+    widefield: WidefieldLevels = field(default_factory=WidefieldLevels)
 
     @property
     def name(self) -> str:
@@ -91,6 +94,7 @@ class Enhancer:
             pixel_size_nm=self.pixel_size,
             levels=self.levels,
             calibration=None if self.calibration is None else self.calibration.record,
+            widefield=self.widefield,
         )
 
     @classmethod
@@ -166,7 +170,7 @@ class Enhancer:
 
         Returns
         -------
-        Image of (N, Y·upscale, X·upscale) float32 of the same field as `image`.
+        Image of (N, Y·upscale, X·upscale) float32 of the same field as `image`, in its units above the background.
 
         Raises
         ------
@@ -231,6 +235,7 @@ class Enhancer:
                 record.microscope,
                 record.facts,
                 calibration,
+                record.widefield,
             )
 
 

@@ -28,7 +28,6 @@ from .checkpoints import Checkpoints, digest_of_inputs, interrupted_enhancer, lo
 from .examples import pairs_task, simulation_task
 from .facts import REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
 from .held_out import draw_weights, split_held_out
-from .levels import widefield_levels
 from .model import Enhancer
 from .network import EnhancerNetwork
 from .pairs import cut_to_shared_field, registered_pairs
@@ -133,8 +132,8 @@ def train_enhancer_steps(
     # Half the rate keeps more of what the network of `start` has learned.
     state = TrainingState(network.to(device), config.learning_rate * (1.0 if started_from is None else 0.5))
     facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
-    levels, pixel_size = training_set.task.sharp_levels, training_set.pixel_size
-    enhancer = Enhancer(network, levels, pixel_size, config, microscope, facts)
+    task, pixel_size = training_set.task, training_set.pixel_size
+    enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts, widefield=task.widefield)
     with training_lock(out):
         inputs = digest_of_inputs(pairs, weights)
         if record is not None and out is not None:
@@ -152,15 +151,13 @@ def _training_set(
 ) -> Steps[_TrainingSet]:
     """Register `pairs`, hold out a part of the images, and return the training task."""
     originals = [fine for _, fine in pairs] if pairs else list(images)
-    # The levels of the uncropped widefield images, because whole images are enhanced later.
-    levels = [widefield_levels(coarse) for coarse, _ in pairs]
     pairs = yield from cut_to_shared_field(pairs, config.upscale)
     pairs = yield from registered_pairs(pairs, config.upscale)
     sources = [fine for _, fine in pairs] if pairs else originals
     pixel_size = common_pixel_size(sources)
     regions, held_out = split_held_out(sources, draw_weights(sources, weights), config)
     if pairs:
-        task = pairs_task(pairs, levels, regions, config)
+        task = pairs_task(pairs, regions, config)
         return _TrainingSet(originals, task, held_out, pixel_size, REGISTERED_PAIRS)
     task = simulation_task(sources, regions, config, microscope, known_pixel_size(sources))
     return _TrainingSet(originals, task, held_out, pixel_size, SIMULATED_WIDEFIELD)
@@ -172,6 +169,9 @@ def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> Enhancer
         network = EnhancerNetwork(config.upscale, config.channels)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
+        # The input of a network of an earlier version had another scale.
+        with torch.no_grad():
+            network.enter.weight /= start.widefield.contrast
     return network
 
 

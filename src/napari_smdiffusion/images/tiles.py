@@ -64,9 +64,9 @@ def tiles(
     for y in range(rows.start, rows.stop, tile):
         for x in range(columns.start, columns.stop, tile):
             core = slice(y, min(y + tile, rows.stop)), slice(x, min(x + tile, columns.stop))
-            yield Tile(core, (_widened(core[0], overlap, shape[0]), _widened(core[1], overlap, shape[1])))
+            yield Tile(core, (widened(core[0], overlap, shape[0]), widened(core[1], overlap, shape[1])))
 
 
-def _widened(part: slice, overlap: int, length: int) -> slice:
+def widened(part: slice, overlap: int, length: int) -> slice:
     """Return `part` with `overlap` more pixels on each side, within 0 to `length`."""
     return slice(max(part.start - overlap, 0), min(part.stop + overlap, length))

@@ -16,7 +16,9 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 
 from ..base.errors import InputError
+from ..images.brightness import brightness
 from ..images.patches import averaged, grid_patches
+from ..images.unmeasured import scan
 from ..measure.spectrum import radial_spectrum
 from .optics import psf_sigma
 
@@ -174,10 +176,12 @@ def _spectra(widefield: Image, sharp: Sequence[Image], upscale: int, pixel_size:
     """Return the spectra; `pixel_size` is the side of a widefield pixel in nm."""
     side = _side(widefield, sharp, upscale)
     rings = int(side * _RINGS)
-    camera = _patches(widefield, 1, side)
+    camera = _measured_patches(widefield, side)
     # Each image is divided by its own mean light, so that images in different units have equal weight.
-    structure = np.concatenate([_normalized(_patches(image, upscale, side)) for image in sharp])
-    dark, bright = (float(v) for v in np.percentile(widefield.pixels, (1.0, _BRIGHT)))
+    structure = np.concatenate([_normalized(_patches(_limited(image), upscale, side)) for image in sharp])
+    dark, bright = (float(v) for v in np.percentile(camera, (1.0, _BRIGHT)))
+    # In a sparse field, that percentile is background.
+    bright = max(bright, brightness(camera).middle)
     if not dark < bright:
         raise InputError(
             f"All pixels of {widefield.name} have the value {dark:g}: give an image that shows a structure."
@@ -250,6 +254,28 @@ def _side(widefield: Image, sharp: Sequence[Image], upscale: int) -> int:
 def _patches(image: Image, factor: int, side: int) -> npt.NDArray[np.float32]:
     """Return (N, side, side) patches on the widefield grid; each pixel is the mean of `factor`² fine pixels."""
     return grid_patches([averaged(plane, factor) for plane in image.pixels], side)
+
+
+def _limited(image: Image) -> Image:
+    """Return a super-resolution image whose beads are no brighter than structure can be."""
+    limit = np.float32(brightness(list(image.pixels)).outlier)
+    return replace(image, pixels=np.minimum(image.pixels, limit)) if image.pixels.max() > limit else image
+
+
+def _measured_patches(widefield: Image, side: int) -> npt.NDArray[np.float32]:
+    """Return the patches of a widefield image that show no border, scale bar, bead or hot pixel.
+
+    All patches are returned if there are no others: the fit is then as good as it can be.
+    """
+    limit = brightness(list(widefield.pixels)).outlier
+    kept = []
+    for plane in widefield.pixels:
+        facts = scan(plane)
+        measured = np.ones(plane.shape, bool) if (mask := facts.measured(plane)) is None else mask
+        valid = grid_patches([(measured & (plane <= limit)).astype(np.float32)], side).min((1, 2)) > 0
+        kept.append(grid_patches([plane], side)[valid])
+    patches = np.concatenate(kept)
+    return patches if len(patches) else _patches(widefield, 1, side)
 
 
 def _normalized(patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,0 +1,107 @@
+"""What is found out about the planes of a widefield image while its tiles are enhanced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from ..images.unmeasured import PlaneFacts, scan
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..base.arrays import Pixels
+    from ..images.image import Image
+    from .resampling import Grid
+    from .tile_work import Prepared
+
+    Mask = npt.NDArray[np.bool_]
+
+_LEAST_SIGNIFICANT = 5e-4  # share of blocks above the noise, below which an image is called empty
+_NAMED = 5  # constant planes that are named
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneSeen:
+    """The facts of a plane, and its measured pixels on the grid of the network.
+
+    Parameters
+    ----------
+    facts
+        The facts of the plane as it was recorded.
+    resampled
+        (Y, X) measured pixels of a resampled plane; None without resampling, or if all pixels are measured.
+    """
+
+    facts: PlaneFacts
+    resampled: Mask | None = None
+
+    def measured(self, plane: Pixels, rows: slice, columns: slice) -> Mask | None:
+        """Return the measured pixels in a window of the plane on the grid of the network; None if all are."""
+        if self.resampled is not None:
+            return self.resampled[rows, columns]
+        return self.facts.measured(plane[rows, columns])
+
+
+class PlanesSeen:
+    """Looks at each plane of an image when its first tile is reached, and collects what a user must know."""
+
+    def __init__(self, image: Image, grid: Grid) -> None:
+        self._image, self._grid = image, grid
+        self._index: int | None = None
+        self._seen = PlaneSeen(PlaneFacts(0.0, 0.0))
+        self._constant: list[int] = []
+        self._unmeasured = False
+        self._blocks, self._significant = 0, 0
+
+    def plane(self, index: int) -> PlaneSeen:
+        """Return what is known of a plane."""
+        if index != self._index:
+            plane = self._image.pixels[index]
+            facts = scan(plane)
+            self._index, self._seen = index, PlaneSeen(facts, _resampled_mask(plane, facts, self._grid))
+            if facts.shows_nothing:
+                self._constant.append(index)
+            self._unmeasured |= bool(facts.unmeasured)
+        return self._seen
+
+    def add(self, prepared: Prepared) -> None:
+        """Count the blocks of a tile that are brighter than the noise explains."""
+        self._blocks += prepared.blocks
+        self._significant += prepared.significant
+
+    def notes(self) -> list[str]:
+        """Return the sentences that a user needs about the image."""
+        name, notes = self._image.name, []
+        if self._constant:
+            which = ", ".join(map(str, self._constant[:_NAMED])) + (", …" if len(self._constant) > _NAMED else "")
+            notes.append(f"{name}: all pixels of plane {which} are equal, so that the result is 0 there.")
+        if self._unmeasured:
+            notes.append(
+                f"{name} has areas of one exact value, such as a border or a scale bar. They count as pixels without a "
+                "measurement, and the result is 0 there."
+            )
+        if self._significant <= _LEAST_SIGNIFICANT * self._blocks:
+            notes.append(
+                f"{name} shows hardly anything above its noise: the enhanced image may show structure that does not "
+                "exist. Use an image with more light."
+            )
+        return notes
+
+
+def _resampled_mask(plane: Pixels, facts: PlaneFacts, grid: Grid) -> Mask | None:
+    """Return the measured pixels of a plane on the grid of the network; None without resampling, or if all are."""
+    if not grid.is_resampled or (measured := facts.measured(plane)) is None:
+        return None
+    rows, columns = (
+        np.minimum(((np.arange(wanted) + 0.5) / ratio).astype(int), length - 1)
+        for wanted, ratio, length in zip(grid.network_size, grid.ratios, grid.size, strict=True)
+    )
+    # Interpolation mixes the values of pixels up to this distance.
+    reach = ceil(2 * max(1.0, *grid.ratios)) + 1
+    missing = binary_dilation(~measured[rows][:, columns], np.ones((3, 3), bool), iterations=reach)
+    return np.asarray(~missing)
