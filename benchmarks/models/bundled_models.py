@@ -53,6 +53,7 @@ from napari_smdiffusion.measure.copies import copy_report
 from napari_smdiffusion.measure.filaments import compare_filaments
 from napari_smdiffusion.measure.realism import realism
 from napari_smdiffusion.measure.resolution import HALF, ONE_SEVENTH
+from napari_smdiffusion.microscope.camera import light_through_optics
 from napari_smdiffusion.microscope.camera import widefield as widefield_of
 from napari_smdiffusion.microscope.fit import fit_microscope
 from napari_smdiffusion.report.enhanced import compare_with_reference
@@ -112,6 +113,13 @@ NOT_FOR = {
         "Other structures: {structure} are drawn into any image. Counts, distances and shapes below the resolution "
         "above must not be measured in the result."
     ),
+}
+# The steps of the enhancer of version 0.1.0, whose levels were percentiles, and those of the trainings after it.
+STEPS_BEFORE = {
+    "microtubules": (2249, 450, 300),
+    "microtubules-x4": (1796, 200),
+    "mitochondria": (1784, 450),
+    "mitochondria-x5": (2251, 170),
 }
 WORK = Path("build") / "bundled"
 SHARES = (0.5, 0.7, 0.9)  # of pixels, that intervals are to hold
@@ -248,12 +256,19 @@ def enhancer_name(structure: str, factor: int) -> str:
     return structure if factor == FACTORS[structure] else f"{structure}-x{factor}"
 
 
-def enhancer(structure: str, factor: int, minutes: float) -> None:
-    """Train an enhancer on generated fields, and ship it."""
+def enhancer(structure: str, factor: int, minutes: float, start: Enhancer | None = None) -> None:
+    """Train an enhancer on generated fields, from nothing or from `start`, and ship it."""
     name = enhancer_name(structure, factor)
     config = EnhancerConfig(upscale=factor, minutes=minutes, previews=0)
-    trained = run(train_enhancer_steps([fields(structure)], config, MicroscopeConfig(), name=name), Reporter())
-    _ship(trained, structure)
+    work = train_enhancer_steps([fields(structure)], config, MicroscopeConfig(), start=start, name=name)
+    _ship(run(work, Reporter()), structure)
+
+
+def further(structure: str, minutes: float) -> None:
+    """Train the enhancers that ship on, as after a change of the simulation or of the levels."""
+    for factor in (5, 4):
+        start = Enhancer.load(bundled_folder() / "enhancer" / enhancer_name(structure, factor))
+        enhancer(structure, factor, minutes, start)
 
 
 def calibration(structure: str) -> None:
@@ -271,7 +286,7 @@ def _ship(trained: Enhancer, structure: str) -> None:
     if factor == FACTORS[structure]:
         result |= measured(trained, structure)
         registered = result["test_part"]["registered"]
-    known = dataclasses.replace(trained.facts, **_stated(structure, registered))
+    known = dataclasses.replace(trained.facts, **_stated(structure, factor, registered))
     trained = dataclasses.replace(trained, facts=known)
     trained.save(WORK / structure / f"enhancer-x{factor}")
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
@@ -287,12 +302,12 @@ def tested(structure: str) -> None:
     trained, name = Enhancer.load(folder), f"bundled_{structure}_enhancer_x{FACTORS[structure]}"
     known = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     result = {key: known[key] for key in ("minutes", "steps", "calibration")} | measured(trained, structure)
-    stated = _stated(structure, result["test_part"]["registered"])
+    stated = _stated(structure, FACTORS[structure], result["test_part"]["registered"])
     dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, **stated)).save(folder, half=True)
     save(name, result)
 
 
-def _stated(structure: str, registered: dict[str, Any] | None) -> dict[str, str]:
+def _stated(structure: str, factor: int, registered: dict[str, Any] | None) -> dict[str, str]:
     """Return the fields of the facts that state what the enhancer is for, and how it was tested on a real pair."""
     if registered is None:
         tested, short = UNTESTED, "Simulated widefield images only: there is no real pair with this factor."
@@ -308,11 +323,20 @@ def _stated(structure: str, registered: dict[str, Any] | None) -> dict[str, str]
             "structure."
         )
     return {
-        "attribution": attribution(structure) + tested,
+        "attribution": attribution(structure) + _began(structure, factor) + tested,
         "structure": structure,
         "tested_on": short,
         "not_for": NOT_FOR["enhancer"].format(structure=structure),
     }
+
+
+def _began(structure: str, factor: int) -> str:
+    """Return the sentence of a card on the trainings before the last one."""
+    first, *more = STEPS_BEFORE[enhancer_name(structure, factor)]
+    return f"""
+The enhancer began from the one of version 0.1.0 ({first} steps). Trainings of {" and ".join(map(str, more))} steps with
+local levels, smooth light and bright spots preceded the last one.
+"""
 
 
 def _tested(said: dict[str, Any]) -> str:
@@ -363,8 +387,10 @@ def measured(trained: Enhancer, structure: str) -> dict[str, Any]:
         for key, threshold in (("frc_nm", ONE_SEVENTH), ("frc_half_nm", HALF)):
             found = fourier_ring_correlation(sharp, truth, storm.pixel_size or 20.0, threshold)
             said["registered"][key] = found.resolution
-        error = np.abs(sharp - truth)
-        inside = error <= width
+        # The result has the units of the widefield image: the light of both is brought to the same.
+        factor = float((sharp * truth).sum() / (sharp**2).sum())
+        error = np.abs(factor * sharp - truth)
+        inside = error <= factor * width
         said["registered"]["rank_correlation"] = float(spearmanr(width[::2, ::2], error[::2, ::2], axis=None).statistic)
         said["registered"]["coverage_90"] = float(inside.mean())
         said["registered"]["coverage_90_bright"] = float(inside[sharp > sharp.mean()].mean())
@@ -390,12 +416,18 @@ def simulated_coverage(trained: Enhancer, part: Image) -> dict[str, dict[str, fl
     pixel, factor, found = part.pixel_size or 20.0, trained.config.upscale, defaultdict(list)
     for draw in range(3):
         random = torch.Generator().manual_seed(draw)
-        counts = widefield_of(torch.from_numpy(part.pixels)[:, None], trained.microscope, pixel, factor, random)
+        planes = torch.from_numpy(part.pixels)[:, None]
+        again = torch.Generator().manual_seed(draw)
+        counts = widefield_of(planes, trained.microscope, pixel, factor, random)
         seen = Image(counts[:, 0].numpy(), pixel * factor, name="simulated widefield")
+        # The same draw of the optics tells how many counts the light of a pixel became.
+        light, optics = light_through_optics(planes, trained.microscope, pixel, factor, again)
+        bright = float(np.percentile(light.numpy(), 99.5))
+        truth = part.pixels * (float(optics.photons[0]) * trained.microscope.gain / bright)
         for share in SHARES:
             made = trained.enhance_with_uncertainty(seen, confidence=share)
             sharp, width = (image.pixels for image in (made.image, made.uncertainty) if image is not None)
-            inside = np.abs(sharp - part.pixels) <= width
+            inside = np.abs(sharp - truth) <= width
             found[str(share)].append((inside.mean(), inside[sharp > sharp.mean()].mean()))
     return {
         share: dict(zip(("all", "bright"), np.mean(values, axis=0).tolist(), strict=True))
@@ -464,7 +496,7 @@ def main() -> None:
     parser.add_argument("structure", choices=tuple(CELLS))
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
-    parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, calibration, "
+    parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
                         "tested, background, pictures; of microtubules also fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes = options.structure, options.enhancer_minutes
@@ -473,6 +505,7 @@ def main() -> None:
         "judged": lambda: judged(structure),
         "enhancer-x5": lambda: enhancer(structure, 5, minutes),
         "enhancer-x4": lambda: enhancer(structure, 4, minutes),
+        "further": lambda: further(structure, minutes),
         "calibration": lambda: calibration(structure),
         "tested": lambda: tested(structure),
         "background": lambda: background(structure),
@@ -484,7 +517,7 @@ def main() -> None:
         parser.error(f"There is no stage {options.only}: choose one of {', '.join(stages)}.")
     for name, stage in stages.items():
         # Training an enhancer calibrates and tests it already.
-        if options.only == name or (options.only is None and name not in ("calibration", "tested")):
+        if options.only == name or (options.only is None and name not in ("further", "calibration", "tested")):
             began = time.monotonic()
             stage()
             save_entry(f"bundled_{structure}_seconds", name, {"seconds": round(time.monotonic() - began, 1)})

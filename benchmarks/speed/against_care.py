@@ -45,7 +45,9 @@ from napari_smdiffusion import (
 )
 from napari_smdiffusion.enhance.examples import simulation_task
 from napari_smdiffusion.enhance.held_out import draw_weights, split_held_out
-from napari_smdiffusion.enhance.levels import widefield_levels
+from napari_smdiffusion.enhance.local_levels import LocalLevels
+from napari_smdiffusion.enhance.plane_levels import plane_levels
+from napari_smdiffusion.images.unmeasured import scan
 from napari_smdiffusion.microscope.camera import widefield as simulated_widefield
 from napari_smdiffusion.microscope.optics import psf_sigma
 from napari_smdiffusion.report.enhanced import compare_with_reference
@@ -136,8 +138,8 @@ def pairs() -> tuple[Pixels, Pixels]:
     config = EnhancerConfig(upscale=FACTOR, patch=PATCH, batch=BATCH)
     training, _ = split_held_out([fields], draw_weights([fields], None), config)
     task = simulation_task([fields], training, config, MicroscopeConfig(), fields.pixel_size or 20.0)
-    drawn = [task.draw(step).tensors for step in range(PAIRS // BATCH)]
-    coarse, fine = (torch.cat(kind)[:, 0].numpy() for kind in zip(*drawn, strict=True))
+    drawn = [task.examples(step) for step in range(PAIRS // BATCH)]
+    coarse, fine = (torch.cat(kind)[:, 0].numpy() for kind in list(zip(*drawn, strict=True))[:2])
     return coarse, fine
 
 
@@ -179,7 +181,8 @@ def care(coarse: Pixels, fine: Pixels, places: dict[str, EnhancedField], marks: 
     order = np.random.default_rng(0).permutation(len(cut["fine"]))
     arrays: dict[str, Any] = {name: planes[order] for name, planes in cut.items()}
     for name, place in places.items():
-        arrays[name] = interpolated(widefield_levels(place.widefield).scale(place.widefield.pixels[0]))
+        plane = place.widefield.pixels[0]
+        arrays[name] = interpolated(plane_levels(plane, scan(plane), LocalLevels(), None).above)
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "given.npz", Path(folder) / "made.npz"
         np.savez(given, **arrays)

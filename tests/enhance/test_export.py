@@ -32,7 +32,7 @@ def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, 
     assert description.name == "f_r mich_ _4 (widefield enhanced x4)"
     assert (description.authors[0].name, str(description.license)) == ("Ada Lovelace", "CC-BY-4.0")
     (widefield,), (enhanced,) = description.inputs, description.outputs
-    assert not widefield.preprocessing  # the levels are in the network
+    assert [step.id for step in widefield.preprocessing] == ["ensure_dtype"]  # the levels are in the network
     assert [axis.scale for axis in widefield.axes[2:]] == pytest.approx([80, 80])
     for length in range(100, 3000, 4):  # readers truncate the computed size
         assert enhanced.axes[2].size.get_size(enhanced.axes[2], widefield.axes[2], ref_size=length) == 4 * length

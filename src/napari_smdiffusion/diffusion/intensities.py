@@ -57,7 +57,7 @@ def _moments(planes: Sequence[Pixels], limit: float) -> tuple[float, float]:
 
 def _check_units(images: Sequence[Image]) -> None:
     """Raise an InputError if images cannot have common units: of 8 and of 16 bits, for example."""
-    heights = [(brightness(image.pixels).height, image.name) for image in images]
+    heights = [(brightness(list(image.pixels)).height, image.name) for image in images]
     shown = [height for height in heights if height[0] > 0]
     if not shown:
         return

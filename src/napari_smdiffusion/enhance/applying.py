@@ -264,7 +264,8 @@ def _enhance_planes(
             spread[place] = tile_uncertainty(work, views, config.confidence) * prepared.unit
         seen.add(prepared)
         todo.pop(0)
+        if not todo:
+            for note in seen.notes(whole):
+                yield Note(note)
         yield TileDone(*place)
         yield progress.after_tile(tile)
-    for note in seen.notes(whole):
-        yield Note(note)

@@ -142,7 +142,7 @@ class TrainingPairs(ABC):
         widefield, sharp, weight = self.examples(step)
         rng = np.random.default_rng([self.config.seed, 6, step])
         widefield, weight = with_bright_spots(widefield, weight, rng)
-        gain = torch.from_numpy(np.exp(rng.uniform(*np.log(_GAIN), (len(sharp), 1, 1, 1)))).float()
+        gain = torch.from_numpy(np.exp(rng.uniform(np.log(_GAIN[0]), np.log(_GAIN[1]), (len(sharp), 1, 1, 1)))).float()
         shift = torch.from_numpy(rng.uniform(-_SHIFT, _SHIFT, (len(sharp), 1, 1, 1))).float()
         varied = self.local.compressed(gain * widefield + shift)
         return Batch((varied, sharp, gain, finer_weight(weight, self.config.upscale)))
@@ -326,7 +326,9 @@ def pairs_task(
             sharp.append(truth)
     typical = float(np.exp(np.mean([np.log(np.maximum(unit, 1e-6)).mean() for unit in units])))
     truths = [
-        truth * (typical / finer(torch.from_numpy(unit)[None, None], config.upscale)[0, 0].numpy())
+        np.asarray(
+            truth * typical / finer(torch.from_numpy(unit)[None, None], config.upscale)[0, 0].numpy(), np.float32
+        )
         for truth, unit in zip(sharp, units, strict=True)
     ]
     source = PatchSource.of(truths, regions, config)

@@ -95,7 +95,8 @@ class _ScriptableEnhancer(nn.Module):
         sharp = sharp[:, :, first : first + height * f, first : first + width * f].clamp(min=0.0)
         if f > 1:
             unit = F.interpolate(unit, scale_factor=float(f), mode="bilinear", align_corners=False)
-        return sharp * unit
+        enhanced: torch.Tensor = sharp * unit
+        return enhanced
 
 
 def export_enhancer(

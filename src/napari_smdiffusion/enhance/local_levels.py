@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import nn
 
 BLOCK = 4  # pixels along a side; windows must start at multiples of it
-_SMOOTH, _OPENING, _ENVELOPE, _AROUND = 1.0, 2, 2.0, 5.0  # blocks: of the image, the opening, its result, and of unit
-_REACHES = 3, _OPENING, 5, 12  # blocks to which these reach; the opening does so twice
+_SMOOTH, _OPENING, _ENVELOPE, _AROUND = 1.0, 4, 2.0, 8.0  # blocks: of the image, the opening, its result, and of unit
+_REACHES = 3, _OPENING, 5, 16  # blocks to which these reach; the opening does so twice
 _FINE = 1.0, 3  # pixels: the Gaussian that the structure is measured after, and its reach
 _WINDOW = 7, 2  # blocks of the window of the typical peak, and their distance
 # Blocks that the unit of a pixel depends on: through the envelope, the typical peak, the mean around and its smoothing,
@@ -106,7 +106,7 @@ class LocalLevels(nn.Module):
         peaks = F.max_pool2d(F.pad(F.max_pool2d(above, self.block), [0, 1, 0, 1]), 2, 1)
         height, width, side, step = peaks.shape[2], peaks.shape[3], self.window, self.step
         margin = step * (side // 2)
-        around = F.unfold(peaks, [side, side], dilation=[step, step], padding=[margin, margin])
+        around = F.unfold(peaks, (side, side), dilation=(step, step), padding=(margin, margin))
         ordered = around.view(peaks.shape[0], side * side, height, width).sort(1).values
         empty = (ordered == 0).sum(1, keepdim=True)
         rank = empty + (0.7 * (side * side - 1 - empty)).long()

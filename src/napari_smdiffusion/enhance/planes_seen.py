@@ -74,8 +74,8 @@ class PlanesSeen:
         self._blocks += prepared.blocks
         self._significant += prepared.significant
 
-    def notes(self) -> list[str]:
-        """Return the sentences that a user needs about the image."""
+    def notes(self, whole: bool) -> list[str]:
+        """Return the sentences that a user needs about the image; `whole` if all of its tiles were looked at."""
         name, notes = self._image.name, []
         if self._constant:
             which = ", ".join(map(str, self._constant[:_NAMED])) + (", …" if len(self._constant) > _NAMED else "")
@@ -85,7 +85,7 @@ class PlanesSeen:
                 f"{name} has areas of one exact value, such as a border or a scale bar. They count as pixels without a "
                 "measurement, and the result is 0 there."
             )
-        if self._significant <= _LEAST_SIGNIFICANT * self._blocks:
+        if whole and self._significant <= _LEAST_SIGNIFICANT * self._blocks:
             notes.append(
                 f"{name} shows hardly anything above its noise: the enhanced image may show structure that does not "
                 "exist. Use an image with more light."

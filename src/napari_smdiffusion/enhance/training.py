@@ -170,8 +170,7 @@ def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> Enhancer
     if start is not None:
         network.load_state_dict(start.network.state_dict())
         # The input of a network of an earlier version had another scale.
-        with torch.no_grad():
-            network.enter.weight /= start.widefield.contrast
+        network.enter.weight.data /= start.widefield.contrast
     return network
 
 

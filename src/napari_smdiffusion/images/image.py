@@ -231,14 +231,8 @@ def _planes(pixels: npt.ArrayLike, name: str) -> Pixels:
         planes = np.asarray(array, dtype=np.float32)
     if np.may_share_memory(planes, array) and array.flags.writeable and not _is_mapped(pixels):
         planes = planes.copy()
-<<<<<<< HEAD
     if not all_finite(planes):
-        raise InputError(f"{name} has NaN or infinite pixels: replace them first, for example by 0.")
-=======
-    # Plane by plane, because a mapped image may be larger than memory.
-    if not all(np.isfinite(plane).all() for plane in planes):
         raise InputError(f"{name} has NaN or infinite pixels: replace them by the median of the others.")
->>>>>>> 706a5a2 (Widefield images are scaled by local levels: a pixel of the result depends on its surroundings alone)
     return read_only(planes)
 
 

@@ -181,7 +181,7 @@ def _spectra(widefield: Image, sharp: Sequence[Image], upscale: int, pixel_size:
     structure = np.concatenate([_normalized(_patches(_limited(image), upscale, side)) for image in sharp])
     dark, bright = (float(v) for v in np.percentile(camera, (1.0, _BRIGHT)))
     # In a sparse field, that percentile is background.
-    bright = max(bright, brightness(camera).middle)
+    bright = max(bright, brightness(list(camera)).middle)
     if not dark < bright:
         raise InputError(
             f"All pixels of {widefield.name} have the value {dark:g}: give an image that shows a structure."
