@@ -114,12 +114,12 @@ NOT_FOR = {
         "above must not be measured in the result."
     ),
 }
-# The steps of the enhancer of version 0.1.0, whose levels were percentiles, and those of the trainings after it.
+# The steps of the enhancer of version 0.1.0, and those of a training between it and the last one.
 STEPS_BEFORE = {
-    "microtubules": (2249, 450, 300),
-    "microtubules-x4": (1796, 200),
-    "mitochondria": (1784, 450),
-    "mitochondria-x5": (2251, 170),
+    "microtubules": (2249, 450),
+    "microtubules-x4": (1796,),
+    "mitochondria": (1784,),
+    "mitochondria-x5": (2251,),
 }
 WORK = Path("build") / "bundled"
 SHARES = (0.5, 0.7, 0.9)  # of pixels, that intervals are to hold
@@ -292,7 +292,7 @@ def _ship(trained: Enhancer, structure: str) -> None:
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
     trained.save(folder, half=True)
     loaded = Enhancer.load(folder)
-    result["calibration"] = None if loaded.calibration is None else loaded.calibration.facts
+    result["calibration"] = None if loaded.calibration is None else dataclasses.asdict(loaded.calibration.facts)
     save(f"bundled_{structure}_enhancer_x{factor}", result)
 
 
@@ -333,9 +333,9 @@ def _stated(structure: str, factor: int, registered: dict[str, Any] | None) -> d
 def _began(structure: str, factor: int) -> str:
     """Return the sentence of a card on the trainings before the last one."""
     first, *more = STEPS_BEFORE[enhancer_name(structure, factor)]
+    between = f" A training of {more[0]} steps preceded the last one." if more else ""
     return f"""
-The enhancer began from the one of version 0.1.0 ({first} steps). Trainings of {" and ".join(map(str, more))} steps with
-local levels, smooth light and bright spots preceded the last one.
+The enhancer began from the one of version 0.1.0 ({first} steps), whose levels were percentiles.{between}
 """
 
 

@@ -117,8 +117,10 @@ def test_finished_results_are_not_read_again(tiny_enhancer, widefield):
         return arrays[plan.kind]
 
     config = EnhanceConfig(uncertainty=True)
+    written = False
     for event in (steps := enhance_steps(tiny_enhancer, widefield, config, new_array=new_array)):
-        if isinstance(event, Progress) and event.step == event.total:
+        written |= isinstance(event, TileDone)
+        if written and isinstance(event, Progress) and event.step == event.total:
             break
     # Reading NaN would raise an error.
     for array in arrays.values():

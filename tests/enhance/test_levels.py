@@ -7,7 +7,7 @@ import torch
 from napari_smdiffusion import Image, load_enhancer
 from napari_smdiffusion.base.events import Note, run
 from napari_smdiffusion.enhance.applying import enhance_steps
-from napari_smdiffusion.enhance.local_levels import BLOCK, CEILING, LEVELS_REACH, LocalLevels
+from napari_smdiffusion.enhance.local_levels import BLOCK, CEILING, LocalLevels
 from napari_smdiffusion.enhance.plane_levels import local_levels
 from napari_smdiffusion.enhance.settings import EnhanceConfig
 from napari_smdiffusion.images.samples import simulated_pair
@@ -185,7 +185,8 @@ def test_levels_depend_on_the_stated_surroundings_alone():
     changed[:BLOCK] += 300
     first, second = (local_levels(LocalLevels(), torch.from_numpy(p)[None, None])[1][0, 0] for p in (plane, changed))
     rows = (first - second).abs().amax(1).nonzero()
-    assert LEVELS_REACH // 2 < int(rows.max()) < LEVELS_REACH + BLOCK
+    reach = LocalLevels().reach
+    assert reach // 2 < int(rows.max()) < reach + BLOCK
 
 
 def test_the_input_of_the_network_is_limited():

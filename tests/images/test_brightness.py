@@ -69,7 +69,7 @@ def test_an_image_without_structure_has_no_outliers():
 
 def test_a_training_says_that_beads_are_limited(beads):
     events = []
-    config = TrainConfig(steps=1, patch=32, batch=1, channels=(8,), previews=0)
+    config = TrainConfig(steps=1, patch=32, batch=1, channels=(16,), previews=0)
     model = run(train_steps([Image(beads[:128, :128], 20.0, name="beads.csv")], config), events.append)
     assert isinstance(model, DiffusionModel)
     said = [event.message for event in events if isinstance(event, Note)]

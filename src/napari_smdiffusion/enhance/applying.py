@@ -152,7 +152,7 @@ def enhance_steps(
     spread = maps[0] if maps else None
     device = pick_device(config.device)
     with on_device(enhancer.network, device) as network:
-        work = TileWork(network, device, enhancer, grid)
+        work = TileWork(network, device, enhancer, grid, enhancer.widefield.estimator)
         yield from _enhance_planes(work, on_grid, PlanesSeen(image, grid), config, (sharp, spread), finished, stop)
     return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 

@@ -11,6 +11,7 @@ from ..base.errors import InputError
 from ..microscope.settings import MicroscopeConfig
 from ..store.facts import PixelSize, TrainingFacts
 from .levels import Levels
+from .local_levels import AROUND, OPENING, LocalLevels
 from .settings import EnhancerConfig
 
 Share = Annotated[float, Ge(0), Le(1)]
@@ -36,10 +37,19 @@ class WidefieldLevels:
     light
         Units of the widefield image (see `LocalLevels`) per unit of light of a super-resolution pixel that is 1 in the
         network's output. With it, an enhanced image has as much light as the widefield image in focus.
+    opening, around
+        Size of the surroundings, in blocks; see `LocalLevels`.
     """
 
     method: Literal["percentiles", "local"] = "percentiles"
     light: Annotated[float, Gt(0), Le(1e6)] = _LIGHT_OF_PERCENTILES
+    opening: Annotated[int, Ge(1), Le(16)] = OPENING
+    around: Annotated[float, Ge(1), Le(32)] = AROUND
+
+    @property
+    def estimator(self) -> LocalLevels:
+        """The estimator of the levels."""
+        return LocalLevels(self.opening, self.around)
 
     @property
     def contrast(self) -> float:

@@ -1,7 +1,7 @@
 """Local levels of widefield images: the background and the brightness of the structure around each pixel.
 
 The enhancer's network receives (I - dark) / unit, and its output is multiplied by unit again. Both maps depend on the
-pixels within `LEVELS_REACH` alone, so that cropping, padding and tiling change nothing farther away.
+pixels within `LocalLevels.reach` alone, so that cropping, padding and tiling change nothing farther away.
 
 * `dark` is the lower envelope of the smoothed image: a morphological opening, as a rolling ball finds it. Neither
   structure nor dirt raises it, and the share of empty field does not matter.
@@ -18,13 +18,11 @@ import torch.nn.functional as F
 from torch import nn
 
 BLOCK = 4  # pixels along a side; windows must start at multiples of it
-_SMOOTH, _OPENING, _ENVELOPE, _AROUND = 1.0, 4, 2.0, 8.0  # blocks: of the image, the opening, its result, and of unit
-_REACHES = 3, _OPENING, 5, 16  # blocks to which these reach; the opening does so twice
+OPENING, AROUND = 2, 5.0  # blocks: radius of the opening, and standard deviation of the mean that makes the unit
+_SMOOTH, _ENVELOPE = 1.0, 2.0  # blocks: the Gaussians that smooth the image and its envelope
+_REACHES = 3, 5  # blocks to which they reach
 _FINE = 1.0, 3  # pixels: the Gaussian that the structure is measured after, and its reach
 _WINDOW = 7, 2  # blocks of the window of the typical peak, and their distance
-# Blocks that the unit of a pixel depends on: through the envelope, the typical peak, the mean around and its smoothing,
-# with an interpolation after each and the block of the pixel.
-LEVELS_REACH = BLOCK * (2 * _REACHES[0] + 2 * _OPENING + _REACHES[2] + _WINDOW[0] + 1 + _REACHES[3] + 4)
 NOISE_FLOOR = 5.0  # unit is at least this number of standard deviations of the noise
 _ABOVE_NOISE = 0.85  # standard deviations of the noise of a pixel: 3 of the smoothed image
 _CLIPPED = 2.0  # times the typical peak: brighter pixels do not raise the unit any more
@@ -36,6 +34,8 @@ _TINY, _NEAR = 1e-20, 0.05  # _NEAR: a share of measured pixels
 class LocalLevels(nn.Module):
     """Local levels of planes (B, 1, Y, X), whose sides are multiples of `BLOCK`; it has no weights.
 
+    `opening` and `around` are in blocks. `reach` is the number of pixels that the levels of a pixel depend on.
+
     The planes should be shifted and scaled to numbers of the order of 1, so that squares are exact in float32.
     """
 
@@ -44,16 +44,20 @@ class LocalLevels(nn.Module):
     around: torch.Tensor
     fine: torch.Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, opening: int = OPENING, around: float = AROUND) -> None:
         super().__init__()
-        self.block, self.opening = BLOCK, 2 * _OPENING + 1
+        self.block, self.opening = BLOCK, 2 * opening + 1
+        mean_reach = math.ceil(2 * around) + 2
+        # Blocks that the unit of a pixel depends on: through the envelope, the typical peak, the mean around and its
+        # smoothing, with an interpolation after each and the block of the pixel.
+        self.reach = BLOCK * (2 * _REACHES[0] + 2 * opening + _REACHES[1] + _WINDOW[0] + 1 + mean_reach + 4)
         self.floor, self.above_noise, self.clipped, self.outlier = NOISE_FLOOR, _ABOVE_NOISE, _CLIPPED, _OUTLIER
         self.linear, self.ceiling, self.tiny, self.near = LINEAR, CEILING, _TINY, _NEAR
         self.window, self.step = _WINDOW
         for name, sigma, reach in (
             ("smooth", _SMOOTH, _REACHES[0]),
-            ("envelope", _ENVELOPE, _REACHES[2]),
-            ("around", _AROUND, _REACHES[3]),
+            ("envelope", _ENVELOPE, _REACHES[1]),
+            ("around", around, mean_reach),
             ("fine", *_FINE),
         ):
             offset = torch.arange(-reach, reach + 1, dtype=torch.float32)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..images.tiles import Tile, widened
-from .local_levels import BLOCK, LEVELS_REACH, LocalLevels
+from .local_levels import BLOCK, LocalLevels
 from .network import ALIGN
 from .plane_levels import finer, plane_levels
 from .predicting import predict
@@ -57,7 +57,7 @@ class TileWork:
     device: torch.device
     enhancer: Enhancer
     grid: Grid
-    levels: LocalLevels = field(default_factory=LocalLevels)
+    levels: LocalLevels
 
 
 def prepared_tile(work: TileWork, plane: Pixels, seen: PlaneSeen, tile: Tile) -> Prepared:
@@ -73,7 +73,9 @@ def prepared_tile(work: TileWork, plane: Pixels, seen: PlaneSeen, tile: Tile) ->
         The tile; its window begins at a multiple of `BLOCK`.
     """
     factor, scale = work.enhancer.config.upscale, work.enhancer.widefield
-    rows, columns = (widened(part, LEVELS_REACH, length) for part, length in zip(tile.window, plane.shape, strict=True))
+    rows, columns = (
+        widened(part, work.levels.reach, length) for part, length in zip(tile.window, plane.shape, strict=True)
+    )
     found = plane_levels(plane[rows, columns], seen.facts, work.levels, seen.measured(plane, rows, columns))
     inner = Tile(tile.window, (rows, columns)).core_in_window()
     above, unit, measured = found.above[inner], found.unit[inner], found.measured[inner]
