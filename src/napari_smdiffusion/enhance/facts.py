@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -163,6 +163,8 @@ class EnhancerRecord(EnhancerFacts):
     levels: Levels
     calibration: CalibrationRecord | None = None
     widefield: WidefieldLevels = WidefieldLevels()
+
+    optional: ClassVar[frozenset[str]] = TrainingFacts.optional | {"widefield"}
 
     @property
     def facts(self) -> EnhancerFacts:
