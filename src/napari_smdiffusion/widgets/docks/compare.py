@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...base.errors import InputError
+from ...base.errors import InputError, reason_of
 from ...images.provenance import SIMULATED, SYNTHETIC
 from ...recipes.compare import CompareJob
 from ..frame.dock import Dock, Folded, heading
@@ -318,8 +318,9 @@ class CompareDock(Dock):
         if folder:
             try:
                 self.save_report(Path(folder))
-            except (OSError, shutil.Error) as error:
-                self.show_failure(f"The report cannot be saved in {folder} ({error}): choose another folder.")
+            except OSError as error:  # shutil.Error is one
+                reason = reason_of(error)
+                self.show_failure(f"The report cannot be saved in {folder} ({reason}): choose another folder.")
 
 
 def _set_order(viewer: ViewerModel, order: Sequence[ImageLayer]) -> None:
