@@ -44,7 +44,9 @@ def _prepare(folder: Path) -> None:
     """Write the images and models that the commands need."""
     storm = simulate("microtubules", size=192, pixel_size=20.0, seed=3)
     write_image(folder / "storm.tif", storm)
-    write_image(folder / "cell.tif", Image(np.random.default_rng(0).gamma(0.5, 100, (200, 200)), 80.0))
+    write_image(
+        folder / "cell.tif", Image(np.random.default_rng(0).gamma(0.5, 100, (200, 200)).astype(np.float32), 80.0)
+    )
     DiffusionModel.train([storm], steps=2, patch=64, batch=1, channels=(16, 32), start=None).save(folder / "model")
     settings = EnhancerConfig(upscale=4, steps=2, batch=1, channels=8, previews=0)
     run_job(TrainEnhancerJob(storm, settings)).save(folder / "enhancer")

@@ -146,7 +146,7 @@ def diffusion(structure: str, minutes: float) -> None:
     model = run(steps, Reporter())
     seconds = time.monotonic() - began
     said = attribution(structure) + BEGAN.format(minutes=seconds / 60)
-    stated = {"attribution": said, "structure": structure, "not_for": NOT_FOR["diffusion"]}
+    stated: dict[str, Any] = {"attribution": said, "structure": structure, "not_for": NOT_FOR["diffusion"]}
     model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, **stated))
     model.save(WORK / structure / "diffusion")
     model.save(shipped(structure), half=True)

@@ -24,7 +24,8 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.common import save
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, run, simulate, train_steps
 from napari_smdiffusion.base.folders import bundled_folder
-from napari_smdiffusion.base.terminal import Reporter, stop_on_interrupt
+from napari_smdiffusion.base.stopping import stop_on_interrupt
+from napari_smdiffusion.base.terminal import Reporter
 from napari_smdiffusion.store.folder import STATE
 
 FIELDS, SIZE, PIXEL_SIZE = 32, 1024, 20.0
