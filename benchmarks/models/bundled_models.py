@@ -307,7 +307,7 @@ def tested(structure: str) -> None:
     save(name, result)
 
 
-def _stated(structure: str, factor: int, registered: dict[str, Any] | None) -> dict[str, str]:
+def _stated(structure: str, factor: int, registered: dict[str, Any] | None) -> dict[str, Any]:
     """Return the fields of the facts that state what the enhancer is for, and how it was tested on a real pair."""
     if registered is None:
         tested, short = UNTESTED, "Simulated widefield images only: there is no real pair with this factor."
