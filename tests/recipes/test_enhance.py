@@ -88,9 +88,9 @@ def test_results_in_files_are_equal_to_results_in_memory(tiny_enhancer, widefiel
             assert len(stated.pop("weights_sha256")) == len(stated.pop("widefield_image_sha256")) == 64
         assert stated == in_memory.provenance.to_json()
         assert (in_file.pixel_size, in_file.origin) == (in_memory.pixel_size, in_memory.origin)
-    messages = [note.message for note in notes if isinstance(note, Note)]
+    messages = (note.message for note in notes if isinstance(note, Note))
     names = [f"x{end}.tif" for end in ("", "_uncertainty", "_error")]
-    assert all(name in message for name, message in zip(names, messages, strict=True))
+    assert all(any(name in message for message in messages) for name in names)  # in this order
 
 
 def test_a_stop_keeps_the_finished_images(tiny_enhancer, widefield):

@@ -133,7 +133,10 @@ def test_a_second_training_under_the_same_name_does_not_begin(dock, click, qtbot
 
 
 def test_rgb_layers_and_axes_of_unknown_kind_are_refused(viewer, dock, click):
-    for data, word in ((np.zeros((64, 64, 3), np.uint8), "RGB"), (np.zeros((2, 2, 64, 64)), "2 × 2 planes on axes of unknown kind")):
+    for data, word in (
+        (np.zeros((64, 64, 3), np.uint8), "RGB"),
+        (np.zeros((2, 2, 64, 64)), "2 × 2 planes on axes of unknown kind"),
+    ):
         layer = viewer.add_image(data, name="odd")
         dock.layer_list.choose([layer])
         click(dock, dock.run_button)

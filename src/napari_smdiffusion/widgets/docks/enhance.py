@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QPushButton, QRadioButton
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QPushButton, QRadioButton
 
 from ...base.errors import InputError
 from ...base.events import PartBegun, PartDone, TileDone
@@ -83,6 +83,9 @@ class EnhanceDock(Dock):
         self.in_place.setToolTip(
             "replace the pixels of the widefield layer with the enhanced image; the original can be restored"
         )
+        self._places = QButtonGroup(self)
+        for button in (self.new_layer, self.in_place):
+            self._places.addButton(button)
         self.new_layer.setChecked(True)
         self.only_seen = QCheckBox("only what I see")
         self.only_seen.setToolTip(

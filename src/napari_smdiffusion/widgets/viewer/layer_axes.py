@@ -206,7 +206,8 @@ def channel_in_words(axes: LayerAxes) -> str | None:
 
 
 def _shape(layer: ImageLayer) -> tuple[int, ...]:
-    return tuple((layer.data[0] if layer.multiscale else layer.data).shape)
+    shape = tuple((layer.data[0] if layer.multiscale else layer.data).shape)
+    return shape[:-1] if layer.rgb else shape  # without the axis of colors
 
 
 def _axes_in_file(layer: ImageLayer, lengths: tuple[int, ...]) -> tuple[Axis, ...]:
