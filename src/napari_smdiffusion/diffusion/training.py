@@ -80,8 +80,7 @@ def train_steps(
     """
     began = time.monotonic()
     run = _prepared(images, config, start, None if out is None else out.absolute(), resume, name)
-    device = pick_device(config.device)
-    with released_when_done(run.state, device), training_lock(run.out):
+    with released_when_done(run.state, device := pick_device(config.device)), training_lock(run.out):
         run = yield from _resumed(run)
         length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
         steps = optimize_steps(run.state, run.task, length, stop=stop, checkpoint=run.save, device=device)

@@ -77,8 +77,7 @@ class EnhanceDock(Dock):
         self.models = ModelMenu(self.model, self, self.show_interrupted)
         self.layer_list = LayerList(self.viewer, finest=False, excluded=self._training_layers)
         self.layer_list.setToolTip("widefield images or stacks to enhance")
-        self.new_layer = QRadioButton("new layer")
-        self.in_place = QRadioButton("in place")
+        self.new_layer, self.in_place = QRadioButton("new layer"), QRadioButton("in place")
         self.new_layer.setToolTip("add the enhanced image as a new layer, exactly on top of the widefield layer")
         self.in_place.setToolTip(
             "replace the pixels of the widefield layer with the enhanced image; the original can be restored"
@@ -115,11 +114,21 @@ class EnhanceDock(Dock):
         self._current = 0  # index of the layer that is enhanced
         self._suggested = None
         self._agreements: list[str] = []
-        self.form.addWidget(heading("Enhancer"))
         self.choice = EnhancerChoice(self.model, self.layer_list)
-        self.form.addWidget(self.model)
-        self.form.addWidget(self.choice.card)
-        self.form.addWidget(self.training)
+        self.view = TrainingView(self.viewer)
+        self.maps, self.save_results = MapChoice(self.viewer), SaveResults(self.viewer, self)
+        self._trained = ""  # name of the enhancer that was trained last
+        self._arrange()
+        self._connect()
+        self._offer_to_restore()
+        self.layer_list.refresh()  # the training layers of a new enhancer were left out so far
+        self._show_trust()
+        self._show_training()
+
+    def _arrange(self) -> None:
+        self.form.addWidget(heading("Enhancer"))
+        for widget in (self.model, self.choice.card, self.training):
+            self.form.addWidget(widget)
         self.form.addWidget(heading("Widefield layers to enhance"))
         self.form.addWidget(self.layer_list)
         self.form.addWidget(self.choice)
@@ -127,24 +136,18 @@ class EnhanceDock(Dock):
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(self.restore)
-        self.view = TrainingView(self.viewer)
-        self.view.continued.connect(self.go_on)
-        self.maps, self.save_results = MapChoice(self.viewer), SaveResults(self.viewer, self)
         for widget in (self.maps, self.save_results, self.view):
             self.results.addWidget(widget)
+
+    def _connect(self) -> None:
+        self.view.continued.connect(self.go_on)
         self.uncertainty.toggled.connect(self._show_trust)
-        self.model.changed.connect(self._show_trust)
-        self._trained = ""  # name of the enhancer that was trained last
-        self.model.changed.connect(self._show_training)
-        self.model.changed.connect(self.layer_list.refresh)
+        for show in (self._show_trust, self._show_training, self.layer_list.refresh):
+            self.model.changed.connect(show)
         self.layer_list.changed.connect(self._suggest_factor)
         self.layer_list.changed.connect(self._offer_to_restore)
         self.training.sources.changed.connect(self._suggest_factor)
         self.training.sources.changed.connect(self.layer_list.refresh)
-        self._offer_to_restore()
-        self.layer_list.refresh()  # the training layers of a new enhancer were left out so far
-        self._show_trust()
-        self._show_training()
 
     def job(self) -> EnhanceJob | TrainEnhancerJob:
         """Return the enhancement of the ticked layers, with a new enhancer if one is to be trained.

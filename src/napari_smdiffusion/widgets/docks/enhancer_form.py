@@ -90,6 +90,10 @@ class TrainingForm(QWidget):
         self.only_sharp.setChecked(True)
         self.pairs.toggled.connect(self._enable_simulation)
         self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
+        self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
+        self._arrange()
+
+    def _arrange(self) -> None:
         rows = QWidget()
         form = QFormLayout(rows)
         form.setContentsMargins(0, 0, 0, 0)
@@ -99,7 +103,6 @@ class TrainingForm(QWidget):
         form.addRow("name", self.name)
         form.addRow("", self.resume)
         form.addRow("start from", self.start_from)
-        self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addWidget(heading("What do you have?"))

@@ -97,6 +97,9 @@ class LayerList(QWidget):
         self._pixel_size_label = _label_of_a_layer()
         self.pixel_size = NumberField(0, 10_000, suffix=" nm", zero="unknown")
         self.pixel_size.setObjectName("pixel_size")
+        self.pixel_size.setToolTip(
+            "pixel size in nm of the named layer, whose file gives none; select the layer to correct the size later"
+        )
         row.addWidget(self._pixel_size_label, 1)
         row.addWidget(self.pixel_size)
         self.use_as_scale = ScaleButton(viewer)
@@ -114,6 +117,11 @@ class LayerList(QWidget):
         weight_row.addWidget(self._weight_label, 1)
         weight_row.addWidget(self.weight)
         self._weight_row.setVisible(weighted)
+        self._arrange(head)
+        self._connect()
+        watch_layers(viewer, self, self.refresh)
+
+    def _arrange(self, head: QHBoxLayout) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(head)
@@ -122,16 +130,14 @@ class LayerList(QWidget):
         layout.addWidget(self.use_as_scale)
         layout.addWidget(self.channel)
         layout.addWidget(self._weight_row)
-        self.pixel_size.setToolTip(
-            "pixel size in nm of the named layer, whose file gives none; select the layer to correct the size later"
-        )
+
+    def _connect(self) -> None:
         self.pixel_size.editingFinished.connect(self._take_pixel_size)
         self.weight.valueChanged.connect(self._take_weight)
         self.list.currentItemChanged.connect(self._show_weight)
         self.list.currentItemChanged.connect(self._show_pixel_size)
         self.list.currentItemChanged.connect(self._show_channel)
         self.list.itemChanged.connect(self._on_tick)
-        watch_layers(viewer, self, self.refresh)
 
     def layers(self) -> list[ImageLayer]:
         """Return the chosen layers."""
