@@ -119,7 +119,7 @@ def test_a_result_without_a_record_of_its_layer_gets_contrast_and_foreign_files_
     foreign, moved, ours = (viewer.open(str(tmp_path / name))[0] for name in ("foreign.tif", "g.tif", "g.tif"))
     moved.translate = (0, 5, 5)
     watched(viewer, qtbot)
-    assert layer_pixel_size(foreign) == 25
+    assert layer_pixel_size(foreign) == pytest.approx(25)
     assert tuple(foreign.scale) == (1, 1)
     assert tuple(moved.scale) == (1, 1, 1)
     # The other layers are in pixels of 25 nm: beside them, so is this one.

@@ -99,6 +99,7 @@ def test_layers_theme_and_selection_may_change(viewer, training, storm_layer, cl
 def test_a_deleted_preview_is_not_added_again(viewer, open_dock, storm_layer, my_model, click, qtbot):
     dock = open_dock("Train diffusion model")
     quick_training(dock, previews=1)
+    dock.as_layer.setChecked(True)
     dock.time.set_minutes(0.15)
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)

@@ -19,6 +19,7 @@ from ..images.image import Image, with_own_pixels
 from ..images.patches import SYMMETRIES
 from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import tiles
+from .local_levels import LocalLevels
 from .network import ALIGN, REACH
 from .pixel_fit import PixelFit
 from .planes_seen import PlanesSeen
@@ -152,7 +153,8 @@ def enhance_steps(
     spread = maps[0] if maps else None
     device = pick_device(config.device)
     with on_device(enhancer.network, device) as network:
-        work = TileWork(network, device, enhancer, grid, enhancer.widefield.estimator)
+        levels = LocalLevels(enhancer.widefield.opening, enhancer.widefield.around)
+        work = TileWork(network, device, enhancer, grid, levels)
         yield from _enhance_planes(work, on_grid, PlanesSeen(image, grid), config, (sharp, spread), finished, stop)
     return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 

@@ -31,6 +31,7 @@ from ..base.whole_files import cannot_be_written, check_allocation, rename_into_
 from ..microscope.camera import widefield_image
 from ..store.folder import training_lock
 from ..structures.simulate import simulate
+from .local_levels import LocalLevels
 from .model import Enhancer
 from .network import ALIGN, REACH, EnhancerNetwork, even_background
 from .tile_work import BORDER
@@ -59,7 +60,8 @@ class _ScriptableEnhancer(nn.Module):
 
     def __init__(self, network: EnhancerNetwork, widefield: WidefieldLevels) -> None:
         super().__init__()
-        self.levels, self.contrast, self.light = widefield.estimator, widefield.contrast, widefield.light
+        self.levels = LocalLevels(widefield.opening, widefield.around)
+        self.contrast, self.light = widefield.contrast, widefield.light
         self.enter, self.top, self.middle, self.bottom = network.enter, network.top, network.middle, network.bottom
         self.down1, self.down2, self.up1, self.up2 = network.down1, network.down2, network.up1, network.up2
         self.after1, self.after2, self.shuffle, self.leave = (

@@ -11,8 +11,9 @@ from ..base.errors import InputError
 from ..microscope.settings import MicroscopeConfig
 from ..store.facts import PixelSize, TrainingFacts
 from .levels import Levels
-from .local_levels import AROUND, OPENING, LocalLevels
 from .settings import EnhancerConfig
+
+OPENING, AROUND = 2, 5.0  # blocks: radius of the opening, and standard deviation of the mean that makes the unit
 
 Share = Annotated[float, Ge(0), Le(1)]
 Shares = tuple[Share, ...]
@@ -45,11 +46,6 @@ class WidefieldLevels:
     light: Annotated[float, Gt(0), Le(1e6)] = _LIGHT_OF_PERCENTILES
     opening: Annotated[int, Ge(1), Le(16)] = OPENING
     around: Annotated[float, Ge(1), Le(32)] = AROUND
-
-    @property
-    def estimator(self) -> LocalLevels:
-        """The estimator of the levels."""
-        return LocalLevels(self.opening, self.around)
 
     @property
     def contrast(self) -> float:

@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .facts import AROUND, OPENING
+
 BLOCK = 4  # pixels along a side; windows must start at multiples of it
-OPENING, AROUND = 2, 5.0  # blocks: radius of the opening, and standard deviation of the mean that makes the unit
 _SMOOTH, _ENVELOPE = 1.0, 2.0  # blocks: the Gaussians that smooth the image and its envelope
 _REACHES = 3, 5  # blocks to which they reach
 _FINE = 1.0, 3  # pixels: the Gaussian that the structure is measured after, and its reach

@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QChildEvent
     from qtpy.QtWidgets import QWidget
 
+    from .background import BackgroundRun
+
 _DIALOG = "ConfirmCloseDialog"  # napari's class
 
 
 class NamesWork(QObject):
-    """Adds the title of running work to the dialog, until it is deleted.
+    """Adds the title of a run to the dialog while it is running.
 
     Parameters
     ----------
-    title
-        What runs.
+    run
+        The run, which is the parent too.
     window
         napari's window.
-    parent
-        The run.
     """
 
-    def __init__(self, title: str, window: QWidget, parent: QObject) -> None:
-        super().__init__(parent)
-        self._title = title
+    def __init__(self, run: BackgroundRun, window: QWidget) -> None:
+        super().__init__(run)
+        self._run, self._title = run, run.title
         window.installEventFilter(self)  # Qt removes it with this object
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Add the title to a dialog that is about to be shown. All events pass."""
-        if event.type() == QEvent.Type.ChildPolished:
+        if event.type() == QEvent.Type.ChildPolished and self._run.running:
             self._name_in(event)
         return False
 

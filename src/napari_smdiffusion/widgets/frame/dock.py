@@ -200,7 +200,7 @@ class Dock(QWidget):
         self.show_status(f"{title[0].upper()}{title[1:]} …")
         self.progress.setRange(0, 0)
         if (window := window_of(self)) is not None:
-            NamesWork(title, window, run)
+            NamesWork(run, window)
         run.start()
 
     def stop(self) -> None:
