@@ -67,29 +67,7 @@ def generate_steps(
     together = min(config.batch, _images_together(config))
     done = 1 + (finished - 1) // together * together if 0 < finished < config.count else finished
     with on_device(model.unet, device) as unet:
-        steps = model.sampler.steps(config)
-        countdown = Countdown(done * steps, config.count * steps)
-        while done < config.count and not stop():
-            # The first image is computed alone, so that it is shown early.
-            indices = range(done, min(done + (together if done else 1), config.count))
-            try:
-                images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if len(indices) == 1:
-                    raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
-                images = None
-            # The error held references to tensors; only here is that memory free.
-            if images is None:
-                together = max(1, together // 2)
-                release_memory()
-                yield Note(f"Memory ran out: continuing with {together} images at a time.")
-                continue
-            for index, image in zip(indices, images, strict=False):
-                pixels[index] = image
-                done += 1
-                yield Generated(image, index, config.seed)
+        done = yield from _generate_from(done, together, unet, model, config, pixels, stop)
     if not done:
         raise Stopped("Stopped before the first image was finished: nothing was generated.")
     return Image(
@@ -103,6 +81,42 @@ def generate_steps(
 def _images_together(config: GenerateConfig) -> int:
     """Return the number of images that are computed together: those with the pixels of one field of 1024²."""
     return max(1, 1024**2 // (config.height * config.width))
+
+
+def _generate_from(
+    done: int,
+    together: int,
+    unet: torch.nn.Module,
+    model: DiffusionModel,
+    config: GenerateConfig,
+    pixels: Pixels,
+    stop: Stop,
+) -> Steps[int]:
+    """Generate the images from index `done` on into `pixels`, `together` in a batch; return the number of finished."""
+    steps = model.sampler.steps(config)
+    countdown = Countdown(done * steps, config.count * steps)
+    while done < config.count and not stop():
+        # The first image is computed alone, so that it is shown early.
+        indices = range(done, min(done + (together if done else 1), config.count))
+        try:
+            images = yield from _generate_batch(unet, model, config, indices, countdown, stop)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(indices) == 1:
+                raise MemoryError("Memory ran out with a single image: choose a smaller size.") from error
+            images = None
+        # The error held references to tensors; only here is that memory free.
+        if images is None:
+            together = max(1, together // 2)
+            release_memory()
+            yield Note(f"Memory ran out: continuing with {together} images at a time.")
+            continue
+        for index, image in zip(indices, images, strict=False):
+            pixels[index] = image
+            done += 1
+            yield Generated(image, index, config.seed)
+    return done
 
 
 def _generate_batch(

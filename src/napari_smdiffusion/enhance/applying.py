@@ -99,10 +99,8 @@ def enhance_steps(
     ----------
     enhancer
         A trained enhancer.
-    image
-        Widefield, (N, Y, X) in any units.
-    config
-        Settings.
+    image, config
+        Widefield, (N, Y, X) in any units, and the settings.
     new_array
         Makes the array for each result from its plan, such as a memory map for results larger than memory.
     finished
@@ -113,10 +111,8 @@ def enhance_steps(
 
     Yields
     ------
-    Progress and TileDone at every tile. Note if memory ran out, the pixel size is unknown, or the image is resampled
-    because its pixel size differs from the training.
-
-    A Note also if the image has areas without a measurement, constant planes, or hardly anything above its noise.
+    Progress and TileDone at every tile. Note if memory ran out, the pixel size is unknown or differs from the training,
+    or the image has areas without a measurement, constant planes, or hardly anything above its noise.
 
     Returns
     -------
@@ -132,21 +128,9 @@ def enhance_steps(
         If it was stopped before the last tile; there is no result then.
     """
     fit = PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
-    fit.check(image.name, enhancer.name)
-    if all(plane.min() == plane.max() for plane in image.pixels):
-        raise InputError(
-            f"All pixels of {image.name} have the value {image.pixels[0, 0, 0]:g}: choose an image that shows a "
-            "structure."
-        )
-    if note := _pixel_size_note(enhancer, image, fit):
-        yield Note(note)
+    yield from _checked(enhancer, image, config, fit)
     grid = network_grid(image, enhancer.config.upscale, fit)
     on_grid = grid.network_image(image)
-    if config.uncertainty and enhancer.calibration is None:
-        yield Note(
-            f"{enhancer.name} has no calibration: its uncertainty is the standard deviation over 8 symmetries of the "
-            "input. Train it again for calibrated intervals."
-        )
     make = new_array or _zeros
     plans = planned_results(enhancer, image, config)
     sharp, *maps = (make(plan) for plan in plans)
@@ -157,6 +141,23 @@ def enhance_steps(
         work = TileWork(network, device, enhancer, grid, levels)
         yield from _enhance_planes(work, on_grid, PlanesSeen(image, grid), config, (sharp, spread), finished, stop)
     return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
+
+
+def _checked(enhancer: Enhancer, image: Image, config: EnhanceConfig, fit: PixelFit) -> Steps[None]:
+    """Raise an InputError for an unsuitable image; yield a Note for each limit of the result."""
+    fit.check(image.name, enhancer.name)
+    if all(plane.min() == plane.max() for plane in image.pixels):
+        raise InputError(
+            f"All pixels of {image.name} have the value {image.pixels[0, 0, 0]:g}: choose an image that shows a "
+            "structure."
+        )
+    if note := _pixel_size_note(enhancer, image, fit):
+        yield Note(note)
+    if config.uncertainty and enhancer.calibration is None:
+        yield Note(
+            f"{enhancer.name} has no calibration: its uncertainty is the standard deviation over 8 symmetries of the "
+            "input. Train it again for calibrated intervals."
+        )
 
 
 def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> list[ResultPlan]:

@@ -119,10 +119,9 @@ class Enhancer:
 
         Parameters
         ----------
-        images
-            One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size.
-        pairs
-            (widefield, super-resolution) images of the same fields; they replace `images` and the simulation.
+        images, pairs
+            One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size. Or (widefield,
+            super-resolution) images of the same fields, which replace them and the simulation.
         weights, microscope, fit, simulated, start, out, name, resume, pixel_size, allow_computed
             See `TrainEnhancerJob`.
         **settings
@@ -132,26 +131,20 @@ class Enhancer:
         ------
         InputError
             For images that are unfit for training, or a setting out of range.
-        OSError
-            If no enhancer can be written at `out`.
-        MemoryError, TrainingDivergedError
-            If memory is too small for a single patch, or the loss becomes NaN or infinite.
-        Stopped
-            If the training was stopped before the first step.
+        OSError, MemoryError, TrainingDivergedError, Stopped
+            As `TrainEnhancerJob.steps`.
         """
         from ..recipes.job import run_job
         from ..recipes.train_enhancer import TrainEnhancerJob
 
-        sources, pairs = as_images(images), list(pairs)  # any iterable of pairs is read once
-        if sources and pairs:
-            raise InputError("Give either images or pairs to train on, not both.")
+        sharp, widefield = _images_or_pairs(as_images(images), list(pairs))
         return run_job(
             TrainEnhancerJob(
-                sources or [as_image(fine, "super-resolution") for _, fine in pairs],
+                sharp,
                 EnhancerConfig(**settings),
                 microscope or MicroscopeConfig(),
                 weights=weights,
-                widefield=[as_image(coarse, "widefield") for coarse, _ in pairs],
+                widefield=widefield,
                 fit=None if fit is None else as_image(fit, "widefield"),
                 simulated=simulated,
                 start=start,
@@ -237,6 +230,16 @@ class Enhancer:
                 calibration,
                 record.widefield,
             )
+
+
+def _images_or_pairs(
+    images: list[Image], pairs: list[tuple[Image | npt.ArrayLike, Image | npt.ArrayLike]]
+) -> tuple[list[Image], list[Image]]:
+    """Return the super-resolution images to train on, and the widefield images of real pairs."""
+    if images and pairs:
+        raise InputError("Give either images or pairs to train on, not both.")
+    sharp = images or [as_image(fine, "super-resolution") for _, fine in pairs]
+    return sharp, [as_image(coarse, "widefield") for coarse, _ in pairs]
 
 
 def save_enhancer(

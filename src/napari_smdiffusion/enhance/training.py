@@ -84,10 +84,8 @@ def train_enhancer_steps(
 
     Parameters
     ----------
-    images
-        Experimental, generated or simulated super-resolution images of one pixel size.
-    config, microscope
-        Settings, and the microscope to simulate.
+    images, config, microscope
+        Super-resolution images of one pixel size, settings, and the microscope to simulate.
     weights
         Relative frequency at which each of `images` is drawn; by default in proportion to its pixels.
     pairs
@@ -99,23 +97,12 @@ def train_enhancer_steps(
         Folder for the enhancer and for checkpoints, less than a minute apart; None keeps it in memory.
     resume
         Continue the interrupted training in `out`; settings and images must be the same, and `start` is not used.
-    name
-        Name of the enhancer; by default that of the folder.
-    stop
-        Checked at every step; ends the training early.
+    name, stop
+        Name of the enhancer, by default that of the folder. `stop` is checked at every step.
 
     Yields
     ------
-    Progress, Preview and Note.
-
-    Returns
-    -------
-    The calibrated enhancer.
-
-    Raises
-    ------
-    InputError, OSError, MemoryError, TrainingDivergedError, Stopped
-        As `Enhancer.train`.
+    Progress, Preview and Note; the calibrated enhancer is returned. Errors are those of `TrainEnhancerJob.steps`.
     """
     began = time.monotonic()
     if out is not None:
@@ -124,22 +111,45 @@ def train_enhancer_steps(
     record = interrupted_enhancer(out) if resume and out is not None else None
     config = settings_from(start, config) if record is None else resumed_settings(record, config)
     training_set = yield from _training_set(images, pairs, weights, config, microscope)
-    device = pick_device(config.device)
-    network = _initial_network(config, start)
-    if out is not None:
-        check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in network.parameters())))
     started_from = record.started_from if record is not None else start.name if start is not None else None
-    # Half the rate keeps more of what the network of `start` has learned.
-    state = TrainingState(network.to(device), config.learning_rate * (1.0 if started_from is None else 0.5))
     facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
-    task, pixel_size = training_set.task, training_set.pixel_size
-    enhancer = Enhancer(network, task.sharp_levels, pixel_size, config, microscope, facts, widefield=task.widefield)
+    enhancer = _untrained(training_set, config, microscope, facts, start)
+    if out is not None:
+        check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in enhancer.network.parameters())))
+    state = _initial_state(enhancer)
     with training_lock(out):
         inputs = digest_of_inputs(pairs, weights)
         if record is not None and out is not None:
             enhancer = replace(enhancer, config=load_interrupted(state, out, record, enhancer, inputs))
         checkpoints = Checkpoints(enhancer, out, inputs)
         return (yield from _optimize_and_calibrate(enhancer, state, training_set, checkpoints, stop, began))
+
+
+def _untrained(
+    training_set: _TrainingSet,
+    config: EnhancerConfig,
+    microscope: MicroscopeConfig,
+    facts: EnhancerFacts,
+    start: Enhancer | None,
+) -> Enhancer:
+    """Return the enhancer before its training, with the weights of `start` or random ones."""
+    task = training_set.task
+    return Enhancer(
+        _initial_network(config, start),
+        task.sharp_levels,
+        training_set.pixel_size,
+        config,
+        microscope,
+        facts,
+        widefield=task.widefield,
+    )
+
+
+def _initial_state(enhancer: Enhancer) -> TrainingState:
+    """Return the state before the first step, with the network on the device of the training."""
+    # Half the rate keeps more of what the network of another enhancer has learned.
+    rate = enhancer.config.learning_rate * (1.0 if enhancer.facts.started_from is None else 0.5)
+    return TrainingState(enhancer.network.to(pick_device(enhancer.config.device)), rate)
 
 
 def _training_set(

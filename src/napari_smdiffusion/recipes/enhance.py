@@ -229,44 +229,57 @@ class EnhanceJob:
         sources = _expanded(self.widefield)
         targets = _targets(self, sources)
         enhancer = yield from _enhancer(self.model, stop)
-        is_trained_here = isinstance(self.model, TrainEnhancerJob)
-        results: list[EnhancedImage] = []
-        failures: list[EnhanceFailure] = []
-        stopped = False
-        whole = WholeProgress(sources)
-        for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
-            try:
-                if stop():
-                    raise Stopped("Stopped: no image is enhanced.")
-                yield PartBegun(index)
-                whole.begin(index)
-                image = read_source(source, self.pixel_size, stop, self.channel)
-                image = image if target is None else in_file_order(image)
-                make = None if new_array is None else partial(new_array, index)
-                enhancement = yield from whole.of(_enhanced(self, enhancer, image, target, stop, make))
-            except Stopped:
-                if not results and not is_trained_here:
-                    raise
-                stopped = True
-                break
-            # A source is any object with `read`, so it can raise any exception.
-            except Exception as error:
-                failures.append(EnhanceFailure(index, _name(source), False, error))
-                continue
-            result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
-            yield from _doubts(enhancement.image, image)
-            with_maps = _with_maps(result, self.error_map, enhancement, image, stop)
-            result, map_error = yield from whole.of(with_maps)
-            whole.end()
-            if isinstance(map_error, Stopped):
-                stopped = True
-            elif map_error is not None:
-                failures.append(EnhanceFailure(index, result.name, True, map_error))
-            results.append(result)
-            yield PartDone(index, result)
-        if not results and not is_trained_here:
-            _raise(failures)
-        return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped)
+        return (yield from _enhanced_in_turn(self, enhancer, sources, targets, stop, new_array))
+
+
+def _enhanced_in_turn(
+    job: EnhanceJob,
+    enhancer: Enhancer,
+    sources: Sequence[ImageSource],
+    targets: Sequence[Path | None],
+    stop: Stop,
+    new_array: NewResultArray | None,
+) -> Steps[EnhanceResult]:
+    """Enhance one source after the other; see `EnhanceJob.steps`."""
+    # An enhancer that this job has trained is a result too.
+    may_be_empty = isinstance(job.model, TrainEnhancerJob)
+    results: list[EnhancedImage] = []
+    failures: list[EnhanceFailure] = []
+    stopped = False
+    whole = WholeProgress(sources)
+    for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        try:
+            if stop():
+                raise Stopped("Stopped: no image is enhanced.")
+            yield PartBegun(index)
+            whole.begin(index)
+            image = read_source(source, job.pixel_size, stop, job.channel)
+            image = image if target is None else in_file_order(image)
+            make = None if new_array is None else partial(new_array, index)
+            enhancement = yield from whole.of(_enhanced(job, enhancer, image, target, stop, make))
+        except Stopped:
+            if not results and not may_be_empty:
+                raise
+            stopped = True
+            break
+        # A source is any object with `read`, so it can raise any exception.
+        except Exception as error:
+            failures.append(EnhanceFailure(index, _name(source), False, error))
+            continue
+        result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
+        yield from _doubts(enhancement.image, image)
+        with_maps = _with_maps(result, job.error_map, enhancement, image, stop)
+        result, map_error = yield from whole.of(with_maps)
+        whole.end()
+        if isinstance(map_error, Stopped):
+            stopped = True
+        elif map_error is not None:
+            failures.append(EnhanceFailure(index, result.name, True, map_error))
+        results.append(result)
+        yield PartDone(index, result)
+    if not results and not may_be_empty:
+        _raise(failures)
+    return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped)
 
 
 def _name(source: ImageSource) -> str:

@@ -132,7 +132,6 @@ class TrainEnhancerJob:
         Stopped
             If the job was stopped before the first training step.
         """
-        from ..enhance.checkpoints import interrupted_enhancer
         from ..enhance.model import load_enhancer
         from ..enhance.training import settings_from, train_enhancer_steps
 
@@ -151,16 +150,7 @@ class TrainEnhancerJob:
             else []
         )
         weights, images = self._with_simulated(images)
-        microscope = self.microscope
-        if self.fit is not None and self.resume and out is not None:
-            microscope = interrupted_enhancer(out).microscope  # which was fitted to the same image
-        elif self.fit is not None:
-            from ..microscope.fit import fit_microscope
-
-            example = read_source(self.fit, stop=stop, channel=self.channel)
-            fitted = fit_microscope(example, images, microscope, self.settings.upscale)
-            yield Note(fitted.sentence)
-            microscope = fitted.config(microscope)
+        microscope = yield from self._fitted_microscope(images, out, stop)
         return (
             yield from train_enhancer_steps(
                 images,
@@ -175,6 +165,21 @@ class TrainEnhancerJob:
                 stop=stop,
             )
         )
+
+    def _fitted_microscope(self, images: Sequence[Image], out: Path | None, stop: Stop) -> Steps[MicroscopeConfig]:
+        """Return the microscope of the job, fitted to the image `fit` if there is one."""
+        if self.fit is None:
+            return self.microscope
+        if self.resume and out is not None:
+            from ..enhance.checkpoints import interrupted_enhancer
+
+            return interrupted_enhancer(out).microscope  # which was fitted to the same image
+        from ..microscope.fit import fit_microscope
+
+        example = read_source(self.fit, stop=stop, channel=self.channel)
+        fitted = fit_microscope(example, images, self.microscope, self.settings.upscale)
+        yield Note(fitted.sentence)
+        return fitted.config(self.microscope)
 
     def _with_simulated(self, images: list[Image]) -> tuple[Sequence[float] | None, list[Image]]:
         """Return the weights of all images, and the images with the simulated ones at the end."""

@@ -39,20 +39,16 @@ def optimize_steps(
 
     Parameters
     ----------
-    state
-        The run, which this function changes in place.
-    task
-        It draws the batches and computes the losses.
+    state, task
+        The run, which this function changes in place, and what draws its batches and computes its losses.
     budget
         Steps or minutes, for a run that has no number of steps yet.
     stop
         Called before every step.
     checkpoint
         Function that saves a state. It is called about every 40 seconds with False, and once at the end with True.
-    device
-        The device of the network.
-    threads
-        The choice of the number of threads, for the caller's own use of it. A training of a number of steps leaves the
+    device, threads
+        The device of the network, and the choice of the number of threads. A training of a number of steps leaves the
         number as it is, so that its result depends on its seed alone.
 
     Yields
@@ -62,10 +58,8 @@ def optimize_steps(
 
     Raises
     ------
-    TrainingDivergedError
-        If the loss becomes infinite or NaN, or rises far above its first values.
-    MemoryError
-        If a single example does not fit into memory.
+    TrainingDivergedError, MemoryError
+        If the loss becomes infinite or NaN, or rises far above its first values; if no example fits into memory.
     Stopped
         If the training is stopped before the first step.
     """
@@ -78,12 +72,7 @@ def optimize_steps(
         yield from _preview(state, task, pace, threads)
     while not pace.done() and not stop():
         share = pace.share()
-        with pace.timing("step"), threads.step():
-            batch = task.draw(state.step)
-            notes = list(accumulate(state.network, batch))
-            _note_losses(state, accumulate.losses, batch.quartile)
-            state.update(share if pace.timed else None)
-        yield from notes
+        yield from _step(state, task, accumulate, pace, threads, share)
         yield from pace.plan()
         yield _progress(task.stage, state, accumulate.losses, pace.seconds_left())
         if pace.preview_due(share) and not stop():
@@ -96,6 +85,23 @@ def optimize_steps(
     pace.finish()
     _copy_to(state.network, state.average)
     state.network.eval()
+
+
+def _step(
+    state: TrainingState,
+    task: Task,
+    accumulate: AccumulatedGradients,
+    pace: Pace,
+    threads: ThreadChoice,
+    share: float,
+) -> Steps[None]:
+    """Do the step that begins at `share` of the budget; yield a Note if memory ran out."""
+    with pace.timing("step"), threads.step():
+        batch = task.draw(state.step)
+        notes = list(accumulate(state.network, batch))
+        _note_losses(state, accumulate.losses, batch.quartile)
+        state.update(share if pace.timed else None)
+    yield from notes
 
 
 def _note_losses(state: TrainingState, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:
