@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ def tiles(
         for x in range(columns.start, columns.stop, tile):
             core = slice(y, min(y + tile, rows.stop)), slice(x, min(x + tile, columns.stop))
             yield Tile(core, (widened(core[0], overlap, shape[0]), widened(core[1], overlap, shape[1])))
+
+
+def central(shape: Sequence[int], side: int) -> tuple[slice, slice]:
+    """Return the central window (rows, columns) of a plane (Y, X), at most `side` pixels along each axis."""
+    starts = [max(0, length - side) // 2 for length in shape]
+    rows, columns = (slice(start, start + min(length, side)) for start, length in zip(starts, shape, strict=True))
+    return rows, columns
 
 
 def widened(part: slice, overlap: int, length: int) -> slice:

@@ -14,6 +14,7 @@ from scipy.stats import t as t_distribution
 from ..base.errors import InputError
 from ..base.events import never
 from ..images.patches import averaged, grid_patches
+from ..images.tiles import central
 from .nearest import HIGHEST, Match, nearest_matches
 from .realism import spread
 
@@ -36,6 +37,15 @@ _BY_CHANCE = 1e-3  # probability below which such a share is no chance
 
 
 @dataclass(frozen=True)
+class CopyPlace:
+    """The first pixel of a copied patch in the generated images; the first image is 0."""
+
+    image: int
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
 class CopyReport:
     """How many generated patches are copies of training images.
 
@@ -49,7 +59,7 @@ class CopyReport:
     threshold, threshold_correlation
         Margin and correlation above which a patch is a copy.
     copied
-        One flag per generated patch.
+        One flag per generated patch, or the places of the copies where the generated images are known.
     copies, held_out_copies
         Number of copies among the generated and among the held-out patches.
     held_out_trained_on
@@ -66,7 +76,7 @@ class CopyReport:
     copies: int
     held_out_copies: int
     held_out_trained_on: int
-    copied: tuple[bool, ...]
+    copied: tuple[CopyPlace | bool, ...]
     verdict: str
 
 
@@ -124,8 +134,8 @@ def copy_report(generated: Pixels, training: Sequence[Pixels], held_out: Pixels)
     Raises
     ------
     InputError
-        If there are no generated patches or too few held-out ones, if the held-out patches are another image of the
-        training field, or if a plane is smaller than the patches.
+        If there are no generated patches or too few held-out ones, or if a plane is smaller than the patches. Also if
+        the held-out patches are another image of the training field.
     """
     return look_for_copies(generated, training, held_out).report
 
@@ -183,9 +193,9 @@ def look_for_copies_within(generated: Pixels, training: Sequence[Pixels], count:
         cut = spread(grid_patches([half], patches.shape[-1]), max(1, count // len(halves)))
         others = small[:index] + small[index + 1 :]
         held_out_matches += nearest_matches(averaged(cut, 2), others, stop)
-    found = _search(patches, matches, held_out_matches, same_field=True)
-    verdict = f"{found.report.verdict} Halves of the training images were held out from each other."
-    return replace(found, report=replace(found.report, verdict=verdict))
+    search = _search(patches, matches, held_out_matches, same_field=True)
+    verdict = f"{search.report.verdict} Halves of the training images were held out from each other."
+    return replace(search, report=replace(search.report, verdict=verdict))
 
 
 def _halves(plane: Pixels) -> list[Pixels]:
@@ -310,8 +320,7 @@ def _correlation_limit(correlations: Values, count: int) -> float:
 
 def _middle(patches: Pixels, side: int) -> Pixels:
     """Return the middle of (N, Y, X) patches, at most `side` pixels along each axis."""
-    y, x = (max(0, length - side) // 2 for length in patches.shape[1:])
-    return patches[:, y : y + side, x : x + side]
+    return patches[(slice(None), *central(patches.shape[1:], side))]
 
 
 def _threshold(null: Values, count: int) -> float:

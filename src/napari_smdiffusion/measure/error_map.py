@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 
 from ..images.patches import averaged
+from ..images.tiles import central
 from .restoration import correlation, linear_fit
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ def error_map(enhanced: Pixels, widefield: Pixels, factor: int) -> ErrorMap:
     binned = binned / (float(binned.std()) or 1.0)
 
     # The widths are fitted to the middle of a large image: that is fast, and accurate enough.
-    middle = tuple(
-        slice((length - min(length, _FIT_SIDE)) // 2, (length + min(length, _FIT_SIDE)) // 2)
-        for length in widefield.shape
-    )
+    middle = central(widefield.shape, _FIT_SIDE)
     part, target = binned[middle], widefield[middle]
 
     def residual(log_widths: Values) -> float:

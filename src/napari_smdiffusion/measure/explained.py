@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..images.patches import averaged
+from ..images.tiles import central
 from .restoration import correlation
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ def explained(enhanced: Pixels, widefield: Pixels, factor: int) -> float:
     factor
         Enhanced pixels per widefield pixel.
     """
-    middle = tuple(
-        slice(max(0, length - _LARGEST) // 2, max(0, length - _LARGEST) // 2 + min(length, _LARGEST))
-        for length in widefield.shape
-    )
+    middle = central(widefield.shape, _LARGEST)
     fine = tuple(slice(part.start * factor, part.stop * factor) for part in middle)
     target = _detail(np.asarray(widefield[middle], np.float32), _NOISE)
     binned = averaged(np.asarray(enhanced[fine], np.float32), factor)

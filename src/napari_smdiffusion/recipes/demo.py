@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..base.errors import InputError, Stopped
+from ..base.errors import InputError, Stopped, sentence_of
 from ..base.events import Note, Steps, Stop, never
 from ..base.folders import bundled_folder, user_path
 from ..base.version import __version__
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from ..enhance.model import Enhancer
     from ..images.axes import Channel
     from ..images.image import Image
+    from ..measure.copies import CopyReport
     from ..measure.realism import Realism
     from ..report.measure import LeftOut
-    from ..report.measures.copies import Copies
     from ..report.measures.enhancement import ComparedWithReference
     from ..report.report import Report
 
-_Results: TypeAlias = "dict[str, Realism | Copies | ComparedWithReference | LeftOut]"  # of measures, by key
+_Results: TypeAlias = "dict[str, Realism | CopyReport | ComparedWithReference | LeftOut]"  # of measures, by key
 
 _FIELDS, _FIELD = 8, 512  # number and side of the generated images
 _FEW_STEPS = 200  # training steps below which a note is shown
@@ -237,7 +237,7 @@ def _evaluated(work: DemoImages, generated: Image, enhanced: Image, picture: Pat
         try:
             results["enhancement"] = replace(similarity_to_reference(field, columns), columns=ends)
         except ValueError as error:  # the reference is empty there
-            results["enhancement"] = LeftOut(str(error))
+            results["enhancement"] = LeftOut(sentence_of(error))
     part = most_detailed_part(field, columns)
     draw_overview(picture, work.train[0], generated, part.widefield, part.enhanced, part.reference)
     return results
@@ -280,7 +280,6 @@ def _evaluated_patches(generated: Image, work: DemoImages) -> _Results:
     from ..measure.copies import copy_report
     from ..measure.realism import realism
     from ..report.measure import LeftOut
-    from ..report.measures.copies import Copies
 
     generated_patches = grid_patches(list(generated.pixels), PATCH)
     train_planes = [plane for image in work.train for plane in image.pixels]
@@ -292,9 +291,9 @@ def _evaluated_patches(generated: Image, work: DemoImages) -> _Results:
     # Twenty patches of each kind, from all generated images, are enough to notice copies.
     sample = generated_patches[:: max(1, len(generated_patches) // 20)][:20]
     try:
-        results["memorization"] = Copies(**vars(copy_report(sample, train_planes, held_out_patches[:20])))
+        results["memorization"] = copy_report(sample, train_planes, held_out_patches[:20])
     except ValueError as error:  # the held-out part shows too little structure
-        results["memorization"] = LeftOut(str(error))
+        results["memorization"] = LeftOut(sentence_of(error))
     return results
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...base.errors import sentence_of
 from ...images.patches import symmetry
 from ...images.provenance import join_names
-from ...measure.copies import CopySearch, look_for_copies, look_for_copies_within
+from ...measure.copies import CopyPlace, CopyReport, CopySearch, look_for_copies, look_for_copies_within
 from ...measure.realism import spread
 from ..measure import LeftOut, Measure, PictureRow
 from ..pictures import show
@@ -23,35 +24,11 @@ _HELD_OUT = 400  # largest number of experimental patches that are searched for 
 _DRAWN = 6  # pairs in the picture
 
 
-@dataclass(frozen=True)
-class CopyPlace:
-    """The first pixel of a copied patch in the generated images; the first image is 0."""
-
-    image: int
-    row: int
-    column: int
-
-
-@dataclass(frozen=True)
-class Copies:
-    """The result of `measure.copies.copy_report`; `copied` has the places of copies, or a flag for each patch."""
-
-    generated_median: float
-    held_out_median: float
-    fraction_above_held_out_99: float
-    threshold: float
-    threshold_correlation: float
-    copies: int
-    held_out_copies: int
-    held_out_trained_on: int
-    copied: tuple[CopyPlace | bool, ...]
-    verdict: str
-
-
 def reason_for_no_search(context: MeasureContext) -> str:
     """Return a sentence on why copies cannot be searched for; "" if they can."""
-    known = context.training or context.trained_on
-    return "" if known else "Give the model's training images to look for copies."
+    if context.training or context.trained_on:
+        return ""
+    return "Give the model's training images to look for copies."
 
 
 def _search(context: MeasureContext) -> CopySearch | LeftOut | None:
@@ -68,10 +45,10 @@ def _search(context: MeasureContext) -> CopySearch | LeftOut | None:
         held_out = spread(patches.experimental, _HELD_OUT)
         return look_for_copies(patches.generated, planes, held_out, context.stop)
     except ValueError as error:
-        return LeftOut(str(error))
+        return LeftOut(sentence_of(error))
 
 
-def _compute(context: MeasureContext) -> Copies | LeftOut | None:
+def _compute(context: MeasureContext) -> CopyReport | LeftOut | None:
     generated, patches = context.generated, context.all_patches
     if generated is None or patches is None:
         return None
@@ -79,7 +56,7 @@ def _compute(context: MeasureContext) -> Copies | LeftOut | None:
     if not isinstance(search, CopySearch):
         return search
     verdict = search.report.verdict + _other_images(generated, context.training)
-    return Copies(**{**vars(search.report), "copied": _places(search, generated, patches.size), "verdict": verdict})
+    return replace(search.report, copied=_places(search, generated, patches.size), verdict=verdict)
 
 
 def _other_images(generated: Image, training: tuple[Image, ...]) -> str:
@@ -103,7 +80,7 @@ def _places(search: CopySearch, generated: Image, size: int) -> tuple[CopyPlace,
     return tuple(places)
 
 
-def _sentences(result: Copies) -> Iterator[str]:
+def _sentences(result: CopyReport) -> Iterator[str]:
     yield result.verdict
     yield (
         f"Nearest training patch: correlation {result.generated_median:.2f} for generated patches, "
@@ -112,7 +89,7 @@ def _sentences(result: Copies) -> Iterator[str]:
     )
 
 
-def _row(_result: Copies, context: MeasureContext) -> PictureRow | None:
+def _row(_result: CopyReport, context: MeasureContext) -> PictureRow | None:
     search = context.once(_search)
     if not isinstance(search, CopySearch):
         return None
@@ -171,7 +148,7 @@ _MEANINGS = {
 
 COPIES = Measure(
     "memorization",
-    Copies,
+    CopyReport,
     _compute,
     _MEANINGS,
     sentences=_sentences,
