@@ -1,6 +1,6 @@
 """Temporary files and folders beside a result, and the removal of those that a killed program left.
 
-Their hidden names hold a mark of this package, so that no file of a person has such a name:
+Their hidden names hold a mark of this package, so that no file of the user has one:
 
     .NAME.TOKEN.smdiffusion.tif      a file while it is written
     .NAME.TOKEN.smdiffusion-new      a folder while it is written; -former and -old: see `store.whole_folders`
@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING
 from .locks import Locked, is_same_file, lock, open_for_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MARK = "smdiffusion"
 _LEFTOVER = re.compile(rf"\..*\.([0-9a-f]{{12}})\.{MARK}(?:-new|-old)?(?:\.[^.]*)?", re.DOTALL)
 _PART = re.compile(rf"\..*\.{MARK}-part(?:\.[^.]*)?", re.DOTALL)
 # Other computers may not see the locks of this one. Their files are removed when they are old.
-_AGE_ELSEWHERE = 86_400.0  # s
+_AGE_ON_OTHER_COMPUTERS = 86_400.0  # s
 _AGE_OF_PARTS = 30 * 86_400.0  # s; until then a later run may go on with them
 _LONGEST = 100  # characters of a name in a temporary name; file systems allow 255 bytes
 
@@ -63,24 +63,22 @@ def temporary_file(path: Path) -> Iterator[Path]:
     OSError
         If no file can be created there.
     """
-    while True:
+
+    def create() -> tuple[Path, int]:
         temporary = path.with_name(f".{short_name(path.name)}.{new_token()}.{MARK}{path.suffix}")
         descriptor = open_for_lock(temporary, os.O_CREAT | os.O_EXCL)
-        if os.name == "nt":  # a locked file could not be written there, and an open one not be renamed
-            os.close(descriptor)
-            descriptor = -1
-            break
-        # Another program may have taken the new file for a leftover before it was locked.
-        if lock(descriptor) is not Locked.BY_ANOTHER and is_same_file(descriptor, temporary):
-            break
-        os.close(descriptor)
+        if os.name != "nt":
+            return temporary, descriptor
+        os.close(descriptor)  # a locked file could not be written there, and an open one not be renamed
+        return temporary, _UNLOCKED
+
+    temporary, descriptor = _locked(create)
     try:
         yield temporary
     finally:
         with suppress(OSError):
             temporary.unlink()
-        if descriptor >= 0:
-            os.close(descriptor)
+        _close(descriptor)
 
 
 @contextmanager
@@ -93,23 +91,38 @@ def temporary_folder(path: Path, token: str = "") -> Iterator[Path]:
         If no folder can be created there.
     """
     temporary = path.with_name(f".{path.name}.{token or new_token()}.{MARK}-new")
-    while True:
+
+    def create() -> tuple[Path, int]:
         temporary.mkdir(parents=True)
         try:
-            descriptor = open_for_lock(temporary)
+            return temporary, open_for_lock(temporary)
         except OSError:  # Windows opens no folders
-            descriptor = -1
-            break
-        # Another program may have taken the new folder for a leftover before it was locked.
-        if lock(descriptor) is not Locked.BY_ANOTHER and is_same_file(descriptor, temporary):
-            break
-        os.close(descriptor)
+            return temporary, _UNLOCKED
+
+    _, descriptor = _locked(create)
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if descriptor >= 0:
-            os.close(descriptor)
+        _close(descriptor)
+
+
+_UNLOCKED = -1  # instead of the descriptor of a file or folder that needs no lock
+
+
+def _locked(create: Callable[[], tuple[Path, int]]) -> tuple[Path, int]:
+    """Create a file or folder until this program holds its lock; return its path and its descriptor."""
+    while True:
+        path, descriptor = create()
+        # Another program may have taken the new file or folder for a leftover before it was locked.
+        if descriptor == _UNLOCKED or (lock(descriptor) is not Locked.BY_ANOTHER and is_same_file(descriptor, path)):
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor != _UNLOCKED:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -129,7 +142,7 @@ def locked_folder(folder: Path) -> Iterator[bool]:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders in `folder` that killed programs of this user left.
 
-    Whatever another program holds, or whatever cannot be looked at, stays.
+    A file or folder stays if another program holds it, or if it cannot be read.
     """
     with suppress(OSError):
         for entry in os.scandir(folder):
@@ -141,7 +154,7 @@ def remove_leftovers(folder: Path) -> None:
 def is_abandoned(path: Path, age: float, unlocked_age: float) -> bool:
     """Return whether a temporary file or folder is this user's, is older than `age` in s, and has no lock.
 
-    Where the system cannot tell whether there is a lock, it must be older than `unlocked_age`.
+    Where the system cannot report whether there is a lock, it must be older than `unlocked_age`.
     """
     status = path.lstat()
     getuid = getattr(os, "geteuid", None)
@@ -166,7 +179,7 @@ def _remove_if_left(path: Path) -> None:
         here = match.group(1).startswith(_this_computer())
         # A folder that waits for its second rename is needed; `store.whole_folders` looks after it.
         waits = path.name.endswith("-new") and path.with_name(f"{path.name.removesuffix('-new')}-former").exists()
-        if waits or not is_abandoned(path, -1.0 if here else _AGE_ELSEWHERE, _AGE_ELSEWHERE):
+        if waits or not is_abandoned(path, -1.0 if here else _AGE_ON_OTHER_COMPUTERS, _AGE_ON_OTHER_COMPUTERS):
             return
     elif not (_PART.fullmatch(path.name) and is_abandoned(path, _AGE_OF_PARTS, _AGE_OF_PARTS)):
         return

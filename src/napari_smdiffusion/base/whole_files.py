@@ -20,6 +20,7 @@ from .temporary import remove_leftovers, sync, temporary_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
@@ -27,8 +28,8 @@ _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 def cannot_be_written(path: Path, error: OSError) -> OSError:
     """Return an OSError whose message names the path, the reason in words and the remedy."""
     remedy = remedy_of(error)
-    other = remedy if "place" in remedy or "name" in remedy else f"{remedy}, or choose another place"
-    return OSError(f"{path} cannot be written ({reason_of(error)}): {other}.")
+    remedies = remedy if "place" in remedy or "name" in remedy else f"{remedy}, or choose another place"
+    return OSError(f"{path} cannot be written ({reason_of(error)}): {remedies}.")
 
 
 @contextmanager
@@ -69,17 +70,31 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file to write.")
-    claim = temporary_file(path)
+    with created_beside(path, temporary_file(path)) as temporary:
+        yield temporary
+
+
+@contextmanager
+def created_beside(path: Path, temporary: AbstractContextManager[Path]) -> Iterator[Path]:
+    """Create a temporary file or folder beside `path`, and yield its path.
+
+    Files and folders that killed programs left there are removed first.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there; the message names `path`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
-        temporary = claim.__enter__()
+        created = temporary.__enter__()
     except OSError as error:
         raise cannot_be_written(path, error) from error
     try:
-        yield temporary
+        yield created
     finally:
-        claim.__exit__(None, None, None)
+        temporary.__exit__(None, None, None)
 
 
 def _release_mapped(error: BaseException) -> None:

@@ -1,7 +1,7 @@
 """TIFF files whose reading takes no more time and memory than their size and their images warrant.
 
 A file of kilobytes can state a circle of pages, a stack of a thousand million planes, or an image that unpacks to
-gigabytes. tifffile follows such statements. `open_tiff` refuses them before they are followed.
+gigabytes. The library tifffile follows such statements, and `open_tiff` refuses them first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
 from ..base.regular_files import check_regular
+from ..base.stated_limit import stated_limit
 from .tiff_chain import UnboundedTiffError, check_chain
 from .tiff_segments import check_segments
 
@@ -71,14 +72,8 @@ def largest_image(file_size: int) -> float:
     InputError
         If the environment variable that states the limit is no positive number.
     """
-    stated = os.environ.get(LIMIT_VARIABLE, "").strip()
-    if not stated:
-        return float(min(max(_ALWAYS, _PER_BYTE * file_size), _memory()))
-    with suppress(ValueError):
-        limit = float(stated) * 1e9
-        if 0 < limit < 1e18:
-            return limit
-    raise InputError(f"{LIMIT_VARIABLE} must be a positive number of GB, not {stated[:20]!r}.")
+    stated = stated_limit(LIMIT_VARIABLE, "GB", 1e9)
+    return float(min(max(_ALWAYS, _PER_BYTE * file_size), _memory())) if stated is None else stated * 1e9
 
 
 def _memory() -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..base.errors import InputError
+from ..base.stated_limit import stated_limit
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +21,7 @@ LIMIT_VARIABLE = "SMDIFFUSION_MAX_RENDERED_PIXELS"  # environment variable that 
 _MARGIN = 2  # pixels around the outermost molecules
 _SMALLEST_SIDE = 16  # pixels
 _LARGEST_BLUR = 20  # pixels
-# A table of kilobytes must not take gigabytes: the limit grows with the number of molecules. Rendering takes about 9
+# A table of kilobytes must not need gigabytes: the limit grows with the number of molecules. Rendering takes about 9
 # bytes per pixel.
 _ALWAYS = 2**24  # pixels; 82 µm at 20 nm
 _PER_MOLECULE = 1000
@@ -30,23 +30,15 @@ _CHUNK = 2**20  # molecules
 
 
 def most_pixels(molecules: int) -> int:
-    """Return the number of pixels that an image of so many molecules may have.
+    """Return the largest number of pixels of an image with this number of molecules.
 
     Raises
     ------
     InputError
         If the environment variable that states the limit is no positive number.
     """
-    stated = os.environ.get(LIMIT_VARIABLE, "").strip()
-    if not stated:
-        return min(_ALWAYS + _PER_MOLECULE * molecules, _MOST)
-    try:
-        limit = float(stated)
-    except ValueError:
-        limit = math.nan
-    if not 0 < limit < 2**40:
-        raise InputError(f"{LIMIT_VARIABLE} must be a positive number of pixels, not {stated[:20]!r}.")
-    return int(limit)
+    stated = stated_limit(LIMIT_VARIABLE, "pixels", 2**40)
+    return min(_ALWAYS + _PER_MOLECULE * molecules, _MOST) if stated is None else int(stated)
 
 
 def render(

@@ -1,4 +1,4 @@
-"""Atomic replacement of a model folder, and what an interrupted replacement left.
+"""Atomic replacement of a model folder, and the recovery of an interrupted replacement.
 
 A save writes `.NAME.TOKEN.smdiffusion-new`, and then takes three renames:
 
@@ -7,7 +7,7 @@ A save writes `.NAME.TOKEN.smdiffusion-new`, and then takes three renames:
     .NAME.TOKEN.smdiffusion-former → .NAME.TOKEN.smdiffusion-old, which is removed
 
 A program that is killed leaves either the former model or the new one. If NAME is missing and both the former and the
-new folder are there, the save was interrupted between the first two renames, and the new folder, which is complete,
+new folder are there, the save was interrupted between the first two renames. The new folder is complete then, and
 becomes NAME. If the new folder is gone too, the user has deleted the model, and it stays deleted.
 """
 
@@ -27,12 +27,11 @@ from ..base.temporary import (
     is_abandoned,
     locked_folder,
     new_token,
-    remove_leftovers,
     sync,
     sync_tree,
     temporary_folder,
 )
-from ..base.whole_files import cannot_be_written
+from ..base.whole_files import cannot_be_written, created_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,22 +56,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     settle(folder)
     remove_formers(folder)
     token = new_token()
-    claim = temporary_folder(folder, token)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent)
-        fresh = claim.__enter__()
-    except OSError as error:
-        raise cannot_be_written(folder, error) from error
-    try:
+    with created_beside(folder, temporary_folder(folder, token)) as fresh:
         yield fresh
         sync_tree(fresh)
         try:
             _swap_in(fresh, folder, token)
         except OSError as error:
             raise cannot_be_written(folder, error) from error
-    finally:
-        claim.__exit__(None, None, None)
 
 
 def _swap_in(fresh: Path, folder: Path, token: str) -> None:
