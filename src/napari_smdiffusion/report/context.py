@@ -129,7 +129,7 @@ class MeasureContext:
 
     @property
     def searched_planes(self) -> list[Pixels]:
-        """The planes that are searched for copies: of the training images, or of experimental ones that are such."""
+        """The planes that are searched for copies, from the training images among the given images."""
         if self.training:
             return self.training_planes
         return [
@@ -146,8 +146,8 @@ class MeasureContext:
         """Names of the experimental images that are known training images of the model."""
         if self.generated is None:
             return []
-        known = {image.digest for image in self.training} | {image.sha256 for image in self._stated_training}
-        return [Path(image.name).name for image in self.experimental if image.digest in known]
+        digests = {image.digest for image in self.training} | {image.sha256 for image in self._stated_training}
+        return [Path(image.name).name for image in self.experimental if image.digest in digests]
 
     @cached_property
     def partly_trained_on(self) -> dict[str, str]:

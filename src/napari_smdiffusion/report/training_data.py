@@ -44,7 +44,7 @@ def partly_trained_on(images: Iterable[Image], training: tuple[TrainingImage, ..
     for image in images:
         if image.digest in whole:
             continue
-        found = sorted(shared_parts(image.pixels, [known.parts for known in training]))
-        if found:
-            shared[Path(image.name).name] = training[found[0]].name
+        sharing = sorted(shared_parts(image.pixels, [trained.parts for trained in training]))
+        if sharing:
+            shared[Path(image.name).name] = training[sharing[0]].name
     return shared

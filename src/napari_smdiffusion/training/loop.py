@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..base.errors import Stopped, UserError
+from ..base.errors import Stopped, UserError, sentence_of
 from ..base.events import Note, Preview, Progress, Steps, Stop, never
 from .pace import Budget, Pace
 from .state import TrainingState, _copy_to, with_averaged_weights
@@ -35,12 +35,12 @@ def optimize_steps(
     device: torch.device,
     threads: ThreadChoice | None = None,
 ) -> Steps[None]:
-    """Train `state` until its budget is used up or `stop` returns True; its network then has the averaged weights.
+    """Train `state` until its budget is used up or `stop` returns True. Its network then has the averaged weights.
 
     Parameters
     ----------
     state, task
-        The run, which this function changes in place, and what draws its batches and computes its losses.
+        The run, which this function changes in place, and the task that draws its batches and computes its losses.
     budget
         Steps or minutes, for a run that has no number of steps yet.
     stop
@@ -133,7 +133,7 @@ class _TimedCheckpoint:
             with pace.timing("save"):
                 self._checkpoint(state, False)
         except OSError as error:  # for example a network drive that is briefly unavailable
-            yield Note(f"{error} The training continues, and the next save is tried soon.")
+            yield Note(f"{sentence_of(error)} The training continues, and the next save is tried soon.")
         self._last_saved = time.monotonic()
 
 

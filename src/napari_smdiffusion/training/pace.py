@@ -1,6 +1,6 @@
 """The pace of a training: its length in steps or in time, the time left, and the share that is done.
 
-A training of some minutes has no fixed number of steps. The number is planned anew after every step, from the speed of
+A training of some minutes has no fixed number of steps. The number is planned again after every step, from the speed of
 the newest steps, and the schedule of the learning rate follows the share of the time. So the training ends in time with
 a learning rate of 0, also if the machine becomes slower or faster.
 """

@@ -105,9 +105,9 @@ class TrainingState:
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors and plain values, which torch.load reads with weights_only=True.
 
-        `network` and `optimizer` are torch's state dicts. `average` lists the averaged weights in the order of the
-        network's parameters. `step` and `total` are steps taken and steps to take, and `seconds` is the time used.
-        `curve` is the loss curve, and `window` holds the values of `LossSums`.
+        The state dicts of torch are `network` and `optimizer`. The averaged weights are `average`, in the order of the
+        network's parameters. The steps taken are `step`, the steps to take are `total`, and the time used is `seconds`.
+        The loss curve is `curve`, and the values of `LossSums` are `window`.
         """
         return {
             "network": self.network.state_dict(),
@@ -132,7 +132,7 @@ class TrainingState:
         self.network.load_state_dict(saved["network"])
         for own, value in zip(self.average, average, strict=True):
             own.copy_(value)
-        # The settings of the optimizer are those of this program, whatever the file states.
+        # The settings of the optimizer are those of this program, not those in the file.
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": saved["optimizer"]["state"], "param_groups": groups})
         self.step, self.total = saved["step"], saved["total"]

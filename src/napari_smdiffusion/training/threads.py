@@ -1,7 +1,7 @@
 """The choice of the number of torch's threads while a training runs.
 
 Where other programs use the cores too, a training with a thread for each core can be several times slower than one with
-a single thread: after every operation, the fast threads wait for the one whose core is taken. So the training tries
+a single thread. After every operation, the fast threads wait for the thread whose core is taken. So the training tries
 other numbers now and then, and stays with the fastest. Nothing is tried while the process gets the cores that it uses.
 
 A step with too many threads can take a minute. So a short computation of milliseconds decides on the first number, and

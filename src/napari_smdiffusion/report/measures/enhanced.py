@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from ...base.errors import InputError
+from ...base.errors import InputError, sentence_of
 from ...images.registration import translated
 from ...measure.resolution import (
     HALF,
@@ -138,7 +138,7 @@ def _own_resolution(field: EnhancedField) -> OwnResolution | str:
         split = single_image_frc(camera[0], coarse)
         frc, warning = split.resolution, split.warning or "none"
     except ValueError as error:  # too small, or empty
-        frc, warning = None, str(error)
+        frc, warning = None, sentence_of(error)
     resolutions = (typical_resolution(field.enhanced.pixels, pixel_size), typical_resolution(camera, coarse))
     return OwnResolution(*resolutions, frc, warning)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import zoom
 
-from ...base.errors import InputError
+from ...base.errors import InputError, sentence_of
 from ...images.registration import registration_shift, translated
 from ...measure.restoration import Similarity, image_similarity
 from ..measure import LeftOut, Measure
@@ -128,7 +128,7 @@ def _compute(context: MeasureContext) -> ComparedWithReference | LeftOut | None:
     try:
         return similarity_to_reference(field)
     except ValueError as error:  # too small, or empty
-        return LeftOut(str(error))
+        return LeftOut(sentence_of(error))
 
 
 def _sentences(result: ComparedWithReference) -> Iterator[str]:

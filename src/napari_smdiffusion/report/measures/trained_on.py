@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """A sentence on what the other measures mean in this case."""
+    """A sentence on the meaning of the other measures in this case."""
 
     sentence: str
 

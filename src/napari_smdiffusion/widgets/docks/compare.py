@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...base.errors import InputError, reason_of
+from ...base.errors import InputError, reason_of, sentence_of
 from ...images.provenance import SIMULATED, SYNTHETIC
 from ...recipes.compare import CompareJob
 from ..frame.dock import Dock, Folded, heading
@@ -309,7 +309,7 @@ class CompareDock(Dock):
             self.show_side_by_side()
         except ValueError as error:
             self.side_by_side.setChecked(False)
-            self.show_failure(str(error))
+            self.show_failure(sentence_of(error))
         else:
             self.side_by_side.setText("Back to the previous view")
 

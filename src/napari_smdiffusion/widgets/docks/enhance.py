@@ -286,7 +286,7 @@ class EnhanceDock(Dock):
         self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.{maps}")
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings to remember; not *in place*, since what replaces data must be chosen anew."""
+        """Return the settings to remember; not *in place*, which replaces data and must be chosen again."""
         return {
             "model": self.choice.preferred,
             "uncertainty": self.uncertainty.isChecked(),
@@ -365,7 +365,7 @@ class EnhanceDock(Dock):
         self.layer_list.refresh()
 
     def _show_trust(self) -> None:
-        """Say how far the intervals of the chosen enhancer can be trusted, while the map is wanted."""
+        """Show how far the intervals of the chosen enhancer can be trusted, while the map is wanted."""
         self.trust.setVisible(self.uncertainty.isChecked())
         if not self.uncertainty.isChecked():
             return

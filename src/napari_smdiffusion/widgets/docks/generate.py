@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from qtpy.QtWidgets import QPushButton
 
-from ...base.errors import InputError, Stopped
+from ...base.errors import InputError, Stopped, sentence_of
 from ...base.events import Event, Generated, Preview, Progress, Steps, Stop
 from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
@@ -203,7 +203,7 @@ class GenerateDock(Dock):
         try:
             patch, sources, digests = self._search_input()
         except ValueError as error:
-            self.show_failure(str(error))
+            self.show_failure(sentence_of(error))
             return
         steps = _nearest_steps(patch, sources, digests)
         self.start("searching for the nearest training patch", steps, self._show_nearest)
@@ -322,7 +322,7 @@ class _Nearest:
 
 
 def _layer_name(model: str, seed: int) -> str:
-    """Return the name of the layer of generated images; what it is comes first, as long names are cut."""
+    """Return the name of the layer of generated images; the kind comes first, as long names are cut."""
     return f"synthetic: {model}, seed {seed}"
 
 

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from ...base.errors import InputError, InputWarning, is_user_error
+from ...base.errors import InputError, InputWarning, is_user_error, sentence_of
 from ...images.localizations import Localizations, ZRange, checked_z_range, read_table
 from ...images.readers import image_suffixes
 from ..parts.numbers import NumberField
@@ -134,8 +134,9 @@ class OpenFiles(QWidget):
         except Exception as error:
             if not is_user_error(error):
                 raise
-            self.status.setText(str(error))
-            show_error(plain_message(str(error)))
+            sentence = sentence_of(error)
+            self.status.setText(sentence)
+            show_error(plain_message(sentence))
         finally:
             QGuiApplication.restoreOverrideCursor()
 

@@ -131,7 +131,7 @@ class Dock(QWidget):
         Raises
         ------
         InputError, OSError
-            If a field of the form must be changed; the message says which.
+            If a field of the form must be changed; the message names the field.
         """
         raise NotImplementedError
 

@@ -24,7 +24,7 @@ _TITLES = {
 
 
 def show_help(dock: QWidget, key: str) -> QDialog:
-    """Open a window with the page about a dock, or bring the open one to the front; return it."""
+    """Open a window with the page about a dock, or show the open one in front; return it."""
     window = dock.findChild(QDialog, "help")
     if window is None:
         window = QDialog(dock, Qt.WindowType.Window)

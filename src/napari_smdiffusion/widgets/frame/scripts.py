@@ -46,11 +46,11 @@ def job_code(job: Any, after: str = "", uses: Sequence[str] = (), viewer: Viewer
     if imports[_NAPARI]:
         lines.insert(bool(imports["pathlib"]), "import napari\n")
         opened = "" if viewer is None else opening_code(viewer, layers)
-        made = "" if opened.startswith("raise") else "viewer = napari.Viewer()\n"
+        new_viewer = "" if opened.startswith("raise") else "viewer = napari.Viewer()\n"
         begin = (
             "viewer = napari.current_viewer()\n"
             "as_script = viewer is None  # outside of napari\n"
-            f"if as_script:\n{textwrap.indent(made + opened, '    ')}"
+            f"if as_script:\n{textwrap.indent(new_viewer + opened, '    ')}"
         )
         end = "if as_script:\n    napari.run()\n" if uses else ""
     return f"{''.join(lines)}\n{begin}job = {constructor}\nresult = run_job(job)\n{after}{end}"

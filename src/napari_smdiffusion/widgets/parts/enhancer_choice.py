@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from ...base.errors import InputError
+from ...base.errors import InputError, sentence_of
 from ...enhance.choosing import OTHER_STRUCTURE, fitting_enhancer, known_structures, mismatch
 from ...enhance.pixel_fit import PixelFit
 from ..viewer.enhanced_layers import original_name, widefield_pixel_size
@@ -145,13 +145,13 @@ class EnhancerChoice(QWidget):
             sentences = [
                 f"{_names([layer for layer in layers if fits[layer].words == text])}: {text}." for text in words
             ]
-            if said := mismatch(entry, {layer_structure(layer) for layer in layers}):
-                sentences.append(said)
+            if message := mismatch(entry, {layer_structure(layer) for layer in layers}):
+                sentences.append(message)
         elif self._model.model() is None and layers:
             try:
                 self.check()
             except InputError as error:
-                sentences = [str(error)]
+                sentences = [sentence_of(error)]
         self.fit.setText(" ".join(sentences))
         self.fit.setVisible(bool(sentences))
 

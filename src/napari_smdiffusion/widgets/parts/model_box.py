@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
-from ...base.errors import InputError
+from ...base.errors import InputError, sentence_of
 from ...base.folders import user_folder
 from ...store.catalogue import find_model, list_models
+from .plain import plain_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,5 +162,5 @@ class ModelBox(QWidget):
 
             try:
                 self.add_folder(folder)
-            except ValueError as error:
-                show_error(str(error))
+            except (InputError, OSError) as error:
+                show_error(plain_message(sentence_of(error)))

@@ -43,7 +43,7 @@ _IMPORTED = ("image_size", "heads", "schedule", "diffusion_steps", "pixel_size",
 
 
 class Frame(Protocol):
-    """The dock that shows the menu, and runs what takes long."""
+    """The dock that shows the menu, and runs long work."""
 
     @property
     def running(self) -> bool:
@@ -102,7 +102,7 @@ class ModelMenu(QToolButton):
         layout.addWidget(self)
 
     def enable(self) -> None:
-        """Enable what is possible for the chosen model."""
+        """Enable the entries that are possible for the chosen model."""
         folder = self._folder()
         own = folder is not None and is_own(folder, self._kind)
         possible = {
@@ -199,8 +199,8 @@ class ModelMenu(QToolButton):
     def _interrupted(self, folder: Path | None) -> bool:
         if folder is None:
             return False
-        known = interrupted_training if self._kind == "diffusion" else interrupted_enhancer_training
-        return known(folder) is not None
+        interrupted = interrupted_training if self._kind == "diffusion" else interrupted_enhancer_training
+        return interrupted(folder) is not None
 
     def _tried(self, work: Callable[[], None], checked: bool = False) -> None:
         """Do the work of an entry; an error for the user is a message."""
@@ -214,7 +214,7 @@ class ModelMenu(QToolButton):
 
 
 class ImportDialog(QDialog):
-    """Asks for the name of an imported model, and for what its checkpoint does not state."""
+    """Asks for the name of an imported model, and for the facts that its checkpoint does not state."""
 
     def __init__(self, path: Path, parent: ModelMenu) -> None:
         super().__init__(parent)
@@ -227,7 +227,7 @@ class ImportDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(plain_label("Name of the model"))
         layout.addWidget(self.name)
-        layout.addWidget(plain_label("What the checkpoint does not state; the defaults are those of the paper's code"))
+        layout.addWidget(plain_label("Not stated by the checkpoint; the defaults are those of the paper's code"))
         layout.addWidget(self.form)
         layout.addWidget(buttons)
 

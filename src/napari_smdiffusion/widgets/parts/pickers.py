@@ -199,14 +199,14 @@ class LayerList(QWidget):
                 continue
             candidates.append(layer)
             sizes[id(layer)] = widefield_pixel_size(layer) if restorable else known_pixel_size(layer)
-        known = [size for size in sizes.values() if size]
-        if not known:
+        known_sizes = [size for size in sizes.values() if size]
+        if not known_sizes:
             return candidates[:1]
-        best = min(known) if self._finest else max(known)
+        best = min(known_sizes) if self._finest else max(known_sizes)
         return [layer for layer in candidates if sizes[id(layer)] == best]
 
     def _show_hint(self, layers: Sequence[ImageLayer], fitting: Sequence[ImageLayer], chosen: Sequence[object]) -> None:
-        """Say what to do if there is no image, or why not all likely images are ticked."""
+        """Show what to do if there is no image, or why not all likely images are ticked."""
         text = "" if layers else "Open an image first: File → Open File(s)."
         if len(fitting) > len(chosen):
             text = f"{len(fitting)} images fit, and only the topmost one is ticked: tick yours, or press all."

@@ -1,4 +1,4 @@
-"""Text of layers, models and files is shown as it is: Qt would draw "<b>cell</b>" in bold, and load "<img …>"."""
+"""Text of layers, models and files is shown unchanged: Qt would draw "<b>cell</b>" in bold, and load "<img …>"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
-    """Return a label that shows its text as it is, in as many lines as it needs if it is bold (a heading)."""
+    """Return a label that shows its text unchanged, on several lines if it is bold (a heading) and long."""
     label = QLabel()
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setText(text)
@@ -26,13 +26,13 @@ def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
 
 
 def make_plain(widget: QWidget) -> None:
-    """Let all labels in a widget show their text as it is."""
+    """Show the text of all labels in a widget unchanged."""
     for label in widget.findChildren(QLabel):
         label.setTextFormat(Qt.TextFormat.PlainText)
 
 
 def set_tooltip(widget: QWidget | QListWidgetItem | QTableWidgetItem, text: str) -> None:
-    """Set a tooltip that shows its text as it is."""
+    """Set a tooltip that shows its text unchanged."""
     widget.setToolTip(plain_tooltip(text))
 
 

@@ -33,9 +33,9 @@ class SaveResults(QPushButton):
         super().__init__("Save result …")
         self.setObjectName("save result")
         self.setToolTip(
-            "save the results of the newest run as TIFF files with their pixel size, place, settings and the mark that "
-            "they are synthetic or enhanced. napari's own File menu leaves these out, unless you choose the type 'TIFF "
-            "with pixel size and origin'."
+            "save the results of the newest run as TIFF files, which state their pixel size, place and settings, and "
+            "that they are synthetic or enhanced. The File menu of napari leaves these out, unless you choose the type "
+            "'TIFF with pixel size and origin'."
         )
         self._viewer, self._frame = viewer, frame
         # Weak: a reference would keep deleted layers in memory.
@@ -54,8 +54,8 @@ class SaveResults(QPushButton):
 
     def layers(self) -> list[ImageLayer]:
         """Return the results that are still in the viewer."""
-        known = [reference() for reference in self._layers]
-        return [layer for layer in known if layer is not None and layer in self._viewer.layers]
+        results = [reference() for reference in self._layers]
+        return [layer for layer in results if layer is not None and layer in self._viewer.layers]
 
     def save(self) -> None:
         """Ask for a file, or for a folder if there are several results, and save them in a thread."""

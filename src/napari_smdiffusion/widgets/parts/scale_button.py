@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QToolButton
 
-from ...base.errors import InputError
+from ...base.errors import InputError, sentence_of
 from ..viewer.calibrating import layers_to_calibrate, use_as_scale
+from .plain import plain_message
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -41,5 +42,5 @@ class ScaleButton(QToolButton):
             try:
                 use_as_scale(self._viewer, layer)
             except InputError as error:
-                show_error(str(error))
+                show_error(plain_message(sentence_of(error)))
         self._viewer.reset_view()

@@ -1,4 +1,4 @@
-"""What a dock shows of a training: the loss, the previews, how far it came, and *Continue*."""
+"""The part of a dock that shows a training: the loss, the previews, how far it came, and *Continue*."""
 
 from __future__ import annotations
 

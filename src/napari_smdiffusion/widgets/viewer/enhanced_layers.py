@@ -103,7 +103,7 @@ def original_name(layer: ImageLayer) -> str:
 def restore(layer: ImageLayer) -> bool:
     """Restore the data, name, place and contrast of a layer that was enhanced in place.
 
-    What the user changed since is kept: the place, the calibration and the metadata of the layer. The maps of the
+    The user's changes since are kept: the place, the calibration and the metadata of the layer. The maps of the
     enhanced image no longer fit, and are hidden.
 
     Returns
@@ -247,8 +247,8 @@ def enhanced_place(layer: ImageLayer, factor: int, window: Window | None = None)
 def _original_place(layer: ImageLayer, state: dict[str, Any]) -> dict[str, Any]:
     """Return the place of the original of a layer that was enhanced in place.
 
-    It follows from the present place of the layer, so that what was calibrated or moved stays so. The numbers are
-    exactly those of the original if nothing was changed.
+    It follows from the present place of the layer, so that a later calibration or move is kept. The numbers are exactly
+    those of the original if nothing was changed.
     """
     before, enhanced = state["places"]
     present = refined_place(layer, 1)
@@ -257,7 +257,7 @@ def _original_place(layer: ImageLayer, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _original_metadata(layer: ImageLayer, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of the original of a layer, with what the user and other programs changed since."""
+    """Return the metadata of the original of a layer, with the later changes by the user and other programs."""
     others = {key: value for key, value in layer.metadata.items() if key != METADATA}
     before = state["metadata"].get(METADATA)
     ours = dict(before) if isinstance(before, dict) else {}

@@ -122,8 +122,10 @@ def layer_axes(layer: ImageLayer) -> LayerAxes:
     unknown = [k for k, n in enumerate(lengths) if n > 1 and names[k] == PLANE]
     several = sum(n > 1 for n in lengths) > 1
     decided = CHANNEL not in names and not (unknown and several and not _is_result(layer))
-    found = names.index(CHANNEL) if CHANNEL in names else None
-    return LayerAxes(tuple(names), lengths, steps, behind, _channel_names(layer, lengths, found), is_decided=decided)
+    channel_axis = names.index(CHANNEL) if CHANNEL in names else None
+    return LayerAxes(
+        tuple(names), lengths, steps, behind, _channel_names(layer, lengths, channel_axis), is_decided=decided
+    )
 
 
 def check_channel(layer: ImageLayer) -> LayerAxes:
@@ -171,7 +173,7 @@ def choose_channel(layer: ImageLayer, channel: Channel, axis: int | None = None)
 
 
 def channel_choices(layer: ImageLayer) -> list[tuple[str, int | None, Channel]]:
-    """Return what the user can choose for a layer: (text, axis, channel), or nothing if it has no channels.
+    """Return the choices of the user for a layer: (text, axis, channel), or none if it has no channels.
 
     The last choice is that all planes are of one kind.
     """
@@ -179,14 +181,14 @@ def channel_choices(layer: ImageLayer) -> list[tuple[str, int | None, Channel]]:
     longer = [k for k, n in enumerate(axes.lengths) if n > 1]
     if axes.is_decided and axes.channel_axis is None and _stored(layer) is None:
         return []
-    known = axes.channel_axis
-    if known is not None:
-        candidates = [known]
+    channel_axis = axes.channel_axis
+    if channel_axis is not None:
+        candidates = [channel_axis]
     else:
         candidates = [k for k in longer if axes.names[k] == PLANE and axes.lengths[k] <= _MOST_CHANNELS]
     choices: list[tuple[str, int | None, Channel]] = []
     for k in candidates:
-        names = axes.channel_names if k == known else ()
+        names = axes.channel_names if k == channel_axis else ()
         place = "" if len(candidates) == 1 else f"axis {k + 1} of {len(axes.lengths) + 2}, "
         choices += [(f"{place}channel {_channel_text(i, names)}", k, i) for i in range(axes.lengths[k])]
     return [*choices, ("no channels: planes of one kind", None, ALL_CHANNELS)]
@@ -225,7 +227,7 @@ def _names(layer: ImageLayer, lengths: tuple[int, ...], in_file: Sequence[Axis])
     for k, length in enumerate(lengths):
         dimension = layer.units[k].dimensionality
         inferred = TIME if "[time]" in dimension else DEPTH if "[length]" in dimension else PLANE
-        # Generated images take the units of the layers that they lie beside.
+        # Generated images take the units of the layers beside them.
         if names[k] == PLANE and length > 1 and inferred not in names and _kind(layer) != SYNTHETIC:
             names[k] = inferred
     return names

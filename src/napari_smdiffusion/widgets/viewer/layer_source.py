@@ -63,15 +63,15 @@ class LayerSource:
         """Read the pixels; raises Stopped if `stop` returns True between two planes."""
         lengths = self.pixels.shape[: self.pixels.ndim - self.behind - 2]
         index = self.index or (slice(None),) * len(lengths)
-        kept = [len(range(n)[part]) for n, part in zip(lengths, index, strict=True) if isinstance(part, slice)]
+        lengths_read = [len(range(n)[part]) for n, part in zip(lengths, index, strict=True) if isinstance(part, slice)]
         planes = []
-        for position in np.ndindex(*kept):
+        for position in np.ndindex(*lengths_read):
             if stop():
                 raise Stopped(f"Stopped while {self.name} was read.")
             place = iter(position)
             plane = tuple(next(place) if isinstance(part, slice) else part for part in index)
             planes.append(np.asarray(self.pixels[(*plane, ..., *[0] * self.behind)]))
-        pixels = planes[0] if not kept else read_only(np.stack(planes))
+        pixels = planes[0] if not lengths_read else read_only(np.stack(planes))
         return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance, self.axes)
 
 

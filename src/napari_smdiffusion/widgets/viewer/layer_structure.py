@@ -1,4 +1,4 @@
-"""What a layer shows, as its file or the user states it: a part of its provenance, under this program's own key."""
+"""The structure that a layer shows, by its file or the user: a part of its provenance, under this program's key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def layer_structure(layer: ImageLayer) -> str:
 
 
 def set_structure(layer: ImageLayer, structure: str) -> None:
-    """Store what a layer shows. A copy that is saved as a TIFF of this program's type states it too."""
+    """Store the structure that a layer shows. A copy that is saved as a TIFF of this program's type states it too."""
     ours = own_metadata(layer)
     # An assignment, unlike a change in place, emits an event.
     layer.metadata = {

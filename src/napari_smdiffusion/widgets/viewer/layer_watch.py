@@ -82,7 +82,7 @@ def watch_file_facts(viewer: ViewerModel, widget: QWidget) -> None:
         new = [layer for layer in image_layers(viewer) if layer not in known]
         known.update(new)
         own = [(layer, own_file_of(layer)) for layer in new]
-        # Where an image of our own belongs depends on what is known of the others.
+        # The place of an image of our own depends on the facts of the others.
         for layer, metadata in sorted(own, key=lambda entry: entry[1] is not None):
             if metadata is None:
                 add_file_facts(layer)

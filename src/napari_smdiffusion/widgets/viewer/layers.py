@@ -148,7 +148,7 @@ def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
 
 
 def add_file_facts(layer: ImageLayer) -> None:
-    """Add what the file of a layer states and napari's own reader does not read: provenance, pixel size and axes.
+    """Add the facts in the file of a layer that napari's own reader does not read: provenance, pixel size and axes.
 
     The pixel size counts as entered by the user, so that the user can correct it.
     """
@@ -380,8 +380,8 @@ def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
     """
     extent = layer.extent.world[:, -2:]
     own = layer.units[-2:]
-    known = getattr(viewer.layers.extent, "units", None) is not None
-    converted = known and all(each.is_compatible_with(unit) for each in own)
+    has_units = getattr(viewer.layers.extent, "units", None) is not None
+    converted = has_units and all(each.is_compatible_with(unit) for each in own)
     return extent * [float((1 * each).to(unit).magnitude) for each in own] if converted else extent
 
 

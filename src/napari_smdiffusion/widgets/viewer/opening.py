@@ -23,7 +23,7 @@ _KEPT = ("pixel_size_nm", "typed", "provenance")  # of our metadata
 def opening_code(viewer: ViewerModel, names: Iterable[str]) -> str:
     """Return statements that open the files of layers in `viewer`, at their place; not indented.
 
-    A layer that is not from a file of its own cannot be opened: the code then ends with a sentence that says so.
+    A layer that is not from a file of its own cannot be opened: the code then ends with a message.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _place(layer: ImageLayer) -> dict[str, Any]:
 
 
 def _facts(layer: ImageLayer) -> dict[str, Any]:
-    """Return what the docks know of a layer: the pixel size that was entered, and the provenance of its file."""
+    """Return the facts of a layer for the docks: the pixel size that was entered, and the provenance of its file."""
     ours = {key: value for key, value in own_metadata(layer).items() if key in _KEPT}
     try:
         return {"metadata": {METADATA: json.loads(json.dumps(ours))}} if ours else {}

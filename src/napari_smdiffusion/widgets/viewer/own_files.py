@@ -1,8 +1,8 @@
 """Puts images from this program's TIFF files where they belong: place, unit, name and contrast. Without Qt.
 
-napari opens TIFF files itself, at the scale 1. A second reader of `*.tif` would make napari ask for every TIFF file
-which reader to use, and `viewer.open` in scripts would fail: napari chooses readers by the name of the file alone. So
-the place is restored afterwards, as soon as a dock of this program is open.
+napari opens TIFF files itself, at the scale 1. It chooses readers by the name of the file alone. With a second reader
+of `*.tif` napari would ask for every TIFF file which reader to use, and `viewer.open` in scripts would fail. So the
+place is restored afterwards, as soon as a dock of this program is open.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this program has stored in a layer's metadata, under its own key. Without Qt.
+"""The values that this program stores in a layer's metadata, under its own key. Without Qt.
 
 The metadata of a layer come from files too, which anyone can write. So each value has its type and range here, or it is
 left out: no dock fails to open because of a layer.

@@ -43,7 +43,7 @@ def _per_world(viewer: ViewerModel, layer: ImageLayer) -> float:
 
 
 def plane_seen(viewer: ViewerModel, layer: ImageLayer) -> int:
-    """Return the index of the slider's plane in `layer`, (N, Y, X). It may lie outside of the layer."""
+    """Return the index of the slider's plane in `layer`, (N, Y, X). It may be outside of the layer."""
     offset = viewer.dims.point[-3] * _per_world(viewer, layer) - layer.translate[-3]
     return round(float(offset / layer.scale[-3]))
 
