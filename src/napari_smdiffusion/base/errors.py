@@ -34,7 +34,7 @@ class InputWarning(UserWarning):
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Return whether `sentence_of` says everything about an error that the user needs.
+    """Return whether `sentence_of` states everything about an error that the user needs.
 
     The class decides: `UserError` and `Stopped` of this package, the operating system's errors about files, and too
     little memory in any form. Any other error is a defect and keeps its traceback.

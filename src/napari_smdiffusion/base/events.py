@@ -37,7 +37,7 @@ class Progress:
     quartiles
         Loss in each quartile of the noise levels, lowest noise first; empty outside the training of a diffusion model.
     detail
-        What is done, in words for a user, such as "image 2 of 3, tile 4 of 16"; "" if `step` and `total` say it.
+        What is done, in words for a user, such as "image 2 of 3, tile 4 of 16"; "" if `step` and `total` are enough.
     share
         Share of the whole job that is done; None if it is `step / total`.
     """
@@ -129,7 +129,7 @@ class Countdown:
     """Estimates the time left for a known number of steps, from the speed of the recent steps.
 
     The first step is not counted: it is slower by the start of libraries and devices, and an estimate from it would be
-    several times too long. It is counted as long as it is the only one of a few.
+    several times too long. It is counted only as long as no other step is finished.
     """
 
     def __init__(self, done: float, total: float) -> None:

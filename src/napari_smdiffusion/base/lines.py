@@ -22,7 +22,7 @@ _PLAIN_SIGNS = str.maketrans(
 )  # fmt: skip
 
 
-def say(line: str) -> None:
+def write_status(line: str) -> None:
     """Write a line to standard error, if that is possible; no failure is an error."""
     with suppress(OSError, ValueError):
         _write(sys.stderr, printable(line) + "\n")
@@ -87,7 +87,7 @@ def open_closed_descriptors() -> None:
 
 
 def discard_unwritten() -> None:
-    """Discard what standard output and standard error could not write; for the end of a program only.
+    """Discard the text that standard output and standard error could not write; for the end of a program only.
 
     Python would try again at its exit, and then return an exit code of its own.
     """

@@ -75,14 +75,14 @@ def lock_file(path: Path) -> Iterator[None]:
         if outcome is Locked.BY_ANOTHER:
             os.close(descriptor)
             raise BlockingIOError(errno.EWOULDBLOCK, "another program holds the lock", str(path))
-        # The former holder may have removed the file between the two calls. Its lock would then exclude nobody.
+        # The former holder may have removed the file between the two calls. Its lock would then exclude no process.
         if is_same_file(descriptor, path):
             break
         os.close(descriptor)
     try:
         yield
     finally:
-        # Removed while it is locked, so that nobody else's lock file is removed. Windows cannot remove an open file.
+        # Removed while it is locked, so that no other process loses its lock file. Windows cannot remove an open file.
         if os.name == "nt":
             os.close(descriptor)
         with suppress(OSError):

@@ -28,8 +28,8 @@ def printable(text: object, longest: int | None = None) -> str:
     """
     # The cut comes first as well: a text from a file may have gigabytes.
     characters = str(text) if longest is None else str(text)[: longest + 1]
-    seen = "".join(_seen(character) for character in characters)
-    return seen if longest is None or len(seen) <= longest else f"{seen[: longest - 1]}…"
+    shown = "".join(_seen(character) for character in characters)
+    return shown if longest is None or len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 def _seen(character: str) -> str:

@@ -1,7 +1,7 @@
 """Reading of tensors from files, bounded by the size of the file: safetensors, and torch's own files.
 
-A file is checked before memory is taken for what it claims: names, shapes and types against those that are expected,
-and the bytes of all tensors against the bytes in the file.
+A file is checked before memory is taken for its tensors. Their names, shapes and types must be the expected ones, and
+their bytes must fit into the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_PARTS = 10**6  # containers and values in a file of torch; a tensor is one
 class TensorFileError(InputError):
     """A file does not hold the expected tensors.
 
-    The message is a clause that says why, such as "its tensor conv_in.bias is missing". The caller names the file.
+    The message is a clause with the reason, such as "its tensor conv_in.bias is missing". The caller names the file.
     """
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .events import Event, Note, Progress
-from .lines import say
+from .lines import write_status
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -69,7 +69,7 @@ class Reporter:
         if self._bar is not None:
             with suppress(OSError, ValueError):
                 self._bar.clear()
-        say(line)
+        write_status(line)
 
     def _progress(self, event: Progress) -> None:
         loss = "" if event.loss is None else f"  loss {event.loss:.4f}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, InputWarning, Stopped, is_user_error, sentence_of
-from ..base.lines import discard_unwritten, open_closed_descriptors, say, show_text
+from ..base.lines import discard_unwritten, open_closed_descriptors, show_text, write_status
 from ..base.printable import printable
 from ..base.stopping import ending_signals_interrupt
 from ..base.version import __version__
@@ -54,14 +54,14 @@ def _run(options: Namespace) -> int:
         with _warnings_in_lines(options.command):
             COMMANDS[options.command](options)
     except Stopped as stopped:
-        say(f"smdiffusion {options.command}: {stopped}")
+        write_status(f"smdiffusion {options.command}: {stopped}")
         return 130
     except Exception as error:
         if _follows_interrupt(error):
             return 130
         if not is_user_error(error):
             raise
-        say(f"smdiffusion {options.command}: {_sentence(error, options)}")
+        write_status(f"smdiffusion {options.command}: {_sentence(error, options)}")
         return 2
     return 0
 
@@ -100,7 +100,7 @@ def _warnings_in_lines(command: str) -> Iterator[None]:
 
         def show_line(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
             if issubclass(category, InputWarning):
-                say(f"smdiffusion {command}: {message}")
+                write_status(f"smdiffusion {command}: {message}")
             else:
                 show_default(message, category, *args, **kwargs)
 
@@ -127,7 +127,7 @@ class _Parser(argparse.ArgumentParser):
             show_text("".join(f"{printable(line)}\n" for line in lines))
             return
         for line in lines:
-            say(line)
+            write_status(line)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base.lines import say
+from ..base.lines import write_status
 from ..base.settings import from_dict, setting_fields
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ _Config = TypeVar("_Config")
 
 def print_status(line: str) -> None:
     """Print a line on standard error, if that is possible."""
-    say(line)
+    write_status(line)
 
 
 def config_from_flags(kind: type[_Config], options: Namespace, **others: Any) -> _Config:

@@ -111,8 +111,8 @@ def enhance_steps(
 
     Yields
     ------
-    Progress and TileDone at every tile. Note if memory ran out, the pixel size is unknown or differs from the training,
-    or the image has areas without a measurement, constant planes, or hardly anything above its noise.
+    Progress and TileDone at every tile. Note if memory ran out, or the pixel size is unknown or not that of the
+    training. Note for areas without a measurement, constant planes, or an image with hardly anything above its noise.
 
     Returns
     -------

@@ -65,7 +65,7 @@ class Checkpoints:
 
 
 def digest_of_inputs(pairs: Sequence[tuple[Image, Image]], weights: Sequence[float] | None) -> str:
-    """Return a digest of what a training draws from, apart from the super-resolution images, which the facts list."""
+    """Return a digest of the inputs of a training without the super-resolution images, which the facts list."""
     digest = hashlib.sha256(repr(None if weights is None else [float(weight) for weight in weights]).encode())
     for widefield, _ in pairs:
         digest.update(widefield.digest.encode())

@@ -1,4 +1,4 @@
-"""What real widefield images show beside the structure: smooth light of other planes, and beads and dirt."""
+"""Disturbances of real widefield images beside the structure: smooth light of other planes, beads and dirt."""
 
 from __future__ import annotations
 

@@ -136,8 +136,12 @@ class TrainingPairs(ABC):
     def draw(self, step: int) -> Batch:
         """Return widefield patches of varied brightness and background, with bright spots, and their truth.
 
-        The tensors are the network's input (B, 1, Y/f, X/f), the truth (B, 1, Y, X), the factor (B, 1, 1, 1) that the
-        brightness was multiplied by, and the weight of each pixel in the loss (B, 1, Y, X).
+        The tensors are:
+
+        * the network's input (B, 1, Y/f, X/f);
+        * the truth (B, 1, Y, X);
+        * the factor (B, 1, 1, 1) that the brightness was multiplied by;
+        * the weight of each pixel in the loss (B, 1, Y, X).
         """
         widefield, sharp, weight = self.examples(step)
         rng = np.random.default_rng([self.config.seed, 6, step])
@@ -254,7 +258,7 @@ class SimulatedPairs(TrainingPairs):
         light = with_smooth_light(light, random)
         counts = camera_counts(light / self.bright, optics, self.microscope, random)
         above, unit, _ = local_levels(_LOCAL, counts)
-        # The network must return the light, whatever the exposure and the gain of the camera are.
+        # The network must return the light for any exposure and any gain of the camera.
         return sharp, above, unit * self.bright / (optics.photons[:, None, None, None] * self.microscope.gain)
 
 
@@ -318,11 +322,11 @@ def pairs_task(
     for widefield, _ in pairs:
         for plane, truth in zip(widefield.pixels, scaled, strict=False):
             facts = scan(plane)
-            found = plane_levels(plane, facts, _LOCAL, facts.measured(plane))
-            light = found.above * found.unit * found.measured
-            units.append(found.unit / _brightness(light, averaged(truth, config.upscale)))
-            coarse.append(found.above)
-            weights.append(found.measured)
+            local = plane_levels(plane, facts, _LOCAL, facts.measured(plane))
+            light = local.above * local.unit * local.measured
+            units.append(local.unit / _brightness(light, averaged(truth, config.upscale)))
+            coarse.append(local.above)
+            weights.append(local.measured)
             sharp.append(truth)
     typical = float(np.exp(np.mean([np.log(np.maximum(unit, 1e-6)).mean() for unit in units])))
     truths = [

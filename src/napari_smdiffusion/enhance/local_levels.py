@@ -111,8 +111,8 @@ class LocalLevels(nn.Module):
         peaks = F.max_pool2d(F.pad(F.max_pool2d(above, self.block), [0, 1, 0, 1]), 2, 1)
         height, width, side, step = peaks.shape[2], peaks.shape[3], self.window, self.step
         margin = step * (side // 2)
-        around = F.unfold(peaks, (side, side), dilation=(step, step), padding=(margin, margin))
-        ordered = around.view(peaks.shape[0], side * side, height, width).sort(1).values
+        neighbours = F.unfold(peaks, (side, side), dilation=(step, step), padding=(margin, margin))
+        ordered = neighbours.view(peaks.shape[0], side * side, height, width).sort(1).values
         empty = (ordered == 0).sum(1, keepdim=True)
         rank = empty + (0.7 * (side * side - 1 - empty)).long()
         return ordered.gather(1, rank.clamp(max=side * side - 1))
@@ -147,10 +147,10 @@ class LocalLevels(nn.Module):
         half = self.opening // 2
         values = -F.max_pool2d(-values, self.opening, 1, half)
         values = F.max_pool2d(torch.where(values < far, values, torch.full_like(values, -far)), self.opening, 1, half)
-        known = (values > -far).to(values.dtype)
+        is_known = (values > -far).to(values.dtype)
         values = torch.where(values > -far, values, torch.zeros_like(values))
-        mean = values.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1.0)
-        near = self.smoothed(known, self.envelope)
+        mean = values.sum((2, 3), keepdim=True) / is_known.sum((2, 3), keepdim=True).clamp(min=1.0)
+        near = self.smoothed(is_known, self.envelope)
         return torch.where(near > 0, self.smoothed(values, self.envelope) / near.clamp(min=self.tiny), mean)
 
     def without_outliers(self, pixels: torch.Tensor, measured: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
@@ -169,12 +169,12 @@ class LocalLevels(nn.Module):
             return pixels
         step = torch.arange(9, device=pixels.device)
         step = torch.cat([step[:4], step[5:]])[:, None]
-        around = padded[plane, 0, row + step // 3, column + step % 3].sort(0).values
-        low, high, value = around[2], around[5], pixels[plane, 0, row, column]
+        neighbours = padded[plane, 0, row + step // 3, column + step % 3].sort(0).values
+        low, high, value = neighbours[2], neighbours[5], pixels[plane, 0, row, column]
         limit = self.outlier * noise[plane, 0, row, column] + 4 * (high - low)
         isolated = (value - high > limit) | (low - value > limit)
         cleaned = pixels.clone()
-        cleaned[plane, 0, row, column] = torch.where(isolated, (around[3] + around[4]) / 2, value)
+        cleaned[plane, 0, row, column] = torch.where(isolated, (neighbours[3] + neighbours[4]) / 2, value)
         return cleaned
 
     def compressed(self, values: torch.Tensor) -> torch.Tensor:

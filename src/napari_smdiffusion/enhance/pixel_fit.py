@@ -1,4 +1,4 @@
-"""Whether the pixels of a widefield image fit an enhancer: as they are, resampled, or not at all. Without torch."""
+"""Whether the pixels of a widefield image fit an enhancer: unchanged, resampled, or not at all. Without torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PixelFit:
 
     @property
     def kind(self) -> Fit:
-        """How the image can be enhanced; "unknown" if one of the sizes is unknown, so that it is enhanced as it is."""
+        """How the image can be enhanced; "unknown" if a size is unknown, and then nothing is resampled."""
         if not self.pixel_size or not self.expected:
             return "unknown"
         ratio = max(self.pixel_size / self.expected, self.expected / self.pixel_size)
@@ -49,7 +49,7 @@ class PixelFit:
         if self.kind == "refused":
             raise InputError(
                 f"{image} has pixels of {_rounded(self.pixel_size)} nm, but {enhancer} was trained for "
-                f"{_rounded(self.expected)} nm, which is more than a factor of two apart: choose or train an enhancer "
+                f"{_rounded(self.expected)} nm. This is more than a factor of two apart: choose or train an enhancer "
                 "for this pixel size, or correct the pixel size of the image."
             )
 

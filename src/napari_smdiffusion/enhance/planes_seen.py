@@ -1,4 +1,4 @@
-"""What is found out about the planes of a widefield image while its tiles are enhanced."""
+"""The facts about the planes of a widefield image, which are collected while its tiles are enhanced."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PlaneSeen:
 
 
 class PlanesSeen:
-    """Looks at each plane of an image when its first tile is reached, and collects what a user must know."""
+    """Scans each plane of an image when its first tile is reached, and collects the facts for the user."""
 
     def __init__(self, image: Image, grid: Grid) -> None:
         self._image, self._grid = image, grid
@@ -59,7 +59,7 @@ class PlanesSeen:
         self._blocks, self._significant = 0, 0
 
     def plane(self, index: int) -> PlaneSeen:
-        """Return what is known of a plane."""
+        """Return the facts of a plane."""
         if index != self._index:
             plane = self._image.pixels[index]
             facts = scan(plane)

@@ -1,7 +1,7 @@
 """Resampling of widefield images to the pixels of an enhancer, and of its results back to the field of the image.
 
 The network computes on its own grid, whose pixels have the size of the training. The result has `upscale` pixels per
-pixel of the image along each axis, so that it lies exactly over the image.
+pixel of the image along each axis, so that it is exactly over the image.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Grid:
 
 
 def network_grid(image: Image, factor: int, fit: PixelFit) -> Grid:
-    """Return the grids of an image, whose pixels stay as they are unless `fit` says that they are resampled."""
+    """Return the grids of an image, whose pixels stay unchanged unless `fit` states that they are resampled."""
     if fit.kind != "resampled" or not fit.pixel_size or not fit.expected:
         return Grid(image.size, factor)
     ratio = fit.pixel_size / fit.expected
@@ -143,7 +143,7 @@ def kernel(length: int, centres: Values, step: float, *, negative: bool = True) 
     distance = np.abs(offset) / scale
     values = _cubic(distance) if negative else np.clip(1 - distance, 0, None)
     values /= values.sum(axis=1, keepdims=True)
-    # A widened linear kernel lies up to 0.07 pixels beside its centre, by how it falls onto the source pixels.
+    # A widened linear kernel is up to 0.07 pixels off its centre, which depends on its position on the source pixels.
     mean = (values * offset).sum(axis=1, keepdims=True)
     variance = (values * (offset - mean) ** 2).sum(axis=1, keepdims=True)
     values *= 1 - mean * (offset - mean) / np.maximum(variance, scale / 8)

@@ -51,7 +51,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class TileWork:
-    """What the enhancement of a tile needs: the network on its device, the enhancer, the grids and the levels."""
+    """The inputs of the enhancement of a tile: the network on its device, the enhancer, the grids and the levels."""
 
     network: torch.nn.Module
     device: torch.device
@@ -68,7 +68,7 @@ def prepared_tile(work: TileWork, plane: Pixels, seen: PlaneSeen, tile: Tile) ->
     work
         The enhancer.
     plane, seen
-        The whole plane (Y, X) on the grid of the network, and what is known of it.
+        The whole plane (Y, X) on the grid of the network, and its facts.
     tile
         The tile; its window begins at a multiple of `BLOCK`.
     """
@@ -76,12 +76,12 @@ def prepared_tile(work: TileWork, plane: Pixels, seen: PlaneSeen, tile: Tile) ->
     rows, columns = (
         widened(part, work.levels.reach, length) for part, length in zip(tile.window, plane.shape, strict=True)
     )
-    found = plane_levels(plane[rows, columns], seen.facts, work.levels, seen.measured(plane, rows, columns))
+    local = plane_levels(plane[rows, columns], seen.facts, work.levels, seen.measured(plane, rows, columns))
     inner = Tile(tile.window, (rows, columns)).core_in_window()
-    above, unit, measured = found.above[inner], found.unit[inner], found.measured[inner]
+    above, unit, measured = local.above[inner], local.unit[inner], local.measured[inner]
     values = work.levels.compressed(torch.from_numpy(above / np.float32(scale.contrast))).numpy()
     fine = finer(torch.from_numpy(unit)[None, None] * (scale.contrast / scale.light), factor)[0, 0].numpy()
-    signal = found.signal[inner][tile.core_in_window()][::BLOCK, ::BLOCK]
+    signal = local.signal[inner][tile.core_in_window()][::BLOCK, ::BLOCK]
     margins = _margins(tile, plane.shape)
     (top, _), (left, _) = margins
     return Prepared(

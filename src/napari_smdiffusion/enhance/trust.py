@@ -14,7 +14,7 @@ _STATED, _REAL = 90, 59  # %
 
 
 def trust_sentence(record: EnhancerRecord | None) -> str:
-    """Return how far the intervals hold on real images; None stands for an enhancer that will be trained."""
+    """Return how far the intervals hold on real images; None is an enhancer that will be trained."""
     real = (
         f"On a real image of microtubules, {_REAL} % of the pixels with structure were in intervals of {_STATED} %: on "
         "structure the map is too small."

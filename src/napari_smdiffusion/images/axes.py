@@ -19,7 +19,7 @@ TIME, DEPTH, PLANE, CHANNEL = "T", "Z", "N", "C"
 Channel: TypeAlias = int | str | None
 # Letters of tifffile for images of one kind, in no known relation: pages, positions and parts of a mosaic.
 _PLANE_LETTERS = "NIQRMPVJK"
-ALL_CHANNELS = "all"  # instead of a channel: they are planes of one kind, whatever the file calls them
+ALL_CHANNELS = "all"  # instead of a channel: the channels of the file are planes of one kind
 _UNITS = {TIME: "s", DEPTH: "nm"}
 _WORDS = {TIME: ("time", "times"), DEPTH: ("depth", "depths"), PLANE: ("plane", "planes")}
 # Images along these axes differ in kind, so that one of them is chosen.
@@ -181,15 +181,15 @@ def arranged(
 
 
 def _are_planes(channel: Channel, names: Sequence[str]) -> bool:
-    """Return whether the user says that the channels of a file are planes of one kind."""
+    """Return whether the user states that the channels of a file are planes of one kind."""
     text = str(channel).strip().casefold()
     return text == ALL_CHANNELS and text not in [name.casefold() for name in names]
 
 
 def _without_short_axes(pixels: npt.NDArray[Any], letters: str) -> tuple[npt.NDArray[Any], str]:
     """Return an array and its letters without axes of length 1 other than Y and X."""
-    kept = [k for k, letter in enumerate(letters) if letter in "YX" or pixels.shape[k] > 1]
-    return pixels.reshape([pixels.shape[k] for k in kept]), "".join(letters[k] for k in kept)
+    longer = [k for k, letter in enumerate(letters) if letter in "YX" or pixels.shape[k] > 1]
+    return pixels.reshape([pixels.shape[k] for k in longer]), "".join(letters[k] for k in longer)
 
 
 def _in_file_order(

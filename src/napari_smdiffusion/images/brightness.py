@@ -50,7 +50,7 @@ def brightness(planes: Sequence[Pixels]) -> Brightness:
     every = -(-sum(plane.size for plane in planes) // _MOST)
     pixels = np.concatenate([plane.ravel()[::every] for plane in planes])
     background = float(np.percentile(pixels, 25))
-    # Of normal noise, a quarter lies below its mean by more than 0.674 standard deviations.
+    # A quarter of normal noise is below its mean by more than 0.674 standard deviations.
     deviation = (float(np.percentile(pixels, 50)) - background) / 0.674
     structure = pixels[pixels > background + _ABOVE_NOISE * deviation]
     if not structure.size:

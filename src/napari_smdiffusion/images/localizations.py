@@ -137,9 +137,9 @@ def read_table(path: Path) -> Localizations:
     Parameters
     ----------
     path
-        A text file of ThunderSTORM, SMAP, N-STORM, rapidSTORM, Elyra, Nanoimager, DECODE or the like, an HDF5 file of
-        Picasso (with its yaml file), DECODE or SMAP, or a NumPy file of a MINFLUX microscope. The names of the columns
-        state the units.
+        A text file of ThunderSTORM, SMAP, N-STORM, rapidSTORM, Elyra, Nanoimager, DECODE or a similar program. Or an
+        HDF5 file of Picasso (with its yaml file), DECODE or SMAP, or a NumPy file of a MINFLUX microscope. The names of
+        the columns state the units.
 
     Raises
     ------

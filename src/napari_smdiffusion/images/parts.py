@@ -1,7 +1,7 @@
 """Recognition of a part of an image, wherever it was cut, and of the whole image by a part of it.
 
 An image is marked by hashes of small windows, chosen by their content. A crop has the same windows at the same content,
-so that it has the marks that lie in it. A window is described by which neighbouring pixels are brighter, so that
+and so the marks of these windows. A window is described by which neighbouring pixels are brighter, so that
 contrast, offset and the number type of a copy do not matter.
 """
 
@@ -44,9 +44,9 @@ _ROW, _COLUMN = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 def marks_of(pixels: Pixels) -> str:
     """Return the marks of an image (N, Y, X) as text; "" if it has too little structure."""
     wanted = int(np.clip(pixels.size // _EVERY, _LEAST, _MOST))
-    found = [_plane_records(plane, index) for index, plane in enumerate(pixels[:_LARGEST])]
-    records = np.concatenate(found) if found else np.empty(0, _RECORD)
-    # A window that occurs twice does not tell where a part is from.
+    plane_records = [_plane_records(plane, index) for index, plane in enumerate(pixels[:_LARGEST])]
+    records = np.concatenate(plane_records) if plane_records else np.empty(0, _RECORD)
+    # A window that occurs twice does not identify the place of a part.
     _, first, counts = np.unique(records["hash"], return_index=True, return_counts=True)
     chosen = records[first[counts == 1]][:wanted]  # `unique` sorts: the smallest hashes, which a part has too
     return base64.b64encode(chosen.tobytes()).decode("ascii")
@@ -87,7 +87,7 @@ def _records(marks: str) -> _Records:
 def _plane_records(plane: Pixels, index: int) -> _Records:
     """Return the records of the windows of a plane that may become marks: those with structure and a small hash."""
     plane = plane[:_LARGEST, :_LARGEST]
-    found = []
+    parts = []
     for first, hashes, structure in _hashes(plane):
         y, x = np.nonzero(structure)
         values = hashes[y, x]
@@ -96,8 +96,8 @@ def _plane_records(plane: Pixels, index: int) -> _Records:
         records = np.empty(len(keep), _RECORD)
         records["hash"], records["plane"] = values[keep], index
         records["y"], records["x"] = y[keep] + first, x[keep]
-        found.append(records)
-    return np.concatenate(found) if found else np.empty(0, _RECORD)
+        parts.append(records)
+    return np.concatenate(parts) if parts else np.empty(0, _RECORD)
 
 
 def _shared_by_plane(plane: Pixels, marked: Sequence[_Records]) -> set[int]:
@@ -118,7 +118,7 @@ def _shared_by_plane(plane: Pixels, marked: Sequence[_Records]) -> set[int]:
                 shift = int(mark["y"]) - row, int(mark["x"]) - column
                 places.setdefault((int(images[index]), int(mark["plane"]), *shift), []).append((row, column))
     # Windows that overlap may show one and the same spot, which other images have too.
-    return {key[0] for key, found in places.items() if np.ptp(np.array(found), axis=0).max() >= _WINDOW}
+    return {key[0] for key, displacements in places.items() if np.ptp(np.array(displacements), axis=0).max() >= _WINDOW}
 
 
 def _hashes(plane: Pixels) -> Iterator[tuple[int, _Hashes, npt.NDArray[np.bool_]]]:

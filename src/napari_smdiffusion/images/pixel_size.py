@@ -6,7 +6,7 @@ from ..base.errors import InputError
 
 # nm. A rendered image has pixels of 1 nm or more. The pixel of a camera without an objective is some µm.
 MIN_PIXEL_SIZE, MAX_PIXEL_SIZE = 0.1, 2e4
-# nm. A person may say what a file must not: a photograph has larger pixels.
+# nm. The user may enter a larger size than a file may state: a photograph has larger pixels.
 _MAX_GIVEN = 1e6
 
 _NANOMETRES = {
@@ -41,7 +41,7 @@ _SPELLINGS = {
     "h": "hr hour",
 }
 _UNIT = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in (unit, *spellings.split())}
-# What programs write where a size is not known.
+# Words that programs write instead of an unknown size.
 _NO_UNIT = ("", "pixel", "px", "pix", "none", "null", "unknown", "uncalibrated", "reference frame", "relative", "voxel")
 # Dots per inch of printers, scanners and screens. Programs write one of them where nothing is known.
 _PRINTED = (

@@ -49,7 +49,7 @@ class FileMetadata:
     channels: tuple[str, ...] = ()
 
 
-# What to do with files that people have and no reader reads.
+# Remedies for common files that no reader reads.
 _EXPORT_TABLE = "export the localizations as CSV with the columns 'x [nm]' and 'y [nm]'."
 _OTHER_FILES = {
     ".mat": f"is a MATLAB file, which is not read unless it is a table of SMAP: {_EXPORT_TABLE}",
@@ -161,7 +161,7 @@ def image_suffixes() -> tuple[str, ...]:
 
 
 def is_named_as_image(path: Path, suffixes: Container[str]) -> bool:
-    """Return whether the name of a file, or its content where the name does not tell, is that of an image.
+    """Return whether the name of a file, or its content if the name is not enough, is that of an image.
 
     Parameters
     ----------

@@ -49,8 +49,8 @@ def read_image(
     FileNotFoundError
         If the file does not exist.
     InputError
-        If the file cannot be read as a gray image, or holds several channels and none is chosen, or a range of z is
-        given and it is no localization table with z; the message names the file.
+        If the file cannot be read as a gray image, or holds several channels and none is chosen. Also if a range of z
+        is given and the file is no localization table with z. The message names the file.
 
     Warns
     -----

@@ -59,9 +59,9 @@ def find_in(sharp: Pixels, widefield: Pixels, factor: int) -> tuple[int, int] | 
     camera_detail, sharp_detail = (image - gaussian_filter(image, 8) for image in (widefield, blurred))
     correlation = correlation_map(camera_detail, sharp_detail)
     y, x = (int(i) for i in np.unravel_index(int(correlation.argmax()), correlation.shape))
-    elsewhere = correlation.copy()
-    elsewhere[max(0, y - _PEAK) : y + _PEAK + 1, max(0, x - _PEAK) : x + _PEAK + 1] = 0
-    if correlation[y, x] < max(_MIN_CORRELATION, 1.5 * float(elsewhere.max())):
+    without_peak = correlation.copy()
+    without_peak[max(0, y - _PEAK) : y + _PEAK + 1, max(0, x - _PEAK) : x + _PEAK + 1] = 0
+    if correlation[y, x] < max(_MIN_CORRELATION, 1.5 * float(without_peak.max())):
         return None
     return y, x
 
@@ -103,8 +103,8 @@ def crop_to_common_field(sharp: Image, widefield: Image, factor: int) -> tuple[I
     if corner is None:
         (height, width), (rows, columns) = sharp.size, widefield.size
         raise InputError(
-            f"{sharp.name} of {height} × {width} pixels was not found in {widefield.name}, whose field has "
-            f"{rows * factor} × {columns * factor} pixels at a factor of {factor}: crop both to the same field, or "
+            f"{sharp.name} of {height} × {width} pixels was not found in {widefield.name} of "
+            f"{rows * factor} × {columns * factor} pixels at a factor of {factor}. Crop both to the same field, or "
             "give another factor."
         )
     return *crop_pair(sharp, widefield, factor, corner), corner
@@ -115,7 +115,7 @@ def check_pixel_sizes(widefield: Image, fine: Image, factor: int) -> None:
     fine_pixel, coarse_pixel = fine.pixel_size, widefield.pixel_size
     if fine_pixel and coarse_pixel and abs(coarse_pixel / fine_pixel / factor - 1) > _PIXEL_SIZE_TOLERANCE:
         raise InputError(
-            f"{fine.name} has pixels of {fine_pixel:.4g} nm and {widefield.name} of {coarse_pixel:.4g} nm, which is no "
+            f"{fine.name} has pixels of {fine_pixel:.4g} nm and {widefield.name} of {coarse_pixel:.4g} nm. This is no "
             f"factor of {factor}: give images of the same field, give another factor, or correct a pixel size."
         )
 

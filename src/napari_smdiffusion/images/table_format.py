@@ -101,13 +101,13 @@ def table_format(path: Path) -> TableFormat:
         raise InputError(f"{path} has a line of more than {LONGEST_LINE} characters: {_EXPORT}.")
     if not any(line.strip() for line in lines):
         raise InputError(f"{path} is empty: export the table again.")
-    found = _with_header(path, encoding, lines)
-    rows = list(islice(_rows(lines[found.header :], found.separator), 500))
+    layout = _with_header(path, encoding, lines)
+    rows = list(islice(_rows(lines[layout.header :], layout.separator), 500))
     if not rows:
-        return found
-    first_line = _next_line(lines[found.header :])
-    found = _with_fields(found, rows, first_line, path)
-    return replace(found, decimal=_decimal(found, rows, path))
+        return layout
+    first_line = _next_line(lines[layout.header :])
+    layout = _with_fields(layout, rows, first_line, path)
+    return replace(layout, decimal=_decimal(layout, rows, path))
 
 
 def _encoding(path: Path) -> str:
@@ -125,7 +125,7 @@ def _encoding(path: Path) -> str:
         if head.startswith(signature):
             raise InputError(f"{path} {sentence}")
     if b"\0" in head:
-        raise InputError(f"{path} is not a text file, although its name says so: {_EXPORT}.")
+        raise InputError(f"{path} is not a text file, although its name ends like one: {_EXPORT}.")
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD)
     except UnicodeDecodeError:
@@ -151,8 +151,8 @@ def _with_header(path: Path, encoding: str, lines: Sequence[str]) -> TableFormat
                 return _from_comments(path, encoding, lines[:number], number, line)
             first = first or _likely_names(line)
         named = line.lstrip().lstrip("#%/ ") if line.lstrip().startswith(_COMMENT) else line
-        if found := _split_header(named, forced, stated_unit(comments), path):
-            names, separator, columns = found
+        if header := _split_header(named, forced, stated_unit(comments), path):
+            names, separator, columns = header
             if line is not named and not _is_data(_next_line(lines[number + 1 :])):
                 continue  # a comment about the columns; the column names follow
             return TableFormat(encoding, number + 1, names, columns, separator, len(names), comments=comments)
@@ -233,8 +233,8 @@ def _from_comments(path: Path, encoding: str, comments: Sequence[str], header: i
         )
     for comment in reversed(comments):
         named = comment.lstrip().lstrip("#%/ ")
-        if found := _split_header(named, None, stated_unit(text), path):
-            names, separator, columns = found
+        if split := _split_header(named, None, stated_unit(text), path):
+            names, separator, columns = split
             if separator == BLANKS and "," in line:
                 separator = ","
             return TableFormat(encoding, header, names, columns, separator, len(names), comments=text)
@@ -272,30 +272,30 @@ def _rows(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
             yield split_line(line, separator)
 
 
-def _with_fields(found: TableFormat, rows: Sequence[list[str]], first_line: str, path: Path) -> TableFormat:
+def _with_fields(layout: TableFormat, rows: Sequence[list[str]], first_line: str, path: Path) -> TableFormat:
     """Return the format with the fields of a row: separators may end each row, and a name may begin it.
 
     Where the names of the columns could belong to the fields in two ways, the table is refused.
     """
     count = len(rows[0])
     alike = [row for row in rows if len(row) == count]
-    named = len(found.names)
-    while named and not found.names[named - 1]:
+    named = len(layout.names)
+    while named and not layout.names[named - 1]:
         named -= 1
     used = max([named, *(k + 1 for row in alike for k, text in enumerate(row) if text)])
-    names, first = found.names[:named], [row[0] for row in alike]
-    aligned = len(found.names) == count
-    x, y = found.columns.x.index, found.columns.y.index
-    if used == named <= count and (named == count == len(found.names) or not _may_be_shifted(alike, x, y)):
-        return replace(found, names=names, fields=count, empty_end=count - named)
+    names, first = layout.names[:named], [row[0] for row in alike]
+    aligned = len(layout.names) == count
+    x, y = layout.columns.x.index, layout.columns.y.index
+    if used == named <= count and (named == count == len(layout.names) or not _may_be_shifted(alike, x, y)):
+        return replace(layout, names=names, fields=count, empty_end=count - named)
     # Row names shift the columns by one. So do a single decimal comma between commas, but then there is no point, and
     # a last column without a name, but then the first one is a number that the table counts itself.
-    has_points = found.separator != "," or any(re.search(r"\d\.\d", text) for row in alike for text in row)
+    has_points = layout.separator != "," or any(re.search(r"\d\.\d", text) for row in alike for text in row)
     is_quoted = re.match(r'\s*"[^"]*"\s*[^\w"]?\s*[^"\s]', first_line) is not None
     may_be_names = is_quoted or min(x, y) == 0 or not all(map(is_number, first))
     if used == named + 1 and not aligned and has_points and may_be_names and _are_row_names(first):
-        shifted = replace(found, names=names, fields=count, empty_end=count - used, row_names=True)
-        columns = _shifted(found.columns)
+        shifted = replace(layout, names=names, fields=count, empty_end=count - used, row_names=True)
+        columns = _shifted(layout.columns)
         if not _may_be_shifted(alike, columns.x.index, columns.y.index):
             return replace(shifted, columns=columns)
     reason = (
@@ -304,7 +304,7 @@ def _with_fields(found: TableFormat, rows: Sequence[list[str]], first_line: str,
         else "It is not certain which name belongs to which field: export it with a name for each field."
     )
     raise InputError(
-        f"{path} has {named} columns, but {fields_in_words(count)} in its first row, which {found.separated_by} "
+        f"{path} has {named} columns, but {fields_in_words(count)} in its first row, which {layout.separated_by} "
         f"separate. {reason}"
     )
 
@@ -342,10 +342,10 @@ def _is_count(texts: Sequence[str]) -> bool:
     return first in (0, 1) and [int(text) for text in texts] == list(range(first, first + len(texts)))
 
 
-def _decimal(found: TableFormat, rows: Sequence[list[str]], path: Path) -> str:
+def _decimal(layout: TableFormat, rows: Sequence[list[str]], path: Path) -> str:
     """Return the decimal mark of the columns that rendering needs; raises InputError if it is not certain."""
-    used = [column.index for column in found.columns.all]
-    texts = [row[index] for row in rows if len(row) == found.fields for index in used]
+    used = [column.index for column in layout.columns.all]
+    texts = [row[index] for row in rows if len(row) == layout.fields for index in used]
     with_comma = [text for text in texts if "," in text]
     if not with_comma:
         return "."
@@ -355,7 +355,7 @@ def _decimal(found: TableFormat, rows: Sequence[list[str]], path: Path) -> str:
             f"{path} has numbers with commas and with points ({printable(with_comma[0], 20)!r} and "
             f"{printable(text, 20)!r}): export it with one decimal mark and without separators of thousands."
         )
-    # 12,345 may be twelve, or twelve thousand. Another number of decimals, or more digits before the comma, tells.
+    # 12,345 may be twelve, or twelve thousand. Another number of decimals, or more digits before the comma, decides.
     if all(re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+", text) for text in with_comma) and all(
         re.fullmatch(r"[+-]?\d{0,3}", text) for text in texts if "," not in text
     ):

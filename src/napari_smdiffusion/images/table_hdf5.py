@@ -47,13 +47,13 @@ def read_hdf5(path: Path) -> Columns:
     """
     try:
         with _opened(path) as file:
-            found = _find(file)
-            if found is None:
+            table = _find(file)
+            if table is None:
                 raise InputError(
                     f"{path} is not a Picasso localization file: it needs a table 'locs' with x and y. "
                     "Tables of DECODE ('data/xyz') and SMAP ('saveloc/loc') are read too."
                 )
-            return _columns(file, *found, path)
+            return _columns(file, *table, path)
     except InputError:
         raise
     # h5py raises many kinds of errors for damaged files.
@@ -185,7 +185,7 @@ def _values(dataset: Any, column: str | int | None, path: Path) -> npt.NDArray[n
 
 
 def _check_storage(dataset: Any, path: Path) -> None:
-    """Raise an InputError if values of a dataset are in another file, or the file cannot hold as many as declared."""
+    """Raise an InputError if values of a dataset are in another file, or the file is too small for their number."""
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path} takes its values from another file: export it as a file of its own.")
     count = math.prod(dataset.shape)

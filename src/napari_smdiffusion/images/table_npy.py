@@ -80,16 +80,16 @@ def _loaded(path: Path) -> Any:
 
 def _minflux(table: Any, names: tuple[str, ...]) -> Any:
     """Return the valid final positions of a MINFLUX export, (n, 3) in m; None if the table is none."""
-    kept = np.ones(len(table), bool) if names else None
+    valid = np.ones(len(table), bool) if names else None
     for flag in ("vld", "fnl"):
         if flag in names and table.dtype[flag].kind == "b" and not table.dtype[flag].shape:
-            kept &= table[flag]
+            valid &= table[flag]
     if "loc" in names and _is_position(table.dtype["loc"]):
-        return table["loc"][kept]
+        return table["loc"][valid]
     iterations = table.dtype["itr"] if "itr" in names else None
     # Earlier exports hold the positions of all iterations in one row.
     if iterations is not None and len(iterations.shape) == 1 and "loc" in (iterations.base.names or ()):
-        return table["itr"]["loc"][kept, -1] if _is_position(iterations.base["loc"]) else None
+        return table["itr"]["loc"][valid, -1] if _is_position(iterations.base["loc"]) else None
     return None
 
 

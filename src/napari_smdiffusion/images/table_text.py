@@ -1,7 +1,7 @@
 """Reads the numbers of a localization table in a text file, in blocks of bounded size.
 
-Each row must have the same number of fields, and each value that is used must be a number or missing: pandas alone
-shifts columns, cuts rows and fills them without a word.
+Each row must have the same number of fields, and each value that is used must be a number or missing. Without these
+checks pandas shifts columns, cuts rows and fills them without a message.
 """
 
 from __future__ import annotations

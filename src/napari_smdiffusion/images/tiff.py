@@ -84,7 +84,7 @@ def own_metadata(tiff: Any) -> OwnMetadata:
 
 
 def _checked_metadata(values: dict[str, Any]) -> OwnMetadata:
-    """Return the metadata of a description, and what is wrong with those that are left out."""
+    """Return the metadata of a description, and the reasons for those that are left out."""
     size, corner, stated = (values.get(key) for key in ("pixel_size_nm", "origin_nm", "provenance"))
     right = (
         ("pixel_size_nm", size, size is None or (_is_number(size) and _SMALLEST <= size <= _LARGEST)),
@@ -255,8 +255,8 @@ def copy_planes(source: Path, path: Path, count: int, **metadata: Any) -> None:
 def _tiff_options(shape: tuple[int, int, int], itemsize: int, metadata: OwnMetadata) -> dict[str, Any]:
     """Return tifffile's options to write (N, Y, X) pixels with their metadata.
 
-    Planes of one kind are a plain ImageJ stack. tifffile's own ImageJ files are hyperstacks, in which every axis is
-    time, depth or color; the axis of N images is none of these. A description with only the number of images opens as a
+    Planes of one kind are a plain ImageJ stack. The ImageJ files of tifffile are hyperstacks, in which every axis is
+    time, depth or color. The axis of N images is none of these. A description with only the number of images opens as a
     stack in ImageJ, and has the axes IYX in tifffile.
     """
     # Older versions of tifffile skip a line of ImageJ's description with a second "=". They also mistake a description

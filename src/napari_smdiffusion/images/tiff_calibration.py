@@ -1,4 +1,4 @@
-"""What a TIFF file states of the distances between its pixels, planes and times, in the words of many programs."""
+"""The distances between pixels, planes and times that a TIFF file states, in the words of many programs."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ class Calibration:
 
 
 def calibration(tiff: Any) -> Calibration:
-    """Return what an open TIFF file states of its distances.
+    """Return the distances that an open TIFF file states.
 
-    Each place is asked in turn, and the first that states a usable pixel size is right. The resolution tags are last:
+    Each place is read in turn, and the first usable pixel size is right. The resolution tags are last:
     other programs use them for prints. A place whose content is damaged counts as empty.
     """
     steps: dict[str, float] = {}
     problem = ""
     for stated_in in _PLACES:
-        found = Calibration()
+        stated = Calibration()
         # Any program may have written the metadata, and tifffile raises many kinds of errors for damaged ones.
         with suppress(Exception):
-            found = stated_in(tiff)
-        steps = {**found.plane_steps, **steps}
-        problem = problem or found.problem
-        in_plane = {axis: step for axis, step in found.steps.items() if axis in "YX"}
+            stated = stated_in(tiff)
+        steps = {**stated.plane_steps, **steps}
+        problem = problem or stated.problem
+        in_plane = {axis: step for axis, step in stated.steps.items() if axis in "YX"}
         if in_plane and not any(axis in steps for axis in "YX"):
             steps |= in_plane
     return Calibration(steps, "" if any(axis in steps for axis in "YX") else problem)
@@ -123,15 +123,15 @@ def _from_imagej(tiff: Any) -> Calibration:
     }
     if states_no_unit(unit):
         return _calibration(intervals)
-    # ImageJ's resolution is in pixels per its unit, whatever the tag of the unit is.
+    # ImageJ's resolution is in pixels per its unit, for any tag of the unit.
     units = {"Y": unit, "X": unit}
     units |= {axis: str(metadata[f"{axis.lower()}unit"]) for axis in "YX" if f"{axis.lower()}unit" in metadata}
     sides = {axis: (_pixels_per_unit(tiff, axis), units[axis]) for axis in "YX"}
-    found = _calibration({**{axis: (1 / n if n else None, u) for axis, (n, u) in sides.items()}, **intervals})
+    stated = _calibration({**{axis: (1 / n if n else None, u) for axis, (n, u) in sides.items()}, **intervals})
     is_inch = nanometres(1, unit) == nanometres(1, "inch")
-    if is_inch and any(is_print_resolution(found.steps.get(axis, 1e9), in_inches=True) for axis in "YX"):
+    if is_inch and any(is_print_resolution(stated.steps.get(axis, 1e9), in_inches=True) for axis in "YX"):
         return _calibration(intervals)
-    return found
+    return stated
 
 
 def _pixels_per_unit(tiff: Any, axis: str) -> float | None:
@@ -194,14 +194,14 @@ def _from_shaped(tiff: Any) -> Calibration:
     sizes = {
         axis: (values.get(f"PhysicalSize{axis}"), str(values.get(f"PhysicalSize{axis}Unit", "µm"))) for axis in "YXZ"
     }
-    found = _calibration({**sizes, TIME: (values.get("TimeIncrement"), str(values.get("TimeIncrementUnit", "s")))})
+    from_ome = _calibration({**sizes, TIME: (values.get("TimeIncrement"), str(values.get("TimeIncrementUnit", "s")))})
     words = {DEPTH: (values.get("spacing"), unit), TIME: (values.get("finterval"), "s")}
     tag = tiff.pages[0].tags.get("ResolutionUnit")
     if unit and tag is not None and tag.value == 1:
         for axis in "YX":
             n = _pixels_per_unit(tiff, axis)
             words[axis] = (1 / n if n else None, unit)
-    return found if found.steps else _calibration(words)
+    return from_ome if from_ome.steps else _calibration(words)
 
 
 def _from_tags(tiff: Any) -> Calibration:

@@ -21,7 +21,7 @@ _SHARED = 2  # times that the places of strips are read; pages may share them
 class UnboundedTiffError(InputError):
     """The reading of a file would never end, or take far more memory than its size warrants.
 
-    The message is a clause that says why. The caller names the file.
+    The message is a clause with the reason. The caller names the file.
     """
 
 

@@ -116,7 +116,7 @@ def _with_channel_axis(stack: TiffStack, own: OwnMetadata, channel: Channel, pat
         sizes = " × ".join(str(stack.pixels.shape[k]) for k in longer)
         raise UnsuitableError(
             f"{path} does not name its axes of {sizes} planes: save it as an ImageJ hyperstack or OME-TIFF, which "
-            "tell channels from times and depths."
+            "distinguish channels from times and depths."
         )
     has_channels = any(kind == CHANNEL and n > 1 for kind, n in zip(kinds, stack.pixels.shape, strict=True))
     if channel is None or has_channels or not longer or own != OwnMetadata():
@@ -161,7 +161,7 @@ def _names(tiff: Any, stack: TiffStack) -> tuple[str, ...]:
 def _axes_of_first_image(tiff: Any, own: OwnMetadata, stated: Calibration) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
     """Return the axes before Y and X of the array that other programs read, and the names of its channels.
 
-    No axes are returned if they are not known, or lie behind Y and X.
+    No axes are returned if they are not known, or are behind Y and X.
     """
     if own.axes:
         return own.axes, ()

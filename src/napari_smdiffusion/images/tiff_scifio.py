@@ -50,6 +50,6 @@ def scifio_layout(description: str) -> ScifioLayout | None:
         numbers = [int(length) for length in lengths]
         if len(letters) == len(numbers) and letters.count("Y") == letters.count("X") == 1 and min(numbers) > 0:
             pairs = zip(letters, scales, units, strict=False)
-            known = {letter: (float(scale), unit) for letter, scale, unit in pairs if scale not in ("", "null")}
-            return ScifioLayout("".join(letters[::-1]), tuple(numbers[::-1]), known)
+            sizes = {letter: (float(scale), unit) for letter, scale, unit in pairs if scale not in ("", "null")}
+            return ScifioLayout("".join(letters[::-1]), tuple(numbers[::-1]), sizes)
     return None

@@ -1,6 +1,6 @@
 """Strips and tiles of TIFF files that are images of another format, whose own headers state their size.
 
-A decoder of such a format takes the memory that the header states, whatever the TIFF file states. LZW, Deflate and the
+A decoder of such a format takes the memory that the header states, not what the TIFF file states. LZW, Deflate and the
 like are decoded into memory of the size that the TIFF file states.
 """
 

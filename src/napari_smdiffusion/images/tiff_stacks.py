@@ -55,7 +55,7 @@ def read_stack(tiff: Any, path: Any) -> TiffStack:
     Raises
     ------
     UnsuitableError
-        If the file holds a color image, images of several sizes, or channels that cannot be told apart.
+        If the file holds a color image, images of several sizes, or channels that cannot be distinguished.
     """
     first, *others = tiff.series
     _check_gray(first, path)
@@ -188,7 +188,9 @@ def _own_planes(tiff: Any, series: Any, path: Any) -> TiffStack | None:
         return None
     if math.prod(lengths) != len(series.pages):
         if any(axis_kind(letter) == CHANNEL for letter in letters):
-            raise UnsuitableError(f"{path} holds channels that cannot be told apart: save each as a file of its own.")
+            raise UnsuitableError(
+                f"{path} holds channels that cannot be distinguished: save each as a file of its own."
+            )
         return TiffStack(np.stack([page.asarray() for _, page in own]), f"I{inner}")
     notes: tuple[str, ...] = ()
     if len(own) < len(series.pages) and len(set(re.findall(r'FileName="([^"]*)"', tiff.pages[0].description))) < 2:
@@ -239,12 +241,12 @@ def _incomplete_imagej(tiff: Any, series: Any, path: Any) -> TiffStack | None:
     if stated == 1:
         order, stated = "I", max(int(metadata.get("images", 1)), 1)
         lengths = {"I": stated}
-    found = math.prod(series.shape) // max(math.prod(page.shape), 1)
-    if "S" in page.axes or stated <= max(found, len(tiff.pages)):
+    planes_read = math.prod(series.shape) // max(math.prod(page.shape), 1)
+    if "S" in page.axes or stated <= max(planes_read, len(tiff.pages)):
         return None
     planes = _planes_there(tiff, page, stated)
     # Plain stacks may state more images than were written.
-    if len(planes) <= found and series.kind == "imagej":
+    if len(planes) <= planes_read and series.kind == "imagej":
         return None
     shape = [lengths[letter] for letter in order]
     count = len(planes)

@@ -1,6 +1,6 @@
 """TIFF results that are written as they are computed, and that a later run can go on with.
 
-While `x.tif` is computed, two hidden files lie beside it:
+While `x.tif` is computed, two hidden files are beside it:
 
     .x.tif.smdiffusion-part.tif     the pixels so far
     .x.tif.smdiffusion-part.json    a line with what identifies the run, and a line for each finished part
@@ -71,7 +71,7 @@ class Unfinished:
             self.commit()
 
     def commit(self) -> None:
-        """Bring the pixels to the disk, and then the marks: no mark may come before its pixels."""
+        """Write the pixels to the disk, and then the marks: no mark may be written before its pixels."""
         if not self._pending:
             return
         for array in self._arrays:
@@ -83,7 +83,7 @@ class Unfinished:
         self._last = time.monotonic()
 
     def watch(self, array: Any) -> None:
-        """Bring the pixels of a mapped array to the disk before the marks."""
+        """Write the pixels of a mapped array to the disk before the marks."""
         self._arrays.append(array)
 
     def release(self) -> None:
@@ -106,7 +106,7 @@ def unfinished(
     target
         The file of the result.
     identity
-        What the pixels depend on, by name. A later run may go on only if it is the same.
+        The values that the pixels depend on, by name. A later run may go on only with the same values.
     resume
         Go on with the parts that an earlier run has finished.
     others

@@ -24,12 +24,12 @@ _LEAST = 12  # pixels in such runs
 _CANDIDATES = 4  # values that are looked at
 _ROWS = 512  # of a plane that are looked at together
 _NEAR, _FAR = 2, 3  # pixels: between these distances, the neighbours are looked at
-_CLIFF, _STEPS = 1.0, 4  # a cliff is higher than the range of the neighbours, and than so many steps of their values
+_CLIFF, _STEPS = 1.0, 4  # a cliff is higher than the range of the neighbours, and than _STEPS steps of their values
 
 
 @dataclass(frozen=True)
 class PlaneFacts:
-    """What the levels need to know of a whole plane.
+    """The facts of a whole plane that the levels need.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def _values_in_runs(plane: Pixels) -> list[float]:
     counts: dict[float, int] = {}
     for first in range(0, len(plane), _ROWS):
         rows = np.asarray(plane[max(first - _RUN, 0) : first + _ROWS])
-        found, number = np.unique(rows[_in_runs(rows)], return_counts=True)
-        for value, count in zip(found.tolist(), number.tolist(), strict=True):
+        values, number = np.unique(rows[_in_runs(rows)], return_counts=True)
+        for value, count in zip(values.tolist(), number.tolist(), strict=True):
             counts[value] = counts.get(value, 0) + count
     frequent = sorted((value for value, count in counts.items() if count >= _LEAST), key=lambda value: -counts[value])
     return frequent[:_CANDIDATES]
@@ -110,12 +110,12 @@ def _has_cliff(plane: Pixels, value: float) -> bool:
         near = _widened(equal, _FAR) & ~_widened(equal, _NEAR - 1)
         # Single pixels of this value, as dead ones, would be neighbours of everything.
         neighbours.append(rows[near])
-    around = np.concatenate(neighbours) if neighbours else np.empty(0, np.float32)
-    if around.size < _LEAST:
+    surroundings = np.concatenate(neighbours) if neighbours else np.empty(0, np.float32)
+    if surroundings.size < _LEAST:
         return False
-    darkest, middle, brightest = np.percentile(around, (5, 50, 95))
+    darkest, middle, brightest = np.percentile(surroundings, (5, 50, 95))
     # Smooth backgrounds of a few whole numbers have runs and small steps, but no cliffs.
-    least = _STEPS * float(np.diff(np.unique(np.append(around, np.float32(value)))).min(initial=np.inf))
+    least = _STEPS * float(np.diff(np.unique(np.append(surroundings, np.float32(value)))).min(initial=np.inf))
     below = darkest - value > max(_CLIFF * (middle - darkest), least)
     above = value - brightest > max(_CLIFF * (brightest - middle), least)
     return bool(below or above)

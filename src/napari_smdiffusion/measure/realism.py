@@ -113,8 +113,8 @@ class Realism:
         it includes empty patches.
     coverage
         Share of experimental patches with a generated patch as near as their fifth nearest experimental one (Naeem et
-        al., ICML 2020), relative to the same share for two halves of the experiment. 1 is ideal. Repeated images and
-        unrealistic images lower it.
+        al., ICML 2020). It is relative to the same share for two halves of the experiment. 1 is ideal. Repeated images
+        and unrealistic images lower it.
     """
 
     score: float | None

@@ -93,17 +93,17 @@ def spectra(experimental: Pixels, generated: Pixels, pixel_size: float | None) -
     """
     rings = generated.shape[-1] // 4
     frequency = (np.arange(rings) + 0.5) / rings * 0.5 * (1 if pixel_size is None else 1000 / pixel_size)
-    seen, made = _quartiles(experimental, rings), _quartiles(generated, rings)
-    ratio = np.maximum(made[1], 1e-300) / np.maximum(seen[1], 1e-300)
+    experimental_power, generated_power = _quartiles(experimental, rings), _quartiles(generated, rings)
+    ratio = np.maximum(generated_power[1], 1e-300) / np.maximum(experimental_power[1], 1e-300)
     return Spectrum(
         unit="cycles per pixel" if pixel_size is None else "cycles per µm",
         frequency=tuple(frequency.tolist()),
-        experimental_low=tuple(seen[0].tolist()),
-        experimental_median=tuple(seen[1].tolist()),
-        experimental_high=tuple(seen[2].tolist()),
-        generated_low=tuple(made[0].tolist()),
-        generated_median=tuple(made[1].tolist()),
-        generated_high=tuple(made[2].tolist()),
+        experimental_low=tuple(experimental_power[0].tolist()),
+        experimental_median=tuple(experimental_power[1].tolist()),
+        experimental_high=tuple(experimental_power[2].tolist()),
+        generated_low=tuple(generated_power[0].tolist()),
+        generated_median=tuple(generated_power[1].tolist()),
+        generated_high=tuple(generated_power[2].tolist()),
         log2_ratio=float(np.mean(np.abs(np.log2(ratio)))),
     )
 
@@ -129,19 +129,21 @@ def histograms(experimental: Pixels, generated: Pixels, limits: tuple[float, flo
     The histograms; `overlap` is the sum of the smaller shares.
     """
     edges = _edges(limits, whole=all(np.array_equal(kind, np.round(kind)) for kind in (experimental, generated)))
-    seen, made = (
+    experimental_share, generated_share = (
         # float64 as the edges: a clipped value of float32 could be outside the last edge.
         np.histogram(np.clip(patches.astype(np.float64), *limits), edges)[0] / patches.size
         for patches in (experimental, generated)
     )
-    overlap = float(np.minimum(seen, made).sum())
-    return Histogram(tuple(edges.tolist()), tuple(seen.tolist()), tuple(made.tolist()), overlap)
+    overlap = float(np.minimum(experimental_share, generated_share).sum())
+    return Histogram(
+        tuple(edges.tolist()), tuple(experimental_share.tolist()), tuple(generated_share.tolist()), overlap
+    )
 
 
 def _edges(limits: tuple[float, float], *, whole: bool) -> Values:
     """Return the edges of the bins.
 
-    For whole numbers every bin has the same number of values: otherwise some bins would hold twice as many pixels.
+    For whole numbers every bin has the same number of values: otherwise some bins would hold twice the pixels.
     """
     low, high = limits
     if not whole or high - low < 1:

@@ -265,16 +265,16 @@ def _limited(image: Image) -> Image:
 def _measured_patches(widefield: Image, side: int) -> npt.NDArray[np.float32]:
     """Return the patches of a widefield image that show no border, scale bar, bead or hot pixel.
 
-    All patches are returned if there are no others: the fit is then as good as it can be.
+    All patches are returned if each of them shows one: the fit is then the best that these images allow.
     """
     limit = brightness(list(widefield.pixels)).outlier
-    kept = []
+    selected = []
     for plane in widefield.pixels:
         facts = scan(plane)
         measured = np.ones(plane.shape, bool) if (mask := facts.measured(plane)) is None else mask
         valid = grid_patches([(measured & (plane <= limit)).astype(np.float32)], side).min((1, 2)) > 0
-        kept.append(grid_patches([plane], side)[valid])
-    patches = np.concatenate(kept)
+        selected.append(grid_patches([plane], side)[valid])
+    patches = np.concatenate(selected)
     return patches if len(patches) else _patches(widefield, 1, side)
 
 

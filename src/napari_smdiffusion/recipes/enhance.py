@@ -203,8 +203,8 @@ class EnhanceJob:
         stop
             Checked at every tile.
         new_array
-            Makes the array of each result in memory, from the index of the image and the plan of the result, so that
-            the caller can show it while it is computed.
+            Makes the array of each result in memory, from the index of the image and the plan of the result. The caller
+            can then show the array while it is filled.
 
         Yields
         ------
@@ -351,8 +351,8 @@ def _enhanced(
 def _doubts(enhanced: Image, widefield: Image) -> Steps[None]:
     """Yield a Note if the middle plane of a result explains its widefield image too little."""
     plane, factor = len(widefield) // 2, enhanced.size[0] // widefield.size[0]
-    if said := doubt(widefield.name, explained(enhanced.pixels[plane], widefield.pixels[plane], factor)):
-        yield Note(said)
+    if message := doubt(widefield.name, explained(enhanced.pixels[plane], widefield.pixels[plane], factor)):
+        yield Note(message)
 
 
 def _with_maps(

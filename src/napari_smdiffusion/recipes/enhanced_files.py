@@ -112,7 +112,7 @@ def _identified(provenance: Provenance, enhancer: Enhancer, image: Image) -> Pro
 def _identity(
     provenance: Provenance, pixel_size: float | None, origin: tuple[float, float], shape: Sequence[int]
 ) -> Mapping[str, Json]:
-    """Return what the pixels of a result depend on, by name; the side of the tiles is not among it."""
+    """Return the values that the pixels of a result depend on, by name. The side of the tiles is none of them."""
     settings = {key: value for key, value in provenance.settings.items() if key != "tile"}
     digests = {key: provenance.more.get(key) for key in (WEIGHTS_KEY, _SOURCE)}
     place = {"pixel_size": pixel_size, "origin": list(origin), "shape": list(shape)}

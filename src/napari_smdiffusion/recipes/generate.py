@@ -143,7 +143,7 @@ def _generated_into_file(
 
 
 def _identity(source: Provenance) -> dict[str, Any]:
-    """Return what the pixels of a generated image depend on, by name."""
+    """Return the values that the pixels of a generated image depend on, by name."""
     settings = {key: value for key, value in source.settings.items() if key not in ("count", "batch", "device")}
     return {**settings, "model": source.model, WEIGHTS_KEY: source.more.get(WEIGHTS_KEY)}
 

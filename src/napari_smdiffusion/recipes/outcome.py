@@ -25,7 +25,7 @@ def outcome(what: str, facts: TrainingFacts, go_on: str) -> str:
     facts
         The facts after the training.
     go_on
-        A sentence that says how a stopped training is continued.
+        A sentence that states how a stopped training is continued.
     """
     rule = f"a useful model needs at least {ENOUGH_STEPS} steps, and good ones have thousands"
     if was_stopped(facts):

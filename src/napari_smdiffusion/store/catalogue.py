@@ -44,7 +44,7 @@ def list_models(kind: Kind | None = None) -> list[ModelEntry]:
 def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     try:
         facts = read_facts(folder, kind, ModelSummary)
-    # It is damaged, of another program, or not readable. Whatever is wrong with one folder must not hide the others.
+    # It is damaged, of another program, or not readable. No fault of one folder may hide the others.
     except Exception:
         return None
     if kind == "enhancer" and facts.config.upscale is None:

@@ -179,13 +179,13 @@ def training_facts(kind: type[_Facts], images: "Sequence[Image]", name: str, **s
     versions = {"napari-smdiffusion": __version__, "torch": torch.__version__, "python": platform.python_version()}
     today = datetime.date.today().isoformat()
     structures = {image.provenance.structure or "" for image in images}
-    # What all training images state is what the model makes.
+    # A structure that all training images state is that of the model.
     structure = structures.pop() if len(structures) == 1 else ""
     return kind(name=name, training_data=data, date=today, versions=versions, **{"structure": structure, **special})
 
 
 def training_image(image: "Image") -> TrainingImage:
-    """Return what a model states of a training image; marks of its parts only if it is experimental."""
+    """Return the facts of a training image for its model; marks of its parts only if it is experimental."""
     kind = image.provenance.kind
     parts = marks_of(image.pixels) if kind == EXPERIMENTAL else ""
     return TrainingImage(Path(image.name).name, image.pixels.shape, image.digest, kind, parts)

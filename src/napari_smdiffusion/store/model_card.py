@@ -17,7 +17,7 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a person reads before using a model.
+    """The facts that a user reads before using a model.
 
     Parameters
     ----------

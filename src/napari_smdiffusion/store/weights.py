@@ -1,4 +1,4 @@
-"""The digest of the weights of a network, which tells two models of one name apart."""
+"""The digest of the weights of a network, which distinguishes two models of one name."""
 
 from __future__ import annotations
 
