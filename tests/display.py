@@ -1,4 +1,4 @@
-"""What a test of the docks needs to draw windows on Linux, and how to get it: python tests/display.py."""
+"""The packages that tests of the docks need to draw windows on Linux: python tests/display.py installs them."""
 
 import ctypes.util
 import importlib.util
@@ -17,7 +17,7 @@ _LIBRARIES = ("xcb-cursor", "xcb-icccm", "xcb-keysyms", "xkbcommon-x11", "EGL", 
 
 
 def problem() -> str | None:
-    """Return why no window can be opened here, in a sentence that says what to do, or None."""
+    """Return why no window can be opened here, in a sentence that states what to do, or None."""
     if importlib.util.find_spec("napari") is None:
         return "napari is not installed: pip install 'napari-smdiffusion[all]'"
     lacking = _lacking()

@@ -77,7 +77,7 @@ def test_every_public_name_can_be_loaded_and_is_documented():
     assert set(dir(napari_smdiffusion)) >= set(napari_smdiffusion.__all__)
 
 
-def test_the_stub_lists_what_it_imports():
+def test_the_stub_lists_its_imports():
     # Type checkers use the imports of the stub, and readers its list of names.
     tree = ast.parse((SOURCE / "__init__.pyi").read_text(encoding="utf-8"))
     imported = [alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from napari_smdiffusion.base.events import Note, Progress, run
-from napari_smdiffusion.base.lines import discard_unwritten, open_closed_descriptors, say, show
+from napari_smdiffusion.base.lines import discard_unwritten, open_closed_descriptors, show, write_status
 from napari_smdiffusion.base.terminal import Reporter
 
 
@@ -43,7 +43,7 @@ def test_no_line_of_progress_ends_a_job(monkeypatch, make):
     report = Reporter(every=0)
     assert run(steps(), report) == "kept"
     report.close()
-    say("The model is in m.")
+    write_status("The model is in m.")
     discard_unwritten()
 
 

@@ -1,4 +1,4 @@
-"""Files of tensors are checked before memory is taken for what they claim."""
+"""Files of tensors are checked before memory is taken for the tensors that they state."""
 
 import os
 import sys

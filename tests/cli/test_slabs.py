@@ -28,7 +28,7 @@ def test_tables_are_limited_to_the_range_and_other_images_are_left_alone(tmp_pat
     assert diffusion.train_job(_parser().parse_args(["train", "a.csv", "--out", "m"])).images == ("a.csv",)
 
 
-def test_a_table_that_is_refused_is_said_in_one_line_without_escapes(tmp_path, capfd):
+def test_a_table_that_is_refused_is_reported_in_one_line_without_escapes(tmp_path, capfd):
     (tmp_path / "a.csv").write_text("\x1b[31mx,y\n1,2\n")
     assert main(["train", str(tmp_path / "a.csv"), "--out", str(tmp_path / "m"), "--steps", "1"]) == 2
     error = capfd.readouterr().err

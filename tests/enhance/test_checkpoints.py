@@ -86,7 +86,7 @@ def test_a_training_that_was_killed_while_it_was_calibrated_is_only_calibrated(t
     assert resumed.calibration is not None
 
 
-def test_a_stopped_enhancer_that_is_saved_elsewhere_has_no_state(interrupted, tmp_path):
+def test_a_stopped_enhancer_that_is_saved_in_another_folder_has_no_state(interrupted, tmp_path):
     save_enhancer(Enhancer.load(interrupted.out), tmp_path / "copy")
     assert interrupted_enhancer_training(tmp_path / "copy") is None
 

@@ -37,7 +37,7 @@ def test_the_preferred_enhancer_is_chosen_only_where_it_fits(enhancers):
     assert fitting_enhancer(enhancers, [80.0], "", "microtubules") is None
 
 
-def test_an_enhancer_of_another_structure_is_said(enhancers):
+def test_an_enhancer_of_another_structure_is_reported(enhancers):
     entry = next(entry for entry in enhancers if entry.name == "microtubules")
     assert "draws microtubules into images of mitochondria" in mismatch(entry, {"mitochondria"})
     assert mismatch(entry, {"microtubules", ""}) == ""

@@ -250,7 +250,7 @@ def test_an_enhancer_learns_from_registered_pairs(widefield):
     arrays = [(widefield.pixels, fine.pixels)]
     with pytest.raises(ValueError, match="crop both to the same field, or give another factor"):
         Enhancer.train(pairs=arrays, upscale=3)
-    with pytest.raises(ValueError, match="which is no factor of 3"):
+    with pytest.raises(ValueError, match="This is no factor of 3"):
         Enhancer.train(pairs=iter([(widefield, fine)]), upscale=3)
     with pytest.raises(ValueError, match="either images or pairs"):
         Enhancer.train(fine, pairs=arrays, upscale=2)

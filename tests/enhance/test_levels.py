@@ -18,7 +18,7 @@ FIVE = 5  # upscale
 
 
 def enhanced(pixels: np.ndarray, **settings) -> tuple[np.ndarray, list[str]]:
-    """Return the enhanced planes, and what was said about the image."""
+    """Return the enhanced planes, and the messages about the image."""
     events = []
     image = Image(pixels, 97.0, name="cell")
     steps = enhance_steps(load_enhancer("microtubules"), image, EnhanceConfig(**settings))
@@ -44,7 +44,7 @@ def difference(result: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> fl
 
 
 def away_from(*places: tuple[int, int], pixels: float) -> np.ndarray:
-    """Return the widefield pixels that are farther from some places than so many pixels."""
+    """Return the widefield pixels that are farther than `pixels` from all places."""
     y, x = np.mgrid[:SIDE, :SIDE]
     return np.all([np.hypot(y - row, x - column) > pixels for row, column in places], axis=0)
 
@@ -63,13 +63,13 @@ def bordered(plane: np.ndarray, pixels: int, value: float) -> np.ndarray:
 
 @pytest.mark.parametrize(("pixels", "value"), [(1, 0.0), (12, 0.0), (3, 65535.0)])
 def test_a_border_without_a_measurement_changes_nothing_inside(clean, expected, pixels, value):
-    (result,), said = enhanced(bordered(clean, pixels, value))
+    (result,), messages = enhanced(bordered(clean, pixels, value))
     assert difference(result, expected, inside(pixels + 16)) < TOLERANCE
     assert not result[: FIVE * pixels].any()
-    assert any("without a measurement" in message for message in said)
+    assert any("without a measurement" in message for message in messages)
 
 
-def test_the_empty_corner_of_a_mosaic_changes_nothing_elsewhere(clean, expected):
+def test_the_empty_corner_of_a_mosaic_changes_no_other_pixels(clean, expected):
     plane = clean.copy()
     plane[:40, :40] = 0
     mask = np.ones((SIDE, SIDE), bool)
@@ -77,7 +77,7 @@ def test_the_empty_corner_of_a_mosaic_changes_nothing_elsewhere(clean, expected)
     assert difference(enhanced(plane)[0][0], expected, mask) < TOLERANCE
 
 
-def test_a_burned_in_bar_changes_nothing_elsewhere(clean, expected):
+def test_a_burned_in_bar_changes_no_other_pixels(clean, expected):
     plane = clean.copy()
     plane[110:116, 60:110] = 65535
     mask = np.ones((SIDE, SIDE), bool)
@@ -86,10 +86,10 @@ def test_a_burned_in_bar_changes_nothing_elsewhere(clean, expected):
 
 
 def test_a_black_frame_of_a_film_does_not_change_the_others(clean, expected):
-    (first, black), said = enhanced(np.stack([clean, 0 * clean]))
+    (first, black), messages = enhanced(np.stack([clean, 0 * clean]))
     np.testing.assert_array_equal(first, expected)
     assert not black.any()
-    assert any("all pixels of plane 1 are equal" in message for message in said)
+    assert any("all pixels of plane 1 are equal" in message for message in messages)
 
 
 def test_dead_and_hot_pixels_are_replaced(clean, expected):
@@ -138,12 +138,12 @@ def test_the_overlap_of_exported_tiles_is_large_enough():
 def test_empty_field_around_changes_nothing(clean, expected):
     field = np.random.default_rng(0).normal(np.percentile(clean, 5), 8.5, (3 * SIDE, 3 * SIDE))
     field[SIDE : 2 * SIDE, SIDE : 2 * SIDE] = clean
-    result, said = enhanced(field)
+    result, messages = enhanced(field)
     own = result[0, SIDE * FIVE : 2 * SIDE * FIVE, SIDE * FIVE : 2 * SIDE * FIVE]
     assert difference(own, expected, inside(24)) < TOLERANCE
     result[0, (SIDE - 8) * FIVE : (2 * SIDE + 8) * FIVE, (SIDE - 8) * FIVE : (2 * SIDE + 8) * FIVE] = 0
     assert np.percentile(result, 99) < 0.1 * np.percentile(expected, 99)
-    assert not said
+    assert not messages
 
 
 @pytest.mark.parametrize("tile", [64, 68])
@@ -161,9 +161,9 @@ def test_tiles_of_every_size_give_the_same_pixels(clean, expected, tile):
     ],
 )
 def test_noise_is_not_stretched_to_structure(pixels, expected):
-    (result,), said = enhanced(pixels.astype(np.float32))
+    (result,), messages = enhanced(pixels.astype(np.float32))
     assert np.percentile(result, 99.8) < 0.1 * np.percentile(expected, 99.8)
-    assert any("hardly anything above its noise" in message for message in said)
+    assert any("hardly anything above its noise" in message for message in messages)
 
 
 def test_the_unit_depends_on_the_structure_and_not_on_its_share():
@@ -172,9 +172,9 @@ def test_the_unit_depends_on_the_structure_and_not_on_its_share():
     dense, sparse = (50 * np.exp(-0.5 * ((x % period - 16) / 1.5) ** 2) for period in (20, 320))
     levels, units = LocalLevels(), []
     for structure in (dense, sparse):
-        _, unit, found = local_levels(levels, torch.from_numpy(100 + noise + structure)[None, None])
+        _, unit, noise_level = local_levels(levels, torch.from_numpy(100 + noise + structure)[None, None])
         units.append(float(unit[0, 0, 160, 16]))
-        assert float(found.median()) == pytest.approx(1, abs=0.15)
+        assert float(noise_level.median()) == pytest.approx(1, abs=0.15)
     assert units[0] == pytest.approx(units[1], rel=0.15)
 
 

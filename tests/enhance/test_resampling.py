@@ -45,7 +45,7 @@ def test_resampling_keeps_constants_and_the_place_of_gradients(length, step, neg
         assert weights.min() >= 0
 
 
-def test_what_the_new_pixels_cannot_show_does_not_become_a_pattern():
+def test_detail_too_fine_for_the_new_pixels_does_not_become_a_pattern():
     stripes = Image(np.tile([0.0, 1.0], (64, 32)), 50.0)
     grid = Grid(stripes.size, 4, (0.55, 0.55))
     assert np.ptp(grid.network_image(stripes).pixels[0, :, 4:-4]) < 0.05

@@ -79,7 +79,7 @@ def test_channels_may_be_the_first_or_the_last_axis(tmp_path, letters):
     )
 
 
-def test_channels_are_planes_of_one_kind_if_the_user_says_so(tmp_path):
+def test_channels_are_planes_of_one_kind_if_the_user_states_it(tmp_path):
     """Scripts with tifffile call the planes of a stack channels if they name no axes."""
     tifffile.imwrite(tmp_path / "a.tif", _pixels("TZYX").reshape(-1, 20, 24), imagej=True)
     with pytest.raises(InputError, match=r"6 channels: 0, 1, 2, 3, 4 and 5\..*or all if they are planes of one kind"):
@@ -109,7 +109,7 @@ def test_files_of_scifio_are_read_by_channel(tmp_path):
     assert (image.axes, image.pixel_size) == ((Axis("Z", 3, 200.0),), 100)
 
 
-def test_a_file_without_names_of_its_axes_has_channels_if_the_user_says_so(tmp_path):
+def test_a_file_without_names_of_its_axes_has_channels_if_the_user_chooses_one(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", _pixels("ZYX"), photometric="minisblack")
     image = read_image(tmp_path / "a.tif")
     assert (len(image), image.axes) == (3, ())
@@ -123,7 +123,7 @@ def test_a_file_without_names_of_its_axes_has_channels_if_the_user_says_so(tmp_p
         read_image(tmp_path / "b.tif")
 
 
-def test_a_file_with_one_channel_is_read_whatever_channel_is_chosen(tmp_path):
+def test_a_file_with_one_channel_is_read_with_any_chosen_channel(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", _pixels("ZYX"), imagej=True, metadata={"axes": "ZYX"})
     assert len(read_image(tmp_path / "a.tif", channel=0)) == 3
     with pytest.warns(InputWarning, match="has a single channel, which is read instead of channel 1"):

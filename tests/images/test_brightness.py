@@ -67,10 +67,10 @@ def test_an_image_without_structure_has_no_outliers():
     assert Scaling.fit([Image(noise)]).high == pytest.approx(noise.max())
 
 
-def test_a_training_says_that_beads_are_limited(beads):
+def test_a_training_reports_that_beads_are_limited(beads):
     events = []
     config = TrainConfig(steps=1, patch=32, batch=1, channels=(16,), previews=0)
     model = run(train_steps([Image(beads[:128, :128], 20.0, name="beads.csv")], config), events.append)
     assert isinstance(model, DiffusionModel)
-    said = [event.message for event in events if isinstance(event, Note)]
-    assert any(message.startswith("beads.csv: a few pixels are far brighter") for message in said)
+    messages = [event.message for event in events if isinstance(event, Note)]
+    assert any(message.startswith("beads.csv: a few pixels are far brighter") for message in messages)

@@ -95,7 +95,7 @@ def test_the_pixel_size_is_read_from_the_metadata_of_many_programs(tmp_path, opt
         ({"metadata": {"PhysicalSizeX": 7, "PhysicalSizeXUnit": "mm"}, "ome": True}, "states pixels of 7 mm"),
     ],
 )
-def test_a_stated_size_that_is_not_understood_is_told_and_not_used(tmp_path, options, message):
+def test_a_stated_size_that_is_not_understood_is_reported_and_not_used(tmp_path, options, message):
     tifffile.imwrite(tmp_path / "a.tif", PLANE, **options)
     with pytest.warns(InputWarning, match=message):
         assert read_image(tmp_path / "a.tif").pixel_size is None
@@ -135,7 +135,7 @@ def test_a_stack_that_was_copied_in_part_gives_the_planes_that_are_there(tmp_pat
     np.testing.assert_array_equal(image.pixels, PLANES[:cut])
 
 
-def test_channels_of_a_file_that_was_copied_in_part_are_kept_apart(tmp_path):
+def test_channels_of_a_file_that_was_copied_in_part_are_distinguished(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, PLANES.reshape(3, 2, *PLANE.shape), imagej=True, metadata={"axes": "TCYX"})
     path.write_bytes(path.read_bytes()[: -(PLANE.nbytes // 2 + 400)])
@@ -156,7 +156,7 @@ def test_a_file_of_ours_that_was_copied_in_part_gives_the_planes_that_are_there(
     np.testing.assert_array_equal(image.pixels, PLANES[: len(image)])
 
 
-def test_a_file_whose_end_is_missing_is_said_to_be_incomplete(tmp_path):
+def test_a_file_whose_end_is_missing_is_reported_as_incomplete(tmp_path):
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for plane in PLANES:
@@ -184,7 +184,7 @@ def test_pixels_of_a_file_in_which_zero_is_white_are_turned(tmp_path, dtype, whi
 
 
 def test_a_file_that_states_channels_which_its_planes_do_not_have_is_refused(tmp_path):
-    """OME metadata of 2 channels and 4 times, with 6 planes: they cannot be told apart."""
+    """OME metadata of 2 channels and 4 times, with 6 planes: they cannot be distinguished."""
     xml = (
         '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
         '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="99" SizeY="24" SizeZ="1" SizeC="2" SizeT="4">'

@@ -47,10 +47,10 @@ def random_table(choose, rows):
 def test_values_never_land_in_another_column(tmp_path, seed):
     choose, read = random.Random(seed).choice, 0
     for _ in range(150):
-        made = random_table(choose, choose((1, 2, 3, 30)))
-        if made is None:
+        example = random_table(choose, choose((1, 2, 3, 30)))
+        if example is None:
             continue
-        values, text, precision = made
+        values, text, precision = example
         (tmp_path / "a.csv").write_bytes(
             text.replace("\n", choose(("\n", "\r\n", "\r"))).encode(choose(("utf-8-sig", "utf-16", "cp1252")))
         )
@@ -58,8 +58,8 @@ def test_values_never_land_in_another_column(tmp_path, seed):
             table = read_table(tmp_path / "a.csv")
         except InputError:
             continue
-        found = np.stack([table.x, table.y, table.precision], 1)
-        assert found.shape == values.shape, text[:300]
-        np.testing.assert_allclose(found, values, atol=0.51 * precision + 1e-6, err_msg=text[:300])
+        read = np.stack([table.x, table.y, table.precision], 1)
+        assert read.shape == values.shape, text[:300]
+        np.testing.assert_allclose(read, values, atol=0.51 * precision + 1e-6, err_msg=text[:300])
         read += 1
     assert read > 70  # most tables are certain

@@ -1,4 +1,4 @@
-"""Localization tables as programs and people write them: each value lands in its column, or a sentence says why."""
+"""Localization tables as programs and people write them: each value is in its column, or a message states why not."""
 
 import os
 from pathlib import Path
@@ -151,7 +151,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_certain_is_refused_in_a_sentence(tmp_path, name):
+def test_an_uncertain_table_is_refused_in_a_sentence(tmp_path, name):
     path = tmp_path / "table.csv"
     text, message = REFUSED[name]
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -1,4 +1,4 @@
-"""What is said after a training: how far it came, and whether that is enough."""
+"""The message after a training: how far it came, and whether that is enough."""
 
 import pytest
 
@@ -27,5 +27,5 @@ ENOUGH = "a useful model needs at least 300 steps, and good ones have thousands"
         (4000, 4000, "The model m is trained, in 4000 steps."),
     ],
 )
-def test_a_training_says_how_far_it_came_and_whether_that_is_enough(steps, total, sentence):
+def test_a_training_reports_how_far_it_came_and_whether_that_is_enough(steps, total, sentence):
     assert outcome("the model m", TrainingFacts(steps=steps, total_steps=total), "Go on.") == sentence

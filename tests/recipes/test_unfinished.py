@@ -71,8 +71,8 @@ def test_an_interrupted_generation_goes_on_with_the_same_images(tmp_path, tiny_m
     assert (tmp_path / "g.tif").exists() is not kill
     with pytest.raises(InputError, match=r"g\.tif was begun with seed 0, not 4"):
         run(replace(job, settings=replace(_IMAGES, seed=4), resume=True).steps())
-    images, made = _count(replace(job, resume=True), Generated)
-    assert made < 4
+    images, count = _count(replace(job, resume=True), Generated)
+    assert count < 4
     assert np.array_equal(images.pixels, run(GenerateJob(tiny_model, _IMAGES).steps()).pixels)
     assert _names(tmp_path) == ["g.tif"]
 
@@ -80,8 +80,8 @@ def test_an_interrupted_generation_goes_on_with_the_same_images(tmp_path, tiny_m
 def test_more_images_are_generated_into_a_finished_file(tmp_path, tiny_model):
     run(GenerateJob(tiny_model, _IMAGES, tmp_path / "g.tif").steps())
     more = GenerateJob(tiny_model, replace(_IMAGES, count=5), tmp_path / "g.tif", resume=True)
-    images, made = _count(more, Generated)
-    assert (len(images), made) == (5, 2)  # the last batch is completed
+    images, count = _count(more, Generated)
+    assert (len(images), count) == (5, 2)  # the last batch is completed
     assert np.array_equal(images.pixels, run(replace(more, out=None, resume=False).steps()).pixels)
 
 
@@ -99,7 +99,7 @@ def _changed(network):
     return network
 
 
-def test_a_run_without_resume_begins_again_and_removes_what_a_killed_one_left(tmp_path, tiny_model):
+def test_a_run_without_resume_begins_again_and_removes_the_files_of_a_killed_run(tmp_path, tiny_model):
     job = GenerateJob(tiny_model, _IMAGES, tmp_path / "g.tif")
     _run_until(job, Generated, 2, kill=True)
     assert part_of(tmp_path / "g.tif").exists()
@@ -122,9 +122,9 @@ def test_an_interrupted_enhancement_goes_on_with_the_same_pixels(tmp_path, tiny_
     ):
         with pytest.raises(InputError, match=what):
             run(replace(other, resume=True).steps())
-    result, made = _count(replace(job, resume=True), TileDone)
+    result, count = _count(replace(job, resume=True), TileDone)
     whole, all_tiles = _count(replace(job, out=None), TileDone)
-    assert made == all_tiles - 2
+    assert count == all_tiles - 2
     for name in ("image", "uncertainty"):
         resumed, expected = (getattr(each.images[0].enhancement, name) for each in (result, whole))
         assert np.array_equal(resumed.pixels, expected.pixels)
@@ -138,8 +138,8 @@ def test_finished_images_of_an_interrupted_run_are_kept(tmp_path, tiny_enhancer,
     _, all_tiles = _count(job, TileDone)
     (tmp_path / "all" / "other_enhanced.tif").unlink()
     before = (tmp_path / "all" / "cell_enhanced.tif").stat().st_mtime_ns
-    result, made = _count(replace(job, resume=True), TileDone)
-    assert (len(result.images), made) == (2, all_tiles // 2)
+    result, count = _count(replace(job, resume=True), TileDone)
+    assert (len(result.images), count) == (2, all_tiles // 2)
     assert (tmp_path / "all" / "cell_enhanced.tif").stat().st_mtime_ns == before
     result = run(replace(job, widefield=[second, widefield.crop(slice(0, 64), slice(0, 64))], resume=True).steps())
     assert "was begun with another widefield_image" in result.failures[0].sentence

@@ -58,7 +58,7 @@ def test_unknown_sizes_count_alike_and_one_image_keeps_its_events(clock):
     assert _events(alone, clock, 1.0, 1)[0].detail == "tile 1 of 1"
 
 
-def test_a_job_tells_its_images_tiles_and_views(tiny_enhancer, widefield):
+def test_a_job_reports_its_images_tiles_and_views(tiny_enhancer, widefield):
     """An uncertainty map takes 8 predictions for each tile, and each of them moves the bar."""
     arrays, events = {}, []
 

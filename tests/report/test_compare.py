@@ -252,8 +252,8 @@ def test_an_experimental_image_that_is_also_a_training_image_is_reported(tmp_pat
     real, generated = (simulate("microtubules", 1, 256, 20.0, seed=seed) for seed in (1, 2))
     report = compare_images([real], replace(generated, provenance={"kind": "synthetic"}), [real], tmp_path)
     assert "was trained on the experimental images" in report["realism_of_training_images"]
-    said = report["memorization"]["verdict"] if "memorization" in report else report["memorization_left_out"]
-    assert "Halves of the training images" in said or "held-out experimental patches" in said
+    sentence = report["memorization"]["verdict"] if "memorization" in report else report["memorization_left_out"]
+    assert "Halves of the training images" in sentence or "held-out experimental patches" in sentence
 
 
 def test_a_stopped_comparison_writes_no_report(field, tmp_path):

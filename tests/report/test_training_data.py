@@ -30,7 +30,7 @@ def _context(storm, *trained_on):
     return MeasureContext((storm,), Image(np.zeros((4, 64, 64)), 20.0, provenance=provenance))
 
 
-def test_a_part_that_was_trained_on_is_said(storm):
+def test_a_part_that_was_trained_on_is_reported(storm):
     other = Image(np.random.default_rng(1).poisson(2.0, (1, 320, 320)), 20.0, name="other.tif")
     part = Image(storm.pixels[:, :, :200], 20.0, name="storm.tif, columns 0 to 199")
     sentence = TRAINED_ON.compute(_context(storm, other, part)).sentence
@@ -65,5 +65,5 @@ def test_a_shift_that_the_places_state_is_explained(storm):
     )
     result = similarity_to_reference(field)
     assert result.stated_offset == pytest.approx((-2.4, 1.0))
-    said = " ".join(ENHANCEMENT.sentences(result))
-    assert "as the places of both images state: it was cut to whole pixels" in said
+    sentences = " ".join(ENHANCEMENT.sentences(result))
+    assert "as the places of both images state: it was cut to whole pixels" in sentences

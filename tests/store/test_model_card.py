@@ -1,4 +1,4 @@
-"""The card of a model: what a person reads before using it, from the facts of the model."""
+"""The card of a model, which a user reads before using it, from the facts of the model."""
 
 import json
 

@@ -61,7 +61,7 @@ def _interrupt_save(folder, seed=4):
     folder.with_name("other").rename(folder.with_name(f".{folder.name}.{token}.smdiffusion-new"))
 
 
-def test_an_interrupted_save_is_completed_by_whoever_looks_next(tmp_path):
+def test_an_interrupted_save_is_completed_by_the_next_reader(tmp_path):
     _save(tmp_path / "m", seed=3)
     _interrupt_save(tmp_path / "m", 4)
     assert read_facts(tmp_path / "m", "diffusion", TrainingFacts).more["seed"] == 4

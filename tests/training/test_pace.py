@@ -125,7 +125,7 @@ def test_the_work_after_the_training_is_a_part_of_the_minutes(clock):
     assert clock.now == pytest.approx(120 - 18, abs=4)
 
 
-def test_too_short_a_time_is_said_after_the_first_steps(clock):
+def test_too_short_a_time_is_reported_after_the_first_steps(clock):
     _, events = _train(clock, lambda now: 2.0)
     notes = [(now, event.message) for now, event in events if isinstance(event, Note)]
     assert len(notes) == 1
@@ -163,7 +163,7 @@ def test_a_resumed_training_takes_the_rest_of_its_time(clock):
     assert resumed.step == resumed.total
 
 
-def test_steps_are_timed_with_a_clock_that_stands_still_for_a_while(clock):
+def test_steps_are_timed_with_a_clock_that_stops_for_a_while(clock):
     ticks = iter(range(10**6))
 
     def seconds(now):

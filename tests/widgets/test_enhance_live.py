@@ -79,7 +79,7 @@ def test_deleting_the_unfinished_result_stops_and_stopping_removes_it(viewer, do
     assert ("was deleted, so the work was stopped" in dock.status.text()) == (deleted == "result")
 
 
-def test_what_i_see_is_enhanced_at_its_place(viewer, dock, click, coarse, widefield):
+def test_the_visible_part_is_enhanced_at_its_place(viewer, dock, click, coarse, widefield):
     camera = scene_camera(viewer)
     camera.center = (*camera.center[:-2], *_corner(coarse, (75, 65)))
     camera.zoom = 1.0  # pixels of the canvas per nm
@@ -92,7 +92,7 @@ def test_what_i_see_is_enhanced_at_its_place(viewer, dock, click, coarse, widefi
     click(dock, dock.run_button)
     part = viewer.layers[-1]
     assert 256 < part.data.shape[0] < 600
-    # Each corner lies where the same corner of the widefield part lies.
+    # Each corner is at the same corner of the widefield part.
     (window,) = [source.window for source in dock.job().widefield]
     rows, columns = window
     shape = np.array(part.data.shape)

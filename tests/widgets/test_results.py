@@ -1,4 +1,4 @@
-"""What the docks offer after a run: saving the result, maps relative to the signal, and code that runs as a script."""
+"""After a run, the docks offer: saving the result, maps relative to the signal, and code that runs as a script."""
 
 import numpy as np
 import pytest
@@ -145,7 +145,7 @@ def test_a_map_of_another_size_is_refused():
         relative_uncertainty(np.ones((4, 4)), np.ones((5, 5)))
 
 
-def test_the_dock_says_how_far_intervals_can_be_trusted():
+def test_the_dock_shows_how_far_intervals_can_be_trusted():
     record = read_facts(bundled_folder() / "enhancer" / "microtubules", "enhancer", EnhancerRecord)
     sentence = trust_sentence(record)
     assert sentence.startswith("Intervals of 90 % held for")

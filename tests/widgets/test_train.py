@@ -66,7 +66,7 @@ def test_previews_share_one_layer_if_it_is_wanted(viewer, dock, click):
     np.testing.assert_allclose(viewer.layers[1].scale, (20, 20))
 
 
-def test_a_stopped_training_says_how_far_it_came_and_continues(dock, click, qtbot):
+def test_a_stopped_training_shows_how_far_it_came_and_continues(dock, click, qtbot):
     dock.time.set_minutes(0.5)
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: bool(dock.view.plot._steps), timeout=PATIENCE)

@@ -152,7 +152,7 @@ def test_the_focus_is_seen(viewer, open_dock, theme):
 
 
 @pytest.mark.parametrize("theirs", [None, 5, "text", [1], {"pixel_size_nm": 20.0}])
-def test_docks_open_whatever_the_metadata_of_a_layer_are(qtbot, theirs):
+def test_docks_open_with_any_metadata_of_a_layer(qtbot, theirs):
     """As from a file that anyone can write. A value of a right type is used, next to wrong ones."""
     wrong = {"provenance": 3, "finished": "x", "unfinished": 1, "original": {"layer": 3}, "problem": [4], "typed": 1}
     layers = [
