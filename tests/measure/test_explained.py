@@ -27,7 +27,7 @@ def test_the_truth_explains_its_widefield_image_and_another_field_does_not(struc
 
 def test_a_low_agreement_is_a_sentence_with_the_number():
     assert doubt("cell", DOUBTED) == ""
-    assert "does not explain cell: blurred again, it agrees with it by 0.61 only" in doubt("cell", 0.61)
+    assert "does not explain cell: blurred again, its correlation with cell is only 0.61" in doubt("cell", 0.61)
 
 
 def test_the_enhancer_of_another_structure_is_doubted(sfsrm):

@@ -56,6 +56,7 @@ def doubt(name: str, agreement: float) -> str:
     if agreement >= DOUBTED:
         return ""
     return (
-        f"The result does not explain {name}: blurred again, it agrees with it by {agreement:.2f} only, a good "
-        f"result by more than {DOUBTED}. The enhancer may be one of another structure, or the image nearly noise."
+        f"The result does not explain {name}: blurred again, its correlation with {name} is only {agreement:.2f}, and "
+        f"that of a good result is above {DOUBTED}. The enhancer may be for another structure, or the image may be "
+        "nearly noise."
     )

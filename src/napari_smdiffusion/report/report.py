@@ -14,7 +14,7 @@ from ..base.json_values import read_json
 from ..base.regular_files import read_text
 from ..base.whole_files import atomic_file
 from .meanings import meanings_of
-from .measure import LEFT_OUT, LeftOut, TableRow
+from .measure import LEFT_OUT, LeftOut, Measure, TableRow
 from .measures import ordered_measures
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ class Report(Mapping[str, Any]):
     def to_json(self) -> dict[str, Any]:
         """Return the content of `report.json`: results, meanings and provenance."""
         values: dict[str, Any] = {}
-        for measure in ordered_measures():
-            if measure.key in self.results:
-                values |= measure.to_json(self.results[measure.key])
+        for measure, result in self._measured():
+            values |= measure.to_json(result)
         values |= self.others
         values |= {"format_version": self.version, "seconds": dict(self.seconds)}
         values["meanings"] = meanings_of({**values, "provenance": self.provenance})
@@ -101,32 +100,28 @@ class Report(Mapping[str, Any]):
     @property
     def summary(self) -> list[str]:
         """The sentences of the measures."""
-        return [
-            sentence
-            for measure in ordered_measures()
-            if measure.key in self.results
-            for sentence in measure.summary(self.results[measure.key])
-        ]
+        return [sentence for measure, result in self._measured() for sentence in measure.summary(result)]
 
     @property
     def table(self) -> list[TableRow]:
         """All numbers and sentences of the measures, as rows of a table."""
-        return [
-            row
-            for measure in ordered_measures()
-            if measure.key in self.results
-            for row in measure.table(self.results[measure.key])
-        ]
+        return [row for measure, result in self._measured() for row in measure.table(result)]
 
     @property
     def verdicts(self) -> dict[str, bool]:
         """Whether each measure is within the limits in its meanings; measures without limits are left out."""
         verdicts = {
-            measure.key: measure.verdict(self.results[measure.key])
-            for measure in ordered_measures()
-            if not isinstance(self.results.get(measure.key), (LeftOut, type(None)))
+            measure.key: measure.verdict(result)
+            for measure, result in self._measured()
+            if not isinstance(result, LeftOut)
         }
         return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
+
+    def _measured(self) -> Iterator[tuple[Measure[Any], Any]]:
+        """Yield the measures that have a result, in their order, and the results."""
+        for measure in ordered_measures():
+            if measure.key in self.results:
+                yield measure, self.results[measure.key]
 
     @cached_property
     def _values(self) -> dict[str, Any]:

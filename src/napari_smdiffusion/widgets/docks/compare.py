@@ -283,7 +283,7 @@ class CompareDock(Dock):
             raise InputError("Choose the widefield layer that was enhanced: the enhanced image is compared with it.")
         reference, uncertainty = self.reference.layer(), self.uncertainty.layer()
         if uncertainty is not None and reference is None:
-            raise InputError("Choose a super-resolution reference too: the uncertainty map is judged against it.")
+            raise InputError("Choose a super-resolution reference too: the uncertainty map is compared with it.")
         return [enhanced, widefield, reference, uncertainty]
 
     def _enhanced_form(self) -> QWidget:

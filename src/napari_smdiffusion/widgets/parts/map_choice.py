@@ -28,8 +28,8 @@ _NONE = "none"
 _TITLES = {UNCERTAINTY: "relative uncertainty (%)", ERROR: "relative error (%)"}
 _WORDS = {
     UNCERTAINTY: (
-        "Half width of the intervals, in % of the enhanced value; of a tenth of the brightest value where the image is "
-        "darker. 100 %: the structure may not be there."
+        "Half width of the intervals, in % of the enhanced value, and in dark parts in % of a tenth of the brightest "
+        "value. 100 %: the structure may not be there."
     ),
     ERROR: (
         "Difference between the widefield image and the enhanced image, blurred again, in % of the range of the "
