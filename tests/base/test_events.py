@@ -86,8 +86,8 @@ def _error_of_another_library():
 
 
 def test_messages_of_errors_are_sentences():
-    """Every error with a literal message ends with a full stop; those of tensor files are parts of a sentence."""
-    parts = {"AttributeError", "TensorFileError"}
+    """Every error with a literal message ends with a full stop; those about parts of a file are parts of a sentence."""
+    parts = {"AttributeError", "TensorFileError", "UnboundedTiffError"}
     for path in Path(napari_smdiffusion.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:

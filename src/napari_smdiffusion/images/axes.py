@@ -103,7 +103,7 @@ def fitting_axes(axes: Sequence[Axis], planes: int) -> tuple[Axis, ...]:
     if planes == 1:  # the first plane of a stack, for example
         return ()
     if axes and math.prod(axis.length for axis in axes) != planes:
-        raise ValueError(f"{axes_text(axes)} are not {planes} planes")
+        raise ValueError(f"{axes_text(axes)} are not {planes} planes.")
     longer = tuple(axis for axis in axes if axis.length > 1)
     return () if [axis.name for axis in longer] in ([], [PLANE]) else longer
 

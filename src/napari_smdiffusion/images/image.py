@@ -119,7 +119,7 @@ class Image:
         try:
             object.__setattr__(self, "axes", fitting_axes(self.axes, len(self)))
         except ValueError as error:
-            raise InputError(f"{self.name} has axes that do not fit: {error}. Give other axes, or none.") from error
+            raise InputError(f"{self.name} has axes that do not fit: {error} Give other axes, or none.") from error
         if self.pixel_size is not None:
             check_pixel_size(self.pixel_size, f"{self.name}: the pixel size")
         # NumPy's numbers cannot be written as JSON.

@@ -182,7 +182,7 @@ def _check_unique(columns: Sequence[Column]) -> None:
     units = [column.unit for column in columns]
     for column in columns:
         if units.count(column.unit) > 1:
-            raise InputError(f"has two columns {shown(column.name)!r}: leave one of them out")
+            raise InputError(f"has two columns {shown(column.name)!r}: leave one of them out.")
 
 
 def _other(by_base: dict[str, list[Column]], bases: Sequence[str], unit: str) -> Column | None:

@@ -198,7 +198,7 @@ def _split_header(
         try:
             columns = find_columns(names, unit)
         except InputError as error:
-            raise InputError(f"{path} {error}.") from None
+            raise InputError(f"{path} {error}") from None
         if columns is not None:
             best = names, separator, columns
     return best
