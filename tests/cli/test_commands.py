@@ -161,7 +161,7 @@ def test_enhance_skips_results_of_an_earlier_run_in_the_same_folder(folder, wide
     assert _run("enhance", folder / "enhancer", many, "--out", folder / "y") == 2
 
 
-def test_compare_reports_copies_and_refuses_training_images_as_experimental_images(folder):
+def test_compare_reports_copies_and_training_images_as_experimental_images_and_replaces_no_report(folder, capsys):
     for name, seed in (("training", 1), ("held_out", 2)):
         arguments = ["--out", folder / f"{name}.tif", "--size", 256, "--seed", seed]
         assert _run("simulate", "mitochondria", *arguments) == 0
@@ -178,8 +178,11 @@ def test_compare_reports_copies_and_refuses_training_images_as_experimental_imag
     # The experiment is one of the simulated structures, so the distance to the nearest one is no unit for the score.
     assert report["realism"]["score"] is None
     assert (folder / "c" / "comparison.png").stat().st_size > 10_000
-    assert _run("compare", folder / "training.tif", *arguments) == 0
-    report = json.loads((folder / "c" / "report.json").read_text())
+    assert _run("compare", folder / "training.tif", *arguments) == 2
+    assert "holds an earlier report: name another folder" in capsys.readouterr().err
+    assert report == json.loads((folder / "c" / "report.json").read_text())
+    assert _run("compare", folder / "training.tif", *arguments[:-1], folder / "d") == 0
+    report = json.loads((folder / "d" / "report.json").read_text())
     assert report["memorization"]["copies"] > 0  # halves of the training image are held out from each other
     assert "trained on the experimental images" in report["realism_of_training_images"]
 

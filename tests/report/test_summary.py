@@ -32,7 +32,7 @@ def test_the_summary_reports_repeated_patches(experiment, tmp_path):
     assert "is missing" in text
     assert "Give the model's training images" in text
     fresh = Image(np.stack([curves(seed) for seed in (20, 21)]), 20.0, name="fresh")
-    text = _summary(tmp_path, [experiment], fresh, [])
+    text = _summary(tmp_path / "fresh", [experiment], fresh, [])
     assert not [words for words in ("more than once", "too similar", "missing") if words in text]
 
 

@@ -1,5 +1,8 @@
 """Training images in a comparison: recognized by their parts, and searched for copies without other images."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,15 +58,36 @@ def test_copies_are_looked_for_in_a_single_image(storm):
     assert "Halves of the training images were held out from each other" in search.report.verdict
 
 
-def test_a_shift_that_the_places_state_is_explained(storm):
+@pytest.mark.parametrize(
+    ("origin", "misplaced", "said"),
+    [
+        ((-48.0, 20.0), (0, 0), ""),
+        ((32.0, 80.0), (4, 3), "pixels down and [23].. to the right"),
+        ((0.0, 0.0), (2.4, -1), "pixels down and [01].. to the left"),
+    ],
+)
+def test_a_shift_is_what_is_left_after_the_places(storm, origin, misplaced, said):
     moved = translated(storm.pixels[0], (2.4, -1.0))
     wide = moved.reshape(1, 64, 5, 64, 5).mean((2, 4))
     field = EnhancedField(
-        Image(moved[None], 20.0, name="enhanced"),
-        Image(wide, 100.0, origin=(-48.0, 20.0), name="widefield"),
-        storm,
+        Image(moved[None], 20.0, name="enhanced"), Image(wide, 100.0, origin=origin, name="widefield"), storm
     )
     result = similarity_to_reference(field)
-    assert result.stated_offset == pytest.approx((-2.4, 1.0))
-    sentences = " ".join(ENHANCEMENT.sentences(result))
-    assert "as the places of both images state: it was cut to whole pixels" in sentences
+    assert result.misplaced == pytest.approx(misplaced, abs=0.4)
+    first, *others = ENHANCEMENT.sentences(result)
+    assert "after registration" in first
+    assert len(others) == bool(said)
+    assert re.search(said, " ".join(others))
+    kept = ENHANCEMENT.from_json(ENHANCEMENT.to_json(result))
+    assert list(ENHANCEMENT.sentences(kept)) == [first, *others]
+
+
+def test_a_part_without_places_has_no_shift(storm):
+    wide = Image(storm.pixels.reshape(1, 64, 5, 64, 5).mean((2, 4)), 100.0, name="widefield")
+    enhanced = Image(storm.pixels, 20.0, name="enhanced")
+    part = Image(storm.pixels[:, 12:262, 17:317], 20.0, name="part")  # as a file without a place
+    for corner, placed in (((0.0, 0.0), False), ((-10.0, -10.0), False), ((240.0, 340.0), True)):
+        field = EnhancedField.cropped_to_reference(enhanced, wide, replace(part, origin=corner))
+        assert field.placed == placed
+        misplaced = similarity_to_reference(field).misplaced
+        assert misplaced == (pytest.approx((0, 0), abs=0.4) if placed else None)

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from examples import added
 from napari_smdiffusion import simulate
 from napari_smdiffusion.images.provenance import layer_metadata
-from napari_smdiffusion.report.summary import summary
-from napari_smdiffusion.widgets.docks.compare import readable
+from napari_smdiffusion.report.report import Report
+from napari_smdiffusion.widgets.parts.report_view import VerdictBox, readable
 from napari_smdiffusion.widgets.viewer.layers import drawn_extent
 from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
 
@@ -63,8 +63,17 @@ def test_the_report_is_shown_and_saved_with_an_added_measure(mean_intensity, doc
     assert "0 is the distance between" in dock.table.item(row, 1).toolTip()
     assert (tmp_path / "report" / "comparison.png").stat().st_size > 10_000
     assert not dock.picture.pixmap().isNull()
-    assert [f"• {sentence}" for sentence in summary(report)] == dock.sentences.text().splitlines()
-    assert dock.sentences.isVisible()
+    written = Report.from_json(report)
+    assert [f"• {sentence}" for sentence in written.sentences] == dock.sentences.text().splitlines()
+    (box,) = dock.report.verdicts.findChildren(VerdictBox)
+    (verdict,) = written.overall_verdicts
+    assert box.text.text() == verdict.text == written.summary[0]
+    assert [(name.text(), value.text()) for _, name, value in box.rows] == [(r.name, r.text) for r in verdict.rows]
+    top = box.mapTo(dock.area, box.rect().topLeft()).y()
+    assert 0 <= top < dock.area.height() / 2  # the dock scrolls to the verdict
+    assert not dock.table.isVisible()
+    click(dock, dock.report.figures.button)
+    assert dock.table.isVisible()
 
 
 def test_side_by_side_and_back(viewer, dock, pair, click):

@@ -17,8 +17,8 @@ from napari_smdiffusion.widgets.docks.compare import CompareDock
 from napari_smdiffusion.widgets.docks.enhance import EnhanceDock
 from napari_smdiffusion.widgets.docks.generate import GenerateDock
 from napari_smdiffusion.widgets.docks.train import TrainDock
-from napari_smdiffusion.widgets.frame.dock import Folded
 from napari_smdiffusion.widgets.frame.preload import preload
+from napari_smdiffusion.widgets.parts.folded import Folded
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QVBoxLayout, QWidget
 
-from napari_smdiffusion.widgets.frame.dock import Folded
+from napari_smdiffusion.widgets.parts.folded import Folded
 from napari_smdiffusion.widgets.parts.numbers import NumberField
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.viewer.layers import known_pixel_size

@@ -37,7 +37,12 @@ def add_compare(commands: Any) -> None:
     )
     add_z_range(parser)
     add_channel(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for comparison.png and report.json")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder for comparison.png and report.json; an earlier report in it is not replaced",
+    )
 
 
 def compare_job(options: Namespace) -> CompareJob:
@@ -60,9 +65,13 @@ def compare_job(options: Namespace) -> CompareJob:
 def compare(options: Namespace) -> None:
     """Run `smdiffusion compare`."""
     from ..recipes.job import run_job
-    from ..report.summary import summary
 
-    for line in summary(run_job(compare_job(options))):
+    report = run_job(compare_job(options))
+    for verdict in report.overall_verdicts:
+        print_status(verdict.text)
+        for row in verdict.rows:
+            print_status(f"  {row.name}: {row.text}")
+    for line in report.sentences:
         print_status(line)
     out = Path(options.out)
     print_status(f"The picture is {out / 'comparison.png'}, and the numbers are in {out / 'report.json'}.")

@@ -44,7 +44,7 @@ class CompareJob:
     uncertainty
         The uncertainty map of the enhanced image, which is checked by the reference.
     out
-        Folder for `comparison.png` and `report.json`.
+        Folder for `comparison.png` and `report.json`. An earlier report in it is not replaced.
     channel
         Index (the first is 0) or name of the channel, for files with several.
 
@@ -104,13 +104,13 @@ class CompareJob:
         InputError
             If there are too few patches to compare, pixel sizes differ, or the images do not show one field of view.
         OSError
-            If a file cannot be read, or the report cannot be written.
+            If a file cannot be read, the report cannot be written, or the folder has a report already.
         Stopped
             If the job was stopped: an incomplete comparison has no result.
         """
         from ..report.compare import compare_steps
 
-        out = check_output_folder(self.out, "comparison.png")
+        out = check_output_folder(self.out, "comparison.png", replace=False)
         experimental, training = (
             read_sources(sources, left_out=MADE_BY_MODELS, stop=stop, channel=self.channel) if sources else []
             for sources in map(optional_sources, (self.experimental, self.training))

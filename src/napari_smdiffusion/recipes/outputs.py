@@ -36,15 +36,25 @@ def check_output_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def check_output_folder(path: str | os.PathLike[str], picture: str) -> Path:
+def check_output_folder(path: str | os.PathLike[str], picture: str, *, replace: bool = True) -> Path:
     """Return the path of a folder that a job will write report.json and a picture into.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    picture
+        Name of the picture.
+    replace
+        Whether a report that this program wrote earlier may be replaced.
 
     Raises
     ------
     InputError
         If it is a file.
     FileExistsError
-        If it holds a report.json that this program did not write, or the picture without a report.
+        If it holds a report.json that may not be replaced or that this program did not write, or the picture without
+        a report.
     OSError
         If it cannot be written.
     """
@@ -52,6 +62,10 @@ def check_output_folder(path: str | os.PathLike[str], picture: str) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"out must be a folder, and {path} is a file.", "out")
     _check_report(path / "report.json", path / picture)
+    if not replace and (path / "report.json").exists():
+        raise FileExistsError(
+            f"{path / 'report.json'} holds an earlier report: name another folder for the results, or remove it."
+        )
     check_writable(path / "report.json")
     return path
 

@@ -31,6 +31,9 @@ class EnhancedField:
         Super-resolution image and uncertainty map on the pixels of `enhanced`; None if missing.
     part
         A sentence on the part of a larger field that the images show (see `cropped_to_reference`).
+    placed
+        Whether the origins of the images are their places. False if a part was cut to the reference and none of them
+        has a place: all origins are then 0.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class EnhancedField:
     reference: Image | None = None
     uncertainty: Image | None = None
     part: str = ""
+    placed: bool = True
 
     def __post_init__(self) -> None:
         for image in (self.enhanced, self.reference, self.uncertainty):
@@ -72,12 +76,22 @@ class EnhancedField:
         place = f"rows {y} to {y + rows - 1} and columns {x} to {x + columns - 1}"
         part = f"Only {place} of {whole_name} are compared: the field of {part_name}."
         cropped_uncertainty = None if uncertainty is None else uncertainty.crop(*fine)
-        return cls(enhanced.crop(*fine), camera, truth, cropped_uncertainty, part)
+        placed = _has_place(widefield) or _has_place(reference)
+        return cls(enhanced.crop(*fine), camera, truth, cropped_uncertainty, part, placed)
 
     @property
     def factor(self) -> int:
         """Enhanced pixels per widefield pixel, along each axis."""
         return self.enhanced.size[0] // self.widefield.size[0]
+
+
+def _has_place(image: Image) -> bool:
+    """Return whether an image has another place than the start.
+
+    A layer without a place has its corner half a pixel before the start: napari places the centre of the first pixel.
+    """
+    half = (image.pixel_size or 0.0) / 2
+    return any(abs(corner) > 1e-6 and abs(corner + half) > 1e-6 for corner in image.origin)
 
 
 def check_field(widefield: Image, fine: Image | None, factor: int) -> None:

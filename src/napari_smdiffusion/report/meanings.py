@@ -10,6 +10,14 @@ from .measures import ordered_measures
 # Numbers that no measure has.
 _OTHER = {
     "format_version": "Version of the format of this file.",
+    "verdict.generated": (
+        "Whether the generated images resemble the experimental ones: good, differs, warning (copies of training "
+        "images), or unknown if too little was measured."
+    ),
+    "verdict.enhanced": (
+        "Whether the enhanced image explains its widefield image: good, differs (from the super-resolution image), "
+        "warning (it does not), or unknown if this was not measured."
+    ),
     "seconds.compare": "Duration of the comparison in seconds.",
     "provenance.patch": "Side in pixels of the patches for the comparison of textures, spectra and skeletons.",
     "provenance.patches": "Number of these patches of each kind.",

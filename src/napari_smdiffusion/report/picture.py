@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .measure import LeftOut, PictureRow
 from .measures import ordered_measures
-from .pictures import INK, contact_sheet, new_figure, save_figure, show
+from .pictures import INK, LEVEL_COLORS, contact_sheet, new_figure, save_figure, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,8 @@ _SHEETS_HEIGHT, _PANELS_HEIGHT = 5.0, 4.0  # inches
 def draw_comparison(path: Path, report: Report, context: MeasureContext) -> None:
     """Write one picture of the whole comparison.
 
-    From top to bottom: patches of both kinds side by side, the panels of the measures in one row, the rows of the
-    measures, and the summary of the report.
+    From top to bottom: the verdict, patches of both kinds side by side, the panels of the measures in one row, the
+    rows of the measures, and their sentences.
 
     Parameters
     ----------
@@ -33,13 +33,37 @@ def draw_comparison(path: Path, report: Report, context: MeasureContext) -> None
     context
         The compared images.
     """
-    rows = [*_sheets(context), *_panels(report), *_rows(report, context), *_sentences(report.summary)]
+    rows = [
+        *_verdicts(report),
+        *_sheets(context),
+        *_panels(report),
+        *_rows(report, context),
+        *_sentences(report.sentences),
+    ]
     heights = [row.height for row in rows]
     figure = new_figure(13, sum(heights))
     parts: Any = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, row in zip(parts, rows, strict=True):
         row.draw(part)
     save_figure(figure, path)
+
+
+def _verdicts(report: Report) -> list[PictureRow]:
+    """Return one row with a line for each verdict, behind a mark in the color of its level."""
+    lines = [
+        (line, verdict.level, not number)
+        for verdict in report.overall_verdicts
+        for number, line in enumerate(wrap(verdict.text, 115))
+    ]
+
+    def draw(figure: Any) -> None:
+        for number, (line, level, first) in enumerate(lines):
+            height = 1 - (number + 0.7) / (len(lines) + 0.4)
+            if first:
+                figure.text(0.012, height, "●", fontsize=16, color=LEVEL_COLORS[level], va="center")
+            figure.text(0.032, height, line, fontsize=13, color=INK, va="center", weight="bold")
+
+    return [PictureRow(0.2 + 0.27 * len(lines), draw)] if lines else []
 
 
 def _sheets(context: MeasureContext) -> list[PictureRow]:

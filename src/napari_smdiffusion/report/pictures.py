@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..base.whole_files import atomic_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
     from ..images.image import Image
+    from .limits import Level
 
 _COLORS = "inferno"
 INK = "#1b1b1f"
 KIND_COLORS = {"experimental": "#1f77b4", "generated": "#d62728"}
+# Of verdicts, for all kinds of color vision (Okabe and Ito).
+LEVEL_COLORS: Mapping[Level, str] = MappingProxyType(
+    {"good": "#009E73", "differs": "#E69F00", "warning": "#D55E00", "unknown": "#8A8A8A"}
+)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -16,12 +16,13 @@ from ..base.whole_files import atomic_file
 from .meanings import meanings_of
 from .measure import LEFT_OUT, LeftOut, Measure, TableRow
 from .measures import ordered_measures
+from .verdict import Verdict, verdicts_of
 
 if TYPE_CHECKING:
     import os
 
 REPORT_VERSION = 1  # of report.json; older reports have no version and the same keys
-_OTHER_KEYS = ("format_version", "seconds", "meanings", "provenance")
+_OTHER_KEYS = ("format_version", "seconds", "meanings", "provenance", "verdict")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +95,25 @@ class Report(Mapping[str, Any]):
             values |= measure.to_json(result)
         values |= self.others
         values |= {"format_version": self.version, "seconds": dict(self.seconds)}
+        if self.overall_verdicts:
+            values["verdict"] = {
+                verdict.subject: {"level": verdict.level, "text": verdict.text} for verdict in self.overall_verdicts
+            }
         values["meanings"] = meanings_of({**values, "provenance": self.provenance})
         return {**values, "provenance": dict(self.provenance)}
 
+    @cached_property
+    def overall_verdicts(self) -> tuple[Verdict, ...]:
+        """The verdict on the generated images and that on the enhanced image, as far as the report has them."""
+        return verdicts_of(self.results, self.provenance)
+
     @property
     def summary(self) -> list[str]:
+        """The verdicts, and the sentences of the measures."""
+        return [*(verdict.text for verdict in self.overall_verdicts), *self.sentences]
+
+    @property
+    def sentences(self) -> list[str]:
         """The sentences of the measures."""
         return [sentence for measure, result in self._measured() for sentence in measure.summary(result)]
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from ...base.errors import InputError, sentence_of
 from ...images.registration import translated
+from ...measure.explained import DOUBTED, explained
 from ...measure.resolution import (
     HALF,
     ONE_SEVENTH,
@@ -102,6 +103,9 @@ class Enhanced:
         None without a reference or a pixel size.
     uncertainty
         None without a reference or an uncertainty map.
+    explained
+        Correlation with the widefield image, see `measure.explained` (median over the planes); None if the widefield
+        image is too small or constant, or the report is of an earlier version.
     """
 
     rse: float
@@ -110,6 +114,7 @@ class Enhanced:
     resolution: OwnResolution | str = ""
     agreement: Agreement | None = None
     uncertainty: Intervals | None = None
+    explained: float | None = None
 
 
 def _compute(context: MeasureContext) -> Enhanced | None:
@@ -126,7 +131,19 @@ def _compute(context: MeasureContext) -> Enhanced | None:
         if field.uncertainty is not None:
             uncertainty = _intervals(field, offset)
     rse, rsp = (float(np.mean(values)) for values in ([m.rse for m in maps], [m.rsp for m in maps]))
-    return Enhanced(rse, rsp, field.part, _own_resolution(field), agreement, uncertainty)
+    return Enhanced(rse, rsp, field.part, _own_resolution(field), agreement, uncertainty, _explained(field))
+
+
+def _explained(field: EnhancedField) -> float | None:
+    """Return how well the enhanced image explains its widefield image, without constant planes of the latter."""
+    if min(field.widefield.size) < SMALLEST:
+        return None
+    values = [
+        explained(sharp, camera, field.factor)
+        for sharp, camera in zip(field.enhanced.pixels, field.widefield.pixels, strict=True)
+        if np.ptp(camera) > 0
+    ]
+    return float(np.median(values)) if values else None
 
 
 def _own_resolution(field: EnhancedField) -> OwnResolution | str:
@@ -236,6 +253,7 @@ def _encode(result: Enhanced) -> dict[str, Any]:
         **({"resolution_left_out": own} if isinstance(own, str) else asdict(own)),
         "rse": result.rse,
         "rsp": result.rsp,
+        **({} if result.explained is None else {"explained": result.explained}),
         **({} if result.agreement is None else asdict(result.agreement)),
         **({} if result.uncertainty is None else {"uncertainty": asdict(result.uncertainty)}),
     }
@@ -248,7 +266,10 @@ def _decode(value: Mapping[str, Any]) -> Enhanced:
     if "uncertainty" in value:
         uncertainty = TypeAdapter(Intervals).validate_python(value["uncertainty"])
     own = TypeAdapter(OwnResolution).validate_python(value) if left_out is None else str(left_out)
-    return Enhanced(float(value["rse"]), float(value["rsp"]), value.get("part", ""), own, agreement, uncertainty)
+    agrees = None if value.get("explained") is None else float(value["explained"])
+    return Enhanced(
+        float(value["rse"]), float(value["rsp"]), value.get("part", ""), own, agreement, uncertainty, agrees
+    )
 
 
 def _row(_result: Enhanced, context: MeasureContext) -> PictureRow | None:
@@ -308,6 +329,10 @@ _MEANINGS = {
     "rsp": (
         "Correlation of the blurred enhanced image and the widefield image: near 1 if the enhanced image explains it. "
         "Haze lowers it, because the enhanced image has none; the error map is then more useful than this number."
+    ),
+    "explained": (
+        "Correlation of the blurred enhanced image and the widefield image without smooth light: 1 is ideal. Below "
+        f"{DOUBTED:g}, the enhanced image does not explain the widefield image."
     ),
     "uncertainty.stated": "Share of the pixels that should be within the uncertainty map.",
     "uncertainty.coverage": (

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..enhanced import EnhancedField
 
 
+_SHIFTED = 0.5  # pixels of the reference: smaller shifts are not mentioned
+
+
 @dataclass(frozen=True)
 class Registered:
     """The similarity after registration of the widefield image to the reference.
@@ -46,15 +49,16 @@ class ComparedWithReference:
     """The similarity of the enhanced and of the interpolated widefield image to the reference, without registration.
 
     `registered` has the same after registration. `columns` are the first column and the end of the compared columns;
-    None if all were compared. `stated_offset` is the offset of the registration by the places (origins) of the images;
-    None if they have no pixel size.
+    None if all were compared. `misplaced` is how far the widefield image lies from where it belongs, by the places
+    (origins) of the images: (y, x) in pixels of the reference, positive down and to the right. It is None if there are
+    no places, if the registration failed, and in reports of an earlier version.
     """
 
     registered: Registered
     enhanced: Similarity
     interpolated: Similarity
     columns: tuple[int, int] | None = None
-    stated_offset: tuple[float, float] | None = None
+    misplaced: tuple[float, float] | None = None
 
 
 def similarity_to_reference(
@@ -103,17 +107,25 @@ def similarity_to_reference(
         after,
         _mean(unregistered["enhanced"]),
         _mean(unregistered["interpolated"]),
-        stated_offset=_stated_offset(field),
+        misplaced=None if shift is None else _misplaced(field, shift),
     )
 
 
-def _stated_offset(field: EnhancedField) -> tuple[float, float] | None:
-    """Return the translation (y, x) of the widefield image, in pixels of the reference, that the places state."""
+def _misplaced(field: EnhancedField, offset: tuple[float, float]) -> tuple[float, float] | None:
+    """Return how far the widefield image lies from the place to which the registration by `offset` moves it.
+
+    Its place in the reference is that of its origin. Cutting to whole widefield pixels moves pixels and origin alike,
+    so that it does not count.
+    """
     widefield, reference = field.widefield, field.reference
-    if reference is None or not widefield.pixel_size:
+    if reference is None or not field.placed:
         return None
+    if not widefield.pixel_size:  # without places, whole images begin at one corner
+        return None if field.part else (-offset[0], -offset[1])
     pixel = widefield.pixel_size / field.factor
-    y, x = (float(w - r) / pixel for w, r in zip(widefield.origin, reference.origin, strict=True))
+    y, x = (
+        float(w - r) / pixel - moved for w, r, moved in zip(widefield.origin, reference.origin, offset, strict=True)
+    )
     return y, x
 
 
@@ -132,27 +144,23 @@ def _compute(context: MeasureContext) -> ComparedWithReference | LeftOut | None:
 
 
 def _sentences(result: ComparedWithReference) -> Iterator[str]:
-    registered = result.registered
-    yield (
-        "Correlation with the super-resolution image (blurred by 2 px): "
-        f"{_correlations(result.enhanced, result.interpolated)}."
-    )
+    registered, start = result.registered, "Correlation with the super-resolution image"
     if not registered.found:
+        yield f"{start} (blurred by 2 px): {_correlations(result.enhanced, result.interpolated)}."
         yield "The shift between the two images was not found: they are compared without registration."
-    down, right = registered.offset
-    if max(abs(down), abs(right)) >= 0.5:
+        return
+    correlations = _correlations(registered.enhanced, registered.interpolated)
+    if max(map(abs, registered.offset)) < _SHIFTED:
+        yield f"{start} (blurred by 2 px): {_correlations(result.enhanced, result.interpolated)}."
+    else:
+        yield f"{start} (blurred by 2 px) after registration: {correlations}."
+    if result.misplaced is not None and max(map(abs, result.misplaced)) >= _SHIFTED:
+        down, right = result.misplaced
         yield (
-            f"The widefield image is shifted by {-down:.1f} pixels down and {-right:.1f} to the right"
-            f"{_cause(result)}. After registration: {_correlations(registered.enhanced, registered.interpolated)}."
+            "By the places of both, the widefield image lies off the super-resolution image by "
+            f"{abs(down):.1f} pixels {'down' if down > 0 else 'up'} and {abs(right):.1f} to the "
+            f"{'right' if right > 0 else 'left'}. The registration accounts for that."
         )
-
-
-def _cause(result: ComparedWithReference) -> str:
-    """Return why the images are shifted, if their places state it: the cut to whole widefield pixels."""
-    if result.stated_offset is None:
-        return ""
-    apart = max(abs(s - o) for s, o in zip(result.stated_offset, result.registered.offset, strict=True))
-    return ", as the places of both images state: it was cut to whole pixels" if apart < 0.75 else ""
 
 
 def _correlations(enhanced: Similarity, interpolated: Similarity) -> str:
@@ -169,16 +177,22 @@ def _verdict(result: ComparedWithReference) -> bool | None:
 
 def _encode(result: ComparedWithReference) -> dict[str, Any]:
     values = asdict(result)
-    del values["stated_offset"]  # for the sentences of a new report; the file has the offset that was found
-    if result.columns is None:
-        del values["columns"]
+    for name in ("columns", "misplaced"):
+        if values[name] is None:
+            del values[name]
     return values
 
 
 def _shown(result: ComparedWithReference) -> dict[str, Any]:
     values = _encode(result)
-    values["registered"]["offset"] = ", ".join(f"{shift:.2f}" for shift in result.registered.offset)
+    values["registered"]["offset"] = _pair(result.registered.offset)
+    if result.misplaced is not None:
+        values["misplaced"] = _pair(result.misplaced)
     return values
+
+
+def _pair(shift: tuple[float, float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in shift)
 
 
 _SIMILARITY = {
@@ -212,6 +226,10 @@ _MEANINGS = {
         "Translation of the widefield image by the registration, down and to the right, in pixels of the "
         "super-resolution image: half a widefield pixel is common."
     ),
+    "misplaced": (
+        "How far the widefield image lies off the super-resolution image by the places of both: down and to the right, "
+        "in pixels of the super-resolution image. 0 is ideal."
+    ),
     "registered.found": (
         "Whether the translation was found, within two widefield pixels: false if it is larger, or the fields differ."
     ),
@@ -222,7 +240,7 @@ ENHANCEMENT = Measure(
     ComparedWithReference,
     _compute,
     _MEANINGS,
-    units={**{f"{images}.psnr": "dB" for images in _COMPARED}, "registered.offset": "pixels"},
+    units={**{f"{images}.psnr": "dB" for images in _COMPARED}, "registered.offset": "pixels", "misplaced": "pixels"},
     sentences=_sentences,
     verdict=_verdict,
     left_out="The comparison with the super-resolution image was left out.",

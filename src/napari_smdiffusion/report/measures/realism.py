@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..context import MeasureContext
 
 # Limits of `repeated`, `diversity` and `coverage`; beyond them the summary has a warning.
-_REPEATED, _ALIKE, _COVERED = 0.05, 0.55, 0.4
+REPEATED, ALIKE, COVERED = 0.05, 0.55, 0.4
 
 
 def _compute(context: MeasureContext) -> Realism | None:
@@ -37,14 +37,14 @@ def _sentences(result: Realism) -> Iterator[str]:
 
 def _warnings(result: Realism) -> Iterator[str]:
     """Yield a sentence for each exceeded limit."""
-    if result.repeated > _REPEATED:
+    if result.repeated > REPEATED:
         yield f"{100 * result.repeated:.0f} % of the generated patches occur more than once: images repeat themselves."
-    if result.diversity is not None and result.diversity < _ALIKE:
+    if result.diversity is not None and result.diversity < ALIKE:
         yield (
             f"Generated patches are too similar: their differences are {result.diversity:.2f} times those of "
             "experimental patches."
         )
-    if result.coverage < _COVERED:
+    if result.coverage < COVERED:
         yield (
             f"Much of the experiment is missing: the coverage by generated patches is {100 * result.coverage:.0f} % of "
             "that by other experimental patches."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..context import MeasureContext
 
-_MOST = 1.0  # doublings of power; beyond, images are blurred, noisy or of another brightness
+MOST_DOUBLINGS = 1.0  # doublings of power; beyond, images are blurred, noisy or of another brightness
 
 
 def _compute(context: MeasureContext) -> Spectrum | None:
@@ -56,7 +56,7 @@ SPECTRUM = Measure(
     Spectrum,
     _compute,
     _MEANINGS,
-    verdict=lambda result: result.log2_ratio < _MOST,
+    verdict=lambda result: result.log2_ratio < MOST_DOUBLINGS,
     panel=_draw,
     order=30,
 )

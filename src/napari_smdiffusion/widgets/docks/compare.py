@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QFileDialog,
-    QHeaderView,
-    QLabel,
     QPushButton,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from ...base.errors import InputError, reason_of, sentence_of
+from ...base.errors import InputError, sentence_of
 from ...images.provenance import SIMULATED, SYNTHETIC
 from ...recipes.compare import CompareJob
-from ..frame.dock import Dock, Folded, heading
+from ..frame.dock import Dock, heading
 from ..parts.channels import ChannelRow
+from ..parts.folded import Folded
 from ..parts.pickers import LayerBox, LayerList
-from ..parts.plain import plain_label, set_tooltip
+from ..parts.report_view import ReportView
 from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, live_source
+from ..viewer.places import along_axes_of
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
 if TYPE_CHECKING:
@@ -97,16 +89,9 @@ class CompareDock(Dock):
             "show both layers beside each other with the same zoom and contrast; click again to go back"
         )
         self.side_by_side.toggled.connect(self._toggle_side_by_side)
-        self.sentences = plain_label()
-        self.sentences.setWordWrap(True)
-        self.sentences.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.sentences.setVisible(False)
-        self.table = _report_table()
-        self.picture = _Picture()
-        self.save = QPushButton("Save report …")
-        self.save.setToolTip("save the figure (comparison.png) and the numbers (report.json) in a folder")
-        self.save.setEnabled(False)
-        self.save.clicked.connect(self._choose_report_folder)
+        self.report = ReportView(self)
+        self.table, self.sentences = self.report.table, self.report.sentences
+        self.picture, self.save = self.report.picture, self.report.save
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._next: tempfile.TemporaryDirectory[str] | None = None
         self._view: _View | None = None
@@ -118,8 +103,9 @@ class CompareDock(Dock):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
-        for widget in (self.channel, self.side_by_side, self.sentences, self.table, self.picture, self.save):
+        for widget in (self.channel, self.side_by_side):
             self.form.addWidget(widget)
+        self.results.addWidget(self.report)
 
         for box in self._boxes():
             box.currentIndexChanged.connect(self._show_channel)
@@ -151,6 +137,8 @@ class CompareDock(Dock):
         enhanced, widefield, reference, uncertainty = (
             None if layer is None else live_source(layer) for layer in self._field()
         )
+        if widefield is not None and reference is not None and (layer := self.widefield.layer()) is not None:
+            reference = along_axes_of(layer, widefield, reference)
         return CompareJob(
             experimental=compared[:-1],
             generated=compared[-1] if compared else None,
@@ -172,30 +160,15 @@ class CompareDock(Dock):
         return replace(job, out=Path(self._next.name) / "comparison").steps
 
     def on_result(self, result: Report) -> str:
-        """Show the summary, the numbers and the figure of the report."""
+        """Show the report."""
         self._folder = self._next
-        self.sentences.setText("\n".join(f"• {sentence}" for sentence in result.summary))
-        self.sentences.setVisible(True)
-        rows = result.table
-        self.table.setRowCount(len(rows))
-        for i, row in enumerate(rows):
-            for column, text in enumerate((readable(row.key), row.text)):
-                item = QTableWidgetItem(text)
-                set_tooltip(item, f"{text}. {row.meaning}".strip())
-                self.table.setItem(i, column, item)
-        self.table.setMinimumHeight(min(320, 30 * (len(rows) + 1)))
-        self.table.setVisible(True)
-        if self._folder is not None:
-            self.picture.show_file(Path(self._folder.name) / "comparison" / "comparison.png")
-        self.save.setEnabled(True)
-        return "The comparison is complete. Save the report to keep the figure and the numbers."
+        self.report.show_report(result, None if self._folder is None else Path(self._folder.name) / "comparison")
+        self.area.show_top_of(self.report)
+        return "The comparison is complete. Save the report to keep the picture and the numbers."
 
     def save_report(self, folder: Path) -> None:
-        """Copy the figure and the numbers into `folder`."""
-        if self._folder is None:
-            raise InputError("There is no report yet: press Run first.")
-        shutil.copytree(Path(self._folder.name) / "comparison", folder, dirs_exist_ok=True)
-        self.show_status(f"comparison.png and report.json are saved in {folder}.")
+        """Save the report in a folder; see `ReportView.save_report`."""
+        self.report.save_report(folder)
 
     def show_side_by_side(self) -> None:
         """Show the two layers beside each other, with the same zoom and contrast."""
@@ -313,68 +286,9 @@ class CompareDock(Dock):
         else:
             self.side_by_side.setText("Back to the previous view")
 
-    def _choose_report_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Save the report in this folder")
-        if folder:
-            try:
-                self.save_report(Path(folder))
-            except OSError as error:  # shutil.Error is one
-                reason = reason_of(error)
-                self.show_failure(f"The report cannot be saved in {folder} ({reason}): choose another folder.")
-
 
 def _set_order(viewer: ViewerModel, order: Sequence[ImageLayer]) -> None:
     """Sort the layers as in `order`, from the lowest to the topmost. Layers that are not in it end up above."""
     remaining = [layer for layer in order if layer in viewer.layers]
     for index, layer in enumerate(remaining):
         viewer.layers.move(viewer.layers.index(layer), index)
-
-
-def _report_table() -> QTableWidget:
-    """Return the table of measures and values, empty and hidden."""
-    table = QTableWidget(0, 2)
-    table.setHorizontalHeaderLabels(["measure", "value"])
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.verticalHeader().setVisible(False)
-    # Half of the width keeps the numbers visible. The tooltip holds the full text of a cell.
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    table.setVisible(False)
-    return table
-
-
-class _Picture(QLabel):
-    """A figure that is scaled to the width of the dock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pixmap = QPixmap()
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setToolTip(
-            "patches side by side, intensity histograms, radial power spectra, and the nearest training patches"
-        )
-
-    def show_file(self, path: Path) -> None:
-        """Show a PNG file."""
-        self._pixmap = QPixmap(str(path))
-        self._fit()
-
-    def resizeEvent(self, event: Any) -> None:
-        """Scale the figure to the new width."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def sizeHint(self) -> QSize:
-        """Return the size of the scaled figure."""
-        return QSize(300, self.pixmap().height() if not self._pixmap.isNull() else 0)
-
-    def _fit(self) -> None:
-        if not self._pixmap.isNull() and self.width() > 0:
-            scaled = self._pixmap.scaledToWidth(self.width(), Qt.TransformationMode.SmoothTransformation)
-            self.setPixmap(scaled)
-            self.setFixedHeight(scaled.height())
-
-
-def readable(key: str) -> str:
-    """Return a report's key as text for the table: "realism.score_low" as "realism: score low"."""
-    return key.replace(".", ": ").replace("_", " ")

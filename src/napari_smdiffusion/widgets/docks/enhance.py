@@ -21,10 +21,11 @@ from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import checked_name, find_model, free_name
 from ...store.folder import read_facts
 from ..frame.background import error_message
-from ..frame.dock import Dock, Folded, heading
+from ..frame.dock import Dock, heading
 from ..frame.remembered import remember
 from ..frame.scripts import job_code
 from ..parts.enhancer_choice import EnhancerChoice
+from ..parts.folded import Folded
 from ..parts.forms import ConfigForm
 from ..parts.map_choice import ERROR, UNCERTAINTY, MapChoice
 from ..parts.model_box import ModelBox

@@ -16,7 +16,8 @@ from ...microscope.settings import MicroscopeConfig
 from ...recipes.train_enhancer import TrainEnhancerJob, interrupted_enhancer_training
 from ...store.catalogue import checked_name, free_name
 from ...structures.registry import STRUCTURES
-from ..frame.dock import Folded, heading
+from ..frame.dock import heading
+from ..parts.folded import Folded
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.numbers import NumberField

@@ -18,9 +18,10 @@ from ...images.image import empty_images
 from ...images.patches import averaged, inverse_symmetry, symmetry
 from ...images.provenance import EXPERIMENTAL, METADATA, SIMULATED, SYNTHETIC, Provenance, join_names, layer_metadata
 from ...recipes.generate import GenerateJob, facts_to_generate
-from ..frame.dock import Dock, Folded, heading
+from ..frame.dock import Dock, heading
 from ..frame.new_models import forget_model, subscribe
 from ..frame.scripts import job_code
+from ..parts.folded import Folded
 from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..parts.model_card import ModelCardView

@@ -21,8 +21,9 @@ from ...recipes.outcome import outcome
 from ...recipes.train_diffusion import TrainJob, interrupted_training
 from ...report.pictures import contact_sheet
 from ...store.catalogue import checked_name, free_name
-from ..frame.dock import Dock, Folded, heading
+from ..frame.dock import Dock, heading
 from ..frame.new_models import announce_model
+from ..parts.folded import Folded
 from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.model_menu import ModelMenu

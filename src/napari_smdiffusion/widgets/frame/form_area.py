@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 
@@ -12,6 +12,10 @@ class FormArea(QScrollArea):
     def __init__(self, content: QWidget) -> None:
         super().__init__()
         self._following = False
+        self._first: QWidget | None = None  # the widget to show at the top
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._scroll_to_first)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -29,6 +33,17 @@ class FormArea(QScrollArea):
     def rest(self) -> None:
         """Stay where the content is scrolled to."""
         self._following = False
+
+    def show_top_of(self, widget: QWidget) -> None:
+        """Scroll to the top of a widget of the content when its layout is complete."""
+        self._first = widget
+        self._timer.start(50)
+
+    def _scroll_to_first(self) -> None:
+        content, bar = self.widget(), self.verticalScrollBar()
+        if self._first is not None and content is not None and bar is not None:
+            bar.setValue(self._first.mapTo(content, QPoint(0, 0)).y())
+        self._first = None
 
     def _scroll_down(self) -> None:
         bar = self.verticalScrollBar()

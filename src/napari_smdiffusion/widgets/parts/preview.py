@@ -6,74 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils.colormaps import ensure_colormap
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import QDialog, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
+from .picture import LargePicture, Picture
 from .plain import plain_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 
     from ...base.events import Preview
 
 _COLORMAP = "inferno"
 _KEPT = 40  # previews; every second one of more is dropped, but the first and the newest stay
-
-
-class Picture(QLabel):
-    """A picture that fills the width, and emits `clicked` for a click or the space bar."""
-
-    clicked = Signal()
-
-    def __init__(self, smallest: int) -> None:
-        super().__init__()
-        self._pixmap = QPixmap()
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setMinimumSize(smallest, smallest)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-
-    def show_pixels(self, colors: npt.NDArray[np.uint8]) -> None:
-        """Show colors (Y, X, 4)."""
-        height, width = colors.shape[:2]
-        colors = np.ascontiguousarray(colors)
-        image = QImage(colors.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
-        self._pixmap = QPixmap.fromImage(image.copy())  # the array may be gone later
-        self._fit()
-
-    def sizeHint(self) -> QSize:
-        """Return a square as wide as the dock."""
-        return QSize(self.width(), min(max(self.width(), self.minimumHeight()), 480))
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Scale the picture to the new size."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Emit `clicked`."""
-        self.clicked.emit()
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Emit `clicked` for the space bar and the return key."""
-        if event is not None and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return):
-            self.clicked.emit()
-        else:
-            super().keyPressEvent(event)
-
-    def _fit(self) -> None:
-        if not self._pixmap.isNull():
-            ratio = self.devicePixelRatioF()
-            scaled = self._pixmap.scaled(
-                self.size() * ratio,
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.SmoothTransformation,
-            )
-            scaled.setDevicePixelRatio(ratio)
-            self.setPixmap(scaled)
 
 
 class PreviewView(QWidget):
@@ -84,16 +31,14 @@ class PreviewView(QWidget):
         self._previews: list[Preview] = []
         self._limits: Sequence[float] = ()
         self.picture = Picture(160)
-        self.picture.setToolTip("click to enlarge")
-        self.picture.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.picture.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.picture.enlarges()
         self.picture.clicked.connect(self.enlarge)
         self.caption = plain_label()
         self.caption.setWordWrap(True)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setToolTip("earlier previews of this training; the newest one is at the right")
         self.slider.valueChanged.connect(self._show)
-        self._window: _Window | None = None
+        self._window: LargePicture | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.picture, self.slider, self.caption):
@@ -122,8 +67,7 @@ class PreviewView(QWidget):
     def enlarge(self) -> None:
         """Show the preview in a window of its own, which follows the slider and new previews."""
         if self._window is None:
-            self._window = _Window(self)
-            self._window.picture.clicked.connect(self._window.close)
+            self._window = LargePicture(self, "preview")
         self._show()
         self._window.show()
         self._window.raise_()
@@ -142,19 +86,6 @@ class PreviewView(QWidget):
         if self._window is not None:
             self._window.picture.show_pixels(colors)
             self._window.setWindowTitle(self.caption.text())
-
-
-class _Window(QDialog):
-    """A larger view of a preview."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.picture = Picture(300)
-        self.picture.setToolTip("click to close")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.picture)
-        self.resize(900, 900)
 
 
 def tiled_colors(images: npt.NDArray[np.float32], limits: Sequence[float]) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,101 @@
+"""The limits of the verdict of a report, with their reasons, and the types that its rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from ..measure.explained import DOUBTED
+from .measures.realism import ALIKE, COVERED, REPEATED
+from .measures.spectrum import MOST_DOUBLINGS
+
+Level: TypeAlias = Literal["good", "differs", "warning", "unknown"]
+Results: TypeAlias = Mapping[str, Any]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of the verdict, with the reason for each.
+
+    Parameters
+    ----------
+    texture
+        Realism score above which textures differ; its interval must also be above 0. One part of an experimental image
+        reaches 0.10 ± 0.02 against the whole image (docs/results.md, claim A), so that a smaller score is no defect.
+    uncertain
+        Upper end of the interval of the realism score above which nothing can be said. 1 is a mathematical model: an
+        interval that reaches halfway to it excludes little.
+    recognized
+        How far the AUC of the classifier must be above guessing, and above the AUC of two halves of the experiment. The
+        AUC of one comparison varies by 0.05 with the seed, and so does that of the halves.
+    sharpness
+        Ratio of the resolutions of both kinds, in either direction, from which on the sharpness differs. Decorrelation
+        analysis has an error of 15 %, the ratio of two resolutions one of 21 %.
+    repeated, variety, covered
+        `repeated` above, `diversity` below and `coverage` below which generated patches repeat, are too similar, or
+        leave out a part of the experiment: the limits of the sentences of the summary.
+    doublings
+        Difference of the power spectra in doublings from which on they differ. In half of the rings, the middle halves
+        of both kinds must also lie apart: the power of sparse patches varies by doublings.
+    enough
+        Patches of each kind from which on variety and coverage are evidence.
+    explained
+        Correlation of the widefield image with the enhanced image, blurred again (`measure.explained`).
+    worse
+        By how much an enhanced image may be less like its reference than the interpolated widefield image: correlations
+        vary by 0.02 (docs/results.md).
+    misses
+        Ratio of the pixels outside of an uncertainty map to the stated share, from which on the map is too small: a map
+        that covers 80 % where 90 % are stated has twice the errors.
+    """
+
+    texture: float = 0.15
+    uncertain: float = 0.5
+    recognized: float = 0.1
+    sharpness: float = 1.3
+    repeated: float = REPEATED
+    variety: float = ALIKE
+    covered: float = COVERED
+    doublings: float = MOST_DOUBLINGS
+    enough: int = 20
+    explained: float = DOUBTED
+    worse: float = 0.02
+    misses: float = 2.0
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """One of the rows below a verdict, in plain words.
+
+    Parameters
+    ----------
+    name
+        What was measured.
+    value
+        The result, or why there is none.
+    level
+        Whether the value is normal.
+    normal
+        Which values are normal; "" if there is no result.
+    """
+
+    name: str
+    value: str
+    level: Level
+    normal: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value, and what is normal."""
+        return f"{self.value} (normal: {self.normal})" if self.normal else self.value
+
+
+def result_of(results: Results, key: str, kind: type[Result]) -> Result | None:
+    """Return the result of a measure; None if the report has none, or the measure was left out."""
+    result = results.get(key)
+    return result if isinstance(result, kind) else None
