@@ -48,7 +48,7 @@ def mean_intensity():
         yield
 
 
-def test_the_report_is_shown_and_saved_with_an_added_measure(mean_intensity, dock, click, tmp_path):
+def test_the_report_is_shown_and_saved_with_an_added_measure(mean_intensity, dock, click, qtbot, tmp_path):
     assert dock.generated.layer().name == "made"
     click(dock, dock.run_button)
     names = set(_rows(dock))
@@ -69,8 +69,8 @@ def test_the_report_is_shown_and_saved_with_an_added_measure(mean_intensity, doc
     (verdict,) = written.overall_verdicts
     assert box.text.text() == verdict.text == written.summary[0]
     assert [(name.text(), value.text()) for _, name, value in box.rows] == [(r.name, r.text) for r in verdict.rows]
-    top = box.mapTo(dock.area, box.rect().topLeft()).y()
-    assert 0 <= top < dock.area.height() / 2  # the dock scrolls to the verdict
+    # The dock scrolls to the verdict.
+    qtbot.waitUntil(lambda: 0 <= box.mapTo(dock.area, box.rect().topLeft()).y() < dock.area.height() / 2)
     assert not dock.table.isVisible()
     click(dock, dock.report.figures.button)
     assert dock.table.isVisible()

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..measure.realism import Realism
+from ..measure.spectrum import Spectrum
 from .limits import Limits, Results, result_of
 from .measure import LeftOut
 from .measures import ordered_measures
 from .measures.classifier import TwoSampleResult
-from .measures.realism import Realism
 from .measures.resolution import Resolution
 from .measures.skeletons import Skeletons
-from .measures.spectrum import Spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ..measure.realism import Realism
 from .differences import differences_of
 from .limits import LIMITS, Level, Limits, Results, VerdictRow, result_of
 from .measure import LeftOut
@@ -13,7 +14,6 @@ from .measures.classifier import TwoSampleResult
 from .measures.copies import Copies
 from .measures.enhanced import Enhanced
 from .measures.enhancement import ComparedWithReference
-from .measures.realism import Realism
 from .measures.trained_on import TrainedOn
 from .verdict_rows import enhanced_rows, generated_rows, less_like_reference
 

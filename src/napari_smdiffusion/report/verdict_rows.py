@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..measure.realism import Realism
 from .differences import SKELETON_WORDS, lies_outside, recognized_limit
 from .limits import Level, Limits, Results, VerdictRow, result_of
 from .measure import LeftOut
@@ -9,7 +10,6 @@ from .measures.classifier import TwoSampleResult
 from .measures.copies import Copies
 from .measures.enhanced import Enhanced, Intervals, OwnResolution
 from .measures.enhancement import ComparedWithReference
-from .measures.realism import Realism
 from .measures.resolution import Resolution
 from .measures.skeletons import Skeletons
 
