@@ -6,13 +6,13 @@ import pytest
 
 from examples import added
 from napari_smdiffusion import MEASURES
+from napari_smdiffusion.measure.copies import CopyReport
 from napari_smdiffusion.measure.filaments import FilamentDifference
 from napari_smdiffusion.measure.realism import Realism
 from napari_smdiffusion.measure.restoration import Similarity
 from napari_smdiffusion.measure.spectrum import Spectrum
 from napari_smdiffusion.report.measure import LeftOut
 from napari_smdiffusion.report.measures.classifier import TwoSampleResult
-from napari_smdiffusion.report.measures.copies import Copies
 from napari_smdiffusion.report.measures.enhanced import Agreement, Enhanced, Intervals, OwnResolution
 from napari_smdiffusion.report.measures.enhancement import ComparedWithReference, Registered
 from napari_smdiffusion.report.measures.resolution import Resolution
@@ -25,7 +25,7 @@ _PATCHES = {"patches": {"experimental": 60, "generated": 64}}
 _REALISM = Realism(0.02, -0.03, 0.07, 1.0, 1.0, 9.0, diversity=0.9, repeated=0.0, coverage=0.9)
 _NETWORK = TwoSampleResult(0.62, 0.1, 0.6, (0.6, 0.62, 0.64), 128, "")
 _CURVATURE = FilamentDifference(1.1, 1.0, 0.5, 1.6, inside=True, difference=0.1, by_chance=0.3, unit="1/µm")
-_COPIES = Copies(0.3, 0.3, 0.0, 2.0, 0.8, 0, 0, 0, (), "No sign of copying.")
+_COPIES = CopyReport(0.3, 0.3, 0.0, 2.0, 0.8, 0, 0, 0, (), "No sign of copying.")
 _SPECTRUM = Spectrum("", (0.1, 0.2), (4, 4), (5, 5), (6, 6), (4, 4), (5, 5), (6, 6), 0.1)
 _GENERATED = {
     "realism": _REALISM,

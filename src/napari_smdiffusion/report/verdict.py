@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ..measure.copies import CopyReport
 from ..measure.realism import Realism
 from .differences import differences_of
 from .limits import LIMITS, Level, Limits, Results, VerdictRow, result_of
 from .measure import LeftOut
 from .measures.classifier import TwoSampleResult
-from .measures.copies import Copies
 from .measures.enhanced import Enhanced
 from .measures.enhancement import ComparedWithReference
 from .measures.trained_on import TrainedOn
@@ -71,7 +71,7 @@ def verdicts_of(results: Results, provenance: Mapping[str, Any], limits: Limits 
 
 def _generated(results: Results, realism: Realism, fewest: int, limits: Limits) -> tuple[Level, str]:
     """Return the level and the text of the verdict on generated images."""
-    copies = result_of(results, "memorization", Copies)
+    copies = result_of(results, "memorization", CopyReport)
     if copies is not None and copies.copies:
         patches = "1 patch" if copies.copies == 1 else f"{copies.copies} patches"
         return "warning", f"Warning: the generated images may contain copies of training images ({patches})."

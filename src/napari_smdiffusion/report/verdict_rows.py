@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ..measure.copies import CopyReport
 from ..measure.realism import Realism
 from .differences import SKELETON_WORDS, lies_outside, recognized_limit
 from .limits import Level, Limits, Results, VerdictRow, result_of
 from .measure import LeftOut
 from .measures.classifier import TwoSampleResult
-from .measures.copies import Copies
 from .measures.enhanced import Enhanced, Intervals, OwnResolution
 from .measures.enhancement import ComparedWithReference
 from .measures.resolution import Resolution
@@ -106,7 +106,7 @@ def _sharpness(results: Results, limits: Limits) -> VerdictRow:
 
 def _new_images(results: Results, limits: Limits) -> VerdictRow:
     name, realism = "New and varied images", result_of(results, "realism", Realism)
-    copies = result_of(results, "memorization", Copies)
+    copies = result_of(results, "memorization", CopyReport)
     parts: list[str] = []
     level: Level = "unknown"
     if copies is None:
