@@ -3,6 +3,7 @@
 import json
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,6 +160,27 @@ def test_recalibration_uses_the_same_held_out_regions(tmp_path):
     np.testing.assert_allclose(calibration.half_widths, enhancer.calibration.half_widths, rtol=0.02, atol=1e-4)
 
 
+def test_recalibration_uses_the_levels_of_the_enhancer(quick_calibration):
+    """What the network sees and must return is what it sees and returns for such an image in `enhance`."""
+    fields = [simulate("microtubules", 1, 256, 20.0, seed=1)]
+    enhancer = Enhancer.train(fields, steps=5, **TINY)
+    images, truth = _imaged(simulate("microtubules", 6, 128, 20.0, seed=9).pixels, 20.0, 2)
+    for levels in ({"light": 5.0, "opening": 6, "around": 12.0}, {"method": "percentiles"}):
+        other = replace(enhancer, widefield=replace(enhancer.widefield, **levels))
+        other = recalibrated(other, fields)
+        assert not np.allclose(other.calibration.half_widths, enhancer.calibration.half_widths, rtol=0.02)
+        sharp, width = _enhanced(other, images, 0.9)
+        assert (np.abs(sharp - truth) <= width).mean() == pytest.approx(0.9, abs=0.1)
+
+
+def test_a_training_keeps_the_surroundings_of_the_enhancer_that_it_starts_from(quick_calibration):
+    fields = simulate("microtubules", 1, 256, 20.0, seed=1)
+    enhancer = Enhancer.train(fields, steps=2, **TINY)
+    wide = replace(enhancer, widefield=replace(enhancer.widefield, opening=4, around=8.0))
+    levels = Enhancer.train(fields, start=wide, steps=2, **TINY).widefield
+    assert (levels.opening, levels.around) == (4, 8.0)
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_calibration_reports_its_progress_and_can_be_stopped(stopped):
     """Two groups are enough to check one by the other."""
@@ -200,8 +222,6 @@ def test_an_enhancer_of_small_images_states_that_nothing_was_held_out():
 
 
 def test_an_enhancer_without_a_calibration_is_reported(tmp_path):
-    from dataclasses import replace
-
     field = simulate("microtubules", 1, 64, 20.0, seed=1)
     enhancer = replace(Enhancer.train([field], steps=5, **TINY), calibration=None)
     events = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..images.unmeasured import scan
 from ..microscope.camera import camera_counts, light_through_optics
 from ..training.task import Batch
 from .disturbances import with_bright_spots, with_smooth_light
-from .facts import WidefieldLevels
+from .facts import LOCAL_LEVELS, WidefieldLevels
 from .held_out import LEAST_HELD_OUT, Region
 from .levels import Levels, scaled_sharp, sharp_levels
 from .local_levels import LocalLevels
@@ -90,9 +91,6 @@ class Examples(NamedTuple):
     weight: torch.Tensor
 
 
-_LOCAL = LocalLevels()
-
-
 def finer_weight(weight: torch.Tensor, upscale: int) -> torch.Tensor:
     """Repeat weights (B, 1, Y, X) at the pixels of the result."""
     return weight.repeat_interleave(upscale, 2).repeat_interleave(upscale, 3)
@@ -119,10 +117,10 @@ class TrainingPairs(ABC):
     sharp_levels: Levels
     widefield: WidefieldLevels
 
-    @property
+    @cached_property
     def local(self) -> LocalLevels:
         """The estimator of the local levels."""
-        return _LOCAL
+        return LocalLevels(self.widefield.opening, self.widefield.around)
 
     @property
     def stage(self) -> str:
@@ -183,11 +181,12 @@ def simulation_task(
     config: EnhancerConfig,
     microscope: MicroscopeConfig,
     pixel_size: float,
-) -> TrainingPairs:
+    surroundings: WidefieldLevels = LOCAL_LEVELS,
+) -> SimulatedPairs:
     """Return the task with simulated widefield images of `regions` of super-resolution images.
 
     Each image is scaled by its own levels, so that images in different units can be mixed. Results have the units of
-    the first image.
+    the first image. The widefield images have local levels with these `surroundings`; their light is measured.
     """
     levels = [sharp_levels(list(image.pixels)) for image in images]
     scaled = [
@@ -203,8 +202,9 @@ def simulation_task(
     )
     if not bright > 0:
         raise InputError("The super-resolution images are nearly empty: give images with more structure.")
-    task = SimulatedPairs(source, config, levels[0], WidefieldLevels("local"), microscope, pixel_size, bright)
-    return replace(task, widefield=WidefieldLevels("local", task.typical_unit()))
+    local = replace(surroundings, method="local")
+    task = SimulatedPairs(source, config, levels[0], local, microscope, pixel_size, bright)
+    return replace(task, widefield=replace(local, light=task.typical_unit()))
 
 
 @dataclass(frozen=True)
@@ -257,9 +257,11 @@ class SimulatedPairs(TrainingPairs):
         sharp, light, optics = scenes.draw(count, rng, random)
         light = with_smooth_light(light, random)
         counts = camera_counts(light / self.bright, optics, self.microscope, random)
-        above, unit, _ = local_levels(_LOCAL, counts)
+        above, unit, _ = local_levels(self.local, counts)
+        contrast = self.widefield.contrast
         # The network must return the light for any exposure and any gain of the camera.
-        return sharp, above, unit * self.bright / (optics.photons[:, None, None, None] * self.microscope.gain)
+        light = self.bright / (optics.photons[:, None, None, None] * self.microscope.gain)
+        return sharp, above / contrast, unit * contrast * light
 
 
 def _mosaics(patches: Pixels, side: int) -> Pixels:
@@ -306,8 +308,11 @@ class RegisteredPairs(TrainingPairs):
 
 
 def pairs_task(
-    pairs: Sequence[tuple[Image, Image]], regions: Sequence[Region], config: EnhancerConfig
-) -> TrainingPairs:
+    pairs: Sequence[tuple[Image, Image]],
+    regions: Sequence[Region],
+    config: EnhancerConfig,
+    surroundings: WidefieldLevels = LOCAL_LEVELS,
+) -> RegisteredPairs:
     """Return the task with `regions` of registered (widefield, super-resolution) images.
 
     The super-resolution images are scaled so that they have the light of their widefield image above its background.
@@ -319,14 +324,15 @@ def pairs_task(
     weights: list[Pixels] = []
     sharp: list[Pixels] = []
     units: list[Pixels] = []
+    local = LocalLevels(surroundings.opening, surroundings.around)
     for widefield, _ in pairs:
         for plane, truth in zip(widefield.pixels, scaled, strict=False):
             facts = scan(plane)
-            local = plane_levels(plane, facts, _LOCAL, facts.measured(plane))
-            light = local.above * local.unit * local.measured
-            units.append(local.unit / _brightness(light, averaged(truth, config.upscale)))
-            coarse.append(local.above)
-            weights.append(local.measured)
+            seen = plane_levels(plane, facts, local, facts.measured(plane))
+            light = seen.above * seen.unit * seen.measured
+            units.append(seen.unit / _brightness(light, averaged(truth, config.upscale)))
+            coarse.append(seen.above)
+            weights.append(seen.measured)
             sharp.append(truth)
     typical = float(np.exp(np.mean([np.log(np.maximum(unit, 1e-6)).mean() for unit in units])))
     truths = [
@@ -336,7 +342,8 @@ def pairs_task(
         for truth, unit in zip(sharp, units, strict=True)
     ]
     source = PatchSource.of(truths, regions, config)
-    return RegisteredPairs(source, config, levels, WidefieldLevels("local", typical), coarse, weights)
+    found = replace(surroundings, method="local", light=typical)
+    return RegisteredPairs(source, config, levels, found, coarse, weights)
 
 
 def _brightness(widefield: Pixels, sharp: Pixels) -> float:

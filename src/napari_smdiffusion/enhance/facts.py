@@ -53,6 +53,9 @@ class WidefieldLevels:
         return 1.0 if self.method == "local" else _PERCENTILES_PER_UNIT
 
 
+LOCAL_LEVELS = WidefieldLevels("local")  # of a new training
+
+
 @dataclass(frozen=True)
 class CalibrationFacts:
     """The measured coverage of the intervals of the uncertainty.

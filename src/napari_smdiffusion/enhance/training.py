@@ -26,7 +26,7 @@ from .calibrating import (
 )
 from .checkpoints import Checkpoints, digest_of_inputs, interrupted_enhancer, load_interrupted, resumed_settings
 from .examples import pairs_task, simulation_task
-from .facts import REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
+from .facts import LOCAL_LEVELS, REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
 from .held_out import draw_weights, split_held_out
 from .model import Enhancer
 from .network import EnhancerNetwork
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..microscope.settings import MicroscopeConfig
     from .examples import TrainingPairs
+    from .facts import WidefieldLevels
     from .held_out import Region
 
 
@@ -110,7 +111,10 @@ def train_enhancer_steps(
         check_place(out, replace=resume)
     record = interrupted_enhancer(out) if resume and out is not None else None
     config = settings_from(start, config) if record is None else resumed_settings(record, config)
-    training_set = yield from _training_set(images, pairs, weights, config, microscope)
+    # The network that the training starts from has seen images with these surroundings.
+    known = start if record is None else record
+    levels = LOCAL_LEVELS if known is None else known.widefield
+    training_set = yield from _training_set(images, pairs, weights, config, microscope, levels)
     started_from = record.started_from if record is not None else start.name if start is not None else None
     facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
     enhancer = _untrained(training_set, config, microscope, facts, start)
@@ -158,8 +162,9 @@ def _training_set(
     weights: Sequence[float] | None,
     config: EnhancerConfig,
     microscope: MicroscopeConfig,
+    levels: WidefieldLevels,
 ) -> Steps[_TrainingSet]:
-    """Register `pairs`, hold out a part of the images, and return the training task."""
+    """Register `pairs`, hold out a part of the images, and return the training task; `levels` has its surroundings."""
     originals = [fine for _, fine in pairs] if pairs else list(images)
     pairs = yield from cut_to_shared_field(pairs, config.upscale)
     pairs = yield from registered_pairs(pairs, config.upscale)
@@ -167,10 +172,10 @@ def _training_set(
     pixel_size = common_pixel_size(sources)
     regions, held_out = split_held_out(sources, draw_weights(sources, weights), config)
     if pairs:
-        task = pairs_task(pairs, regions, config)
+        task = pairs_task(pairs, regions, config, levels)
         return _TrainingSet(originals, task, held_out, pixel_size, REGISTERED_PAIRS)
-    task = simulation_task(sources, regions, config, microscope, known_pixel_size(sources))
-    return _TrainingSet(originals, task, held_out, pixel_size, SIMULATED_WIDEFIELD)
+    simulated = simulation_task(sources, regions, config, microscope, known_pixel_size(sources), levels)
+    return _TrainingSet(originals, simulated, held_out, pixel_size, SIMULATED_WIDEFIELD)
 
 
 def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> EnhancerNetwork:
@@ -246,7 +251,9 @@ def recalibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[
     """
     config = enhancer.config
     regions, held_out = split_held_out(images, draw_weights(images, weights), config)
-    task = simulation_task(images, regions, config, enhancer.microscope, known_pixel_size(images))
+    size = known_pixel_size(images)
+    task = simulation_task(images, regions, config, enhancer.microscope, size, enhancer.widefield)
+    task = replace(task, widefield=enhancer.widefield)  # its light too, which the network's output is in units of
     with on_device(enhancer.network, pick_device(config.device)) as network:
         calibration = run(calibration_steps(network, task, held_out, CALIBRATION_PATCHES, never))
     return replace(enhancer, calibration=calibration)
