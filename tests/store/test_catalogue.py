@@ -19,12 +19,13 @@ from napari_smdiffusion import (
     simulate,
 )
 from napari_smdiffusion.base.folders import bundled_folder, user_folder
+from napari_smdiffusion.cli.entry import main
 from napari_smdiffusion.diffusion.settings import DEFAULT_START, NOISE, GenerateConfig
 from napari_smdiffusion.recipes.generate import facts_to_generate
 from napari_smdiffusion.recipes.train_diffusion import default_start
 from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.store import folder
-from napari_smdiffusion.store.catalogue import find_model, free_name
+from napari_smdiffusion.store.catalogue import damaged_models, find_model, free_name
 from napari_smdiffusion.store.folder import ModelFolderError
 
 
@@ -81,9 +82,19 @@ def test_the_limits_of_a_model_are_checked_without_its_network(tiny_model, tmp_p
         facts_to_generate(tmp_path / "m", small)
 
 
-def test_damaged_models_are_not_listed():
-    (user_folder() / "diffusion" / "broken").mkdir(parents=True)
-    assert "broken" not in {entry.name for entry in list_models()}
+def test_damaged_models_are_named_instead_of_listed(tiny_model, capsys):
+    folder = user_folder() / "diffusion"
+    (folder / "broken").mkdir(parents=True)
+    tiny_model.save(folder / "short")
+    (folder / "short" / "model.json").write_text("{")
+    tiny_model.save(folder / "whole")
+    assert {"broken", "short"}.isdisjoint(entry.name for entry in list_models())
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{folder / 'broken'} is no model folder: it has no model.json." in printed
+    assert f"{folder / 'short' / 'model.json'} is damaged" in printed
+    assert "whole" in printed
+    assert len(damaged_models()) == 2
 
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])

@@ -30,7 +30,7 @@ def models(options: Namespace) -> None:
         return
     from ..base.folders import user_folder
     from ..base.lines import show
-    from ..store.catalogue import KINDS, list_models
+    from ..store.catalogue import KINDS, damaged_models, list_models
     from ..store.whole_folders import unreadable
 
     lines = []
@@ -40,6 +40,7 @@ def models(options: Namespace) -> None:
     folders = " and ".join(str(user_folder() / kind) for kind in KINDS)
     problem = unreadable(user_folder())
     notes = [f"{problem} The bundled models can be used."] if problem else []
+    notes += damaged_models()
     show(*lines, "", f"Your own models are in {folders}. The docks list these folders too.", *notes)
 
 

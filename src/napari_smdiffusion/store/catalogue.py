@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..base.errors import InputError
+from ..base.errors import InputError, is_user_error, sentence_of
 from ..base.folders import bundled_folder, user_folder, user_path
 from .facts import ModelSummary
 from .folder import Kind, ModelFolderError, read_facts
@@ -39,6 +39,21 @@ def list_models(kind: Kind | None = None) -> list[ModelEntry]:
             read = (_entry(folder, wanted, bundled) for folder in model_folders(base / wanted))
             entries += [entry for entry in read if entry is not None]
     return entries
+
+
+def damaged_models() -> list[str]:
+    """Return a sentence for each folder among the models that holds none: which it is, why, and what to do."""
+    sentences = []
+    for kind in KINDS:
+        for base in (user_folder(), bundled_folder()):
+            for folder in model_folders(base / kind):
+                if folder.is_file():  # such as the files that Windows adds to folders
+                    continue
+                try:
+                    read_facts(folder, kind, ModelSummary)
+                except Exception as error:
+                    sentences.append(sentence_of(error) if is_user_error(error) else f"{folder} cannot be read.")
+    return sentences
 
 
 def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
