@@ -93,6 +93,13 @@ def test_results_in_files_are_equal_to_results_in_memory(tiny_enhancer, widefiel
     assert all(any(name in message for message in messages) for name in names)  # in this order
 
 
+def test_two_enhancers_of_one_name_are_told_apart(tiny_enhancer, widefield):
+    stated = [tiny_enhancer.enhance(widefield).provenance.model_digest for _ in range(2)]
+    other = dataclasses.replace(tiny_enhancer, widefield=dataclasses.replace(tiny_enhancer.widefield, light=0.7))
+    assert stated[0] == stated[1] == tiny_enhancer.digest()[:12]
+    assert other.enhance(widefield).provenance.model_digest != stated[0]
+
+
 def test_a_stop_keeps_the_finished_images(tiny_enhancer, widefield):
     job = EnhanceJob(tiny_enhancer, [widefield, widefield])
     calls = itertools.count()

@@ -15,6 +15,7 @@ from ..base.version import __version__
 from ..images.image import Image, empty_images, read_only
 from ..images.parts import fewer_marks
 from ..images.provenance import SYNTHETIC, Provenance, TrainingImage
+from ..store.weights import SHORT_DIGEST, digest_of_weights
 from .intensities import to_intensities, to_numpy
 from .noise import start_noise
 
@@ -159,6 +160,7 @@ def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
         _stated(model.facts.training_data),
         structure=model.facts.structure or None,
         settings={**to_dict(config), "steps": model.sampler.steps(config)},
+        model_digest=digest_of_weights(model.unet)[:SHORT_DIGEST],
     )
 
 

@@ -19,6 +19,7 @@ from ..images.image import Image, with_own_pixels
 from ..images.patches import SYMMETRIES
 from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import tiles
+from ..store.weights import SHORT_DIGEST
 from .local_levels import LocalLevels
 from .network import ALIGN, REACH
 from .pixel_fit import PixelFit
@@ -178,6 +179,7 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         resampled_to_nm=fit.expected if fit.kind == "resampled" else None,
         settings=to_dict(config),
         channel=image.provenance.channel,
+        model_digest=enhancer.digest()[:SHORT_DIGEST],
     )
     name = f"{image.name} (enhanced)"
     plan = ResultPlan("enhanced", shape, pixel_size, image.origin, name, provenance, image.axes)

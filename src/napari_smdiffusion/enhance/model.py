@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from safetensors.torch import save
 
 from ..base.errors import InputError
 from ..base.folders import user_path
+from ..base.json_values import to_json
 from ..base.tensors import read_weights, shapes_of
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
@@ -23,6 +26,7 @@ from ..store.folder import (
     write_errors,
     write_training_state,
 )
+from ..store.weights import digest_of_weights
 from .facts import EnhancerFacts, EnhancerRecord, WidefieldLevels, fields_of
 from .network import EnhancerNetwork
 from .settings import EnhanceConfig, EnhancerConfig
@@ -96,6 +100,12 @@ class Enhancer:
             calibration=None if self.calibration is None else self.calibration.record,
             widefield=self.widefield,
         )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what results depend on: the weights, the levels and the calibration."""
+        record = self.record
+        values = json.dumps([to_json(part) for part in (record.levels, record.calibration, record.widefield)])
+        return hashlib.sha256(f"{digest_of_weights(self.network)} {values}".encode()).hexdigest()
 
     @classmethod
     def train(

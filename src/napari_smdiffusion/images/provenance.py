@@ -86,6 +86,8 @@ class Provenance(Mapping[str, Any]):
         Resolution-scaled error and Pearson coefficient of each plane of an error map (Culley et al. 2018).
     channel
         Channel of the source that the image shows, by index and name, if the source has several.
+    model_digest
+        First digits of a SHA-256 of the model's weights and scaling, which tells two models of one name apart.
     more
         All other stated values: from later versions, from other programs, or of another type than the field has.
     """
@@ -105,6 +107,7 @@ class Provenance(Mapping[str, Any]):
     rse: tuple[float, ...] | None = None
     rsp: tuple[float, ...] | None = None
     channel: str | None = None
+    model_digest: str | None = None
     more: Mapping[str, Json] = field(default_factory=dict)
 
     @classmethod
@@ -245,6 +248,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "rse": _numbers,
     "rsp": _numbers,
     "channel": _text,
+    "model_digest": _text,
 }
 
 

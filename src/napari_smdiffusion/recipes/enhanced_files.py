@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..base.errors import Stopped
 from ..base.events import Note, Steps, Stop, TileDone
-from ..base.json_values import to_json
 from ..base.whole_files import check_space
 from ..images.reading import mapped_image
 from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, unfinished
-from ..store.weights import WEIGHTS_KEY, digest_of_weights
+from ..store.weights import WEIGHTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,10 +100,7 @@ def _marked(
 
 def _identified(provenance: Provenance, enhancer: Enhancer, image: Image) -> Provenance:
     """Return the provenance of a file, with digests of the enhancer and of the widefield image."""
-    record = enhancer.record
-    values = json.dumps([to_json(record.levels), to_json(record.calibration)], sort_keys=True)
-    digest = hashlib.sha256(f"{digest_of_weights(enhancer.network)} {values}".encode()).hexdigest()
-    return replace(provenance, more={**provenance.more, WEIGHTS_KEY: digest, _SOURCE: image.digest})
+    return replace(provenance, more={**provenance.more, WEIGHTS_KEY: enhancer.digest(), _SOURCE: image.digest})
 
 
 def _identity(

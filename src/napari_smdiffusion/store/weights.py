@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS_KEY = "weights_sha256"  # key of the digest in the provenance of results in files
+SHORT_DIGEST = 12  # first digits that are stated in the provenance of every result
 
 
 def digest_of_weights(network: nn.Module) -> str:
