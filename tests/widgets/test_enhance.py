@@ -437,7 +437,7 @@ def test_an_image_is_kept_if_its_error_map_fails(viewer, dock, click, monkeypatc
 
 
 def test_an_entered_pixel_size_can_be_corrected(viewer, dock, widefield, qtbot):
-    from napari_smdiffusion.widgets.viewer.layers import layer_pixel_size
+    from napari_smdiffusion.widgets.viewer.layer_pixels import layer_pixel_size
 
     layer = viewer.add_image(widefield.pixels[0], name="plain")
     dock.layer_list.choose([layer])

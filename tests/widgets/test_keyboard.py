@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QVBoxLayout, QWidget
 from napari_smdiffusion.widgets.parts.folded import Folded
 from napari_smdiffusion.widgets.parts.numbers import NumberField
 from napari_smdiffusion.widgets.parts.pickers import LayerList
-from napari_smdiffusion.widgets.viewer.layers import known_pixel_size
+from napari_smdiffusion.widgets.viewer.layer_pixels import known_pixel_size
 
 from .conftest import PATIENCE
 

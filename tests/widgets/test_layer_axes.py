@@ -17,16 +17,8 @@ from napari_smdiffusion.widgets.viewer.enhanced_layers import (
     widefield_source,
 )
 from napari_smdiffusion.widgets.viewer.layer_axes import channel_choices, choose_channel
-from napari_smdiffusion.widgets.viewer.layers import (
-    METADATA,
-    add_file_facts,
-    known_pixel_size,
-    layer_image,
-    layer_pixel_size,
-    set_pixel_size,
-    size_text,
-    write_tiff,
-)
+from napari_smdiffusion.widgets.viewer.layer_pixels import known_pixel_size, layer_pixel_size, set_pixel_size
+from napari_smdiffusion.widgets.viewer.layers import METADATA, add_file_facts, layer_image, size_text, write_tiff
 
 LENGTHS = {"T": 2, "Z": 3, "C": 4, "Y": 32, "X": 40}
 

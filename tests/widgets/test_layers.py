@@ -16,21 +16,23 @@ from napari_smdiffusion.images.provenance import layer_metadata
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.viewer import layers
 from napari_smdiffusion.widgets.viewer.enhanced_layers import original
+from napari_smdiffusion.widgets.viewer.layer_pixels import (
+    known_pixel_size,
+    layer_pixel_size,
+    set_pixel_size,
+    typed_pixel_size,
+)
 from napari_smdiffusion.widgets.viewer.layer_structure import layer_structure, set_structure
 from napari_smdiffusion.widgets.viewer.layer_watch import watch_file_facts
 from napari_smdiffusion.widgets.viewer.layers import (
     METADATA,
     free_place,
     kind,
-    known_pixel_size,
     layer_image,
-    layer_pixel_size,
     layer_provenance,
     layer_source,
     live_source,
     made_here,
-    set_pixel_size,
-    typed_pixel_size,
     write_tiff,
 )
 from napari_smdiffusion.widgets.viewer.samples import simulated_pair_layers

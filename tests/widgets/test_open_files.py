@@ -10,8 +10,9 @@ from napari_smdiffusion import Image, InputError, read_image, write_image
 from napari_smdiffusion.base.errors import InputWarning
 from napari_smdiffusion.images.provenance import METADATA
 from napari_smdiffusion.widgets.parts.pickers import LayerList
+from napari_smdiffusion.widgets.viewer.layer_pixels import layer_pixel_size, set_pixel_size
 from napari_smdiffusion.widgets.viewer.layer_watch import watch_file_facts
-from napari_smdiffusion.widgets.viewer.layers import kind, layer_image, layer_pixel_size, set_pixel_size
+from napari_smdiffusion.widgets.viewer.layers import kind, layer_image
 from napari_smdiffusion.widgets.viewer.own_files import metadata_of_own_file
 from napari_smdiffusion.widgets.viewer.shown import shown_in
 from napari_smdiffusion.widgets.viewer.tables import rendered_table, table_layer

@@ -7,7 +7,8 @@ from npe2 import PluginManager
 from npe2.io_utils import read
 
 from napari_smdiffusion.base.errors import InputWarning
-from napari_smdiffusion.widgets.viewer.layers import layer_image, layer_pixel_size
+from napari_smdiffusion.widgets.viewer.layer_pixels import layer_pixel_size
+from napari_smdiffusion.widgets.viewer.layers import layer_image
 from napari_smdiffusion.widgets.viewer.reader import get_reader
 
 TABLE = "xnm,ynm,locprecnm\n1000,2000,10\n3000,1500,20\n1800,2900,15\n"

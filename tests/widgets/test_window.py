@@ -14,7 +14,7 @@ from napari_smdiffusion.widgets.docks.train import TrainDock
 from napari_smdiffusion.widgets.frame.help import REFERENCE, help_page
 from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.parts.plain import plain_message, plain_tooltip
-from napari_smdiffusion.widgets.viewer.layers import known_pixel_size
+from napari_smdiffusion.widgets.viewer.layer_pixels import known_pixel_size
 
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 MARKUP = "<b>bold</b> <img src='file:///etc/hostname'> & <u>_%p"

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from ..store.catalogue import ModelEntry
+    from .pixel_fit import PixelSides
 
 OTHER_STRUCTURE = "another structure"  # an answer: none of the structures of the enhancers at hand
 
 
 def fitting_enhancer(
-    entries: Iterable[ModelEntry], pixel_sizes: Collection[float], structure: str, preferred: str = ""
+    entries: Iterable[ModelEntry], pixel_sizes: Collection[PixelSides], structure: str, preferred: str = ""
 ) -> ModelEntry | None:
     """Return the enhancer of a structure whose pixels are nearest to those of all images, or None.
 
@@ -25,7 +26,7 @@ def fitting_enhancer(
     entries
         The enhancers to choose from.
     pixel_sizes
-        The known pixel sizes of the images in nm; empty if all are unknown.
+        The known pixel sizes of the images in nm, (y, x) where they are not square; empty if all are unknown.
     structure
         What the images show; "" if it is unknown, and then no enhancer is chosen: any enhancer draws the structure
         that it was trained on.
@@ -54,13 +55,13 @@ def mismatch(entry: ModelEntry, structures: Collection[str]) -> str:
     )
 
 
-def _fits(entry: ModelEntry, pixel_sizes: Collection[float], structure: str) -> bool:
+def _fits(entry: ModelEntry, pixel_sizes: Collection[PixelSides], structure: str) -> bool:
     expected = entry.summary.widefield_pixel_size
     same = entry.summary.structure == structure
     return same and all(PixelFit(size, expected).kind != "refused" for size in pixel_sizes)
 
 
-def _distance(entry: ModelEntry, pixel_sizes: Collection[float]) -> float:
+def _distance(entry: ModelEntry, pixel_sizes: Collection[PixelSides]) -> float:
     """Return how far the pixels are from those of the training, as the sum of the logarithms of their ratios."""
     expected = entry.summary.widefield_pixel_size
-    return sum(abs(math.log(size / expected)) for size in pixel_sizes) if expected else math.inf
+    return sum(math.log(PixelFit(size, expected).distance) for size in pixel_sizes) if expected else math.inf

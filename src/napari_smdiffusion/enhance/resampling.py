@@ -7,7 +7,7 @@ pixel of the image along each axis, so that it is exactly over the image.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, floor
 from typing import TYPE_CHECKING
@@ -113,10 +113,27 @@ class Grid:
 
 def network_grid(image: Image, factor: int, fit: PixelFit) -> Grid:
     """Return the grids of an image, whose pixels stay unchanged unless `fit` states that they are resampled."""
-    if fit.kind != "resampled" or not fit.pixel_size or not fit.expected:
-        return Grid(image.size, factor)
-    ratio = fit.pixel_size / fit.expected
-    return Grid(image.size, factor, (ratio, ratio))
+    return Grid(image.size, factor, fit.ratios if fit.kind == "resampled" else (1.0, 1.0))
+
+
+def squared(image: Image, fit: PixelFit) -> Image:
+    """Return an image whose pixels are not square on square pixels of `fit.target` nm, from the same corner on.
+
+    Its last pixels are the last ones whose centres lie in the image, or half a pixel behind at most. Its provenance
+    states the new pixel size.
+
+    Parameters
+    ----------
+    image
+        The image; its `pixel_size` is not used.
+    fit
+        Its pixels; "resampled".
+    """
+    target = fit.target
+    square = Grid(image.size, 1, fit.ratios).network_image(image)
+    return with_own_pixels(
+        square, square.pixels, pixel_size=target, provenance=replace(image.provenance, resampled_to_nm=target)
+    )
 
 
 def kernel(length: int, centres: Values, step: float, *, negative: bool = True) -> csr_array:

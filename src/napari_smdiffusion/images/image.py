@@ -272,6 +272,28 @@ def empty_images(count: int, height: int, width: int) -> Pixels:
         ) from error
 
 
+class AnisotropicPixelsError(InputError):
+    """An image has pixels that are not square. Whoever can resample it finds here what was read.
+
+    Parameters
+    ----------
+    name
+        Name of the image or its file, for the message.
+    sides
+        (y, x) sides of a pixel in nm.
+    image
+        The image, whose `pixel_size` is the side along X.
+    """
+
+    def __init__(self, name: str, sides: tuple[float, float], image: Image) -> None:
+        super().__init__(
+            f"{name} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first. Only an "
+            "image to be enhanced is resampled by this program."
+        )
+        self.sides = sides
+        self.image = image
+
+
 def as_image(source: Image | npt.ArrayLike, name: str = "image", pixel_size: float | None = None) -> Image:
     """Return `source` as an `Image`; `pixel_size` in nm replaces the image's own unless it is None."""
     image = source if isinstance(source, Image) else Image(np.asarray(source), name=name)

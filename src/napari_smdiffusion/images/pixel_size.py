@@ -6,6 +6,7 @@ from ..base.errors import InputError
 
 # nm. A rendered image has pixels of 1 nm or more. The pixel of a camera without an objective is some µm.
 MIN_PIXEL_SIZE, MAX_PIXEL_SIZE = 0.1, 2e4
+_ROUNDING = 0.01  # relative difference of the sides of a pixel that counts as square
 # nm. The user may enter a larger size than a file may state: a photograph has larger pixels.
 _MAX_GIVEN = 1e6
 
@@ -89,6 +90,11 @@ def states_no_unit(unit: str) -> bool:
     """Return whether a program wrote that it knows no unit, such as "pixels"."""
     text = _plain(unit)
     return text in _NO_UNIT or (len(text) > 1 and text.removesuffix("s") in _NO_UNIT)
+
+
+def are_anisotropic(sides: tuple[float, float]) -> bool:
+    """Return whether the (y, x) sides of a pixel differ by more than the rounding of files."""
+    return abs(sides[0] / sides[1] - 1) > _ROUNDING
 
 
 def is_print_resolution(pixel_size: float, *, in_inches: bool = False) -> bool:

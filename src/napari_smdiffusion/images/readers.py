@@ -40,6 +40,8 @@ class FileMetadata:
         they are not known.
     channels
         Names of the channels; empty if they are not known.
+    sides
+        (y, x) sides of a pixel in nm, if the pixels are not square; otherwise None.
     """
 
     provenance: Provenance = field(default_factory=Provenance)
@@ -47,6 +49,7 @@ class FileMetadata:
     problem: str = ""
     axes: tuple[Axis, ...] = ()
     channels: tuple[str, ...] = ()
+    sides: tuple[float, float] | None = None
 
 
 # Remedies for common files that no reader reads.

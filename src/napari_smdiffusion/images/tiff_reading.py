@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import InputError, InputWarning
 from ..base.regular_files import open_regular
 from .axes import CHANNEL, PLANE, Axis, Channel, arranged, axis_kind, fitting_axes
-from .image import Image, read_only
+from .image import AnisotropicPixelsError, Image, read_only
 from .limits import open_tiff
+from .pixel_size import are_anisotropic
 from .readers import READERS, FileMetadata, image_reader
 from .tiff import TIFF_SUFFIXES, OwnMetadata, own_metadata
 from .tiff_calibration import Calibration, calibration
@@ -35,6 +36,8 @@ def tiff_metadata(path: Path) -> FileMetadata:
             own, stated = own_metadata(tiff), calibration(tiff)
             axes, channels = _axes_of_first_image(tiff, own, stated)
             facts = FileMetadata(own.provenance, own.pixel_size, "", axes, channels)
+            if own.pixel_size is None and (sides := _anisotropic_sides(stated)) is not None:
+                return replace(facts, sides=sides)
             try:
                 return replace(facts, pixel_size=own.pixel_size or _pixel_size(stated, path))
             except UnsuitableError as error:
@@ -62,6 +65,8 @@ def read_tiff(path: Path, pixel_size: float | None, channel: Channel = None) -> 
     ------
     InputError
         If the file is damaged, holds no gray image, or holds several channels and none is chosen.
+    AnisotropicPixelsError
+        If the pixels are not square, and no pixel size is given.
 
     Warns
     -----
@@ -83,6 +88,7 @@ def read_tiff(path: Path, pixel_size: float | None, channel: Channel = None) -> 
         *(f"{path} states {problem}, which has a wrong type or range: it is not used." for problem in own.problems),
     ]
     size = pixel_size or own.pixel_size
+    anisotropic = _anisotropic_sides(stated) if size is None else None
     if size is None:
         try:
             size = _pixel_size(stated, path)
@@ -99,7 +105,10 @@ def read_tiff(path: Path, pixel_size: float | None, channel: Channel = None) -> 
     for note in notes:
         warnings.warn(InputWarning(note), stacklevel=4)
     provenance = replace(own.provenance, channel=chosen) if chosen else own.provenance
-    return Image(read_only(pixels), size, own.origin, str(path), provenance, axes)
+    image = Image(read_only(pixels), size, own.origin, str(path), provenance, axes)
+    if anisotropic is not None:
+        raise AnisotropicPixelsError(str(path), anisotropic, image)
+    return image
 
 
 def _with_channel_axis(stack: TiffStack, own: OwnMetadata, channel: Channel, path: Path, notes: list[str]) -> TiffStack:
@@ -131,25 +140,25 @@ class _NotUnderstoodError(UnsuitableError):
 
 
 def _pixel_size(stated: Calibration, path: Path) -> float | None:
-    """Return the pixel size in nm that a file states; None if there is none.
+    """Return the pixel size in nm that a file states, along X if the pixels are not square; None if there is none.
 
     Raises
     ------
-    UnsuitableError
-        If the pixels are not square.
     _NotUnderstoodError
         If the file states a size in an unknown unit, or one that no microscope image has.
     """
     sides = [stated.steps[axis] for axis in "YX" if axis in stated.steps]
-    if len(sides) == 2 and abs(sides[0] / sides[1] - 1) > 0.01:
-        raise UnsuitableError(
-            f"{path} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first."
-        )
     if stated.problem:
         raise _NotUnderstoodError(
             f"{path} states {stated.problem}: give its pixel size in nm (smdiffusion: --pixel-size)."
         )
     return sides[-1] if sides else None
+
+
+def _anisotropic_sides(stated: Calibration) -> tuple[float, float] | None:
+    """Return the (y, x) sides of a pixel in nm if a file states that they differ; otherwise None."""
+    y, x = (stated.steps.get(axis) for axis in "YX")
+    return (y, x) if y and x and are_anisotropic((y, x)) else None
 
 
 def _names(tiff: Any, stack: TiffStack) -> tuple[str, ...]:

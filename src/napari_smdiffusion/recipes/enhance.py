@@ -18,12 +18,12 @@ from ..images.image import in_file_order
 from ..images.provenance import RESULT_KINDS
 from ..images.reading import image_files, mapped_image, read_image
 from ..images.tiff import TIFF_SUFFIXES, write_image
-from ..measure.explained import doubt, explained
 from .enhanced_files import beside, enhance_into_files
 from .job import ImageSource, as_sources, check_pixel_size, read_source
 from .outputs import check_output_file
 from .train_enhancer import TrainEnhancerJob
 from .whole_progress import WholeProgress
+from .widefield_images import doubts, read_widefield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -253,7 +253,8 @@ def _enhanced_in_turn(
                 raise Stopped("Stopped: no image is enhanced.")
             yield PartBegun(index)
             whole.begin(index)
-            image = read_source(source, job.pixel_size, stop, job.channel)
+            read = partial(read_source, source, job.pixel_size, stop, job.channel)
+            image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name)
             image = image if target is None else in_file_order(image)
             make = None if new_array is None else partial(new_array, index)
             enhancement = yield from whole.of(_enhanced(job, enhancer, image, target, stop, make))
@@ -267,7 +268,7 @@ def _enhanced_in_turn(
             failures.append(EnhanceFailure(index, _name(source), False, error))
             continue
         result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
-        yield from _doubts(enhancement.image, image)
+        yield from doubts(enhancement.image, image)
         with_maps = _with_maps(result, job.error_map, enhancement, image, stop)
         result, map_error = yield from whole.of(with_maps)
         whole.end()
@@ -346,13 +347,6 @@ def _enhanced(
         meaning = enhancement.uncertainty.provenance.meaning
         yield Note(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
     return enhancement
-
-
-def _doubts(enhanced: Image, widefield: Image) -> Steps[None]:
-    """Yield a Note if the middle plane of a result explains its widefield image too little."""
-    plane, factor = len(widefield) // 2, enhanced.size[0] // widefield.size[0]
-    if message := doubt(widefield.name, explained(enhanced.pixels[plane], widefield.pixels[plane], factor)):
-        yield Note(message)
 
 
 def _with_maps(

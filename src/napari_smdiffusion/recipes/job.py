@@ -17,7 +17,7 @@ from ..base.events import Result, Steps, Stop, never, run
 from ..base.folders import user_path
 from ..base.stopping import stop_on_interrupt
 from ..base.terminal import Reporter
-from ..images.image import Image, common_pixel_size
+from ..images.image import AnisotropicPixelsError, Image, common_pixel_size
 from ..images.localizations import TableSlab
 from ..images.pixel_size import check_pixel_size as check_image_pixel_size
 from ..images.reading import image_files, read_image
@@ -130,6 +130,8 @@ def read_source(
     ------
     FileNotFoundError, InputError
         As `read_image`.
+    AnisotropicPixelsError
+        If the pixels are not square, and no pixel size is given.
     Stopped
         If `stop` returns True.
     """
@@ -142,7 +144,12 @@ def read_source(
     elif isinstance(source, TableSlab):
         image = source.read(stop, pixel_size)  # rendered with pixels of this size
     else:
-        image = source.read(stop)
+        try:
+            image = source.read(stop)
+        except AnisotropicPixelsError as error:
+            if pixel_size is None:
+                raise
+            image = error.image
     return image if pixel_size is None else replace(image, pixel_size=pixel_size)
 
 

@@ -22,8 +22,9 @@ from ..parts.channels import ChannelRow
 from ..parts.folded import Folded
 from ..parts.pickers import LayerBox, LayerList
 from ..parts.report_view import ReportView
+from ..viewer.layer_pixels import known_pixel_size
 from ..viewer.layer_watch import watch_layers
-from ..viewer.layers import drawn_extent, image_layers, kind, known_pixel_size, live_source
+from ..viewer.layers import drawn_extent, image_layers, kind, live_source
 from ..viewer.places import along_axes_of
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 

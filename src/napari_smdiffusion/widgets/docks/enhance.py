@@ -35,6 +35,7 @@ from ..parts.plain import plain_label
 from ..parts.save_results import SaveResults
 from ..parts.training_view import GO_ON, TrainingView
 from ..viewer.enhanced_layers import (
+    check_in_place,
     live_widefield_source,
     original,
     original_name,
@@ -45,7 +46,8 @@ from ..viewer.enhanced_layers import (
     widefield_window,
 )
 from ..viewer.filling import FillingLayer, ResultArrays
-from ..viewer.layers import image_layers, known_pixel_size
+from ..viewer.layer_pixels import known_pixel_size
+from ..viewer.layers import image_layers
 from .enhancer_form import TrainingForm
 
 if TYPE_CHECKING:
@@ -160,13 +162,9 @@ class EnhanceDock(Dock):
         model = self._chosen() or self.training.job(sources)
         if isinstance(model, TrainEnhancerJob) and not layers:
             return model
-        if self.in_place.isChecked() and any(layer.multiscale for layer in layers):
-            raise InputError("A multiscale layer cannot be enhanced in place: choose 'new layer'.")
-        if self.in_place.isChecked() and any(source.channel_axis is not None for source in sources):
-            raise InputError("A layer with channels cannot be enhanced in place: choose 'new layer'.")
+        if self.in_place.isChecked():
+            check_in_place(layers, sources, self.only_seen.isChecked())
         if self.only_seen.isChecked():
-            if self.in_place.isChecked():
-                raise InputError("A part of a layer cannot be enhanced in place: choose 'new layer'.")
             windows = [widefield_window(self.viewer, layer) for layer in layers]
             sources = [source.crop(*window) for source, window in zip(sources, windows, strict=True)]
         settings = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
@@ -328,7 +326,8 @@ class EnhanceDock(Dock):
             return
         if self._filling is None:
             layer, window = self._layers[self._current], self._windows[self._current]
-            self._filling = FillingLayer(self.viewer, layer, window, pixels)
+            size = self._arrays.pixel_sizes[self._current]
+            self._filling = FillingLayer(self.viewer, layer, window, pixels, size)
         self._filling.show(tiles)
 
     def _show(self, index: int, enhanced: EnhancedImage) -> None:

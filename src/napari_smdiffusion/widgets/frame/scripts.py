@@ -59,7 +59,7 @@ def job_code(job: Any, after: str = "", uses: Sequence[str] = (), viewer: Viewer
 def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
     """Return a value as a Python expression, and add the names that it needs to `imports`."""
     if isinstance(value, LayerSource):
-        function = "widefield_source" if value.before_enhancement else "layer_image"
+        function = "widefield_source" if value.before_enhancement or value.sides else "layer_image"
         imports[_NAPARI].add(function)
         channel = "" if value.channel is None else f", channel={value.channel!r}"
         channel += "" if value.channel_axis is None else f", channel_axis={value.channel_axis}"

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from ...base.errors import InputError, sentence_of
 from ...enhance.choosing import OTHER_STRUCTURE, fitting_enhancer, known_structures, mismatch
-from ...enhance.pixel_fit import PixelFit
-from ..viewer.enhanced_layers import original_name, widefield_pixel_size
+from ...enhance.pixel_fit import PixelFit, in_words
+from ..viewer.enhanced_layers import original_name, widefield_pixels
 from ..viewer.layer_structure import layer_structure, set_structure
 from .model_card import ModelCardView
 
@@ -113,7 +113,7 @@ class EnhancerChoice(QWidget):
             return
         layers = self._layers.layers()
         structures = {layer_structure(layer) for layer in layers}
-        sizes = {size for size in map(widefield_pixel_size, layers) if size}
+        sizes = {size for size in map(widefield_pixels, layers) if size}
         structure = structures.pop() if len(structures) == 1 else ""
         self._choosing = True
         self._model.choose_entry(fitting_enhancer(self._model.entries, sizes, structure, self._preferred))
@@ -140,7 +140,7 @@ class EnhancerChoice(QWidget):
         sentences = []
         if entry is not None:
             expected = entry.summary.widefield_pixel_size
-            fits = {layer: PixelFit(widefield_pixel_size(layer), expected) for layer in layers}
+            fits = {layer: PixelFit(widefield_pixels(layer), expected) for layer in layers}
             words = dict.fromkeys(fit.words for fit in fits.values() if fit.words)
             sentences = [
                 f"{_names([layer for layer in layers if fits[layer].words == text])}: {text}." for text in words
@@ -159,7 +159,7 @@ class EnhancerChoice(QWidget):
         """Return the ticked layers by their structure and pixel size, for a message."""
         layers = self._layers.layers()
         structures = dict.fromkeys(filter(None, map(layer_structure, layers)))
-        sizes = dict.fromkeys(f"{size:.4g} nm" for size in map(widefield_pixel_size, layers) if size)
+        sizes = dict.fromkeys(f"{in_words(size)} nm" for size in map(widefield_pixels, layers) if size)
         pixels = f" with pixels of {' and '.join(sizes)}" if sizes else ""
         return f"images of {' and '.join(structures) or 'this structure'}{pixels}"
 

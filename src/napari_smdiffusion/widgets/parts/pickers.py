@@ -23,9 +23,10 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from ..viewer.enhanced_layers import original, widefield_pixel_size
+from ..viewer.enhanced_layers import original, widefield_pixels
+from ..viewer.layer_pixels import known_pixel_size, known_pixels, set_pixel_size, typed_pixel_size
 from ..viewer.layer_watch import watch_layers
-from ..viewer.layers import image_layers, known_pixel_size, made_here, set_pixel_size, size_text, typed_pixel_size
+from ..viewer.layers import image_layers, made_here, size_text
 from .channels import ChannelRow
 from .numbers import NumberField
 from .plain import plain_label, set_tooltip
@@ -198,7 +199,8 @@ class LayerList(QWidget):
             if layer.rgb or unlikely or any(layer is other for other in excluded):
                 continue
             candidates.append(layer)
-            sizes[id(layer)] = widefield_pixel_size(layer) if restorable else known_pixel_size(layer)
+            pixels = widefield_pixels(layer) if not self._finest else known_pixel_size(layer)
+            sizes[id(layer)] = max(pixels) if isinstance(pixels, tuple) else pixels
         known_sizes = [size for size in sizes.values() if size]
         if not known_sizes:
             return candidates[:1]
@@ -229,7 +231,7 @@ class LayerList(QWidget):
 
     def _layer_to_size(self) -> ImageLayer | None:
         """Return the layer of the pixel size field: a ticked one without a size, or a selected one to correct."""
-        without = next((layer for layer in self.layers() if not layer.rgb and not known_pixel_size(layer)), None)
+        without = next((layer for layer in self.layers() if not layer.rgb and not known_pixels(layer)), None)
         item = self.list.currentItem()
         if without is not None or item is None:
             return without

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...images.provenance import METADATA
-from .layers import image_layers, layer_pixel_size, typed_pixel_size
-from .own_metadata import own_metadata
+from .layer_pixels import pixel_sides, typed_pixel_size
+from .layers import image_layers
+from .own_metadata import STRETCHED, own_metadata
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -28,10 +29,10 @@ def use_as_scale(viewer: ViewerModel, layer: ImageLayer) -> bool:
     Raises
     ------
     InputError
-        If the pixels of the layer are not square.
+        If the sides of the pixels are not at right angles.
     """
     size = typed_pixel_size(layer)
-    if not size or layer_pixel_size(layer) is None:
+    if not size or pixel_sides(layer) is None:
         return False
     edges = np.zeros((2, layer.ndim))
     edges[1, -1] = 1
@@ -45,7 +46,7 @@ def use_as_scale(viewer: ViewerModel, layer: ImageLayer) -> bool:
     affine[-3:-1, -1] *= factor  # the last two rows above the last one move along Y and X
     layer.scale, layer.translate, layer.affine = scale, translate, affine
     layer.units = (*layer.units[:-2], unit, unit)
-    ours = {key: value for key, value in own_metadata(layer).items() if key != "typed"}
+    ours = {key: value for key, value in own_metadata(layer).items() if key not in ("typed", STRETCHED)}
     layer.metadata = {**layer.metadata, METADATA: ours}
     return True
 

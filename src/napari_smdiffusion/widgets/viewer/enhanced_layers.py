@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...base.errors import InputError
 from ...images.axes import PLANE
 from ...images.provenance import METADATA, layer_metadata
 from .contrast import shown_range
 from .layer_axes import choose_channel, layer_axes
-from .layers import has_length_unit, known_pixel_size, live_source, refined_place
+from .layer_pixels import has_length_unit, known_pixel_size, known_pixels
+from .layers import live_source, refined_place
 from .own_metadata import own_metadata
 from .view import visible_window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
     from ...enhance.applying import Enhancement
+    from ...enhance.pixel_fit import PixelSides
     from ...images.axes import Channel
     from ...images.image import Image
     from .layer_source import LayerSource, Window
@@ -50,6 +55,11 @@ def widefield_pixel_size(layer: ImageLayer) -> float | None:
     return size * float(state["factor"])
 
 
+def widefield_pixels(layer: ImageLayer) -> PixelSides | None:
+    """Return the same as `widefield_pixel_size`, or the (y, x) sides in nm of pixels that are not square."""
+    return known_pixels(layer) if original(layer) is None else widefield_pixel_size(layer)
+
+
 def widefield_source(layer: ImageLayer, channel: Channel = None, channel_axis: int | None = None) -> LayerSource:
     """Return a copy of a widefield layer as a source; of a layer enhanced in place, of its original.
 
@@ -64,7 +74,7 @@ def live_widefield_source(layer: ImageLayer) -> LayerSource:
     """Return the same as `widefield_source` without a copy of the pixels."""
     state = original(layer)
     if state is None:
-        return live_source(layer)
+        return live_source(layer, anisotropic=True)
     source: LayerSource = state["source"]
     # Pixels are those of the original; the place and the pixel size may have been changed since.
     return dataclasses.replace(
@@ -75,6 +85,24 @@ def live_widefield_source(layer: ImageLayer) -> LayerSource:
         pixel_size=widefield_pixel_size(layer),
         origin=live_source(layer).origin,
     )
+
+
+def check_in_place(layers: Sequence[ImageLayer], sources: Sequence[LayerSource], only_seen: bool) -> None:
+    """Raise an InputError if a layer cannot be enhanced in place; `sources` are those of the layers.
+
+    With `only_seen`, the parts that the view shows are to be enhanced.
+    """
+    reason = ""
+    if any(layer.multiscale for layer in layers):
+        reason = "A multiscale layer"
+    elif any(source.sides is not None for source in sources):
+        reason = "A layer whose pixels are not square"
+    elif any(source.channel_axis is not None for source in sources):
+        reason = "A layer with channels"
+    elif only_seen:
+        reason = "A part of a layer"
+    if reason:
+        raise InputError(f"{reason} cannot be enhanced in place: choose 'new layer'.")
 
 
 def widefield_window(viewer: Viewer, layer: ImageLayer) -> Window:
@@ -153,7 +181,7 @@ def show_enhanced(
     -------
     The layers of the enhanced image and the uncertainty map.
     """
-    place = enhanced_place(layer, factor, window)
+    place = enhanced_place(layer, factor, window, result.image.pixel_size)
     pixels = with_axes_of(layer, result.image.pixels)
     before = original_name(layer)
     name = f"enhanced ×{factor}: {before}"
@@ -205,7 +233,8 @@ def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, window: Wind
 
     Like the uncertainty map it is hidden at first: of several layers on top of each other nothing can be read.
     """
-    return _add_map(viewer, layer, error, "error map", "yellow", enhanced_place(layer, 1, window))
+    place = enhanced_place(layer, 1, window, error.pixel_size)
+    return _add_map(viewer, layer, error, "error map", "yellow", place)
 
 
 def _add_map(
@@ -228,14 +257,26 @@ def _add_map(
     return added
 
 
-def enhanced_place(layer: ImageLayer, factor: int, window: Window | None = None) -> dict[str, Any]:
+def enhanced_place(
+    layer: ImageLayer, factor: int, window: Window | None = None, pixel_size: float | None = None
+) -> dict[str, Any]:
     """Return the place of an image `factor` times finer than the widefield layer, or than its original.
 
-    The image shows the part `window` (rows, columns) of the widefield image, or all of it.
+    Parameters
+    ----------
+    layer, factor
+        The layer, and the pixels of the image per side of its pixel.
+    window
+        The part (rows, columns) of the widefield image that the image shows; None: all of it.
+    pixel_size
+        Side of the square pixels of the image in nm. It replaces the factor if those of the layer are not square.
     """
     start = (0, 0) if window is None else (window[0].start, window[1].start)
     state = original(layer)
     if state is None:
+        sides = known_pixels(layer)
+        if pixel_size and isinstance(sides, tuple):
+            return refined_place(layer, (sides[0] / pixel_size, sides[1] / pixel_size), start)
         return refined_place(layer, factor, start)
     from napari.layers import Image as ImageLayer
 

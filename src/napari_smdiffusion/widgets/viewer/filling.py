@@ -31,11 +31,13 @@ class ResultArrays:
     """Makes the arrays of results in the thread of a run, and keeps those of enhanced images by the image's index."""
 
     enhanced: dict[int, Pixels] = field(default_factory=dict)
+    pixel_sizes: dict[int, float | None] = field(default_factory=dict)  # nm
 
     def __call__(self, index: int, plan: ResultPlan) -> Pixels:
         """Return zeros for a result of image `index`."""
         pixels: Pixels = np.zeros(plan.shape, np.float32)
         if plan.kind == "enhanced":
+            self.pixel_sizes[index] = plan.pixel_size
             self.enhanced[index] = pixels
         return pixels
 
@@ -53,10 +55,20 @@ class FillingLayer:
         The part of it that is enhanced, or None.
     pixels
         The result, (N, Y, X), which another thread fills.
+    pixel_size
+        Of the result in nm; None if unknown.
     """
 
-    def __init__(self, viewer: Viewer, source: ImageLayer, window: Window | None, pixels: Pixels) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        source: ImageLayer,
+        window: Window | None,
+        pixels: Pixels,
+        pixel_size: float | None = None,
+    ) -> None:
         self._viewer, self._source, self._window, self._pixels = viewer, source, window, pixels
+        self._pixel_size = pixel_size
         self._samples: list[npt.NDArray[np.float32]] = []
         self._limits: tuple[float, float] | None = None
         self.layer: ImageLayer | None = None
@@ -101,7 +113,7 @@ class FillingLayer:
             colormap=self._source.colormap,
             contrast_limits=limits,
             metadata=layer_metadata({"kind": ENHANCED}, unfinished=True),
-            **enhanced_place(self._source, self._pixels.shape[-2] // rows, self._window),
+            **enhanced_place(self._source, self._pixels.shape[-2] // rows, self._window, self._pixel_size),
         )
 
     def _source_rows(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...base.errors import Stopped
 from ...base.events import Stop, never
-from ...images.image import Image, read_only
+from ...images.image import AnisotropicPixelsError, Image, read_only
 from ...images.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class LayerSource:
     channel: Channel = None  # the channel that the user chose, or "all"
     channel_axis: int | None = None
     window: Window | None = None  # the part of the layer, if this is not all of it
+    sides: tuple[float, float] | None = None  # (y, x) of a pixel in nm, if it is not square; `pixel_size` is that of x
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,8 +48,8 @@ class LayerSource:
 
     def crop(self, y: slice, x: slice) -> LayerSource:
         """Return the pixel rows `y` and columns `x`, which have a start and a stop, as a source with its own origin."""
-        size = self.pixel_size or 0.0
-        corner = (self.origin[0] + y.start * size, self.origin[1] + x.start * size)
+        height, width = self.sides or (self.pixel_size or 0.0,) * 2
+        corner = (self.origin[0] + y.start * height, self.origin[1] + x.start * width)
         pixels = self.pixels[(..., y, x, *[slice(None)] * self.behind)]
         return replace(self, pixels=pixels, origin=corner, window=(y, x))
 
@@ -60,7 +61,15 @@ class LayerSource:
         return replace(self, pixels=read_only(chosen.copy()), index=(), behind=0)
 
     def read(self, stop: Stop = never) -> Image:
-        """Read the pixels; raises Stopped if `stop` returns True between two planes."""
+        """Read the pixels.
+
+        Raises
+        ------
+        AnisotropicPixelsError
+            If the pixels are not square.
+        Stopped
+            If `stop` returns True between two planes.
+        """
         lengths = self.pixels.shape[: self.pixels.ndim - self.behind - 2]
         index = self.index or (slice(None),) * len(lengths)
         lengths_read = [len(range(n)[part]) for n, part in zip(lengths, index, strict=True) if isinstance(part, slice)]
@@ -72,7 +81,10 @@ class LayerSource:
             plane = tuple(next(place) if isinstance(part, slice) else part for part in index)
             planes.append(np.asarray(self.pixels[(*plane, ..., *[0] * self.behind)]))
         pixels = planes[0] if not lengths_read else read_only(np.stack(planes))
-        return Image(pixels, self.pixel_size, self.origin, self.name, self.provenance, self.axes)
+        image = Image(pixels, self.pixel_size, self.origin, self.name, self.provenance, self.axes)
+        if self.sides is not None:
+            raise AnisotropicPixelsError(self.name, self.sides, image)
+        return image
 
 
 def with_copied_layers(value: Any) -> Any:

@@ -6,18 +6,28 @@ import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ...base.errors import InputError
 from ...images.axes import CHANNEL, axes_to_json
+from ...images.pixel_size import are_anisotropic
 from ...images.provenance import ENHANCED, METADATA, SYNTHETIC, Provenance
 from ...images.reading import read_metadata
 from ...images.tiff import write_image
 from .layer_axes import channel_in_words, check_channel, choose_channel, chosen_channel, layer_axes
+from .layer_pixels import (
+    known_pixels,
+    layer_pixel_size,
+    length_in_nm,
+    pixel_edges,
+    pixel_sides,
+    typed_pixel_size,
+    unit_in_nm,
+)
 from .layer_source import LayerSource
-from .own_metadata import own_metadata
+from .own_metadata import STRETCHED, own_metadata
 from .shown import with_shown
 
 if TYPE_CHECKING:
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from ...images.axes import Channel
     from ...images.image import Image
 
+Factor: TypeAlias = float | tuple[float, float]  # pixels of one image per pixel of another, or (y, x) of them
 _KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, "preview", "training patch")
 _OUR_NAMES = {entry.name for entry in dataclasses.fields(Provenance)}
 
@@ -68,103 +79,39 @@ def layer_provenance(layer: ImageLayer) -> Provenance:
     )
 
 
-def layer_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the pixel size in nm: by the layer's unit of length, or as entered by the user; None if unknown.
-
-    Raises
-    ------
-    InputError
-        If its pixels are not square.
-    """
-    y, x = _edges(layer)
-    unit = " nm" if _nanometres(layer) else ""
-    if not x or abs(y / x - 1) > 0.01:
-        raise InputError(f"{layer.name} has pixels of {y:g} by {x:g}{unit}: resample it to square pixels first.")
-    if unit:
-        return x
-    ours = own_metadata(layer)
-    if "pixel_size_nm" in ours:
-        return float(ours["pixel_size_nm"])
-    if "problem" in ours:
-        raise InputError(ours["problem"])
-    return None
-
-
-def _edges(layer: ImageLayer) -> tuple[float, float]:
-    """Return the lengths (y, x) of a pixel's edges, for any rotation, flip or scale.
-
-    They are in nm, or in numbers of the layer if its unit is not a unit of length.
-
-    Raises
-    ------
-    InputError
-        If the edges are not at right angles, or only one of Y and X has a unit of length.
-    """
-    axes = layer_axes(layer).plane_axes
-    units = [layer.units[axis] for axis in axes]
-    if len({"[length]" in unit.dimensionality for unit in units}) > 1:
-        raise InputError(f"{layer.name} has Y in {units[0]} and X in {units[1]}: give both axes a unit of length.")
-    points = np.zeros((3, layer.ndim))
-    for point, axis in zip(points[1:], axes, strict=True):
-        point[axis] = 1
-    factors = np.array([_length_in_nm(unit) or 1.0 for unit in layer.units]) if _nanometres(layer) else 1.0
-    corner, *ends = (np.asarray(layer.data_to_world(point)) * factors for point in points)
-    along_y, along_x = (end - corner for end in ends)
-    y, x = float(np.linalg.norm(along_y)), float(np.linalg.norm(along_x))
-    if abs(float(along_y @ along_x)) > 0.02 * y * x:
-        raise InputError(f"{layer.name} is sheared: resample it to square pixels first.")
-    return y, x
-
-
-def known_pixel_size(layer: ImageLayer) -> float | None:
-    """Return `layer_pixel_size`, or None if the pixels are not square."""
-    try:
-        return layer_pixel_size(layer)
-    except ValueError:
-        return None
-
-
-def has_length_unit(layer: ImageLayer) -> bool:
-    """Return whether Y and X of a layer have units of length."""
-    return _nanometres(layer) is not None
-
-
-def _nanometres(layer: ImageLayer) -> float | None:
-    """Return the length of the unit of X in nm, or None if Y and X have no units of length."""
-    y, x = (_length_in_nm(layer.units[axis]) for axis in layer_axes(layer).plane_axes)
-    return x if y else None
-
-
-def _length_in_nm(unit: Any) -> float | None:
-    """Return the length of a unit in nm, or None if it is not a unit of length."""
-    return float((1 * unit).to("nm").magnitude) if "[length]" in unit.dimensionality else None
-
-
-def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
-    """Store a pixel size in nm that the user entered for a layer; the scale of the layer stays."""
-    ours = {"pixel_size_nm": float(pixel_size), "typed": True}
-    # An assignment, unlike a change in place, emits an event.
-    layer.metadata = {**layer.metadata, METADATA: {**own_metadata(layer), **ours}}
-
-
 def add_file_facts(layer: ImageLayer) -> None:
     """Add the facts in the file of a layer that napari's own reader does not read: provenance, pixel size and axes.
 
-    The pixel size counts as entered by the user, so that the user can correct it.
+    The pixel size counts as entered by the user, so that the user can correct it. Pixels that are not square get their
+    ratio as the scale of the layer.
     """
     path = layer.source.path
     if path is None or METADATA in layer.metadata:
         return
     facts = read_metadata(Path(path))
     ours: dict[str, Any] = {"provenance": dict(facts.provenance)} if facts.provenance else {}
-    if _nanometres(layer) is None and facts.pixel_size:
+    if unit_in_nm(layer) is None and facts.pixel_size:
         ours |= {"pixel_size_nm": float(facts.pixel_size), "typed": True}
-    elif _nanometres(layer) is None and facts.problem:
+    elif unit_in_nm(layer) is None and facts.sides:
+        ours |= {"pixel_size_nm": float(facts.sides[1]), "typed": True}
+        ours |= _stretched(layer, facts.sides)
+    elif unit_in_nm(layer) is None and facts.problem:
         ours["problem"] = facts.problem
     if facts.axes:
         ours |= {"axes": axes_to_json(facts.axes), "channels": list(facts.channels)}
     if ours:
         layer.metadata = {**layer.metadata, METADATA: ours}
+
+
+def _stretched(layer: ImageLayer, sides: tuple[float, float]) -> dict[str, float]:
+    """Give a layer with a scale of square pixels the scale of pixels with these (y, x) sides; return our metadata."""
+    scale, ratio = np.array(layer.scale, float), sides[0] / sides[1]
+    row, column = layer_axes(layer).plane_axes
+    if are_anisotropic((abs(scale[row]), abs(scale[column]))):
+        return {}
+    scale[row] *= ratio
+    layer.scale = scale
+    return {STRETCHED: ratio}
 
 
 def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]]) -> list[str]:
@@ -200,13 +147,6 @@ def write_tiff(path: str, layer_data: Sequence[tuple[Any, dict[str, Any], str]])
     return [path]
 
 
-def typed_pixel_size(layer: ImageLayer) -> float | None:
-    """Return the pixel size in nm that the user entered for a layer without a unit of length, or None."""
-    ours = own_metadata(layer)
-    entered = ours.get("typed") and "pixel_size_nm" in ours and _nanometres(layer) is None
-    return float(ours["pixel_size_nm"]) if entered else None
-
-
 def layer_source(layer: ImageLayer) -> LayerSource:
     """Return a copy of a layer as a source for a worker thread.
 
@@ -218,8 +158,11 @@ def layer_source(layer: ImageLayer) -> LayerSource:
     return live_source(layer).copied()
 
 
-def live_source(layer: ImageLayer) -> LayerSource:
-    """Return the same as `layer_source` without a copy of the pixels."""
+def live_source(layer: ImageLayer, *, anisotropic: bool = False) -> LayerSource:
+    """Return the same as `layer_source` without a copy of the pixels.
+
+    With `anisotropic`, the pixels need not be square, if their sides are known: the source then states both of them.
+    """
     if layer.rgb:
         raise InputError(f"{layer.name} is a color (RGB) image: split it, or convert it to grayscale first.")
     data = layer.data[0] if layer.multiscale else layer.data
@@ -232,7 +175,9 @@ def live_source(layer: ImageLayer) -> LayerSource:
         raise InputError(f"The first image of {layer.name} is still being generated: wait until it is finished.")
     if finished:
         data = data[:finished]
-    size, provenance = layer_pixel_size(layer), layer_provenance(layer)
+    pixels = known_pixels(layer) if anisotropic else None
+    sides = pixels if isinstance(pixels, tuple) else None
+    size, provenance = layer_pixel_size(layer) if sides is None else sides[1], layer_provenance(layer)
     if (words := channel_in_words(axes)) is not None:
         provenance = replace(provenance, channel=words)
     channel_axis, channel = chosen_channel(layer) or (None, None)
@@ -248,6 +193,7 @@ def live_source(layer: ImageLayer) -> LayerSource:
         behind=axes.behind,
         channel=channel,
         channel_axis=channel_axis,
+        sides=sides,
     )
 
 
@@ -267,8 +213,8 @@ def _corner(layer: ImageLayer, pixel_size: float | None) -> tuple[float, float]:
     place[list(axes)] = -0.5  # napari's origin is the centre of the first pixel
     corner = layer.data_to_world(place)
     # Without a unit of length, one pixel of the layer's scale has the known pixel size.
-    step = 1.0 if _nanometres(layer) or not pixel_size else pixel_size / _edges(layer)[1]
-    y, x = (float(corner[axis]) * (_length_in_nm(layer.units[axis]) or 1.0) * step for axis in axes)
+    step = 1.0 if unit_in_nm(layer) or not pixel_size else pixel_size / pixel_edges(layer)[1]
+    y, x = (float(corner[axis]) * (length_in_nm(layer.units[axis]) or 1.0) * step for axis in axes)
     return y, x
 
 
@@ -295,14 +241,18 @@ def size_text(layer: ImageLayer) -> str:
     data = layer.data[0] if layer.multiscale else layer.data
     shape = " × ".join(str(n) for n in data.shape[: layer.ndim])
     try:
-        size = layer_pixel_size(layer)
+        size = pixel_sides(layer)
     except ValueError:
         return f"{shape}, pixel size not usable"
-    return f"{shape}, {size:.4g} nm" if size else f"{shape}, pixel size unknown"
+    if size is None:
+        return f"{shape}, pixel size unknown"
+    return f"{shape}, {size[0]:.4g} by {size[1]:.4g} nm" if are_anisotropic(size) else f"{shape}, {size[1]:.4g} nm"
 
 
-def refined_place(layer: ImageLayer, factor: float, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+def refined_place(layer: ImageLayer, factor: Factor, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
     """Return scale, translate, rotate, shear, affine and units of an image `factor` times finer than `layer`.
+
+    The factor may differ along Y and X.
 
     The corners of both images match. napari's origin is the centre of a pixel, so the first fine pixel is offset from
     the first coarse pixel by (1 / factor - 1) / 2 coarse pixels. With a factor below 1, the image is coarser. An image
@@ -313,12 +263,12 @@ def refined_place(layer: ImageLayer, factor: float, start: tuple[int, int] = (0,
 
     axes = layer_axes(layer)
     offset = np.zeros(layer.ndim)
-    offset[list(axes.plane_axes)] = (1 / factor - 1) / 2 + np.array(start)
+    offset[list(axes.plane_axes)] = (1 / np.array(factor) - 1) / 2 + np.array(start)
     if axes.channel_axis is not None and axes.channel:
         offset[axes.channel_axis] = axes.channel
     place = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate)
     scale = np.array(layer.scale, float)
-    scale[list(axes.plane_axes)] /= factor
+    scale[list(axes.plane_axes)] /= np.array(factor)
     return {
         "scale": scale,
         "translate": place(offset),
@@ -337,7 +287,7 @@ def free_place(viewer: ViewerModel, pixel_size: float | None, ndim: int) -> dict
     """
     layers = image_layers(viewer)
     # A layer without a unit of length has a scale too once the user has entered its pixel size.
-    measured = sorted(filter(_world_unit, layers), key=lambda layer: _nanometres(layer) is None)
+    measured = sorted(filter(_world_unit, layers), key=lambda layer: unit_in_nm(layer) is None)
     step, unit = 1.0, "pixel"
     if pixel_size and measured:
         unit = str(measured[0].units[-1])
@@ -388,9 +338,9 @@ def drawn_extent(viewer: ViewerModel, layer: ImageLayer, unit: str) -> Any:
 def _world_unit(layer: ImageLayer) -> float | None:
     """Return the length in nm of one unit of the layer's scale and place, or None if unknown."""
     size = typed_pixel_size(layer)
-    if _nanometres(layer) or not size:
-        return _nanometres(layer)
+    if unit_in_nm(layer) or not size:
+        return unit_in_nm(layer)
     try:
-        return size / _edges(layer)[1]
+        return size / pixel_edges(layer)[1]
     except ValueError:  # a sheared layer has no scale
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...images.provenance import METADATA
-from .own_metadata import own_metadata
+from .own_metadata import STRETCHED, own_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
-_KEPT = ("pixel_size_nm", "typed", "provenance")  # of our metadata
+_KEPT = ("pixel_size_nm", "typed", STRETCHED, "provenance")  # of our metadata
 
 
 def opening_code(viewer: ViewerModel, names: Iterable[str]) -> str:

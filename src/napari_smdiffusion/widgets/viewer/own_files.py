@@ -18,7 +18,8 @@ from ...images.limits import open_tiff
 from ...images.provenance import EXPERIMENTAL, METADATA, Provenance, layer_metadata
 from ...images.tiff import OwnMetadata, own_metadata
 from .contrast import shown_range
-from .layers import image_layers, known_pixel_size, typed_pixel_size
+from .layer_pixels import known_pixel_size, typed_pixel_size
+from .layers import image_layers
 from .shown import shown_in, without_shown
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image as ImageLayer
 
+STRETCHED = "stretched"  # key of the ratio of Y to X by which the scale was changed, as a file states it
 _LONGEST = 1e12  # nm
 
 
@@ -40,6 +41,7 @@ def _is_original(value: Any) -> bool:
 
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "pixel_size_nm": _is_length,
+    STRETCHED: _is_length,
     "typed": lambda value: isinstance(value, bool),
     "problem": lambda value: isinstance(value, str),
     "provenance": lambda value: isinstance(value, Mapping),

@@ -1,0 +1,54 @@
+"""What becomes of the widefield images of an enhancement: read on square pixels, and compared with their results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.events import Note
+from ..enhance.pixel_fit import PixelFit
+from ..images.image import AnisotropicPixelsError
+from ..measure.explained import doubt, explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..base.events import Steps
+    from ..images.image import Image
+
+
+def read_widefield(read: Callable[[], Image], expected: float | None, enhancer: str) -> Steps[Image]:
+    """Read a widefield image; pixels that are not square are resampled to those of the enhancer, with a Note.
+
+    Parameters
+    ----------
+    read
+        Reads the image.
+    expected
+        Side of a pixel in nm that the enhancer is trained for; None if unknown: the smaller side then is that of the
+        new pixels.
+    enhancer
+        Name of the enhancer.
+
+    Raises
+    ------
+    InputError
+        If a side of the pixels is more than a factor of two from that of the training.
+    Exception
+        Any other error of `read`.
+    """
+    try:
+        return read()
+    except AnisotropicPixelsError as error:
+        image, fit = error.image, PixelFit(error.sides, expected)
+    from ..enhance.resampling import squared  # SciPy's sparse arrays take long to import
+
+    fit.check(image.name, enhancer)
+    yield Note(f"{image.name} is {fit.words}, because its pixels are not square.")
+    return squared(image, fit)
+
+
+def doubts(enhanced: Image, widefield: Image) -> Steps[None]:
+    """Yield a Note if the middle plane of a result explains its widefield image too little."""
+    plane, factor = len(widefield) // 2, enhanced.size[0] // widefield.size[0]
+    if said := doubt(widefield.name, explained(enhanced.pixels[plane], widefield.pixels[plane], factor)):
+        yield Note(said)
