@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..base.events import Note
 from ..enhance.pixel_fit import PixelFit
 from ..images.image import AnisotropicPixelsError
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from ..base.events import Steps
     from ..images.image import Image
+
+_COMPARED = 5  # planes of a result that are compared with the widefield image
 
 
 def read_widefield(read: Callable[[], Image], expected: float | None, enhancer: str) -> Steps[Image]:
@@ -48,7 +52,21 @@ def read_widefield(read: Callable[[], Image], expected: float | None, enhancer: 
 
 
 def doubts(enhanced: Image, widefield: Image) -> Steps[None]:
-    """Yield a Note if the middle plane of a result explains its widefield image too little."""
-    plane, factor = len(widefield) // 2, enhanced.size[0] // widefield.size[0]
-    if said := doubt(widefield.name, explained(enhanced.pixels[plane], widefield.pixels[plane], factor)):
+    """Yield a Note if a result explains its widefield image too little; of several planes, the worst is named.
+
+    Up to `_COMPARED` planes are looked at, from the first to the last. One without any contrast shows nothing that a
+    result could explain, such as a black frame of a film.
+    """
+    factor, last = enhanced.size[0] // widefield.size[0], len(widefield) - 1
+    planes = dict.fromkeys(round(k * last / (_COMPARED - 1)) for k in range(_COMPARED))
+    agreements = {
+        plane: explained(enhanced.pixels[plane], widefield.pixels[plane], factor)
+        for plane in planes
+        if np.ptp(widefield.pixels[plane]) > 0
+    }
+    if not agreements:
+        return
+    worst = min(agreements, key=lambda plane: agreements[plane])
+    name = f"plane {worst} of {widefield.name}" if last else widefield.name
+    if said := doubt(name, agreements[worst]):
         yield Note(said)
