@@ -137,7 +137,8 @@ def generate(options: Namespace) -> None:
 
     images = run_job(generate_job(options))
     height, width = images.size
-    print_status(f"{len(images)} synthetic images of {height} × {width} pixels are in {options.out}.")
+    these = "1 synthetic image" if len(images) == 1 else f"{len(images)} synthetic images"
+    print_status(f"{these} of {height} × {width} pixels {'is' if len(images) == 1 else 'are'} in {options.out}.")
 
 
 def import_(options: Namespace) -> None:

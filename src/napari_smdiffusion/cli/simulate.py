@@ -35,4 +35,5 @@ def simulate(options: Namespace) -> None:
 
     out = check_output_file(options.out)
     write_image(out, simulated(options.structure, options.count, options.size, options.pixel_size, options.seed))
-    print_status(f"{options.count} simulated images of {options.structure} are in {out}.")
+    these = "1 simulated image" if options.count == 1 else f"{options.count} simulated images"
+    print_status(f"{these} of {options.structure} {'is' if options.count == 1 else 'are'} in {out}.")
