@@ -173,9 +173,9 @@ def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = 
         frechet_generated=compared.near,
         frechet_experimental=compared.floor,
         frechet_mathematical_model=far,
-        diversity=_diversity(subset, experimental_features),
-        repeated=_repeated(generated_features, experimental_features),
-        coverage=_coverage(subset[:count], first_half) / max(_coverage(second_half, first_half), 1 / count),
+        diversity=diversity_of(subset, experimental_features),
+        repeated=repeated_share(generated_features, experimental_features),
+        coverage=covered_share(subset[:count], first_half) / max(covered_share(second_half, first_half), 1 / count),
     )
 
 
@@ -257,7 +257,7 @@ def _distances(
     return float(np.mean(near)), float(np.mean(floor))
 
 
-def _diversity(generated: Values, experimental: Values) -> float | None:
+def diversity_of(generated: Values, experimental: Values) -> float | None:
     """Return the mean distance of generated patches to their nearest neighbour, relative to experimental patches.
 
     Both means use the same number of patches. The result is None if all experimental patches are equal.
@@ -270,7 +270,7 @@ def _diversity(generated: Values, experimental: Values) -> float | None:
     return near / experimental_near if experimental_near else None
 
 
-def _repeated(generated: Values, experimental: Values) -> float:
+def repeated_share(generated: Values, experimental: Values) -> float:
     """Return the share of generated patches with a near duplicate, minus the same share of experimental ones.
 
     The subtraction corrects for empty background patches, which are alike in the experiment as well.
@@ -291,7 +291,7 @@ def _feature_scale(experimental: Values) -> Values:
     return scale
 
 
-def _coverage(generated: Values, experimental: Values) -> float:
+def covered_share(generated: Values, experimental: Values) -> float:
     """Return the share of experimental patches with a generated patch at least as near as their fifth neighbour."""
     scale = _feature_scale(experimental)
     reach = _nearest(experimental / scale)[:, min(_NEIGHBOURS, len(experimental) - 1) - 1]

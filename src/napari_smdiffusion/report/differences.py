@@ -55,7 +55,7 @@ def differences_of(results: Results, fewest: int, limits: Limits) -> list[Differ
         *_recognized(results, limits),
         *_skeletons(results),
         *(_sharpness(results, limits) or _spectrum(results, limits)),
-        *(_variety(results, limits) if fewest >= limits.enough else ()),
+        *(_variety(results, fewest, limits) if fewest >= limits.enough else ()),
         *_others(results),
     ]
     return sorted(found, key=lambda difference: -difference.excess)
@@ -129,12 +129,12 @@ def _spectrum(results: Results, limits: Limits) -> list[Difference]:
     return [Difference("blur, noise or brightness", spectrum.log2_ratio / limits.doublings)] if enough else []
 
 
-def _variety(results: Results, limits: Limits) -> Iterator[Difference]:
+def _variety(results: Results, fewest: int, limits: Limits) -> Iterator[Difference]:
     realism = result_of(results, "realism", Realism)
     if realism is None:
         return
-    if realism.repeated > limits.repeated:
-        yield Difference("patches that occur repeatedly", realism.repeated / limits.repeated)
+    if realism.repeated > (limit := limits.repeated_limit(fewest)):
+        yield Difference("patches that occur repeatedly", realism.repeated / limit)
     if realism.diversity is not None and realism.diversity < limits.variety:
         yield Difference("variety", (1 - realism.diversity) / (1 - limits.variety))
     if realism.coverage < limits.covered:

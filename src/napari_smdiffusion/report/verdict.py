@@ -90,6 +90,10 @@ def _generated(results: Results, realism: Realism, fewest: int, limits: Limits) 
 
 def _missing(results: Results, realism: Realism, limits: Limits) -> str:
     """Return a sentence on what is missing for a verdict; "" if nothing is."""
+    # This sentence comes first, because it has the number of patches.
+    if result_of(results, "two_sample", TwoSampleResult) is None:
+        left_out = results.get("two_sample")
+        return left_out.sentence if isinstance(left_out, LeftOut) else "The report has no result of the classifier."
     if realism.score is None or realism.score_low is None or realism.score_high is None:
         return (
             "The experimental patches differ from each other nearly as much as from a mathematical model, or there are "
@@ -100,9 +104,6 @@ def _missing(results: Results, realism: Realism, limits: Limits) -> str:
             f"The realism score lies between {realism.score_low:.2f} and {realism.score_high:.2f}, which is not exact "
             "enough: give more or larger images."
         )
-    if result_of(results, "two_sample", TwoSampleResult) is None:
-        left_out = results.get("two_sample")
-        return left_out.sentence if isinstance(left_out, LeftOut) else "The report has no result of the classifier."
     return ""
 
 

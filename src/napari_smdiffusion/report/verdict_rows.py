@@ -88,9 +88,9 @@ def _shape(results: Results) -> VerdictRow:
         for statistic, difference in skeletons.differences.items()
         if lies_outside(difference)
     ]
-    value = f"different in {', '.join(outside)}" if outside else "as in the experiment"
+    value = f"different in {', '.join(outside)}" if outside else "within the spread of the experiment"
     return VerdictRow(
-        name, value, "differs" if outside else "good", "as in the middle 90 % of the experimental patches"
+        name, value, "differs" if outside else "good", "within the middle 90 % of the experimental patches"
     )
 
 

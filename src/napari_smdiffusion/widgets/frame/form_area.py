@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+
+_LAYOUT = 400  # ms in which a new layout is complete
 
 
 class FormArea(QScrollArea):
@@ -15,7 +18,7 @@ class FormArea(QScrollArea):
         self._first: QWidget | None = None  # the widget to show at the top
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._scroll_to_first)
+        self._timer.timeout.connect(self._forget_first)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -23,7 +26,9 @@ class FormArea(QScrollArea):
         self.setWidget(content)
         if (bar := self.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._scroll_down)
+            bar.rangeChanged.connect(self._scroll_to_first)
             bar.actionTriggered.connect(self.rest)  # by the wheel, the keys or a drag
+            bar.actionTriggered.connect(self._leave_first)
 
     def follow(self) -> None:
         """Keep the lower end in sight while the content grows, until the user scrolls or `rest` is called."""
@@ -35,14 +40,20 @@ class FormArea(QScrollArea):
         self._following = False
 
     def show_top_of(self, widget: QWidget) -> None:
-        """Scroll to the top of a widget of the content when its layout is complete."""
+        """Scroll to the top of a widget of the content, and keep it in sight while the new layout is completed."""
         self._first = widget
-        self._timer.start(50)
+        self._timer.start(_LAYOUT)
 
     def _scroll_to_first(self) -> None:
         content, bar = self.widget(), self.verticalScrollBar()
-        if self._first is not None and content is not None and bar is not None:
+        if self._first is not None and isalive(self._first) and content is not None and bar is not None:
             bar.setValue(self._first.mapTo(content, QPoint(0, 0)).y())
+
+    def _forget_first(self) -> None:
+        self._scroll_to_first()
+        self._leave_first()
+
+    def _leave_first(self) -> None:
         self._first = None
 
     def _scroll_down(self) -> None:

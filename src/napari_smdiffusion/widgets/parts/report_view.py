@@ -157,6 +157,7 @@ class VerdictBox(QFrame):
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         grid = QGridLayout(self)
         grid.setColumnStretch(1, 1)
+        grid.setVerticalSpacing(3)
         grid.addWidget(self.text, 0, 0, 1, 2)
         self.rows = [_row_labels(row) for row in verdict.rows]
         for number, (mark, name, value) in enumerate(self.rows):
