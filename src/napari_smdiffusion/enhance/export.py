@@ -82,9 +82,10 @@ class _ScriptableEnhancer(nn.Module):
         above, unit, _ = self.levels(F.pad((x - low) / scale, margin, mode="replicate"), measured)
         x = self.levels.compressed(above[..., :height, :width] / self.contrast)
         unit = unit[..., :height, :width] * scale * (self.contrast / self.light)
-        x = torch.cat([x[:, :, :b].flip(2), x, x[:, :, height - b :].flip(2)], 2)
-        x = torch.cat([x[:, :, :, :b].flip(3), x, x[:, :, :, width - b :].flip(3)], 3)
-        x = F.pad(x, [0, -width % self.align, 0, -height % self.align], mode="replicate")
+        # More is mirrored at the end, up to a multiple of `align`, as by `tile_work`.
+        below, right = b + -height % self.align, b + -width % self.align
+        x = torch.cat([x[:, :, :b].flip(2), x, x[:, :, height - below :].flip(2)], 2)
+        x = torch.cat([x[:, :, :, :b].flip(3), x, x[:, :, :, width - right :].flip(3)], 3)
         top = self.top(self.enter(x))
         middle = self.middle(self.down1(top))
         bottom = self.bottom(self.down2(middle))
