@@ -142,13 +142,14 @@ def test_a_bundled_enhancer_has_its_nominal_coverage():
     fields = load_diffusion_model("microtubules").generate(14, size=256, seed=5)
     images, truth = _imaged(fields.pixels[:, :255, :255].copy(), fields.pixel_size, 5)
     enhancer = load_enhancer("microtubules")
-    # With smooth light, the coverage of a field is 0.4 to 0.75 for a share of 0.5: the mean of 14 fields varies too.
+    # The intervals are too wide on these small fields: two draws of the optics gave 0.56 and 0.54 for 0.5, 0.75 and
+    # 0.76 for 0.7, 0.93 and 0.94 for 0.9. They must not be too narrow.
     for share, tolerance in ((0.5, 0.08), (0.7, 0.06), (0.9, 0.04)):
         results = [enhancer.enhance_with_uncertainty(image, confidence=share) for image in images]
         sharp, width = (
             np.concatenate([getattr(result, kind).pixels for result in results]) for kind in ("image", "uncertainty")
         )
-        assert (np.abs(sharp - truth) <= width).mean() == pytest.approx(share, abs=tolerance)
+        assert share - 0.02 <= (np.abs(sharp - truth) <= width).mean() <= share + tolerance
 
 
 def test_recalibration_uses_the_same_held_out_regions(tmp_path):
