@@ -37,9 +37,11 @@ from ..measure.restoration import rank_correlation
 from .facts import CalibrationFacts, CalibrationRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Patches = tuple[Pixels, Pixels, Pixels]  # enhanced, spread over the symmetries, and true: (N, Y, X) each
+# Row and column of a cell, the weight of the next column, and the weight of the row; arrays of one shape.
+_Place = tuple[Indices, Indices, Pixels, Pixels]
 
 LEVELS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))  # nominal coverages
 LEAST = 3  # patches
@@ -90,22 +92,35 @@ class Calibration:
         """
         if not LEVELS[0] <= confidence <= LEVELS[-1]:
             raise InputError(f"confidence must be between {LEVELS[0]} and {LEVELS[-1]}, not {confidence}.")
-        below, share = _split((confidence - LEVELS[0]) / (LEVELS[1] - LEVELS[0]), len(LEVELS))
-        widths = (1 - share) * self.half_widths[below] + share * self.half_widths[below + 1]
+        return self._interpolated(self._places(predicted, spread), confidence)
+
+    def _places(self, predicted: Pixels, spread: Pixels) -> Iterator[_Place]:
+        """Yield the place of each pixel in the row of cells below its intensity, and in the row above."""
         rows = np.arange(len(self.intensities))
         row, share = _split(np.interp(predicted, self.intensities, rows), len(rows))
-        in_rows = [self._in_row(widths, np.minimum(row + k, len(rows) - 1), spread) for k in (0, 1)]
-        return np.asarray((1 - share) * in_rows[0] + share * in_rows[1], np.float32)
+        for k in (0, 1):
+            in_row = np.minimum(row + k, len(rows) - 1)
+            yield in_row, *self._columns(in_row, spread), share if k else 1 - share
 
-    def _in_row(self, widths: Pixels, row: Indices, spread: Pixels) -> Pixels:
-        """Interpolate half widths between the cells of one row; each pixel has its own row."""
+    def _columns(self, row: Indices, spread: Pixels) -> tuple[Indices, Pixels]:
+        """Return the cell left of the spread of each pixel, in the pixel's own row, and the weight of the next cell."""
         cells = self.spreads.shape[1]
         place = np.zeros(np.shape(spread), np.float32)
         for k in range(cells - 1):
             left, right = self.spreads[row, k], self.spreads[row, k + 1]
             place += np.clip((spread - left) / np.maximum(right - left, 1e-9), 0, 1)
         column, share = _split(place, cells)
-        return np.asarray((1 - share) * widths[row, column] + share * widths[row, column + 1], np.float32)
+        return column, share
+
+    def _interpolated(self, places: Iterable[_Place], confidence: float) -> Pixels:
+        """Return the half widths at both places of each pixel, interpolated between levels, columns and rows."""
+        below, share = _split((confidence - LEVELS[0]) / (LEVELS[1] - LEVELS[0]), len(LEVELS))
+        widths = (1 - share) * self.half_widths[below] + share * self.half_widths[below + 1]
+        total: Any = 0
+        for row, column, in_column, in_row in places:
+            width = np.asarray((1 - in_column) * widths[row, column] + in_column * widths[row, column + 1], np.float32)
+            total = total + in_row * width
+        return np.asarray(total, np.float32)
 
     @property
     def record(self) -> CalibrationRecord:
@@ -170,7 +185,8 @@ def _measured_coverage(parts: Sequence[Sequence[Patches]], held_out: bool) -> Ca
         others = _calibrated([patch for other in (*parts[:k], *parts[k + 1 :]) for patch in other])
         predicted, spread, truth = _concatenated(part)
         errors.append(np.abs(truth - predicted))
-        widths.append({level: others.half_width(predicted, spread, level) for level in LEVELS})
+        places = tuple(others._places(predicted, spread))
+        widths.append({level: others._interpolated(places, level) for level in LEVELS})
     all_widths = {level: np.concatenate([width[level] for width in widths]) for level in LEVELS}
     by_part = np.array([[np.mean(e <= w[level]) for level in LEVELS] for e, w in zip(errors, widths, strict=True)])
     bright = np.concatenate([predicted > predicted.mean() for predicted, _, _ in map(_concatenated, parts)])
@@ -225,13 +241,16 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
     fallback = structure if structure.sum() >= _FEW else np.full_like(structure, True)
     # Empty pixels are in every interval; the faint ones keep at least half of the nominal coverage.
     faint = (nearest == last_dark) & (predicted > 0)
+    chosen = {row: np.flatnonzero(inside if inside.sum() >= _FEW else fallback) for row, inside in groups.items()}
+    # The correction changes half widths only, so that each pixel keeps its place.
+    places = tuple(calibration._places(predicted, spread))
     # Half widths are interpolated between rows: the factor of one row changes the coverage of the next.
     for _ in range(_ROUNDS):
         factors = np.ones((len(LEVELS), len(rows)), np.float32)
         for i, level in enumerate(LEVELS):
-            ratio = error / np.maximum(calibration.half_width(predicted, spread, level), 1e-9)
-            for row, inside in groups.items():
-                factors[i, row] = _bound(ratio[inside if inside.sum() >= _FEW else fallback], level)
+            ratio = error / np.maximum(calibration._interpolated(places, level), 1e-9)
+            for row, inside in chosen.items():
+                factors[i, row] = _bound(ratio[inside], level)
             if faint.sum() >= _FEW:
                 factors[i, last_dark] = max(factors[i, last_dark], _bound(ratio[faint], level / 2))
         calibration = replace(calibration, half_widths=calibration.half_widths * factors[:, group_of_row, None])
