@@ -43,8 +43,13 @@ def test_a_signal_that_is_ignored_stays_ignored():
 
 
 def test_ctrl_c_once_stops_and_twice_interrupts():
-    with ending_signals_interrupt(), stop_on_interrupt() as stop:
-        signal.raise_signal(signal.SIGINT)
-        assert stop()
-        with pytest.raises(KeyboardInterrupt):
+    # A process that a shell starts in the background ignores Ctrl-C, so the handler is set here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with ending_signals_interrupt(), stop_on_interrupt() as stop:
             signal.raise_signal(signal.SIGINT)
+            assert stop()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
