@@ -14,6 +14,7 @@ from napari_smdiffusion import Image, MicroscopeConfig, load_diffusion_model, lo
 from napari_smdiffusion.base.devices import generator
 from napari_smdiffusion.base.events import Note, Progress, run
 from napari_smdiffusion.base.json_values import checked, to_json
+from napari_smdiffusion.enhance import calibrating
 from napari_smdiffusion.enhance import training as enhancer_training
 from napari_smdiffusion.enhance.applying import enhance_steps
 from napari_smdiffusion.enhance.calibrating import group_by_field
@@ -63,6 +64,23 @@ def calibration() -> Calibration:
     return calibrate([_images(30, 0)])
 
 
+@pytest.fixture
+def predicted_once(monkeypatch):
+    """Keep the output of the network for each input: an image is predicted once for all confidences."""
+    forward, outputs = EnhancerNetwork.forward, {}
+
+    def kept(network, x):
+        key = id(network), x.shape, x.numpy().tobytes()
+        if key not in outputs:
+            outputs[key] = forward(network, x)
+        return outputs[key].clone()
+
+    def use():
+        monkeypatch.setattr(EnhancerNetwork, "forward", kept)
+
+    return use
+
+
 def test_intervals_have_their_nominal_coverage(calibration):
     predicted, spread, truth = _images(10, 1)
     inside = [np.abs(truth - predicted) <= calibration.half_width(predicted, spread, level) for level in LEVELS]
@@ -108,7 +126,7 @@ def test_too_few_patches_are_refused():
         calibrate([(flat, flat, flat)])
 
 
-def test_a_trained_enhancer_is_calibrated_on_held_out_regions(tmp_path):
+def test_a_trained_enhancer_is_calibrated_on_held_out_regions(tmp_path, predicted_once):
     fields = simulate("microtubules", 1, 512, 20.0, seed=1)
     enhancer = Enhancer.train([fields], steps=60, **TINY)
     facts = enhancer.calibration.facts
@@ -119,6 +137,7 @@ def test_a_trained_enhancer_is_calibrated_on_held_out_regions(tmp_path):
     fresh = simulate("microtubules", 16, 128, 20.0, seed=77)  # many draws of the optics
     images, truth = _imaged(fresh.pixels, 20.0, 2)
     structure = truth > 0
+    predicted_once()
     for share in (0.5, 0.9):
         results = [enhancer.enhance_with_uncertainty(image, confidence=share) for image in images]
         sharp, width = (
@@ -138,10 +157,11 @@ def test_a_trained_enhancer_is_calibrated_on_held_out_regions(tmp_path):
     assert wide.mean() > narrow.mean()
 
 
-def test_a_bundled_enhancer_has_its_nominal_coverage():
+def test_a_bundled_enhancer_has_its_nominal_coverage(predicted_once):
     fields = load_diffusion_model("microtubules").generate(14, size=256, seed=5)
     images, truth = _imaged(fields.pixels[:, :255, :255].copy(), fields.pixel_size, 5)
     enhancer = load_enhancer("microtubules")
+    predicted_once()
     # The intervals are too wide on these small fields: two draws of the optics gave 0.56 and 0.54 for 0.5, 0.75 and
     # 0.76 for 0.7, 0.93 and 0.94 for 0.9. They must not be too narrow.
     for share, tolerance in ((0.5, 0.08), (0.7, 0.06), (0.9, 0.04)):
@@ -152,7 +172,7 @@ def test_a_bundled_enhancer_has_its_nominal_coverage():
         assert share - 0.02 <= (np.abs(sharp - truth) <= width).mean() <= share + tolerance
 
 
-def test_recalibration_uses_the_same_held_out_regions(tmp_path):
+def test_recalibration_uses_the_same_held_out_regions(tmp_path, quick_calibration):
     fields = [simulate("microtubules", 1, 256, 20.0, seed=1)]
     enhancer = Enhancer.train(fields, steps=5, **TINY)
     enhancer.save(tmp_path / "e")
@@ -183,8 +203,10 @@ def test_a_training_keeps_the_surroundings_of_the_enhancer_that_it_starts_from(q
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_calibration_reports_its_progress_and_can_be_stopped(stopped):
+def test_a_calibration_reports_its_progress_and_can_be_stopped(stopped, monkeypatch):
     """Two groups are enough to check one by the other."""
+    monkeypatch.setattr(enhancer_training, "CALIBRATION_PATCHES", 24)  # six groups of a batch
+    monkeypatch.setattr(calibrating, "ROUGH_CALIBRATION_PATCHES", 8)
     fields = [simulate("microtubules", 1, 128, 20.0, seed=seed) for seed in range(12)]
     events = []
 
@@ -216,13 +238,13 @@ def test_a_stopped_calibration_has_enough_patches(late):
     assert enhancer.calibration is not None
 
 
-def test_an_enhancer_of_small_images_states_that_nothing_was_held_out():
+def test_an_enhancer_of_small_images_states_that_nothing_was_held_out(quick_calibration):
     field = simulate("microtubules", 1, 64, 20.0, seed=1)
     enhancer = Enhancer.train([field], steps=5, **TINY)
     assert not enhancer.calibration.facts.held_out
 
 
-def test_an_enhancer_without_a_calibration_is_reported(tmp_path):
+def test_an_enhancer_without_a_calibration_is_reported(tmp_path, quick_calibration):
     field = simulate("microtubules", 1, 64, 20.0, seed=1)
     enhancer = replace(Enhancer.train([field], steps=5, **TINY), calibration=None)
     events = []
@@ -230,7 +252,7 @@ def test_an_enhancer_without_a_calibration_is_reported(tmp_path):
     assert any(isinstance(event, Note) and "has no calibration" in event.message for event in events)
 
 
-def test_an_image_of_weight_0_is_left_out():
+def test_an_image_of_weight_0_is_left_out(quick_calibration):
     fields = [simulate("microtubules", 1, 256, 20.0, seed=k) for k in range(2)]
     enhancer = Enhancer.train(fields, steps=3, weights=[1, 0], **TINY)
     assert enhancer.calibration.facts.held_out
@@ -351,7 +373,7 @@ def test_fields_of_different_size_are_calibrated_together():
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_an_enhancer_is_calibrated_on_the_device(storm, monkeypatch, trained):
+def test_an_enhancer_is_calibrated_on_the_device(storm, monkeypatch, quick_calibration, trained):
     """The device has the precision of later predictions, and it is fast."""
     name = "released_when_done" if trained else "on_device"
     block, device, calls = getattr(enhancer_training, name), {"active": False, "network": None}, []
