@@ -23,6 +23,7 @@ from napari_smdiffusion import (
 from napari_smdiffusion.base.settings import Checked, setting_fields
 from napari_smdiffusion.cli import compare, demo, diffusion, enhancer
 from napari_smdiffusion.cli.entry import _parser
+from napari_smdiffusion.widgets.viewer.regions import Region
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,15 @@ def _fill_resume(dock):
 
 def _train_from_start(**settings):
     DiffusionModel.train(
-        [Image(_PIXELS)], start="tiny", out="m", name="n", pixel_size=20, allow_computed=True, **settings
+        [Image(_PIXELS)],
+        start="tiny",
+        out="m",
+        name="n",
+        pixel_size=20,
+        allow_computed=True,
+        region=(0, 64, 0, 64),
+        held_out=[(0, 16, 0, 16)],
+        **settings,
     )
 
 
@@ -200,6 +209,10 @@ def _fill_compare(dock):
     dock.training.choose([field[0]])
     for box, image_layer in zip((dock.enhanced, dock.widefield, dock.reference, dock.uncertainty), field, strict=True):
         box.choose(image_layer)
+    shapes = dock.viewer.add_shapes(
+        [[[0, 0], [0, 32], [32, 32], [32, 0]]], shape_type="rectangle", scale=layer.scale, units=layer.units
+    )
+    dock.region.choose(Region("inside", shapes))
 
 
 def _train_enhancer(**settings):
@@ -215,6 +228,8 @@ def _train_enhancer(**settings):
         name="n",
         pixel_size=20,
         allow_computed=True,
+        region=(0, 64, 0, 64),
+        held_out=[(0, 16, 0, 16)],
         **settings,
     )
 
@@ -236,15 +251,18 @@ def _microscope(settings):
 def _enhance(**settings):
     with suppress(AttributeError):  # `run_job` is replaced and returns None, which has no images
         Enhancer(None, None, None, None, None).enhance_with_uncertainty(
-            _PIXELS, out="x.tif", pixel_size=80, resume=True, **settings
+            _PIXELS, out="x.tif", pixel_size=80, resume=True, region=(0, 40, 0, 64), **settings
         )
 
+
+_CUT = "each layer is cut in its own pixels, before the job"
 
 JOBS = {
     "train": Faces(
         TrainJob,
         (
-            "train a.tif b.tif --out m --name n --start tiny --pixel-size 20 --channel 1 --allow-computed",
+            "train a.tif b.tif --out m --name n --start tiny --pixel-size 20 --channel 1 --allow-computed "
+            "--region 0,40,0,64 --held-out 0,16,0,20 40,64,0,64",
             "train a.tif --out m --resume",
         ),
         diffusion.train_job,
@@ -258,6 +276,8 @@ JOBS = {
                 "name": "the folder has the name",
                 "pixel_size": "layers have their own",
                 "channel": "layers have their own",
+                "region": _CUT,
+                "held_out": _CUT,
                 "settings.steps": "the user chooses minutes",
                 **{
                     f"settings.{name}": "of the method, not of the images"
@@ -280,7 +300,7 @@ JOBS = {
         TrainEnhancerJob,
         (
             "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --out e --name n "
-            "--pixel-size 20 --channel 1 --allow-computed",
+            "--pixel-size 20 --channel 1 --allow-computed --region 0,40,0,64 --held-out 0,16,0,20",
             "train-enhancer a.tif --widefield w.tif --out e",
             "train-enhancer a.tif --out e --resume",
         ),
@@ -294,6 +314,8 @@ JOBS = {
             "form": {
                 "pixel_size": "layers have their own",
                 "channel": "layers have their own",
+                "region": _CUT,
+                "held_out": _CUT,
                 "settings.steps": "the user chooses minutes",
                 "settings.previews": "the dock shows none",
             },
@@ -301,7 +323,7 @@ JOBS = {
     ),
     "enhance": Faces(
         EnhanceJob,
-        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --channel mito --resume",),
+        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --channel mito --resume --region 0,40,0,64",),
         enhancer.enhance_job,
         (_enhance,),
         "Enhance widefield",
@@ -316,6 +338,7 @@ JOBS = {
                 "pixel_size": "layers have their own",
                 "channel": "layers have their own",
                 "resume": "a layer has no unfinished file",
+                "region": _CUT,
             },
         },
     ),
@@ -323,7 +346,7 @@ JOBS = {
         CompareJob,
         (
             "compare a.tif --generated g.tif --training t.tif --enhanced e.tif --widefield w.tif --reference r.tif "
-            "--uncertainty u.tif --out c --channel 1",
+            "--uncertainty u.tif --out c --channel 1 --region 0,40,0,64 --widefield-region 0,30,0,32",
         ),
         compare.compare_job,
         None,

@@ -7,6 +7,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_smdiffusion import load_enhancer
 from napari_smdiffusion.widgets.frame import dock as frame
 from napari_smdiffusion.widgets.viewer.layers import kind, layer_image
+from napari_smdiffusion.widgets.viewer.regions import SEEN
 from napari_smdiffusion.widgets.viewer.view import scene_camera
 
 from .conftest import PATIENCE
@@ -83,7 +84,7 @@ def test_the_visible_part_is_enhanced_at_its_place(viewer, dock, click, coarse, 
     camera = scene_camera(viewer)
     camera.center = (*camera.center[:-2], *_corner(coarse, (75, 65)))
     camera.zoom = 1.0  # pixels of the canvas per nm
-    dock.only_seen.setChecked(True)
+    dock.region.choose(SEEN)
     click(dock, dock.run_button)
     first = viewer.layers[-1]
     assert first.data.shape == (256, 256)  # 64 widefield pixels, the least

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..images.provenance import MADE_BY_MODELS
-from .flags import IMAGES, add_channel, add_command, add_z_range, in_slab, print_status
+from .flags import IMAGES, add_channel, add_command, add_region, add_z_range, in_slab, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,6 +37,10 @@ def add_compare(commands: Any) -> None:
     )
     add_z_range(parser)
     add_channel(parser)
+    add_region(parser, "rectangles of each experimental image that are compared", several=True)
+    add_region(
+        parser, "rectangle of the widefield image in which the enhanced image is evaluated", "--widefield-region"
+    )
     parser.add_argument(
         "--out",
         required=True,
@@ -59,6 +63,8 @@ def compare_job(options: Namespace) -> CompareJob:
         uncertainty=options.uncertainty,
         out=options.out,
         channel=options.channel,
+        region=options.region,
+        widefield_region=options.widefield_region,
     )
 
 

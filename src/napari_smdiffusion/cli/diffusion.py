@@ -15,6 +15,7 @@ from .flags import (
     add_channel,
     add_command,
     add_pixel_size,
+    add_region,
     add_settings,
     add_z_range,
     config_from_flags,
@@ -50,6 +51,8 @@ def add_train(commands: Any) -> None:
     add_z_range(parser)
     add_channel(parser)
     add_allow_computed(parser, "generated and enhanced images")
+    add_region(parser, "rectangles of each image that are trained on", several=True)
+    add_region(parser, "rectangles of each image that are not trained on", "--held-out", several=True, default="none")
     add_settings(parser, TrainConfig, {"previews"})
 
 
@@ -106,6 +109,8 @@ def train_job(options: Namespace) -> TrainJob:
         pixel_size=options.pixel_size,
         channel=options.channel,
         allow_computed=options.allow_computed,
+        region=options.region,
+        held_out=options.held_out,
     )
 
 

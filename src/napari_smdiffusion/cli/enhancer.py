@@ -18,6 +18,7 @@ from .flags import (
     add_channel,
     add_command,
     add_pixel_size,
+    add_region,
     add_settings,
     add_z_range,
     config_from_flags,
@@ -88,6 +89,14 @@ def add_train_enhancer(commands: Any) -> None:
     add_allow_computed(parser, "enhanced images and maps")
     add_z_range(parser)
     add_channel(parser)
+    add_region(parser, "rectangles of each super-resolution image that are trained on", several=True)
+    add_region(
+        parser,
+        "rectangles of each super-resolution image that are not trained on",
+        "--held-out",
+        several=True,
+        default="none",
+    )
     add_settings(parser, EnhancerConfig, {"previews"})
     add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
 
@@ -111,6 +120,7 @@ def add_enhance(commands: Any) -> None:
     )
     add_pixel_size(parser)
     add_channel(parser)
+    add_region(parser, "rectangle of each image that is enhanced")
     add_settings(parser, EnhanceConfig)
 
 
@@ -156,6 +166,8 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
         pixel_size=options.pixel_size,
         channel=options.channel,
         allow_computed=options.allow_computed,
+        region=options.region,
+        held_out=options.held_out,
     )
 
 
@@ -185,6 +197,7 @@ def enhance_job(options: Namespace) -> EnhanceJob:
         pixel_size=options.pixel_size,
         channel=options.channel,
         resume=options.resume,
+        region=options.region,
     )
 
 

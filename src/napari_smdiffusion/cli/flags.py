@@ -125,6 +125,32 @@ def add_channel(parser: argparse.ArgumentParser) -> None:
 _Config = TypeVar("_Config")
 
 
+def add_region(
+    parser: argparse.ArgumentParser, text: str, flag: str = "--region", *, several: bool = False, default: str = "all"
+) -> None:
+    """Add a flag for one rectangle of the images, or for several."""
+    parser.add_argument(
+        flag,
+        type=_rectangle,
+        nargs="+" if several else 1,
+        default=(),
+        metavar="ROW0,ROW1,COL0,COL1",
+        help=f"{text}, in pixels: first row, last row + 1, first column, last column + 1; the first pixel is 0 "
+        f"(default: {default})",
+    )
+
+
+def _rectangle(text: str) -> tuple[int, ...]:
+    """Return the numbers in `0,256,0,512`."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is no region: write four whole numbers, such as 0,256,0,512.")
+    return numbers
+
+
 def print_status(line: str) -> None:
     """Print a line on standard error, if that is possible."""
     write_status(line)

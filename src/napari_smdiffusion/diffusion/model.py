@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ..images.regions import Rectangles
     from ..training.state import TrainingState
     from .intensities import Scaling
 
@@ -94,6 +95,8 @@ class DiffusionModel:
         resume: bool = False,
         pixel_size: float | None = None,
         allow_computed: bool = False,
+        region: Rectangles = (),
+        held_out: Rectangles = (),
         **settings: Any,
     ) -> DiffusionModel:
         """Train a model on `images` with a progress bar; Ctrl-C stops the training and keeps the model.
@@ -115,6 +118,9 @@ class DiffusionModel:
             Pixel size in nm, which replaces that of the images.
         allow_computed
             Train on generated and enhanced images too; they are refused otherwise.
+        region, held_out
+            Rectangles (first row, last row + 1, first column, last column + 1) in pixels of each image that are trained
+            on, or not trained on.
         **settings
             The fields of `TrainConfig`: `DiffusionModel.train([storm], minutes=15, seed=1)`.
 
@@ -136,7 +142,20 @@ class DiffusionModel:
 
         sources = as_images(images)
         config = TrainConfig(**settings)
-        return run_job(TrainJob(sources, config, start, out, name, resume, pixel_size, allow_computed=allow_computed))
+        return run_job(
+            TrainJob(
+                sources,
+                config,
+                start,
+                out,
+                name,
+                resume,
+                pixel_size,
+                allow_computed=allow_computed,
+                region=region,
+                held_out=held_out,
+            )
+        )
 
     def generate(
         self,

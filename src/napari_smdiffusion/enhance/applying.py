@@ -180,6 +180,7 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         settings=to_dict(config),
         channel=image.provenance.channel,
         model_digest=enhancer.digest()[:SHORT_DIGEST],
+        window=image.provenance.window,
     )
     name = f"{image.name} (enhanced)"
     plan = ResultPlan("enhanced", shape, pixel_size, image.origin, name, provenance, image.axes)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ..images.regions import Rectangles
     from ..training.state import TrainingState
     from .applying import Enhancement
     from .levels import Levels
@@ -123,6 +124,8 @@ class Enhancer:
         resume: bool = False,
         pixel_size: float | None = None,
         allow_computed: bool = False,
+        region: Rectangles = (),
+        held_out: Rectangles = (),
         **settings: Any,
     ) -> Enhancer:
         """Train on super-resolution images and show a progress bar; Ctrl-C stops the training and keeps the enhancer.
@@ -132,7 +135,7 @@ class Enhancer:
         images, pairs
             One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size. Or (widefield,
             super-resolution) images of the same fields, which replace them and the simulation.
-        weights, microscope, fit, simulated, start, out, name, resume, pixel_size, allow_computed
+        weights, microscope, fit, simulated, start, out, name, resume, pixel_size, allow_computed, region, held_out
             See `TrainEnhancerJob`.
         **settings
             The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`.
@@ -163,13 +166,15 @@ class Enhancer:
                 resume=resume,
                 pixel_size=pixel_size,
                 allow_computed=allow_computed,
+                region=region,
+                held_out=held_out,
             )
         )
 
     def enhance(self, image: Image | npt.ArrayLike, **settings: Any) -> Image:
         """Enhance a widefield image or stack and show a progress bar.
 
-        `settings` are the fields of `EnhanceConfig`, and `out`, `pixel_size` and `resume` of `EnhanceJob`.
+        `settings` are the fields of `EnhanceConfig`, and `out`, `pixel_size`, `resume` and `region` of `EnhanceJob`.
 
         Returns
         -------
@@ -195,6 +200,7 @@ class Enhancer:
         out: str | os.PathLike[str] | None = None,
         pixel_size: float | None = None,
         resume: bool = False,
+        region: Rectangles = (),
         **settings: Any,
     ) -> Enhancement:
         """Enhance and map the uncertainty (see `Enhancement`); parameters and errors are those of `enhance`."""
@@ -202,7 +208,8 @@ class Enhancer:
         from ..recipes.job import run_job
 
         config = EnhanceConfig(**{"uncertainty": True, **settings})
-        job = EnhanceJob(self, as_image(image, "widefield"), config, out=out, pixel_size=pixel_size, resume=resume)
+        source = as_image(image, "widefield")
+        job = EnhanceJob(self, source, config, out=out, pixel_size=pixel_size, resume=resume, region=region)
         return run_job(job).images[0].enhancement
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:

@@ -153,6 +153,8 @@ class Image:
     def crop(self, y: slice, x: slice) -> Image:
         """Return the pixel rows `y` and columns `x` as an image, with its own origin in nm.
 
+        Its provenance states the part (`Provenance.window`).
+
         Raises
         ------
         InputError
@@ -167,7 +169,8 @@ class Image:
         pixel_size = self.pixel_size or 0.0
         corner = (self.origin[0] + rows[0] * pixel_size, self.origin[1] + columns[0] * pixel_size)
         pixels = self.pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return replace(self, pixels=pixels, origin=corner)
+        ends = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+        return replace(self, pixels=pixels, origin=corner, provenance=self.provenance.of_part(*ends, self.size))
 
 
 def with_own_pixels(image: Image, pixels: Pixels, **changes: Any) -> Image:

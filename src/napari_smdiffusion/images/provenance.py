@@ -41,6 +41,8 @@ class TrainingImage:
         "experimental", "simulated" or "synthetic".
     parts
         `images.parts.marks_of`, by which a part of the image is recognized; only of experimental images.
+    window
+        The part of the file or layer that was trained on, if it was not all of it; see `Provenance.window`.
     """
 
     name: str
@@ -48,6 +50,7 @@ class TrainingImage:
     sha256: str = ""
     kind: str = ""
     parts: str = ""
+    window: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,9 @@ class Provenance(Mapping[str, Any]):
         Channel of the source that the image shows, by index and name, if the source has several.
     model_digest
         First digits of a SHA-256 of the model's weights and scaling, which tells two models of one name apart.
+    window
+        The part of a larger image that the image shows, or that it was computed from: first row, last row + 1, first
+        column and last column + 1, in pixels of the larger image.
     more
         All other stated values: from later versions, from other programs, or of another type than the field has.
     """
@@ -108,6 +114,7 @@ class Provenance(Mapping[str, Any]):
     rsp: tuple[float, ...] | None = None
     channel: str | None = None
     model_digest: str | None = None
+    window: tuple[int, ...] | None = None
     more: Mapping[str, Json] = field(default_factory=dict)
 
     @classmethod
@@ -164,6 +171,23 @@ class Provenance(Mapping[str, Any]):
         """Return the number of stated values."""
         return len(self._stated)
 
+    def of_part(self, rows: tuple[int, int], columns: tuple[int, int], size: tuple[int, int]) -> Provenance:
+        """Return the provenance of a part of the image.
+
+        Parameters
+        ----------
+        rows, columns
+            First and last + 1, in pixels of the image.
+        size
+            (height, width) of the image.
+        """
+        if self.kind in RESULT_KINDS:  # its window is in pixels of the widefield image
+            return dataclasses.replace(self, window=None)
+        if (*rows, *columns) == (0, size[0], 0, size[1]):
+            return self
+        top, _, left, _ = self.window or (0, 0, 0, 0)
+        return dataclasses.replace(self, window=(top + rows[0], top + rows[1], left + columns[0], left + columns[1]))
+
     @property
     def training_names(self) -> dict[str, str]:
         """Names of the model's training images by digest; empty if the training images are unknown."""
@@ -210,6 +234,11 @@ def _numbers(value: Any) -> tuple[float, ...] | None:
     return tuple(value) if valid else None
 
 
+def _window(value: Any) -> tuple[int, ...] | None:
+    valid = isinstance(value, list) and len(value) == 4 and all(_whole_number(n) is not None and n >= 0 for n in value)
+    return tuple(value) if valid else None
+
+
 def _settings(value: Any) -> Mapping[str, Json] | None:
     return value if isinstance(value, dict) else None
 
@@ -226,8 +255,9 @@ def _training_image(value: Any) -> TrainingImage | None:
     name, sha256, kind, parts = (value.get(key, "") for key in ("name", "sha256", "kind", "parts"))
     shape = value.get("shape", [])
     texts = all(isinstance(text, str) for text in (name, sha256, kind, parts))
+    window = _window(value.get("window")) or ()
     valid = texts and isinstance(shape, list) and all(_whole_number(side) is not None for side in shape)
-    return TrainingImage(name, tuple(shape), sha256, kind, parts) if valid else None
+    return TrainingImage(name, tuple(shape), sha256, kind, parts, window) if valid else None
 
 
 # Values of fields that count as not stated, besides None.
@@ -249,6 +279,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "rsp": _numbers,
     "channel": _text,
     "model_digest": _text,
+    "window": _window,
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never
 from ..images.provenance import MADE_BY_MODELS
+from ..images.regions import as_rectangles, cut, one_rectangle, within
 from .job import ImageSource, optional_sources, read_source, read_sources, run_job
 from .outputs import check_output_folder
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..images.axes import Channel
     from ..images.image import Image
+    from ..images.regions import Rectangles
     from ..report.enhanced import EnhancedField
     from ..report.report import Report
 
@@ -47,6 +49,11 @@ class CompareJob:
         Folder for `comparison.png` and `report.json`. An earlier report in it is not replaced.
     channel
         Index (the first is 0) or name of the channel, for files with several.
+    region
+        Rectangles of each experimental image that are compared, in its pixels: (first row, last row + 1, first column,
+        last column + 1), or a sequence of them. (): all of it.
+    widefield_region
+        A rectangle of the widefield image, in its pixels, in which the enhanced image is evaluated. (): all of it.
 
     Raises
     ------
@@ -63,6 +70,8 @@ class CompareJob:
     uncertainty: ImageSource | None = None
     out: str | os.PathLike[str] = "comparison"
     channel: Channel = None
+    region: Rectangles = ()
+    widefield_region: Rectangles = ()
 
     def __post_init__(self) -> None:
         for name in ("experimental", "training"):
@@ -82,6 +91,12 @@ class CompareJob:
             raise InputError("An uncertainty map needs a reference: give the super-resolution image of the field too.")
         if self.generated is None and self.enhanced is None:
             raise InputError("Give experimental and generated images, or an enhanced and a widefield image.")
+        object.__setattr__(self, "region", as_rectangles(self.region, "region"))
+        object.__setattr__(self, "widefield_region", one_rectangle(self.widefield_region, "widefield_region"))
+        if self.region and not self.experimental:
+            raise InputError("region is a part of experimental images: give some, or give widefield_region.", "region")
+        if self.widefield_region and self.enhanced is None:
+            raise InputError("widefield_region needs an enhanced image: give one, or give region.", "widefield_region")
 
     @property
     def title(self) -> str:
@@ -116,6 +131,8 @@ class CompareJob:
             for sources in map(optional_sources, (self.experimental, self.training))
         )
         generated = self._read(self.generated, stop)
+        if rectangles := as_rectangles(self.region, "region"):
+            experimental = [cut(image, within(image, part)) for image in experimental for part in rectangles]
         return (yield from compare_steps(experimental, generated, training, out, enhanced=self._field(stop), stop=stop))
 
     def _enhanced_field(self) -> EnhancedField | None:
@@ -128,13 +145,14 @@ class CompareJob:
         """Return the enhanced image with the other images of its field of view; None without an enhanced image."""
         from ..report.enhanced import EnhancedField
 
+        region = next(iter(as_rectangles(self.widefield_region, "widefield_region")), None)
         if self.enhanced is None or isinstance(self.enhanced, EnhancedField):
-            return self.enhanced
+            return self.enhanced if self.enhanced is None or region is None else self.enhanced.inside(region)
         enhanced, widefield = self._read(self.enhanced, stop), self._read(self.widefield, stop)
         if enhanced is None or widefield is None:
             return None
         return EnhancedField.cropped_to_reference(
-            enhanced, widefield, self._read(self.reference, stop), self._read(self.uncertainty, stop)
+            enhanced, widefield, self._read(self.reference, stop), self._read(self.uncertainty, stop), region
         )
 
     def _read(self, source: ImageSource | None, stop: Stop) -> Image | None:

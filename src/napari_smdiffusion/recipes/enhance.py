@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
-from ..base.folders import user_path
 from ..enhance.settings import EnhanceConfig
 from ..images.axes import axes_text
 from ..images.image import in_file_order
 from ..images.provenance import RESULT_KINDS
 from ..images.reading import image_files, mapped_image, read_image
+from ..images.regions import as_rectangles, one_rectangle
 from ..images.tiff import TIFF_SUFFIXES, write_image
-from .enhanced_files import beside, enhance_into_files
-from .job import ImageSource, as_sources, check_pixel_size, read_source
-from .outputs import check_output_file
+from .enhanced_files import beside, enhance_into_files, target_files
+from .job import ImageSource, as_sources, check_pixel_size, read_source, source_name
 from .train_enhancer import TrainEnhancerJob
 from .whole_progress import WholeProgress
 from .widefield_images import doubts, read_widefield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ..base.arrays import Pixels
     from ..enhance.applying import Enhancement, NewArray, ResultPlan
     from ..enhance.model import Enhancer
     from ..images.axes import Channel
     from ..images.image import Image
+    from ..images.regions import Rectangles
 
     NewResultArray = Callable[[int, ResultPlan], Pixels]
-
-_NO_FILE_NAME = r'[<>:"/\\|?*\x00-\x1f]'  # characters that file names must not have on some systems
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +160,9 @@ class EnhanceJob:
         Pixel size of the widefield images in nm; replaces their own.
     channel
         Index (the first is 0) or name of the channel, for files with several.
+    region
+        A rectangle of each image, in its pixels, that is enhanced at its place: (first row, last row + 1, first column,
+        last column + 1). (): all of it.
     resume
         Go on where an interrupted run into `out` stopped: finished images are kept, and a part of an image is
         completed. Input and settings must be the same.
@@ -181,10 +181,12 @@ class EnhanceJob:
     pixel_size: float | None = None
     channel: Channel = None
     resume: bool = False
+    region: Rectangles = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widefield", as_sources(self.widefield))
         check_pixel_size(self.pixel_size)
+        object.__setattr__(self, "region", one_rectangle(self.region, "region"))
         if self.resume and self.out is None:
             raise InputError("out must name the files of the run that is resumed.", "out")
 
@@ -227,7 +229,7 @@ class EnhanceJob:
             The error of the only image.
         """
         sources = _expanded(self.widefield)
-        targets = _targets(self, sources)
+        targets = target_files(self, sources)
         enhancer = yield from _enhancer(self.model, stop)
         return (yield from _enhanced_in_turn(self, enhancer, sources, targets, stop, new_array))
 
@@ -254,7 +256,8 @@ def _enhanced_in_turn(
             yield PartBegun(index)
             whole.begin(index)
             read = partial(read_source, source, job.pixel_size, stop, job.channel)
-            image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name)
+            region = as_rectangles(job.region, "region")
+            image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name, region)
             image = image if target is None else in_file_order(image)
             make = None if new_array is None else partial(new_array, index)
             enhancement = yield from whole.of(_enhanced(job, enhancer, image, target, stop, make))
@@ -265,9 +268,9 @@ def _enhanced_in_turn(
             break
         # A source is any object with `read`, so it can raise any exception.
         except Exception as error:
-            failures.append(EnhanceFailure(index, _name(source), False, error))
+            failures.append(EnhanceFailure(index, source_name(source), False, error))
             continue
-        result = EnhancedImage(index, _name(source), enhancer.config.upscale, target)
+        result = EnhancedImage(index, source_name(source), enhancer.config.upscale, target)
         yield from doubts(enhancement.image, image)
         with_maps = _with_maps(result, job.error_map, enhancement, image, stop)
         result, map_error = yield from whole.of(with_maps)
@@ -283,11 +286,6 @@ def _enhanced_in_turn(
     return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped)
 
 
-def _name(source: ImageSource) -> str:
-    """Return the name of a source for messages."""
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.name
-
-
 def _expanded(sources: ImageSource | Sequence[ImageSource]) -> list[ImageSource]:
     """Return the sources; each folder is replaced by its TIFF files, without results of an earlier run."""
     expanded: list[ImageSource] = []
@@ -297,27 +295,6 @@ def _expanded(sources: ImageSource | Sequence[ImageSource]) -> list[ImageSource]
         else:
             expanded.append(source)
     return expanded
-
-
-def _targets(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Path | None]:
-    """Return the output file of each source, None for memory; raise an error if a file cannot be written."""
-    if job.out is None:
-        return [None] * len(sources)
-    out = user_path(job.out)
-    is_file = out.suffix.lower() in TIFF_SUFFIXES
-    if (is_file and len(sources) != 1) or (not is_file and out.is_file()):
-        raise InputError(f"out must be a folder for {len(sources)} images, or end in .tif for one, not {out}.", "out")
-    stems = [re.sub(_NO_FILE_NAME, "_", Path(_name(source)).stem) for source in sources]
-    if len(set(stems)) < len(stems):
-        raise InputError("Two of the widefield images have the same file name: enhance them in two runs.")
-    if job.channel is not None:  # so that the results of two channels do not replace each other
-        stems = [f"{stem}_channel_{re.sub(_NO_FILE_NAME, '_', str(job.channel))}" for stem in stems]
-    targets = [out] if is_file else [out / f"{stem}_enhanced.tif" for stem in stems]
-    maps = [name for name, wanted in (("uncertainty", job.settings.uncertainty), ("error", job.error_map)) if wanted]
-    for target in targets:
-        for path in (target, *(beside(target, name) for name in maps)):
-            check_output_file(path)
-    return targets
 
 
 def _enhancer(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, stop: Stop) -> Steps[Enhancer]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base.errors import Stopped
+from ..base.errors import InputError, Stopped
 from ..base.events import Note, Steps, Stop, TileDone
+from ..base.folders import user_path
 from ..base.whole_files import check_space
 from ..images.reading import mapped_image
+from ..images.regions import as_rectangles
+from ..images.tiff import TIFF_SUFFIXES
 from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, unfinished
 from ..store.weights import WEIGHTS_KEY
+from .job import ImageSource, source_name
+from .outputs import check_output_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from ..base.json_values import Json
     from ..enhance.applying import NewArray, ResultPlan
@@ -24,13 +30,38 @@ if TYPE_CHECKING:
     from ..images.image import Image
     from ..images.provenance import Provenance
     from ..images.unfinished import Unfinished
+    from .enhance import EnhanceJob
 
+_NO_FILE_NAME = r'[<>:"/\\|?*\x00-\x1f]'  # characters that file names must not have on some systems
 _SOURCE = "widefield_image_sha256"  # key of the digest of the widefield image in the provenance of a result
 
 
 def beside(path: Path, word: str) -> Path:
     """Return the path of a map of a result: the map `uncertainty` of `x.tif` is `x_uncertainty.tif`."""
     return path.with_name(f"{path.stem}_{word}{path.suffix}")
+
+
+def target_files(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Path | None]:
+    """Return the output file of each source, None for memory; raise an error if a file cannot be written."""
+    if job.out is None:
+        return [None] * len(sources)
+    out = user_path(job.out)
+    is_file = out.suffix.lower() in TIFF_SUFFIXES
+    if (is_file and len(sources) != 1) or (not is_file and out.is_file()):
+        raise InputError(f"out must be a folder for {len(sources)} images, or end in .tif for one, not {out}.", "out")
+    stems = [re.sub(_NO_FILE_NAME, "_", Path(source_name(source)).stem) for source in sources]
+    if len(set(stems)) < len(stems):
+        raise InputError("Two of the widefield images have the same file name: enhance them in two runs.")
+    if job.channel is not None:  # so that the results of two channels do not replace each other
+        stems = [f"{stem}_channel_{re.sub(_NO_FILE_NAME, '_', str(job.channel))}" for stem in stems]
+    for rectangle in as_rectangles(job.region, "region"):  # the results of two regions neither
+        stems = [f"{stem}_region_{'_'.join(map(str, rectangle))}" for stem in stems]
+    targets = [out] if is_file else [out / f"{stem}_enhanced.tif" for stem in stems]
+    maps = [name for name, wanted in (("uncertainty", job.settings.uncertainty), ("error", job.error_map)) if wanted]
+    for target in targets:
+        for path in (target, *(beside(target, name) for name in maps)):
+            check_output_file(path)
+    return targets
 
 
 def enhance_into_files(

@@ -91,6 +91,11 @@ def as_sources(images: ImageSource | Sequence[ImageSource]) -> tuple[ImageSource
     return sources
 
 
+def source_name(source: ImageSource) -> str:
+    """Return the name of a source for messages."""
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.name
+
+
 def check_pixel_size(pixel_size: float | None) -> None:
     """Raise an InputError if a pixel size, in nm, is given and no image can have it."""
     if pixel_size is not None:

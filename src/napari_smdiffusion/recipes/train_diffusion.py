@@ -11,8 +11,10 @@ from ..base.events import Note, Steps, Stop, never
 from ..base.folders import bundled_folder, user_path
 from ..diffusion.settings import DEFAULT_START, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
+from ..images.regions import as_rectangles
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
 from .job import ImageSource, as_sources, check_pixel_size, check_resumed
+from .regions import divided, division
 from .training_images import read_training_images
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..diffusion.model import DiffusionModel
     from ..images.axes import Channel
+    from ..images.regions import Rectangles
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,12 @@ class TrainJob:
         Index (the first is 0) or name of the channel, for files with several.
     allow_computed
         Train on images that a model computed too (generated, enhanced): they are refused otherwise.
+    region
+        Rectangles of each image that are trained on, in its pixels: (first row, last row + 1, first column, last column
+        + 1), or a sequence of them. (): all of it.
+    held_out
+        Rectangles of each image that are not trained on, for a fair comparison afterwards: no patch has a pixel of
+        them.
 
     Raises
     ------
@@ -65,9 +74,13 @@ class TrainJob:
     pixel_size: float | None = None
     channel: Channel = None
     allow_computed: bool = False
+    region: Rectangles = ()
+    held_out: Rectangles = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_sources(self.images))
+        for name in ("region", "held_out"):
+            object.__setattr__(self, name, as_rectangles(getattr(self, name), name))
         check_pixel_size(self.pixel_size)
         check_resumed(self.resume, self.out, None if self.start == "default" else self.start)
 
@@ -105,6 +118,8 @@ class TrainJob:
             import matplotlib.figure  # noqa: F401
         sources = cast("tuple[ImageSource, ...]", self.images)
         images = read_training_images(sources, self.pixel_size, MADE_BY_MODELS, self.allow_computed, self.channel, stop)
+        region, held_out = (as_rectangles(value, "region") for value in (self.region, self.held_out))
+        images = divided(images, division(images, region, held_out, self.settings.patch))
         from ..diffusion.training import train_steps
 
         start, note = (None, None) if self.resume else starting_model(self.start, self.settings.channels)

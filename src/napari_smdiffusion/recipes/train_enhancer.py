@@ -14,11 +14,13 @@ from ..base.events import Note, Steps, Stop, never
 from ..base.folders import user_path
 from ..enhance.settings import EnhancerConfig
 from ..images.provenance import RESULT_KINDS
+from ..images.regions import as_rectangles
 from ..microscope.settings import MicroscopeConfig
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
 from ..structures.registry import STRUCTURES
 from ..structures.simulate import simulated_like
 from .job import ImageSource, check_pixel_size, check_resumed, optional_sources, read_source
+from .regions import divided, divided_weights, divided_widefield, division
 from .training_images import check_measured, read_training_images
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ..enhance.model import Enhancer
     from ..images.axes import Channel
     from ..images.image import Image
+    from ..images.regions import Rectangles
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,9 @@ class TrainEnhancerJob:
         Index (the first is 0) or name of the channel, for files with several: of `images`, `widefield` and `fit`.
     allow_computed
         Train on enhanced images and maps too: they are refused otherwise. Generated images are always accepted.
+    region, held_out
+        Rectangles of each of `images` that are trained on, or not trained on, as in `TrainJob`. Of a widefield image of
+        the same field of view the same part is used.
 
     Raises
     ------
@@ -88,12 +94,16 @@ class TrainEnhancerJob:
     pixel_size: float | None = None
     channel: Channel = None
     allow_computed: bool = False
+    region: Rectangles = ()
+    held_out: Rectangles = ()
 
     def __post_init__(self) -> None:
         for name in ("images", "widefield"):
             object.__setattr__(self, name, optional_sources(getattr(self, name)))
         object.__setattr__(self, "simulated", tuple((structure, float(weight)) for structure, weight in self.simulated))
         object.__setattr__(self, "weights", None if self.weights is None else tuple(self.weights))
+        for name in ("region", "held_out"):
+            object.__setattr__(self, name, as_rectangles(getattr(self, name), name))
         check_pixel_size(self.pixel_size)
         check_resumed(self.resume, self.out, self.start)
         if not self.images and not self.simulated:
@@ -149,7 +159,8 @@ class TrainEnhancerJob:
             if sources
             else []
         )
-        weights, images = self._with_simulated(images)
+        pairs, weights, images = self._divided(images, stop)
+        weights, images = self._with_simulated(images, weights)
         microscope = yield from self._fitted_microscope(images, out, stop)
         return (
             yield from train_enhancer_steps(
@@ -157,7 +168,7 @@ class TrainEnhancerJob:
                 self.settings,
                 microscope,
                 weights=weights,
-                pairs=self._pairs(images, stop),
+                pairs=pairs,
                 start=start,
                 out=out,
                 resume=self.resume,
@@ -181,11 +192,30 @@ class TrainEnhancerJob:
         yield Note(fitted.sentence)
         return fitted.config(self.microscope)
 
-    def _with_simulated(self, images: list[Image]) -> tuple[Sequence[float] | None, list[Image]]:
+    def _divided(
+        self, images: list[Image], stop: Stop
+    ) -> tuple[list[tuple[Image, Image]], Sequence[float] | None, list[Image]]:
+        """Return the pairs, the weights and the super-resolution images, of the parts that are trained on.
+
+        There are no pairs if the microscope is simulated.
+        """
+        widefield = self._widefield_images(len(images), stop)
+        weights = [1.0] * len(images) if self.weights is None and self.simulated else self.weights
+        region, held_out = (as_rectangles(value, "region") for value in (self.region, self.held_out))
+        if not region and not held_out:
+            return list(zip(widefield, images, strict=False)), weights, images
+        factor = self.settings.upscale if widefield else 1
+        windows = division(images, region, held_out, self.settings.patch, factor)
+        parts = divided(images, windows)
+        coarse = divided_widefield(widefield, images, windows, factor) if widefield else []
+        return list(zip(coarse, parts, strict=False)), divided_weights(weights, windows), parts
+
+    def _with_simulated(
+        self, images: list[Image], weights: Sequence[float] | None
+    ) -> tuple[Sequence[float] | None, list[Image]]:
         """Return the weights of all images, and the images with the simulated ones at the end."""
-        if not self.simulated:
-            return self.weights, images
-        weights = [1.0] * len(images) if self.weights is None else list(self.weights)
+        if not self.simulated or weights is None:
+            return weights, images
         simulated_images = [
             image
             for structure, _ in self.simulated
@@ -193,19 +223,19 @@ class TrainEnhancerJob:
         ]
         return [*weights, *(weight for _, weight in self.simulated)], [*images, *simulated_images]
 
-    def _pairs(self, images: list[Image], stop: Stop) -> list[tuple[Image, Image]]:
-        """Return (widefield, super-resolution) images; an empty list if the microscope is simulated."""
+    def _widefield_images(self, count: int, stop: Stop) -> list[Image]:
+        """Return the widefield images of `count` super-resolution images; none if the microscope is simulated."""
         widefield = [
             read_source(source, stop=stop, channel=self.channel) for source in optional_sources(self.widefield)
         ]
         if not self.allow_computed:
             check_measured(widefield, RESULT_KINDS)
-        if widefield and len(widefield) != len(images):
+        if widefield and len(widefield) != count:
             raise InputError(
                 f"Real pairs need a widefield image for each super-resolution image: there are {len(widefield)} for "
-                f"{len(images)}."
+                f"{count}."
             )
-        return list(zip(widefield, images, strict=True)) if widefield else []
+        return widefield
 
 
 def interrupted_enhancer_training(out: Path) -> EnhancerRecord | None:

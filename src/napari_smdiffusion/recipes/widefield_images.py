@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,19 +10,25 @@ import numpy as np
 from ..base.events import Note
 from ..enhance.pixel_fit import PixelFit
 from ..images.image import AnisotropicPixelsError
+from ..images.regions import cut, within
 from ..measure.explained import doubt, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..base.events import Steps
     from ..images.image import Image
+    from ..images.regions import Rectangle
 
 _COMPARED = 5  # planes of a result that are compared with the widefield image
 
 
-def read_widefield(read: Callable[[], Image], expected: float | None, enhancer: str) -> Steps[Image]:
-    """Read a widefield image; pixels that are not square are resampled to those of the enhancer, with a Note.
+def read_widefield(
+    read: Callable[[], Image], expected: float | None, enhancer: str, region: Sequence[Rectangle] = ()
+) -> Steps[Image]:
+    """Read a widefield image, or a region of it.
+
+    Pixels that are not square are resampled to those of the enhancer, with a Note.
 
     Parameters
     ----------
@@ -32,23 +39,37 @@ def read_widefield(read: Callable[[], Image], expected: float | None, enhancer: 
         new pixels.
     enhancer
         Name of the enhancer.
+    region
+        A rectangle in pixels of the image as it is read, or none.
 
     Raises
     ------
     InputError
-        If a side of the pixels is more than a factor of two from that of the training.
+        If the region lies outside of the image, or a side of the pixels is more than a factor of two from that of the
+        training.
     Exception
         Any other error of `read`.
     """
     try:
-        return read()
+        return _part(read(), region)
     except AnisotropicPixelsError as error:
-        image, fit = error.image, PixelFit(error.sides, expected)
+        image, fit = _part(error.image, region, error.sides[0]), PixelFit(error.sides, expected)
     from ..enhance.resampling import squared  # SciPy's sparse arrays take long to import
 
     fit.check(image.name, enhancer)
     yield Note(f"{image.name} is {fit.words}, because its pixels are not square.")
     return squared(image, fit)
+
+
+def _part(image: Image, region: Sequence[Rectangle], height: float | None = None) -> Image:
+    """Return a region of an image, whose pixels are `height` nm high if they are not square."""
+    for rectangle in region:
+        window = within(image, rectangle)
+        part = cut(image, window)
+        if height is not None:
+            part = replace(part, origin=(image.origin[0] + window[0].start * height, part.origin[1]))
+        image = part
+    return image
 
 
 def doubts(enhanced: Image, widefield: Image) -> Steps[None]:

@@ -16,6 +16,7 @@ from .measures import ordered_measures
 from .measures.copies import reason_for_no_search
 from .picture import draw_comparison
 from .report import Report
+from .training_data import known_training_images, parts_trained_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,8 @@ def compare_steps(
         If it was stopped; nothing is written then.
     """
     start, out = time.monotonic(), Path(out)
-    context = MeasureContext(tuple(experimental), generated, tuple(training), enhanced, stop=stop)
+    context = MeasureContext(tuple(experimental), generated, _trained_on(training, generated), enhanced, stop=stop)
+    context = _without_narrow_parts(context)
     _check(context)
     context = yield from _with_error_maps(context, stop)
     results = yield from _result_steps(context, stop)
@@ -92,6 +94,22 @@ def _result_steps(context: MeasureContext, stop: Stop) -> Steps[dict[str, Any]]:
     if stop():
         raise Stopped(_STOPPED)
     return results
+
+
+def _trained_on(training: Sequence[Image], generated: Image | None) -> tuple[Image, ...]:
+    """Return the training images, or the parts of them that the model was trained on."""
+    if generated is None or not training:
+        return tuple(training)
+    return tuple(parts_trained_on(training, known_training_images(generated)))
+
+
+def _without_narrow_parts(context: MeasureContext) -> MeasureContext:
+    """Leave out parts of training images that are narrower than the patches, if others are not."""
+    if context.generated is None or not any(image.provenance.window for image in context.training):
+        return context
+    patches = context.all_patches
+    wide = tuple(image for image in context.training if patches is None or min(image.size) >= patches.size)
+    return replace(context, training=wide) if wide else context
 
 
 def _check(context: MeasureContext) -> None:
@@ -133,6 +151,8 @@ def _provenance(context: MeasureContext) -> dict[str, Any]:
             "patch": patches.size,
             "patches": {"experimental": len(patches.experimental), "generated": len(patches.generated)},
         }
+        if windows := [image.provenance.window for image in context.experimental if image.provenance.window]:
+            provenance["experimental_windows"] = [list(window) for window in windows]
     if (field := context.enhanced) is not None:
         images = (field.enhanced, field.widefield, field.reference)
         provenance["enhanced"] = [Path(image.name).name for image in images if image is not None]

@@ -11,12 +11,14 @@ import numpy as np
 from ..base.errors import InputError, Stopped
 from ..base.events import Countdown, Progress, Steps, Stop, never, run
 from ..images.provenance import ERROR_MAP, Provenance
+from ..images.regions import in_words, within
 from ..images.registration import check_pixel_sizes, crop_to_common_field
 from ..measure.error_map import ErrorMap, error_map
 from .measures.enhancement import ENHANCEMENT, similarity_to_reference
 
 if TYPE_CHECKING:
     from ..images.image import Image
+    from ..images.regions import Rectangle
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,29 @@ class EnhancedField:
 
     @classmethod
     def cropped_to_reference(
-        cls, enhanced: Image, widefield: Image, reference: Image | None = None, uncertainty: Image | None = None
+        cls,
+        enhanced: Image,
+        widefield: Image,
+        reference: Image | None = None,
+        uncertainty: Image | None = None,
+        region: Rectangle | None = None,
     ) -> EnhancedField:
         """Return the field, cropped to the part that the reference shows; the part is found by correlation.
+
+        With `region`, a rectangle in pixels of the widefield image, it is cropped to that too.
 
         Raises
         ------
         InputError
-            If the reference is larger than the field or is not found in it, or as `EnhancedField`.
+            If the reference is larger than the field or is not found in it, or as `EnhancedField` and `inside`.
         """
         whole = cls(enhanced, widefield, None, uncertainty)
         if reference is None:
-            return whole
+            return whole if region is None else whole.inside(region)
         truth, camera, (y, x) = crop_to_common_field(reference, widefield, whole.factor)
         if camera is widefield:
-            return replace(whole, reference=truth)
+            field = replace(whole, reference=truth)
+            return field if region is None else field.inside(region)
         (rows, columns), f = camera.size, whole.factor
         fine = slice(y * f, (y + rows) * f), slice(x * f, (x + columns) * f)
         # Reports have the name of a file without its folder.
@@ -77,7 +87,39 @@ class EnhancedField:
         part = f"Only {place} of {whole_name} are compared: the field of {part_name}."
         cropped_uncertainty = None if uncertainty is None else uncertainty.crop(*fine)
         placed = _has_place(widefield) or _has_place(reference)
-        return cls(enhanced.crop(*fine), camera, truth, cropped_uncertainty, part, placed)
+        field = cls(enhanced.crop(*fine), camera, truth, cropped_uncertainty, part, placed)
+        return field if region is None else field.inside(region, (y, x))
+
+    def inside(self, region: Rectangle, corner: tuple[int, int] = (0, 0)) -> EnhancedField:
+        """Return a part of the field.
+
+        Parameters
+        ----------
+        region
+            Rectangle in pixels of the widefield image.
+        corner
+            The first pixel (row, column) of `self.widefield` in that image.
+
+        Raises
+        ------
+        InputError
+            If the field has fewer than 16 widefield pixels of the region along a side.
+        """
+        top, bottom, left, right = region
+        y, x = corner
+        rows, columns = within(
+            self.widefield, (max(0, top - y), max(0, bottom - y), max(0, left - x), max(0, right - x))
+        )
+        f = self.factor
+        fine = slice(rows.start * f, rows.stop * f), slice(columns.start * f, columns.stop * f)
+        place = (y + rows.start, y + rows.stop, x + columns.start, x + columns.stop)
+        part = f"Only {in_words(place)} of {Path(self.widefield.name).name} are compared: the chosen region."
+        reference, uncertainty = (
+            None if image is None else image.crop(*fine) for image in (self.reference, self.uncertainty)
+        )
+        return EnhancedField(
+            self.enhanced.crop(*fine), self.widefield.crop(rows, columns), reference, uncertainty, part, self.placed
+        )
 
     @property
     def factor(self) -> int:

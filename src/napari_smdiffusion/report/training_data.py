@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..images.parts import shared_parts
+from ..images.regions import stated_window
 from ..store.catalogue import find_model
 from ..store.facts import ModelSummary
 from ..store.folder import ModelFolderError, read_facts
@@ -32,6 +33,28 @@ def known_training_images(generated: Image) -> tuple[TrainingImage, ...]:
         return stated
     same = [image.sha256 for image in facts.training_data] == [image.sha256 for image in stated]
     return facts.training_data if same else stated
+
+
+def parts_trained_on(images: Iterable[Image], training: tuple[TrainingImage, ...]) -> list[Image]:
+    """Return the images; of one of which the model was trained on parts alone, these parts.
+
+    Parameters
+    ----------
+    images
+        Images that hold the training images, as the user gave them.
+    training
+        What the model states of its training images.
+    """
+    return [part for image in images for part in known_parts(image, training) or [image]]
+
+
+def known_parts(image: Image, training: tuple[TrainingImage, ...]) -> list[Image]:
+    """Return the image if it is a training image, the parts of it that are, or an empty list."""
+    if image.digest in {known.sha256 for known in training}:
+        return [image]
+    windows = [(known.sha256, stated_window(known.window, image.size)) for known in training]
+    parts = [(digest, image.crop(*window)) for digest, window in windows if window is not None]
+    return [part for digest, part in parts if part.digest == digest]
 
 
 def partly_trained_on(images: Iterable[Image], training: tuple[TrainingImage, ...]) -> dict[str, str]:

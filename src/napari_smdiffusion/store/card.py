@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..images.regions import in_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -47,7 +49,11 @@ def program_and_date(facts: TrainingFacts) -> str:
 
 def training_list(facts: TrainingFacts) -> str:
     """Return the training images as a list in Markdown."""
-    return "".join(f"- {image.name}, {' × '.join(map(str, image.shape))} pixels\n" for image in facts.training_data)
+    return "".join(
+        f"- {image.name}, {' × '.join(map(str, image.shape))} pixels"
+        f"{f' ({in_words(image.window)})' if image.window else ''}\n"
+        for image in facts.training_data
+    )
 
 
 def quoted(name: str) -> str:

@@ -89,8 +89,9 @@ class TrainingFacts:
             if member.name != "more" and not (member.name in self.optional and value == member.default):
                 values[member.name] = to_json(value)
         for image in values["training_data"]:
-            if not image["parts"]:  # earlier versions have no such key
-                del image["parts"]
+            for key in ("parts", "window"):
+                if not image[key]:  # earlier versions have no such keys
+                    del image[key]
         return {**values, **self.more}
 
     def after(self: _Facts, curve: Sequence[Sequence[float]], steps: int, total_steps: int | None) -> _Facts:
@@ -188,4 +189,5 @@ def training_image(image: "Image") -> TrainingImage:
     """Return the facts of a training image for its model; marks of its parts only if it is experimental."""
     kind = image.provenance.kind
     parts = marks_of(image.pixels) if kind == EXPERIMENTAL else ""
-    return TrainingImage(Path(image.name).name, image.pixels.shape, image.digest, kind, parts)
+    window = image.provenance.window or ()
+    return TrainingImage(Path(image.name).name, image.pixels.shape, image.digest, kind, parts, window)

@@ -87,7 +87,7 @@ def _optics(summary: ModelSummary) -> str:
 
 
 def _training(summary: ModelSummary) -> str:
-    names = [image.name for image in summary.training_data]
+    names = list(dict.fromkeys(image.name for image in summary.training_data))  # of several parts, once
     shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
     return f"{shown or 'images that are not stated'}; {summary.steps} steps{summary.date and f', {summary.date}'}"
 

@@ -21,11 +21,13 @@ from ..frame.dock import Dock, heading
 from ..parts.channels import ChannelRow
 from ..parts.folded import Folded
 from ..parts.pickers import LayerBox, LayerList
+from ..parts.region_row import RegionRow
 from ..parts.report_view import ReportView
 from ..viewer.layer_pixels import known_pixel_size
 from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import drawn_extent, image_layers, kind, live_source
 from ..viewer.places import along_axes_of
+from ..viewer.regions import rectangles_in
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class CompareDock(Dock):
             "uncertainty map of the enhanced image: its coverage is measured against the reference image"
         )
         self.channel = ChannelRow()
+        self.region = RegionRow(self.viewer, "compare")
         self.side_by_side = QPushButton("Show side by side")
         self.side_by_side.setCheckable(True)
         self.side_by_side.setToolTip(
@@ -104,7 +107,7 @@ class CompareDock(Dock):
             self.form.addWidget(heading(text))
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Judge an enhanced image too", self._enhanced_form()))
-        for widget in (self.channel, self.side_by_side):
+        for widget in (self.channel, self.region, self.side_by_side):
             self.form.addWidget(widget)
         self.results.addWidget(self.report)
 
@@ -133,13 +136,14 @@ class CompareDock(Dock):
 
     def job(self) -> CompareJob:
         """Return the comparison that the form describes. `thread_steps` sets a temporary folder for its report."""
-        compared = [live_source(layer) for layer in self._compared()]
+        compared_layers = self._compared()
+        compared = [live_source(layer) for layer in compared_layers]
         training = [live_source(layer) for layer in self.training.layers()] if compared else []
-        enhanced, widefield, reference, uncertainty = (
-            None if layer is None else live_source(layer) for layer in self._field()
-        )
+        field = self._field()
+        enhanced, widefield, reference, uncertainty = (None if layer is None else live_source(layer) for layer in field)
         if widefield is not None and reference is not None and (layer := self.widefield.layer()) is not None:
             reference = along_axes_of(layer, widefield, reference)
+        region = self.region.region()
         return CompareJob(
             experimental=compared[:-1],
             generated=compared[-1] if compared else None,
@@ -148,6 +152,8 @@ class CompareDock(Dock):
             widefield=widefield,
             reference=reference,
             uncertainty=uncertainty,
+            region=rectangles_in(self.viewer, region, compared_layers[0]) if compared_layers else (),
+            widefield_region=() if field[1] is None else rectangles_in(self.viewer, region, field[1]),
         )
 
     def on_start(self, job: CompareJob) -> None:

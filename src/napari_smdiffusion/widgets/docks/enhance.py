@@ -32,6 +32,7 @@ from ..parts.model_box import ModelBox
 from ..parts.model_menu import ModelMenu
 from ..parts.pickers import LayerList
 from ..parts.plain import plain_label
+from ..parts.region_row import RegionRow
 from ..parts.save_results import SaveResults
 from ..parts.training_view import GO_ON, TrainingView
 from ..viewer.enhanced_layers import (
@@ -43,11 +44,11 @@ from ..viewer.enhanced_layers import (
     show_enhanced,
     show_error_map,
     widefield_pixel_size,
-    widefield_window,
 )
 from ..viewer.filling import FillingLayer, ResultArrays
 from ..viewer.layer_pixels import known_pixel_size
 from ..viewer.layers import image_layers
+from ..viewer.regions import WHOLE, widefield_parts
 from .enhancer_form import TrainingForm
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
     from ...base.events import Event, Steps, Stop
     from ...enhance.model import Enhancer
-    from ..viewer.layer_source import Window
+    from ...images.regions import Window
 
 
 class EnhanceDock(Dock):
@@ -89,10 +90,7 @@ class EnhanceDock(Dock):
         for button in (self.new_layer, self.in_place):
             self._places.addButton(button)
         self.new_layer.setChecked(True)
-        self.only_seen = QCheckBox("only what I see")
-        self.only_seen.setToolTip(
-            "enhance the part of each layer that the view shows, at its place: zoom in first to try an enhancer quickly"
-        )
+        self.region = RegionRow(self.viewer, "enhance: zoom in and choose 'what I see' to try an enhancer quickly")
         self.uncertainty = QCheckBox("uncertainty map")
         self.uncertainty.setToolTip(
             "add a map of how far the true image may be from the enhanced image, in its units; takes 8 times as long"
@@ -135,7 +133,7 @@ class EnhanceDock(Dock):
         self.form.addWidget(heading("Widefield layers to enhance"))
         self.form.addWidget(self.layer_list)
         self.form.addWidget(self.choice)
-        for widget in (self.new_layer, self.in_place, self.only_seen, self.uncertainty, self.trust, self.error_map):
+        for widget in (self.region, self.new_layer, self.in_place, self.uncertainty, self.trust, self.error_map):
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(self.restore)
@@ -162,11 +160,10 @@ class EnhanceDock(Dock):
         model = self._chosen() or self.training.job(sources)
         if isinstance(model, TrainEnhancerJob) and not layers:
             return model
+        region = self.region.region()
         if self.in_place.isChecked():
-            check_in_place(layers, sources, self.only_seen.isChecked())
-        if self.only_seen.isChecked():
-            windows = [widefield_window(self.viewer, layer) for layer in layers]
-            sources = [source.crop(*window) for source, window in zip(sources, windows, strict=True)]
+            check_in_place(layers, sources, region != WHOLE)
+        sources = widefield_parts(self.viewer, region, layers)
         settings = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
         return EnhanceJob(model, sources, settings, self.error_map.isChecked())
 
@@ -175,10 +172,11 @@ class EnhanceDock(Dock):
         job = self.job()
         if isinstance(job, TrainEnhancerJob):
             return job_code(job, viewer=self.viewer)
-        names = ", ".join(repr(layer.name) for layer in self.layer_list.layers())
-        windows = ", ".join(str(getattr(source, "window", None)) for source in as_sources(job.widefield))
+        sources = as_sources(job.widefield)
+        names = ", ".join(repr(getattr(source, "layer", "")) for source in sources)
+        windows = ", ".join(str(getattr(source, "window", None)) for source in sources)
         parts, part, option = "", "", ""
-        if self.only_seen.isChecked():
+        if self.region.region() != WHOLE:
             parts, part = f"windows = [{windows}]\n", "    window = windows[enhanced.index]\n"
             option = ", window=window"
         show = f"        show_error_map(viewer, layer, enhanced.error{option})\n"
@@ -195,9 +193,9 @@ class EnhanceDock(Dock):
 
     def on_start(self, job: EnhanceJob | TrainEnhancerJob) -> None:
         """Store which layers are enhanced: the list of layers may change during the run."""
-        self._layers = self.layer_list.layers()
-        self._names = [original_name(layer) for layer in self._layers]
         sources = as_sources(job.widefield) if isinstance(job, EnhanceJob) else ()
+        self._layers = [self.viewer.layers[getattr(source, "layer", "")] for source in sources]
+        self._names = [original_name(layer) for layer in self._layers]
         self._windows = [getattr(source, "window", None) for source in sources]
         self._agreements = []
         self._arrays, self._filling, self._current = ResultArrays(), None, 0

@@ -13,6 +13,7 @@ from ...base.folders import user_folder
 from ...base.settings import setting_fields
 from ...enhance.settings import EnhancerConfig
 from ...microscope.settings import MicroscopeConfig
+from ...recipes.regions import divided, divided_weights, divided_widefield
 from ...recipes.train_enhancer import TrainEnhancerJob, interrupted_enhancer_training
 from ...store.catalogue import checked_name, free_name
 from ...structures.registry import STRUCTURES
@@ -22,7 +23,9 @@ from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.numbers import NumberField
 from ..parts.pickers import LayerList
+from ..parts.region_row import RegionRow
 from ..viewer.layers import live_source
+from ..viewer.regions import training_windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +45,8 @@ class TrainingForm(QWidget):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
+        self._viewer = viewer
+        self.region = RegionRow(viewer, "train on", leave_out=True)
         self.sources = LayerList(viewer, finest=True, weighted=True)
         self.sources.setToolTip("super-resolution images to train on, experimental or generated")
         self.allow_computed = QCheckBox("enhanced images too")
@@ -110,7 +115,7 @@ class TrainingForm(QWidget):
         for widget in (self.only_sharp, self.pairs):
             layout.addWidget(widget)
         layout.addWidget(heading("Super-resolution layers to train on"))
-        for widget in (self.sources, self.allow_computed, rows, self.factor, self.time, self.fit):
+        for widget in (self.sources, self.region, self.allow_computed, rows, self.factor, self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
@@ -125,11 +130,13 @@ class TrainingForm(QWidget):
         out = user_folder() / "enhancer" / name
         simulated = [] if structure == "none" else [(structure, self.simulated_weight.number())]
         if self._interrupted is not None and self.resume.isChecked():
+            config = self._interrupted.config
+            images, weights, paired = self._parts(layers, paired, config)
             return TrainEnhancerJob(
-                [live_source(layer) for layer in layers],
-                self._interrupted.config,
+                images,
+                config,
                 self._interrupted.microscope,
-                weights=self.sources.weights(),
+                weights=weights,
                 widefield=paired,
                 simulated=simulated,
                 out=out,
@@ -137,18 +144,31 @@ class TrainingForm(QWidget):
                 allow_computed=self.allow_computed.isChecked(),
                 resume=True,
             )
+        config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
+        images, weights, paired = self._parts(layers, paired, config)
         return TrainEnhancerJob(
-            [live_source(layer) for layer in layers],
-            EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values()),
+            images,
+            config,
             MicroscopeConfig(**self.optics.values()),
-            weights=self.sources.weights(),
+            weights=weights,
             widefield=paired,
             fit=self._example(widefield),
             simulated=simulated,
             start=self.start_from.chosen() or None,
             out=out,
             name=name,
+            allow_computed=self.allow_computed.isChecked(),
         )
+
+    def _parts(
+        self, layers: Sequence[ImageLayer], paired: Sequence[LayerSource], config: EnhancerConfig
+    ) -> tuple[list[LayerSource], list[float] | None, list[LayerSource]]:
+        """Return the parts of the super-resolution layers to train on, their weights and their widefield images."""
+        whole = [live_source(layer) for layer in layers]
+        factor = config.upscale if paired else 1
+        windows = training_windows(self._viewer, self.region.region(), layers, whole, config.patch, factor)
+        coarse = divided_widefield(paired, whole, windows, factor) if paired else []
+        return divided(whole, windows), divided_weights(self.sources.weights(), windows), coarse
 
     def resume_model(self, name: str) -> None:
         """Show the training of an enhancer that was stopped, to continue it."""

@@ -27,12 +27,13 @@ from ..parts.model_box import ModelBox
 from ..parts.model_card import ModelCardView
 from ..parts.model_menu import ModelMenu
 from ..parts.save_results import SaveResults
+from ..viewer.layer_source import offset_in
 from ..viewer.layers import free_place, image_layers, kind, layer_provenance, layer_source
 from ..viewer.own_metadata import own_metadata
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
     from napari.layers import Image as ImageLayer
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ...diffusion.facts import DiffusionRecord
     from ...diffusion.intensities import Scaling
     from ...images.image import Image
+    from ...images.provenance import TrainingImage
     from ...measure.nearest import Match
     from ..viewer.layer_source import LayerSource
 
@@ -202,11 +204,11 @@ class GenerateDock(Dock):
         if self.running:
             return
         try:
-            patch, sources, digests = self._search_input()
+            patch, sources, training = self._search_input()
         except ValueError as error:
             self.show_failure(sentence_of(error))
             return
-        steps = _nearest_steps(patch, sources, digests)
+        steps = _nearest_steps(patch, sources, training)
         self.start("searching for the nearest training patch", steps, self._show_nearest)
 
     def _draw_seed(self) -> None:
@@ -251,8 +253,8 @@ class GenerateDock(Dock):
         # Changed in place, without an event: the lists of layers need no refresh.
         self._layer.metadata[METADATA] = {**own_metadata(self._layer), "finished": self._done}
 
-    def _search_input(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], dict[str, str]]:
-        """Return the centre of the synthetic image shown, the layers to search, and the training images by digest."""
+    def _search_input(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], tuple[TrainingImage, ...]]:
+        """Return the centre of the synthetic image shown, the layers to search, and the training images."""
         layers = image_layers(self.viewer)
         synthetic = [layer for layer in layers if kind(layer) == SYNTHETIC and layer.ndim in (2, 3)]
         active = self.viewer.layers.selection.active
@@ -267,7 +269,7 @@ class GenerateDock(Dock):
         pixels = np.asarray(shown, np.float32)
         top, left = (max(0, (length - _SEARCHED) // 2) for length in pixels.shape)
         patch = pixels[top : top + _SEARCHED, left : left + _SEARCHED].copy()
-        digests = layer_provenance(layer).training_names
+        training = layer_provenance(layer).training_data or ()
         sources = []
         for other in layers:
             # Layers that no model can be trained on are left out.
@@ -276,7 +278,7 @@ class GenerateDock(Dock):
                     sources.append(layer_source(other))
         if not sources:
             raise InputError("There is no training image among the layers: open the training images of the model.")
-        return patch, sources, digests
+        return patch, sources, training
 
     def _show_nearest(self, result: _Nearest) -> str:
         match, name = result.match, result.source.name
@@ -333,30 +335,34 @@ def _limits(scaling: Scaling) -> tuple[float, float]:
 
 
 def _nearest_steps(
-    patch: Any, sources: Sequence[LayerSource], digests: Mapping[str, str]
+    patch: Any, sources: Sequence[LayerSource], training: tuple[TrainingImage, ...]
 ) -> Callable[[Stop], Steps[_Nearest]]:
     """Return steps that search all planes for the window that resembles `patch` most.
 
-    The window is turned into the orientation of the patch. If images with the `digests` are among the sources, only
-    these are searched.
+    The window is turned into the orientation of the patch. If images of the training, or images that hold them, are
+    among the sources, only these are searched, and of each only what was trained on.
 
     Averages of 2 × 2 pixels are compared: they keep the structure, and have half of the noise.
     """
 
     def steps(stop: Stop) -> Steps[_Nearest]:
         from ...measure.nearest import nearest_matches
+        from ...report.training_data import known_parts
 
         best: _Nearest | None = None
         images = []
         for source in sources:
             with suppress(ValueError):  # for example NaN pixels: no training image has them
                 images.append((source, source.read(stop)))
-        exact = [(source, image) for source, image in images if image.digest in digests]
-        planes = [(source, plane) for source, image in exact or images for plane in image.pixels]
+        exact = [(source, part) for source, image in images for part in known_parts(image, training)]
+        exact = [(source, part) for source, part in exact if min(part.size) >= max(patch.shape)]
+        planes = [
+            (source, offset_in(source, image), plane) for source, image in exact or images for plane in image.pixels
+        ]
         if not planes:
             names = join_names(source.name for source in sources)
             raise InputError(f"{names} cannot be searched: check for NaN pixels.")
-        for i, (source, plane) in enumerate(planes):
+        for i, (source, (top, left), plane) in enumerate(planes):
             yield Progress("searching", i, len(planes), float("inf"))
             if stop():
                 break
@@ -367,7 +373,9 @@ def _nearest_steps(
                 height, width = turned_patch.shape
                 window = plane[match.y : match.y + height, match.x : match.x + width]
                 oriented = np.ascontiguousarray(inverse_symmetry(window, match.symmetry))
-                best = _Nearest(match, oriented, source, "" if exact else join_names(digests.values()))
+                match = replace(match, y=match.y + top, x=match.x + left)
+                unseen = "" if exact else join_names(dict.fromkeys(image.name for image in training))
+                best = _Nearest(match, oriented, source, unseen)
         if best is None:
             raise Stopped("Stopped before any image was searched.")
         return best

@@ -28,8 +28,10 @@ from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.model_menu import ModelMenu
 from ..parts.pickers import LayerList
+from ..parts.region_row import RegionRow
 from ..parts.training_view import GO_ON, TrainingView
 from ..viewer.layers import free_place, live_source
+from ..viewer.regions import training_parts
 from ..viewer.view import bring_into_view
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class TrainDock(Dock):
             "train on generated and enhanced images too: a model that is trained on them learns the errors of another "
             "model"
         )
+        self.region = RegionRow(self.viewer, "train on", leave_out=True)
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
         self.as_layer = QCheckBox("show the preview as a layer too")
         self.as_layer.setToolTip("one layer for all trainings, beside the others and at their scale")
@@ -89,6 +92,7 @@ class TrainDock(Dock):
         self._pixel_size: float | None = None
         for text, widget in (
             ("Super-resolution layers to train on", self.layer_list),
+            ("", self.region),
             ("", self.allow_computed),
             ("Name of the model", self.name),
             ("", self.resume),
@@ -107,8 +111,10 @@ class TrainDock(Dock):
         layers = self.layer_list.layers()
         if not layers:
             raise InputError("Choose at least one image layer to train on.")
-        sources = tuple(live_source(layer) for layer in layers)
         values = {"minutes": self.time.minutes(), **self.advanced.values()}
+        whole = [live_source(layer) for layer in layers]
+        patch = TrainConfig(**values).patch
+        sources = tuple(training_parts(self.viewer, self.region.region(), layers, whole, patch))
         name = checked_name(self.name.text())
         out = user_folder() / "diffusion" / name
         if self._interrupted is not None and self.resume.isChecked():

@@ -16,7 +16,6 @@ from .layer_axes import choose_channel, layer_axes
 from .layer_pixels import has_length_unit, known_pixel_size, known_pixels
 from .layers import live_source, refined_place
 from .own_metadata import own_metadata
-from .view import visible_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     from ...enhance.pixel_fit import PixelSides
     from ...images.axes import Channel
     from ...images.image import Image
-    from .layer_source import LayerSource, Window
+    from ...images.regions import Window
+    from .layer_source import LayerSource
 
 _PLACE = ("scale", "translate", "rotate", "shear", "affine")  # of a layer, and keys of `refined_place`
 
@@ -87,10 +87,10 @@ def live_widefield_source(layer: ImageLayer) -> LayerSource:
     )
 
 
-def check_in_place(layers: Sequence[ImageLayer], sources: Sequence[LayerSource], only_seen: bool) -> None:
+def check_in_place(layers: Sequence[ImageLayer], sources: Sequence[LayerSource], part: bool) -> None:
     """Raise an InputError if a layer cannot be enhanced in place; `sources` are those of the layers.
 
-    With `only_seen`, the parts that the view shows are to be enhanced.
+    With `part`, only a part of each is to be enhanced.
     """
     reason = ""
     if any(layer.multiscale for layer in layers):
@@ -99,21 +99,15 @@ def check_in_place(layers: Sequence[ImageLayer], sources: Sequence[LayerSource],
         reason = "A layer whose pixels are not square"
     elif any(source.channel_axis is not None for source in sources):
         reason = "A layer with channels"
-    elif only_seen:
+    elif part:
         reason = "A part of a layer"
     if reason:
         raise InputError(f"{reason} cannot be enhanced in place: choose 'new layer'.")
 
 
-def widefield_window(viewer: Viewer, layer: ImageLayer) -> Window:
-    """Return the part of a widefield image that the view shows, in its pixels, also if it was enhanced in place.
-
-    Raises
-    ------
-    InputError
-        As `visible_window`.
-    """
-    window, state = visible_window(viewer, layer), original(layer)
+def widefield_window(layer: ImageLayer, window: Window) -> Window:
+    """Return a part of a layer in pixels of its widefield image, which differ if it was enhanced in place."""
+    state = original(layer)
     if state is None:
         return window
     factor = state["factor"]

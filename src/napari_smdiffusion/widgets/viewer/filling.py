@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...base.arrays import Pixels
     from ...base.events import TileDone
     from ...enhance.applying import ResultPlan
-    from .layer_source import Window
+    from ...images.regions import Window
 
 _SAMPLE = 20_000  # pixels of a tile, for the contrast
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from ...images.provenance import Provenance
 
 if TYPE_CHECKING:
     from ...images.axes import Axis, Channel
-
-Window: TypeAlias = tuple[slice, slice]  # rows and columns of an image, in pixels
+    from ...images.regions import Window
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ class LayerSource:
         height, width = self.sides or (self.pixel_size or 0.0,) * 2
         corner = (self.origin[0] + y.start * height, self.origin[1] + x.start * width)
         pixels = self.pixels[(..., y, x, *[slice(None)] * self.behind)]
-        return replace(self, pixels=pixels, origin=corner, window=(y, x))
+        provenance = self.provenance.of_part((y.start, y.stop), (x.start, x.stop), self.size)
+        return replace(self, pixels=pixels, origin=corner, provenance=provenance, window=(y, x))
 
     def copied(self) -> LayerSource:
         """Return the same source with a copy of its pixels, if they are in memory."""
@@ -85,6 +85,12 @@ class LayerSource:
         if self.sides is not None:
             raise AnisotropicPixelsError(self.name, self.sides, image)
         return image
+
+
+def offset_in(source: LayerSource, part: Image) -> tuple[int, int]:
+    """Return the first pixel (row, column) of a part of a layer in that layer."""
+    whole, own = (provenance.window or (0, 0, 0, 0) for provenance in (source.provenance, part.provenance))
+    return own[0] - whole[0], own[2] - whole[2]
 
 
 def with_copied_layers(value: Any) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
-    from .layer_source import Window
+    from ...images.regions import Window
 
 _LEAST_SEEN = 64  # pixels of a side of a part of a layer
 
@@ -83,7 +83,7 @@ def _pixels_between(first: float, last: float, length: int, name: str) -> slice:
     """Return the pixels of an axis from `first` to `last`, where 0 is the centre of the first pixel."""
     start, stop = max(0, int(np.floor(first + 0.5))), min(length, int(np.ceil(last + 0.5)))
     if start >= stop:
-        raise InputError(f"{name} is outside of the view: move the view, or do not tick 'only what I see'.")
+        raise InputError(f"{name} is outside of the view: move the view, or choose another region.")
     missing = max(0, min(_LEAST_SEEN, length) - (stop - start))
     start = max(0, start - -(-missing // 2))
     stop = min(length, max(stop + missing // 2, start + min(_LEAST_SEEN, length)))
