@@ -174,8 +174,8 @@ def _judged(compared=None, **changed):
         (None, {"explained": 0.86}, "good", "explains its widefield image."),
         (None, {"explained": 0.84}, "warning", "does not explain its widefield image. Blurred again"),
         (None, {"explained": None}, "unknown", "Cannot say whether the enhanced image explains"),
-        (_compared(), {}, "good", "and resembles the super-resolution image."),
-        (_compared(0.585), {}, "good", "and resembles"),
+        (_compared(), {}, "good", "and is more like the super-resolution image than the interpolated one."),
+        (_compared(0.585), {}, "good", "and is more like"),
         (_compared(0.575), {}, "differs", "less like the super-resolution image than the interpolated one"),
         (_compared(0.1, found=False), {}, "good", "could not be registered"),
         (_compared(), {"agreement": Agreement(90.0, None)}, "differs", "hardly agrees with the super-resolution"),
@@ -189,7 +189,11 @@ def test_an_enhanced_image_explains_its_widefield_image_or_not(compared, changed
 
 def test_the_rows_of_an_enhanced_image():
     rows = {row.name: row for row in _judged(_compared()).rows}
-    assert rows["True detail"].value == "down to 160 nm"
+    assert (rows["True detail"].value, rows["True detail"].level) == ("down to 160 nm", "good")
+    (coarse,) = (
+        row for row in _judged(_compared(), agreement=Agreement(90.0, 310.0)).rows if row.name == "True detail"
+    )
+    assert coarse.level == "differs"
     assert rows["Uncertainty map"].level == "good"
     assert rows["Sharpness"].text == "90 nm (widefield image: 300 nm) (normal: finer than the widefield image)"
     without = _judged(

@@ -141,4 +141,4 @@ def _enhanced(enhanced: Enhanced, compared: ComparedWithReference | None, limits
         )
     if enhanced.agreement is not None and enhanced.agreement.frc_half_with_reference is None:
         return "differs", f"Different: {explains}, but its detail hardly agrees with the super-resolution image."
-    return "good", f"Good: {explains}, and resembles the super-resolution image."
+    return "good", f"Good: {explains}, and is more like the super-resolution image than the interpolated one."

@@ -170,10 +170,13 @@ def _true_detail(enhanced: Enhanced, compared: ComparedWithReference | None) -> 
         return _not_measured(name, _NEEDS_REFERENCE)
     if not compared.registered.found:
         return _not_measured(name, _NOT_REGISTERED)
-    normal = "nearly as fine as the sharpness"
-    if agreement.frc_half_with_reference is None:
+    normal, period = "finer than the widefield image", agreement.frc_half_with_reference
+    if period is None:
         return VerdictRow(name, "hardly any agrees with the super-resolution image", "differs", normal)
-    return VerdictRow(name, f"down to {agreement.frc_half_with_reference:.0f} nm", "good", normal)
+    own = enhanced.resolution
+    coarse = own.resolution_widefield if isinstance(own, OwnResolution) else None
+    level: Level = "unknown" if coarse is None else "good" if period < coarse else "differs"
+    return VerdictRow(name, f"down to {period:.0f} nm", level, normal)
 
 
 def _uncertainty(intervals: Intervals | None, limits: Limits) -> VerdictRow:
