@@ -25,6 +25,18 @@ def test_the_truth_explains_its_widefield_image_and_another_field_does_not(struc
     assert explained(np.zeros_like(sharp), widefield, 4) == 0
 
 
+@pytest.mark.parametrize("defect", ["hot pixels", "dead pixels", "black corner"])
+def test_what_is_no_measurement_raises_no_doubt(defect):
+    sharp, widefield = _pair("microtubules")
+    good = explained(sharp, widefield, 4)
+    spots = np.random.default_rng(1).random(widefield.shape) < 0.012
+    if defect == "black corner":
+        spots = np.add.outer(range(96), range(96)) < 60
+        sharp = np.where(spots.repeat(4, 0).repeat(4, 1), 0, sharp)
+    damaged = np.where(spots, 5000 if defect == "hot pixels" else 0, widefield).astype(np.float32)
+    assert explained(sharp, damaged, 4) == pytest.approx(good, abs=0.03)
+
+
 def test_a_low_agreement_is_a_sentence_with_the_number():
     assert doubt("cell", DOUBTED) == ""
     assert "does not explain cell: blurred again, its correlation with cell is only 0.61" in doubt("cell", 0.61)

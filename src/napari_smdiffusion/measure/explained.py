@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..images.outliers import isolated_pixels
 from ..images.patches import averaged
 from ..images.tiles import central
+from ..images.unmeasured import scan
 from .restoration import correlation
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def explained(enhanced: Pixels, widefield: Pixels, factor: int) -> float:
     """Return the correlation of a widefield plane with its enhanced plane, blurred by the best of several microscopes.
 
     Smooth light is removed from both. The value is near 1 if the enhanced image explains the widefield image, and 0 if
-    one of them is constant.
+    one of them is constant. Pixels without a measurement and isolated hot or dead pixels do not count.
 
     Parameters
     ----------
@@ -39,16 +41,26 @@ def explained(enhanced: Pixels, widefield: Pixels, factor: int) -> float:
     """
     middle = central(widefield.shape, _LARGEST)
     fine = tuple(slice(part.start * factor, part.stop * factor) for part in middle)
-    target = _detail(np.asarray(widefield[middle], np.float32), _NOISE)
+    camera = np.asarray(widefield[middle], np.float32)
+    counted = ~isolated_pixels(camera)
+    if (measured := scan(camera).measured(camera)) is not None:
+        counted &= measured
+    if not counted.any():
+        return 0.0
+    weight = counted.astype(np.float32)
+    target = _detail(camera, weight, _NOISE)[counted]
     binned = averaged(np.asarray(enhanced[fine], np.float32), factor)
     blurs = ((sigma**2 + _NOISE**2) ** 0.5 for sigma in _BLURS)
-    return max(correlation(_detail(binned, sigma), target) for sigma in blurs)
+    return max(correlation(_detail(binned, weight, sigma)[counted], target) for sigma in blurs)
 
 
-def _detail(plane: Pixels, sigma: float) -> Pixels:
-    """Return a plane blurred by σ pixels, without the smooth light."""
-    wide = (sigma**2 + _SMOOTH_LIGHT**2) ** 0.5
-    return np.asarray(gaussian_filter(plane, sigma) - gaussian_filter(plane, wide), np.float32)
+def _detail(plane: Pixels, weight: Pixels, sigma: float) -> Pixels:
+    """Return the mean of the pixels around each pixel, weighted by a Gaussian of σ pixels, without the smooth light."""
+    near, wide = (
+        gaussian_filter(plane * weight, width) / np.maximum(gaussian_filter(weight, width), 1e-6)
+        for width in (sigma, (sigma**2 + _SMOOTH_LIGHT**2) ** 0.5)
+    )
+    return np.asarray(near - wide, np.float32)
 
 
 def doubt(name: str, agreement: float) -> str:
