@@ -1,6 +1,8 @@
 """Fixtures of all tests: tiny images, tiny models, and real data if they are present."""
 
+import gc
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,12 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if _WORKERS > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+
+
+def pytest_collection_finish():
+    """Leave what the test modules have imported out of garbage collections, which search it for tenths of a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +50,9 @@ def tiny_enhancer(storm):
 
     from napari_smdiffusion import Enhancer
 
-    enhancer = Enhancer.train(storm, upscale=4, steps=2, batch=4, channels=16, previews=0)
+    with pytest.MonkeyPatch.context() as patch:
+        _calibrate_quickly(patch)
+        enhancer = Enhancer.train(storm, upscale=4, steps=2, batch=4, channels=16, patch=64, previews=0)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weights in enhancer.network.parameters():
@@ -58,10 +68,23 @@ def quick_calibration(monkeypatch):
 
     Rooms whose tests train enhancers for another purpose use it for all of them; the tests of the calibration do not.
     """
-    from napari_smdiffusion.enhance import training
+    _calibrate_quickly(monkeypatch)
 
-    monkeypatch.setattr(training, "CALIBRATION_PATCHES", 8)
-    monkeypatch.setattr(training, "ROUGH_CALIBRATION_PATCHES", 4)
+
+def _calibrate_quickly(patch):
+    from napari_smdiffusion.enhance import training, uncertainty
+
+    patch.setattr(training, "CALIBRATION_PATCHES", 8)
+    patch.setattr(training, "ROUGH_CALIBRATION_PATCHES", 4)
+    patch.setattr(uncertainty, "_PIXELS", 40_000)
+
+
+@pytest.fixture
+def quick_classifier(monkeypatch):
+    """Train the classifier of reports for one epoch instead of 12, where a test asks for no area under its curve."""
+    from napari_smdiffusion.measure import classifier
+
+    monkeypatch.setattr(classifier, "two_sample_test", partial(classifier.two_sample_test, epochs=1))
 
 
 @pytest.fixture

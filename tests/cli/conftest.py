@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _quick_calibration(quick_calibration):
-    """Calibrate quickly: these tests train enhancers for another purpose."""
+def _quick_results(quick_calibration, quick_classifier):
+    """Calibrate and classify quickly: these tests train and compare for another purpose."""

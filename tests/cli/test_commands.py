@@ -45,7 +45,7 @@ def test_simulate_train_generate_and_pixel_sizes_through_the_chain(tmp_path):
     assert _run("simulate", "microtubules", "--out", tmp_path / "s.tif", "--size", 128, "--pixel-size", 25) == 0
     assert _run("train", tmp_path / "s.tif", "--out", tmp_path / "m", "--channels", 16, 32, *TINY) == 0
     assert _run("generate", tmp_path / "m", "--out", tmp_path / "g.tif", "--count", 2, "--size", 128, "--steps", 2) == 0
-    arguments = ["--out", tmp_path / "e", "--upscale", 4, "--steps", 2, "--batch", 2, "--channels", 8]
+    arguments = ["--out", tmp_path / "e", "--upscale", 4, "--steps", 2, "--batch", 2, "--channels", 8, "--patch", 64]
     assert _run("train-enhancer", tmp_path / "g.tif", *arguments) == 0
     write = {"imagej": True, "resolution": (10.0, 10.0), "metadata": {"unit": "um"}}
     tifffile.imwrite(tmp_path / "w.tif", np.random.default_rng(0).integers(0, 900, (40, 60), np.uint16), **write)
@@ -58,7 +58,8 @@ def test_simulate_train_generate_and_pixel_sizes_through_the_chain(tmp_path):
 
 
 def test_the_training_of_an_enhancer_begins_from_the_enhancer_of_start(folder):
-    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--start", folder / "enhancer"]
+    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--patch", 64]
+    arguments += ["--start", folder / "enhancer"]
     assert _run("train-enhancer", folder / "storm.tif", *arguments) == 0
     facts = json.loads((folder / "e" / "model.json").read_text())
     assert (facts["started_from"], facts["config"]["channels"]) == ("enhancer", 16)
@@ -210,7 +211,7 @@ def test_generated_images_in_a_folder_train_enhancers_but_no_diffusion_model(fol
     for name, image in (("a", storm), ("generated", generated)):
         write_image(folder / "images" / f"{name}.tif", image)
     assert _run("train", folder / "images", "--out", folder / "m", "--channels", 16, 32, *TINY) == 0
-    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
+    arguments = ["--out", folder / "e", "--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8, "--patch", 64]
     assert _run("train-enhancer", folder / "images", *arguments, "--weights", 3, 1) == 0
     records = {name: json.loads((folder / name / "model.json").read_text()) for name in "me"}
     assert [[image["name"] for image in record["training_data"]] for record in records.values()] == [
@@ -242,7 +243,7 @@ def test_the_flag_pixel_size_sets_the_pixel_size(folder, widefield, storm):
         write_image(folder / f"{name}.tif", Image(image.pixels))
     flag = ["--pixel-size", 40]
     assert _run("train", folder / "fine.tif", "--out", folder / "m", "--channels", 16, 32, *TINY, *flag) == 0
-    settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8]
+    settings = ["--upscale", 4, "--steps", 2, "--batch", 1, "--channels", 8, "--patch", 64]
     assert _run("train-enhancer", folder / "fine.tif", "--out", folder / "e", *settings, *flag) == 0
     assert [json.loads((folder / name / "model.json").read_text())["pixel_size_nm"] for name in "me"] == [40, 40]
     assert _run("enhance", folder / "e", folder / "wide.tif", "--out", folder / "x.tif", "--pixel-size", 160) == 0

@@ -19,6 +19,7 @@ from napari_smdiffusion.report.report import Report
 from napari_smdiffusion.report.summary import summary
 
 FACTOR = 4
+pytestmark = pytest.mark.usefixtures("quick_classifier")
 
 
 def _report(field):

@@ -13,6 +13,8 @@ from napari_smdiffusion.report.measures.enhanced import ENHANCED, Agreement, Enh
 from napari_smdiffusion.report.measures.skeletons import SKELETONS, Skeletons
 from napari_smdiffusion.report.summary import summary
 
+pytestmark = pytest.mark.usefixtures("quick_classifier")
+
 
 @pytest.fixture(scope="module")
 def experiment():

@@ -155,7 +155,9 @@ def test_trainings_start_from_the_simulated_filaments_by_default():
     assert DiffusionModel.train([field], start=None, **settings).facts.started_from is None
 
 
-def test_a_training_starts_from_a_model_by_its_name_or_folder(tiny_model, tiny_enhancer, storm, tmp_path):
+def test_a_training_starts_from_a_model_by_its_name_or_folder(
+    tiny_model, tiny_enhancer, storm, tmp_path, quick_calibration
+):
     tiny_model.save(user_folder() / "diffusion" / "mine")
     tiny_enhancer.save(tmp_path / "sharp")
     assert DiffusionModel.load("mine").facts.name == "mine"

@@ -201,7 +201,7 @@ def test_training_releases_the_device_also_when_it_fails(storm, monkeypatch, fai
     assert not any(hasattr(state, "optimizer") or hasattr(state, "average") for state in states)
 
 
-def test_trainings_do_not_use_the_global_generator(storm):
+def test_trainings_do_not_use_the_global_generator(storm, quick_calibration):
     settings = {"steps": 1, "batch": 1, "previews": 0}
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -224,7 +224,7 @@ def test_seeded_blocks_in_parallel_threads_are_independent():
         assert torch.equal(values, torch.rand(6, generator=torch.Generator().manual_seed(k % 2)))
 
 
-def test_models_take_the_pixel_size_of_the_caller(storm):
+def test_models_take_the_pixel_size_of_the_caller(storm, quick_calibration):
     settings = {"steps": 1, "batch": 1, "patch": 64, "previews": 0, "pixel_size": 30.0}
     assert DiffusionModel.train(storm.pixels, start=None, channels=(16, 32), **settings).pixel_size == 30
     assert Enhancer.train(storm.pixels, upscale=4, channels=8, **settings).pixel_size == 30
