@@ -1,5 +1,6 @@
 """Tests of the docks: a real viewer on a real (virtual) screen, and real, tiny trainings."""
 
+import gc
 import os
 import sys
 import threading
@@ -33,8 +34,33 @@ def pytest_unconfigure(config):
 
 
 @pytest.fixture(autouse=True)
-def _quick_calibration(quick_calibration):
-    """Calibrate quickly: these tests train enhancers for another purpose."""
+def _quick_results(quick_calibration, quick_classifier):
+    """Calibrate and classify quickly: these tests train and compare for another purpose."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_viewers():
+    """Save a large part of the time in which a viewer opens and closes.
+
+    npe2 parses the manifests of all plugins again for every viewer: here it parses each once. The viewer's test fixture
+    collects garbage: what napari and torch have loaded is left out.
+    """
+    import napari.viewer  # noqa: F401
+    import torch  # noqa: F401
+    from npe2 import PluginManifest
+
+    parse, parsed = PluginManifest.from_file, {}
+
+    def parsed_once(path):
+        if path not in parsed:
+            parsed[path] = parse(path)
+        return parsed[path].model_copy(deep=True)
+
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "from_file", parsed_once)
+        yield
 
 
 @pytest.fixture
