@@ -79,6 +79,7 @@ def test_the_planes_of_a_stack_are_as_bright_as_they_were(tiny_enhancer, widefie
 
 
 def test_the_uncertainty_map_belongs_to_the_enhanced_image(tiny_enhancer, widefield):
+    widefield = widefield.crop(slice(0, 90), slice(0, 70))  # two tiles along each axis
     both = tiny_enhancer.enhance_with_uncertainty(widefield, tile=64)
     np.testing.assert_array_equal(both.image.pixels, tiny_enhancer.enhance(widefield, tile=64).pixels)
     assert both.uncertainty.pixels.shape == both.image.pixels.shape
@@ -142,6 +143,7 @@ def test_an_enhancer_with_nan_weights_is_named(tiny_enhancer, widefield):
 
 @pytest.mark.parametrize("uncertainty", [False, True])
 def test_a_stopped_enhancement_has_no_result(tiny_enhancer, widefield, uncertainty):
+    widefield = widefield.crop(slice(0, 90), slice(0, 70))  # two tiles along each axis
     config = EnhanceConfig(tile=64, uncertainty=uncertainty)
     count = itertools.count()
     with pytest.raises(Stopped, match="not enhanced"):
@@ -182,7 +184,8 @@ def test_a_loaded_enhancer_equals_the_saved_one(tiny_enhancer, widefield, tmp_pa
 
 @pytest.mark.parametrize("upscale", [1, 2, 3, 8])
 def test_every_factor_enlarges_the_image(storm, upscale, tmp_path):
-    enhancer = Enhancer.train(storm, upscale=upscale, steps=1, batch=2, channels=8, previews=0)
+    patch = max(32, 16 * upscale)
+    enhancer = Enhancer.train(storm, upscale=upscale, steps=1, batch=2, channels=8, patch=patch, previews=0)
     assert enhancer.enhance(np.random.default_rng(0).random((40, 30))).size == (40 * upscale, 30 * upscale)
 
 
@@ -208,12 +211,13 @@ def test_an_enhancer_is_saved_beside_a_folder_that_appeared_during_the_training(
 
 def test_training_beats_interpolation():
     sharp = simulate("microtubules", count=2, size=512, pixel_size=20.0, seed=1)
-    enhancer = Enhancer.train(sharp, upscale=4, steps=150, batch=8, patch=128, channels=16, previews=0)
+    enhancer = Enhancer.train(sharp, upscale=4, steps=100, batch=4, patch=128, channels=16, previews=0)
     truth = simulate("microtubules", size=256, pixel_size=20.0, seed=9).pixels
     plane = torch.from_numpy(truth / np.percentile(truth, 99.8))[:, None]
     camera = imaged(plane, MicroscopeConfig(), 20.0, 4, generator(0))[0, 0].numpy()
     enhanced = image_similarity(enhancer.enhance(camera).pixels[0], truth[0])
     interpolated = image_similarity(zoom(camera, 4, order=3, grid_mode=True, mode="nearest"), truth[0])
+    # The difference of this training is 0.097; longer trainings reach more.
     assert enhanced.correlation > interpolated.correlation + 0.05
 
 
@@ -225,7 +229,7 @@ def test_training_starts_from_the_weights_of_another_enhancer(tiny_enhancer, sto
         return states[-1]
 
     monkeypatch.setattr(enhancer_training, "TrainingState", recorded)
-    settings = {"steps": 1, "learning_rate": 1e-9, "batch": 1, "previews": 0}
+    settings = {"steps": 1, "learning_rate": 1e-9, "batch": 1, "patch": 64, "previews": 0}
     enhancer = Enhancer.train(storm, start=tiny_enhancer, upscale=4, **settings)
     for weights, start in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
         torch.testing.assert_close(weights, start)
@@ -261,7 +265,7 @@ def test_an_enhancer_learns_from_registered_pairs(widefield):
 
 def test_images_in_different_units_can_be_mixed(storm):
     counts = Image(1000 * storm.pixels + 100, storm.pixel_size, name="counts")
-    enhancer = Enhancer.train([counts, storm], upscale=4, steps=1, batch=2, channels=8, previews=0)
+    enhancer = Enhancer.train([counts, storm], upscale=4, steps=1, batch=2, channels=8, patch=64, previews=0)
     assert enhancer.levels.bright > 1000
     regions, _ = split_held_out([counts, storm], [1, 1], enhancer.config)
     task = simulation_task([counts, storm], regions, enhancer.config, MicroscopeConfig(), 20.0)
@@ -276,7 +280,7 @@ def test_results_have_more_values_than_bfloat16(tiny_enhancer, widefield):
 def test_weights_mix_images(storm):
     mitochondria = simulate("mitochondria", size=192, seed=0)
     enhancer = Enhancer.train(
-        [storm, mitochondria], weights=[3, 1], upscale=4, steps=1, batch=2, channels=8, previews=0
+        [storm, mitochondria], weights=[3, 1], upscale=4, steps=1, batch=2, channels=8, patch=64, previews=0
     )
     assert enhancer.facts.weights == (3, 1)
     with pytest.raises(ValueError, match="one number of at least 0 for each of 2"):
