@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from curves import curves
 from napari_smdiffusion import simulate
 from napari_smdiffusion.images.patches import grid_patches, symmetry
+from napari_smdiffusion.measure import filaments
 from napari_smdiffusion.measure.filaments import compare_filaments
 from napari_smdiffusion.measure.realism import frechet_difference, realism
 from napari_smdiffusion.measure.spectrum import histograms, spectra
@@ -141,7 +142,18 @@ def test_repeated_images_lower_diversity_and_coverage(experiment, good):
     assert min(report.coverage for report in good) > coverage[0]
 
 
-def test_curvature_detects_wavy_filaments_and_free_ends_detect_dashed_ones():
+def test_curvature_detects_wavy_filaments_and_free_ends_detect_dashed_ones(monkeypatch):
+    summaries, measured = filaments._summaries, {}
+
+    def measured_once(patches, pixel_size):
+        key = patches.tobytes()
+        if key not in measured:
+            measured[key] = summaries(patches, pixel_size)
+        return measured[key]
+
+    # The experiment is the same in all comparisons.
+    monkeypatch.setattr(filaments, "_summaries", measured_once)
+
     def sparse(first, count, **damage):
         return grid_patches([curves(first + i, number=14, **damage) for i in range(count)], 128)
 
