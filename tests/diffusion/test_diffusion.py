@@ -315,6 +315,7 @@ def test_windows_cover_a_field_evenly(size, together, monkeypatch):
 
 def test_batches_of_large_fields_are_smaller(tiny_model, monkeypatch):
     batches = []
+    monkeypatch.setattr(type(tiny_model.unet), "forward", lambda unet, sample, *rest, **others: 0 * sample)
 
     def noise(seed, indices, size, channels):
         batches.append(list(indices))
