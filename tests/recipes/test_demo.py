@@ -25,20 +25,21 @@ def _check(folder, report):
 
 @pytest.fixture
 def two_fields(monkeypatch):
-    """Generate two fields of 256² pixels instead of eight of 512², which one test makes."""
+    """Generate two fields of 256² pixels instead of eight of 512²."""
+    assert (demo._FIELDS, demo._FIELD) == (8, 512)
     monkeypatch.setattr(demo, "_FIELDS", 2)
     monkeypatch.setattr(demo, "_FIELD", 256)
 
 
 @pytest.mark.slow
-def test_the_demo_runs_on_the_bundled_sample(tmp_path):
+def test_the_demo_runs_on_the_bundled_sample(tmp_path, two_fields):
     from napari_smdiffusion.cli.entry import main
 
     assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     _check(tmp_path, report)
-    assert set(report["enhancement"]) == {"enhanced", "interpolated", "registered", "columns"}
-    assert read_image(tmp_path / "generated.tif").pixels.shape == (8, 512, 512)
+    assert set(report["enhancement"]) == {"enhanced", "interpolated", "registered", "misplaced", "columns"}
+    assert read_image(tmp_path / "generated.tif").pixels.shape == (2, 256, 256)
 
 
 def test_a_stopped_demo_keeps_its_results_and_names_their_folder(tmp_path):
