@@ -252,7 +252,7 @@ def test_an_enhancer_learns_from_registered_pairs(widefield):
     shortcut = Enhancer.train(pairs=[(widefield, fine)], upscale=2, steps=2, batch=1, channels=8, patch=64, previews=0)
     assert shortcut.facts.trained_on == "registered pairs"
     arrays = [(widefield.pixels, fine.pixels)]
-    with pytest.raises(ValueError, match="crop both to the same field, or give another factor"):
+    with pytest.raises(ValueError, match="Crop both to the same field, or give another factor"):
         Enhancer.train(pairs=arrays, upscale=3)
     with pytest.raises(ValueError, match="This is no factor of 3"):
         Enhancer.train(pairs=iter([(widefield, fine)]), upscale=3)

@@ -290,7 +290,7 @@ class AnisotropicPixelsError(InputError):
 
     def __init__(self, name: str, sides: tuple[float, float], image: Image) -> None:
         super().__init__(
-            f"{name} has pixels of {sides[0]:.4g} by {sides[1]:.4g} nm: resample it to square ones first. Only an "
+            f"{name} has pixels of {sides[0]:.6g} by {sides[1]:.6g} nm: resample it to square ones first. Only an "
             "image to be enhanced is resampled by this program."
         )
         self.sides = sides

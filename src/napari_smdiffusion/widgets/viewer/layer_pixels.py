@@ -30,12 +30,12 @@ def layer_pixel_size(layer: ImageLayer) -> float | None:
     y, x = sides or pixel_edges(layer)
     if are_anisotropic((y, x)) and sides is None:
         raise InputError(
-            f"{layer.name} has pixels of {y:.4g} by {x:.4g} in no unit of length: enter its pixel size along X to "
+            f"{layer.name} has pixels of {y:.6g} by {x:.6g} in no unit of length: enter its pixel size along X to "
             "enhance it; for anything else, resample it to square pixels first."
         )
     if are_anisotropic((y, x)):
         raise InputError(
-            f"{layer.name} has pixels of {y:.4g} by {x:.4g} nm: resample it to square pixels first. Only an image to "
+            f"{layer.name} has pixels of {y:.6g} by {x:.6g} nm: resample it to square pixels first. Only an image to "
             "be enhanced is resampled by this program."
         )
     return None if sides is None else x
