@@ -27,7 +27,7 @@ from .flags import (
 )
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
 
     from ..recipes.enhance import EnhanceJob
     from ..recipes.train_enhancer import TrainEnhancerJob
@@ -85,6 +85,13 @@ def add_train_enhancer(commands: Any) -> None:
         metavar="MODEL",
         help=f"enhancer of the same --upscale that the training begins from: {MODEL}; or `none` (default)",
     )
+    _add_parts(parser)
+    add_settings(parser, EnhancerConfig, {"previews"})
+    add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
+
+
+def _add_parts(parser: ArgumentParser) -> None:
+    """Add the flags for the pixel size and the parts of the training images."""
     add_pixel_size(parser)
     add_allow_computed(parser, "enhanced images and maps")
     add_z_range(parser)
@@ -97,8 +104,6 @@ def add_train_enhancer(commands: Any) -> None:
         several=True,
         default="none",
     )
-    add_settings(parser, EnhancerConfig, {"previews"})
-    add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
 
 
 def add_enhance(commands: Any) -> None:

@@ -108,10 +108,9 @@ class DiffusionModel:
         start
             The model to start from, its name or its folder; None to train from scratch. "default" is the bundled
             `simulated-filaments`, or None if `channels` differ from those of its network.
-        out
-            Folder for the model, which is also saved during the training; None to keep it in memory only.
-        name
-            Name of the model; by default the name of the folder.
+        out, name
+            Folder for the model, which is also saved during the training; None to keep it in memory only. Name of the
+            model; by default the name of the folder.
         resume
             Continue the interrupted training in `out`, with the same images and settings.
         pixel_size
@@ -126,26 +125,16 @@ class DiffusionModel:
 
         Raises
         ------
-        InputError
-            If the images cannot be trained on, or a setting is invalid.
-        OSError
-            If no model can be written to `out`.
-        MemoryError
-            If memory is too small for a single patch.
-        TrainingDivergedError
-            If the loss is not finite.
-        Stopped
-            If the training was stopped before the first step.
+        InputError, OSError, MemoryError, TrainingDivergedError, Stopped
+            As `TrainJob.steps`.
         """
         from ..recipes.job import run_job
         from ..recipes.train_diffusion import TrainJob
 
-        sources = as_images(images)
-        config = TrainConfig(**settings)
         return run_job(
             TrainJob(
-                sources,
-                config,
+                as_images(images),
+                TrainConfig(**settings),
                 start,
                 out,
                 name,

@@ -142,15 +142,14 @@ class Enhancer:
 
         Raises
         ------
-        InputError
-            For images that are unfit for training, or a setting out of range.
-        OSError, MemoryError, TrainingDivergedError, Stopped
+        InputError, OSError, MemoryError, TrainingDivergedError, Stopped
             As `TrainEnhancerJob.steps`.
         """
         from ..recipes.job import run_job
         from ..recipes.train_enhancer import TrainEnhancerJob
 
         sharp, widefield = _images_or_pairs(as_images(images), list(pairs))
+        example = None if fit is None else as_image(fit, "widefield")
         return run_job(
             TrainEnhancerJob(
                 sharp,
@@ -158,7 +157,7 @@ class Enhancer:
                 microscope or MicroscopeConfig(),
                 weights=weights,
                 widefield=widefield,
-                fit=None if fit is None else as_image(fit, "widefield"),
+                fit=example,
                 simulated=simulated,
                 start=start,
                 out=out,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .model_menu import Frame
 
 _PICTURE, _NUMBERS = "comparison.png", "report.json"
-# Besides the colors, so that the levels can be told apart without them.
+# Besides the colors, so that the levels are clear without them.
 _MARKS: Mapping[Level, str] = MappingProxyType({"good": "✓", "differs": "≠", "warning": "!", "unknown": "?"})
 
 
