@@ -36,13 +36,25 @@ def test_a_report_equals_the_stored_one(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", list(_STORED))
-def test_a_report_of_an_older_version_is_read(name):
+def test_a_report_with_results_of_a_newer_version_is_read(name):
     stored = _STORED[name]
     report = Report.from_json({**stored["report"], "of_a_newer_version": [1]})
     assert not set(report.others) - {"of_a_newer_version"}
     _same(report.summary, stored["summary"], "summary")
     _same({row.key: row.text for row in report.table}, stored["rows"], "rows")
     assert report["of_a_newer_version"] == [1]
+
+
+def test_a_report_of_version_0_1_0_is_read():
+    """It has no verdict, and its judgement of the enhanced image lacks the newer fields."""
+    data = Path(__file__).parents[1] / "data"
+    report = Report.from_json(json.loads((data / "old" / "report.json").read_text(encoding="utf-8")))
+    assert not report.others
+    verdicts = {verdict.subject: verdict for verdict in report.overall_verdicts}
+    assert verdicts["enhanced"].level == "unknown"
+    assert "earlier version" in verdicts["enhanced"].text
+    assert verdicts["generated"].rows
+    _same(report["realism"], _STORED["everything"]["report"]["realism"], "realism")
 
 
 def _same(value, stored, place):
