@@ -42,29 +42,34 @@ def _quick_results(quick_calibration, quick_classifier):
 def _quick_viewers():
     """Save a large part of the time in which a viewer opens and closes.
 
-    npe2 parses the manifests of all plugins again for every viewer: here it parses each once. The viewer's test fixture
-    collects garbage: what napari and torch have loaded is left out.
+    For every viewer npe2 searches the environment for plugins, and napari writes its settings six times and renews the
+    shortcuts of the welcome screen, which tests do not show. The viewer's test fixture collects garbage: what napari
+    and torch have loaded is left out.
     """
-    import napari.viewer  # noqa: F401
     import torch  # noqa: F401
+    from napari._qt.widgets.qt_welcome import QtWelcomeWidget
+    from napari.settings import NapariSettings
     from npe2 import PluginManifest
 
-    parse, parsed = PluginManifest.from_file, {}
-
-    def parsed_once(path):
-        if path not in parsed:
-            parsed[path] = parse(path)
-        return parsed[path].model_copy(deep=True)
-
+    plugins = list(PluginManifest.discover())
     gc.collect()
     gc.freeze()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PluginManifest, "from_file", parsed_once)
+        patch.setattr(PluginManifest, "discover", lambda paths=(): plugins)
+        patch.setattr(NapariSettings, "_maybe_save", lambda _: None, raising=False)
+        patch.setattr(QtWelcomeWidget, "refresh", lambda *_: None, raising=False)
         yield
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
+def _frozen():
+    """Leave out of later collections what outlives a viewer; napari has collected the garbage when it closed."""
+    yield
+    gc.freeze()
+
+
+@pytest.fixture
+def viewer(_frozen, make_napari_viewer):
     """Return a shown viewer. At the end of the test napari checks that no widget and no viewer is left."""
     yield make_napari_viewer(show=True)
     # A thread that still preloads a module would disturb the next test.
@@ -171,6 +176,6 @@ def computed():
 
 def quick_training(dock, **others):
     """Set a training dock to a few steps that start from the tiny model."""
-    dock.time.set_minutes(0.03)
+    dock.time.set_minutes(0.01)
     dock.start_from.choose("tiny")
     dock.advanced.show_values({"patch": 64, "batch": 4, "previews": 2, **others})
