@@ -15,18 +15,31 @@ from napari_smdiffusion.widgets.parts.report_view import VerdictBox, readable
 from napari_smdiffusion.widgets.viewer.layers import drawn_extent
 from napari_smdiffusion.widgets.viewer.view import canvas_grid, scene_camera
 
+SIDE = 192  # pixels of each field
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Return the pixels of two and of three simulated fields."""
+    return [simulate("microtubules", count=n, size=SIDE, pixel_size=20.0, seed=n - 1).pixels for n in (2, 3)]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Return the pixels of a simulated field."""
+    return simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+
 
 @pytest.fixture
-def pair(viewer):
+def pair(viewer, fields):
     """Return an experimental and a synthetic layer of the same structure at two places; there is a third layer."""
-    real = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=1).pixels
-    generated = simulate("microtubules", count=3, size=256, pixel_size=20.0, seed=2).pixels
+    real, generated = (pixels.copy() for pixels in fields)
     place = {"scale": (1, 20, 20), "units": ("pixel", "nm", "nm")}
     experimental = viewer.add_image(real, name="real", **place)
     synthetic = viewer.add_image(
         generated, name="made", metadata=layer_metadata({"kind": "synthetic"}), translate=(0, 0, 6000), **place
     )
-    viewer.add_image(np.zeros((256, 256)), name="other", scale=(20, 20), units=("nm", "nm"))
+    viewer.add_image(np.zeros((SIDE, SIDE)), name="other", scale=(20, 20), units=("nm", "nm"))
     return experimental, synthetic
 
 
@@ -135,7 +148,7 @@ def test_the_experimental_image_is_not_ticked_as_a_training_image(pair, open_doc
 
 def test_training_images_are_searched_for_copies(dock, pair, click, viewer):
     training = viewer.add_image(
-        simulate("microtubules", count=1, size=256, pixel_size=20.0, seed=9).pixels[0], name="training", scale=(20, 20)
+        simulate("microtubules", count=1, size=SIDE, pixel_size=20.0, seed=9).pixels[0], name="training", scale=(20, 20)
     )
     dock.training.choose([training])
     click(dock, dock.run_button)
@@ -166,8 +179,7 @@ def test_copied_code_does_the_same(dock, click, tmp_path, monkeypatch):
             assert rows[readable(f"realism.{key}")] == f"{value:.4g}"
 
 
-def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, monkeypatch):
-    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+def test_an_enhanced_layer_is_judged_alone(truth, viewer, open_dock, click, tmp_path, monkeypatch):
     coarse = truth.reshape(64, 4, 64, 4).mean((1, 3)) + 1
     place = {"units": ("nm", "nm")}
     wide = viewer.add_image(coarse, name="wide", scale=(80, 80), **place)
@@ -199,8 +211,7 @@ def test_an_enhanced_layer_is_judged_alone(viewer, open_dock, click, tmp_path, m
     assert report["enhancement"]["enhanced"]["correlation"] == pytest.approx(1)
 
 
-def test_a_reference_of_a_part_of_the_field_is_located(viewer, open_dock, click):
-    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+def test_a_reference_of_a_part_of_the_field_is_located(truth, viewer, open_dock, click):
     place = {"units": ("nm", "nm")}
     wide = viewer.add_image(gaussian_filter(truth, 4)[2::4, 2::4], name="wide", scale=(80, 80), **place)
     sharp = viewer.add_image(

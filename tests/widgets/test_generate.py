@@ -43,7 +43,7 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
                 assert len(layer_image(layer)) == count
                 finished.add(count)
 
-    dock.advanced.show_values({"steps": 40})
+    dock.advanced.show_values({"steps": 20})
     click(dock, dock.run_button, wait=False)
 
     def done():
@@ -62,7 +62,7 @@ def test_images_stream_into_one_layer(viewer, dock, click, qtbot):
     assert layer_provenance(layer)["training_data"]
     np.testing.assert_allclose(layer.scale, (1, 20, 20))
     assert [str(unit) for unit in layer.units] == ["pixel", "nanometer", "nanometer"]
-    expected = load_diffusion_model("tiny").generate(3, size=(64, 96), seed=5, steps=40)
+    expected = load_diffusion_model("tiny").generate(3, size=(64, 96), seed=5, steps=20)
     np.testing.assert_allclose(layer.data, expected.pixels, atol=1e-3)
 
 
@@ -151,7 +151,7 @@ def test_stop_keeps_finished_images(viewer, dock, click, qtbot, computed):
 
 
 def test_contrast_is_set_once(viewer, dock, click, qtbot):
-    dock.main.show_values({"count": 30})
+    dock.main.show_values({"count": 12})
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: bool(_synthetic(viewer)), timeout=PATIENCE)
     layer = _synthetic(viewer)[0]

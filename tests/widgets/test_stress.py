@@ -100,7 +100,7 @@ def test_a_deleted_preview_is_not_added_again(viewer, open_dock, storm_layer, my
     dock = open_dock("Train diffusion model")
     quick_training(dock, previews=1)
     dock.as_layer.setChecked(True)
-    dock.time.set_minutes(0.15)
+    dock.time.set_minutes(0.05)
     click(dock, dock.run_button, wait=False)
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)
     viewer.layers.remove(viewer.layers[-1])
