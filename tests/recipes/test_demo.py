@@ -35,7 +35,7 @@ def two_fields(monkeypatch):
 def test_the_demo_runs_on_the_bundled_sample(tmp_path, two_fields):
     from napari_smdiffusion.cli.entry import main
 
-    assert main(["demo", "--out", str(tmp_path), "--minutes", "0.05"]) == 0
+    assert main(["demo", "--out", str(tmp_path), "--minutes", "0.02"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     _check(tmp_path, report)
     assert set(report["enhancement"]) == {"enhanced", "interpolated", "registered", "misplaced", "columns"}
@@ -105,7 +105,7 @@ def test_the_demo_locates_the_super_resolution_image_in_a_larger_widefield_image
     widefield = Image(blurred + np.random.default_rng(0).normal(0, 0.5, blurred.shape), 80.0)
     image = whole.crop(slice(80, 80 + 512), slice(40, 40 + 560))
     events: list[Event] = []
-    report = run(DemoJob([image], widefield, upscale=4, minutes=0.03, out=tmp_path).steps(), events.append)
+    report = run(DemoJob([image], widefield, upscale=4, minutes=0.02, out=tmp_path).steps(), events.append)
     assert any("too few to learn" in event.message for event in events if isinstance(event, Note))
     _check(tmp_path, report)
     assert report["enhancement"]["columns"] == [420, 560]

@@ -65,7 +65,7 @@ def test_a_job_reports_its_images_tiles_and_views(tiny_enhancer, widefield):
     def new_array(index, plan):
         return arrays.setdefault((index, plan.kind), np.zeros(plan.shape, np.float32))
 
-    small = Image(widefield.pixels[:, :80, :80], widefield.pixel_size, name="small")
+    small, widefield = widefield.crop(slice(0, 80), slice(0, 64)), widefield.crop(slice(0, 80), slice(0, 80))
     job = EnhanceJob(tiny_enhancer, [small, widefield], EnhanceConfig(uncertainty=True, tile=64))
     result = run(job.steps(new_array=new_array), events.append)
     assert [event.index for event in events if isinstance(event, PartBegun)] == [0, 1]
@@ -76,6 +76,6 @@ def test_a_job_reports_its_images_tiles_and_views(tiny_enhancer, widefield):
     assert shares[-1] == 1
     assert len(set(shares)) > 8 * 4
     details = [event.detail for event in progress]
-    assert details[0] == "image 1 of 2, tile 1 of 4"
-    assert details[-1] == "image 2 of 2, tile 9 of 9"
+    assert details[0] == "image 1 of 2, tile 1 of 2"
+    assert details[-1] == "image 2 of 2, tile 4 of 4"
     assert np.shares_memory(result.images[1].enhancement.image.pixels, arrays[1, "enhanced"])
