@@ -32,15 +32,15 @@ from napari_smdiffusion.widgets.parts.pickers import LayerList
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_buttons_have_their_names(open_dock, name):
-    dock = open_dock(name)
-    for text in ("Run", "Stop", "Copy as Python"):
-        (button,) = [b for b in dock.findChildren(QPushButton) if b.text() == text]
-        assert button.objectName() == text
-        assert button.isVisible()
-    assert dock.run_button.isEnabled()
-    assert not dock.stop_button.isEnabled()
+def test_buttons_have_their_names(open_dock):
+    for name in NAMES:
+        dock = open_dock(name)
+        for text in ("Run", "Stop", "Copy as Python"):
+            (button,) = [b for b in dock.findChildren(QPushButton) if b.text() == text]
+            assert button.objectName() == text
+            assert button.isVisible()
+        assert dock.run_button.isEnabled()
+        assert not dock.stop_button.isEnabled()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,17 +81,17 @@ def test_a_long_name_is_elided_and_complete_in_the_tooltip(viewer, open_dock, st
     assert label.toolTip() == name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_tab_key_skips_fields_of_folded_sections(open_dock, name):
-    dock = open_dock(name)
-    folds = dock.findChildren(Folded)
-    assert folds
-    for fold in folds:
-        fields = [*fold.content.findChildren(QAbstractSpinBox), *fold.content.findChildren(QComboBox)]
-        assert fields or fold.content.findChildren(QAbstractItemView)  # the figures of a report
-        assert not any(field.isVisible() for field in fields)
-        fold.button.setChecked(True)
-        assert fold.content.isVisibleTo(fold)
+def test_the_tab_key_skips_fields_of_folded_sections(open_dock):
+    for name in NAMES:
+        dock = open_dock(name)
+        folds = dock.findChildren(Folded)
+        assert folds
+        for fold in folds:
+            fields = [*fold.content.findChildren(QAbstractSpinBox), *fold.content.findChildren(QComboBox)]
+            assert fields or fold.content.findChildren(QAbstractItemView)  # the figures of a report
+            assert not any(field.isVisible() for field in fields)
+            fold.button.setChecked(True)
+            assert fold.content.isVisibleTo(fold)
 
 
 @pytest.mark.parametrize(
@@ -108,20 +108,20 @@ def test_docks_open_with_invalid_remembered_settings(open_dock, remembered):
         assert "x" not in dock.settings().values()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_wheel_scrolls_the_form_and_changes_no_field(open_dock, name):
-    dock = open_dock(name)
-    fields = [*dock._content.findChildren(QAbstractSpinBox), *dock._content.findChildren(QComboBox)]
-    values = [field.property("value") or field.property("currentIndex") for field in fields]
-    for field in fields:
-        middle = QPointF(field.rect().center())
-        event = QWheelEvent(
-            middle, QPointF(field.mapToGlobal(field.rect().center())), QPoint(), QPoint(0, -120),
-            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
-        )  # fmt: skip
-        QApplication.sendEvent(field, event)
-        assert not event.isAccepted()  # so that Qt passes it on to the parent widget
-    assert values == [field.property("value") or field.property("currentIndex") for field in fields]
+def test_the_wheel_scrolls_the_form_and_changes_no_field(open_dock):
+    for name in NAMES:
+        dock = open_dock(name)
+        fields = [*dock._content.findChildren(QAbstractSpinBox), *dock._content.findChildren(QComboBox)]
+        values = [field.property("value") or field.property("currentIndex") for field in fields]
+        for field in fields:
+            middle = QPointF(field.rect().center())
+            event = QWheelEvent(
+                middle, QPointF(field.mapToGlobal(field.rect().center())), QPoint(), QPoint(0, -120),
+                Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+            )  # fmt: skip
+            QApplication.sendEvent(field, event)
+            assert not event.isAccepted()  # so that Qt passes it on to the parent widget
+        assert values == [field.property("value") or field.property("currentIndex") for field in fields]
 
 
 def _sticks_out(child, content):
