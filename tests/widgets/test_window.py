@@ -16,8 +16,16 @@ from napari_smdiffusion.widgets.parts.pickers import LayerList
 from napari_smdiffusion.widgets.parts.plain import plain_message, plain_tooltip
 from napari_smdiffusion.widgets.viewer.layer_pixels import known_pixel_size
 
+from .conftest import PATIENCE
+
 NAMES = ("Train diffusion model", "Generate images", "Compare images", "Enhance widefield")
 MARKUP = "<b>bold</b> <img src='file:///etc/hostname'> & <u>_%p"
+
+
+def _is_in_sight(widget, window):
+    """Return whether a widget is visible and lies above the status bar of a window that is 768 pixels high."""
+    bottom = widget.mapTo(window, QPoint(0, widget.height())).y()
+    return not widget.visibleRegion().isEmpty() and bottom < 768 - window.statusBar().height()
 
 
 def test_four_docks_are_tabs_and_fit_a_small_screen(viewer, open_dock, qtbot):
@@ -31,10 +39,8 @@ def test_four_docks_are_tabs_and_fit_a_small_screen(viewer, open_dock, qtbot):
     for dock, frame in zip(docks, frames, strict=True):
         frame.raise_()
         dock.show_status("A long sentence about what was done. " * 40)
-        qtbot.wait(50)
         for widget in (dock.run_button, dock.stop_button, dock.copy_button, dock.progress, dock.status.parent()):
-            assert not widget.visibleRegion().isEmpty()
-            assert widget.mapTo(window, QPoint(0, widget.height())).y() < 768 - window.statusBar().height()
+            qtbot.waitUntil(lambda widget=widget: _is_in_sight(widget, window), timeout=PATIENCE)
         assert dock._content.parent().height() > 200
     assert (window.width(), window.height()) == (1366, 768)
     # A dock that the user floats stays alone, and the next one finds its place among the others.
