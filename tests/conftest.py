@@ -84,6 +84,14 @@ def _calibrate_quickly(patch):
 
 
 @pytest.fixture
+def no_picture(monkeypatch):
+    """Draw no picture of a comparison: that takes half of the time of a test that asks for the numbers alone."""
+    from napari_smdiffusion.report import compare
+
+    monkeypatch.setattr(compare, "draw_comparison", lambda path, report, context: path.write_bytes(b""))
+
+
+@pytest.fixture
 def quick_classifier(monkeypatch):
     """Train the classifier of reports for one epoch instead of 12, where a test asks for no area under its curve."""
     from napari_smdiffusion.measure import classifier

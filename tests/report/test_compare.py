@@ -60,6 +60,7 @@ def test_a_report_has_the_measures_of_an_enhanced_image(field, tmp_path):
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_a_reference_of_a_part_of_the_field_is_found(field, tmp_path):
     part = field.reference.crop(slice(40, 240), slice(20, 180))
     width = replace(field.enhanced, pixels=np.full_like(field.enhanced.pixels, 10))
@@ -169,6 +170,7 @@ def test_error_maps_of_a_stack_can_be_stopped(field):
     assert len(events) == 4
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_a_comparison_without_images_is_refused(tmp_path):
     with pytest.raises(InputError, match="nothing to compare"):
         run(compare_steps([], None, [], tmp_path))
@@ -176,6 +178,7 @@ def test_a_comparison_without_images_is_refused(tmp_path):
         compare_images([], None, [], tmp_path)
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_generated_patches_that_are_blurred_have_less_resolution(tmp_path):
     real = simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=1)
     blurred = Image(gaussian_filter(real.pixels, (0, 3, 3)), 20.0, name="blurred")
@@ -192,6 +195,7 @@ def test_a_training_image_that_is_too_small_is_refused_at_once(tmp_path):
         next(steps)
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_the_number_of_compared_patches_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(context, "_COMPARED", 8)
     real, generated = (simulate("microtubules", 1, 384, 20.0, seed=seed) for seed in (1, 2))
@@ -231,6 +235,7 @@ def test_a_whole_report_finds_copies_and_has_a_meaning_for_every_number(field, t
     assert "interpolated" in meanings["enhancement.interpolated.psnr"]
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_the_classifier_compares_larger_patches_if_there_are_enough(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "_LARGE", 64)
     monkeypatch.setattr(classifier, "SIZES", (48,))
@@ -240,6 +245,7 @@ def test_the_classifier_compares_larger_patches_if_there_are_enough(tmp_path, mo
     assert {f"two_sample_large.{key}" for key in report["two_sample_large"]} <= set(report["meanings"])
 
 
+@pytest.mark.usefixtures("no_picture")
 @pytest.mark.parametrize("other", [False, True])
 def test_the_verdict_reports_images_that_are_not_training_images(tmp_path, other):
     training, held_out, generated = (simulate("microtubules", 1, 256, 20.0, seed=seed) for seed in (1, 2, 3))
@@ -249,6 +255,7 @@ def test_the_verdict_reports_images_that_are_not_training_images(tmp_path, other
     assert ("differ from those that the model was trained on (mine.tif). If they" in verdict) == other
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_an_experimental_image_that_is_also_a_training_image_is_reported(tmp_path):
     real, generated = (simulate("microtubules", 1, 256, 20.0, seed=seed) for seed in (1, 2))
     report = compare_images([real], replace(generated, provenance={"kind": "synthetic"}), [real], tmp_path)
@@ -263,6 +270,7 @@ def test_a_stopped_comparison_writes_no_report(field, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_empty_planes_of_a_stack_are_left_out(field, tmp_path):
     def with_empty(image):
         return replace(image, pixels=np.concatenate([image.pixels, np.zeros_like(image.pixels)]))

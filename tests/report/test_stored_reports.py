@@ -14,6 +14,7 @@ from .cases import cases
 _STORED = json.loads((Path(__file__).parents[1] / "data" / "reports.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.usefixtures("no_picture")
 @pytest.mark.parametrize("name", list(_STORED))
 def test_a_report_equals_the_stored_one(name, tmp_path):
     stored = _STORED[name]

@@ -13,7 +13,7 @@ from napari_smdiffusion.report.measures.enhanced import ENHANCED, Agreement, Enh
 from napari_smdiffusion.report.measures.skeletons import SKELETONS, Skeletons
 from napari_smdiffusion.report.summary import summary
 
-pytestmark = pytest.mark.usefixtures("quick_classifier")
+pytestmark = pytest.mark.usefixtures("quick_classifier", "no_picture")
 
 
 @pytest.fixture(scope="module")
