@@ -3,7 +3,7 @@
     python -m benchmarks.models.doubts
 
 The threshold `measure.explained.DOUBTED` is chosen by it. The real widefield images are also resampled to pixels that
-are 0.7 to 1.4 times as large, as a user's image may have them; their pixel size is stated, so that they are resampled
+are 0.7 to 1.4 times as large, as a user's image may have them. Their pixel size is stated, so that they are resampled
 to that of the enhancer. Every part of 128 × 128 original pixels is a result. Of each simulated image, drawn with a
 microscope of its own, the whole counts.
 """

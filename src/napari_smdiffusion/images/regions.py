@@ -52,7 +52,7 @@ def as_rectangles(value: Any, setting: str) -> tuple[Rectangle, ...]:
     Parameters
     ----------
     value
-        Four whole numbers, or a sequence of such; () or None for no rectangle.
+        Four whole numbers, or a sequence of rectangles; () or None for no rectangle.
     setting
         Name of the setting in errors.
 

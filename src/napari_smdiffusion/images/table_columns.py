@@ -157,7 +157,7 @@ def find_columns(names: Sequence[str], unit: str = "") -> TableColumns | None:
             if not x.unit:
                 default = "nm" if is_nstorm else unit
                 x, y = replace(x, unit=default), replace(y, unit=y.unit or default)
-            # DECODE's z is in nm also where x and y are in pixels. In other files the unit of such a z is not known.
+            # DECODE's z is in nm also where x and y are in pixels. In other files the unit of z is then unknown.
             depth = x.unit if x.unit != PIXEL else "nm" if unit == PIXEL else "?"
             z, precision = _other(by_base, (axes[2],), depth), _other(by_base, _PRECISIONS, x.unit)
             return TableColumns(x, y, z, precision)

@@ -1,7 +1,7 @@
 """Strips and tiles of TIFF files that are images of another format, whose own headers state their size.
 
-A decoder of such a format takes the memory that the header states, not what the TIFF file states. LZW, Deflate and the
-like are decoded into memory of the size that the TIFF file states.
+Their decoders take the memory that this header states, not what the TIFF file states. LZW, Deflate and similar codecs
+are decoded into memory of the size that the TIFF file states.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def scan(plane: Pixels) -> PlaneFacts:
             rows = rows[~np.isin(rows, unmeasured)]
         if rows.size:
             low, high = min(low, float(rows.min())), max(high, float(rows.max()))
-    # All pixels are in runs of such values: nothing was measured.
+    # All pixels are in runs of unmeasured values.
     return PlaneFacts(low, high, unmeasured) if low <= high else PlaneFacts(float(plane[0, 0]), float(plane[0, 0]))
 
 
