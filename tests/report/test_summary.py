@@ -9,7 +9,9 @@ from curves import curves
 from napari_smdiffusion import Image, compare_images
 from napari_smdiffusion.images.patches import grid_patches, symmetry
 from napari_smdiffusion.measure.filaments import FilamentDifference
+from napari_smdiffusion.measure.realism import Realism
 from napari_smdiffusion.report.measures.enhanced import ENHANCED, Agreement, Enhanced
+from napari_smdiffusion.report.measures.realism import REALISM
 from napari_smdiffusion.report.measures.skeletons import SKELETONS, Skeletons
 from napari_smdiffusion.report.summary import summary
 
@@ -36,6 +38,14 @@ def test_the_summary_reports_repeated_patches(experiment, tmp_path):
     fresh = Image(np.stack([curves(seed) for seed in (20, 21)]), 20.0, name="fresh")
     text = _summary(tmp_path / "fresh", [experiment], fresh, [])
     assert not [words for words in ("more than once", "too similar", "missing") if words in text]
+
+
+@pytest.mark.parametrize(("patches", "repeated", "alarm"), [(30, 0.25, False), (30, 0.27, True), (0, 0.06, True)])
+def test_repeated_patches_alarm_by_the_number_of_patches(patches, repeated, alarm):
+    """Of few patches with next to nothing in them, more are alike by chance; an older report states no number."""
+    result = Realism(0.0, 0.0, 0.1, 1.0, 1.0, 9.0, diversity=1.0, repeated=repeated, coverage=1.0, patches=patches)
+    assert ("occur more than once" in " ".join(REALISM.summary(result))) == alarm
+    assert REALISM.verdict(result) is not alarm
 
 
 @pytest.mark.parametrize("given", [True, False])

@@ -144,6 +144,8 @@ class Realism:
         Share of experimental patches with a generated patch as near as their fifth nearest experimental one (Naeem et
         al., ICML 2020). It is relative to the same share for two halves of the experiment. 1 is ideal. Repeated images
         and unrealistic images lower it.
+    patches
+        Number of patches of the rarer kind; 0 in reports of earlier versions, which do not state it.
     """
 
     score: float | None
@@ -155,6 +157,7 @@ class Realism:
     diversity: float | None
     repeated: float
     coverage: float
+    patches: int = 0
 
 
 def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0) -> Realism:
@@ -205,6 +208,7 @@ def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = 
         diversity=diversity_of(subset, experimental_features),
         repeated=repeated_share(generated_features, experimental_features),
         coverage=covered_share(subset[:count], first_half) / max(covered_share(second_half, first_half), 1 / count),
+        patches=min(len(generated), len(experimental)),
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ..measure.explained import DOUBTED
-from .measures.realism import ALIKE, COVERED, REPEATED
+from .measures.realism import ALIKE, COVERED, REPEATED, repeated_limit
 from .measures.spectrum import MOST_DOUBLINGS
 
 Level: TypeAlias = Literal["good", "differs", "warning", "unknown"]
@@ -69,13 +68,8 @@ class Limits:
     misses: float = 2.0
 
     def repeated_limit(self, patches: int) -> float:
-        """Return the limit of `repeated` for a number of patches of each kind.
-
-        Empty patches count as repeated, and their share differs by chance: by no more than this in 95 % of the
-        comparisons, whatever the share. Without this addition, a third of the comparisons of 30 patches of one STORM
-        image of mitochondria had an alarm.
-        """
-        return self.repeated + 1.645 * math.sqrt(0.5 / max(patches, 1))
+        """Return the limit of `repeated` for a number of patches of the rarer kind; see `measures.realism`."""
+        return repeated_limit(patches, self.repeated)
 
 
 LIMITS = Limits()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ...measure.realism import Realism, realism
@@ -13,8 +14,25 @@ if TYPE_CHECKING:
 
     from ..context import MeasureContext
 
-# Limits of `repeated`, `diversity` and `coverage`; beyond them the summary has a warning.
+# Limits of `repeated` (of very many patches), `diversity` and `coverage`; beyond them the summary has a warning.
 REPEATED, ALIKE, COVERED = 0.05, 0.55, 0.4
+
+
+def repeated_limit(patches: int, of_many: float = REPEATED) -> float:
+    """Return the limit of `repeated` for a number of patches of the rarer kind.
+
+    Empty patches count as repeated, and their share differs by chance: by no more than this in 95 % of the comparisons,
+    whatever the share. Without this addition, a third of the comparisons of 30 patches of one STORM image of
+    mitochondria had an alarm.
+
+    Parameters
+    ----------
+    patches
+        Number of patches of the rarer kind. If it is unknown (0), the limit is that of very many patches.
+    of_many
+        The limit of very many patches.
+    """
+    return of_many + 1.645 * math.sqrt(0.5 / patches) if patches > 0 else of_many
 
 
 def _compute(context: MeasureContext) -> Realism | None:
@@ -37,7 +55,7 @@ def _sentences(result: Realism) -> Iterator[str]:
 
 def _warnings(result: Realism) -> Iterator[str]:
     """Yield a sentence for each exceeded limit."""
-    if result.repeated > REPEATED:
+    if result.repeated > repeated_limit(result.patches):
         yield f"{100 * result.repeated:.0f} % of the generated patches occur more than once: images repeat themselves."
     if result.diversity is not None and result.diversity < ALIKE:
         yield (
@@ -85,6 +103,10 @@ _MEANINGS = {
     "coverage": (
         "Share of the experimental patches with a similar generated patch, relative to other experimental patches: 1 "
         "is ideal. Near 0, generated patches repeat a few images, or differ from the experiment."
+    ),
+    "patches": (
+        "Number of patches of the rarer kind: with few patches, the other numbers vary by chance. 0 if an earlier "
+        "version did not state it."
     ),
 }
 
