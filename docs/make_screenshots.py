@@ -76,10 +76,11 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     viewer.layers.selection.active = viewer.layers[-1]
     clicked(generate.nearest)
     wait_until(lambda: not generate.running, 240)
-    only(viewer, "synthetic", "nearest")
+    only(viewer, "synthetic", "patch", "place in")
     picture(viewer, "generate")
     closed(viewer, generate)
-    removed(viewer, "nearest")
+    removed(viewer, "patch")
+    removed(viewer, "place in")
 
     compare = opened(viewer, "Compare images")
     held_out = viewer.add_image(storm.data[:, SEEN:], name="microtubule, held out", translate=corner, **place)

@@ -185,18 +185,6 @@ def test_a_size_that_the_model_cannot_make_starts_no_run(viewer, dock, click):
     assert not _synthetic(viewer)
 
 
-def test_a_copy_is_found_at_its_place(viewer, dock, click, storm_layer, storm):
-    place = storm.pixels[0][20:148, 40:168]
-    viewer.add_image(
-        np.rot90(place)[np.newaxis], name="copy", metadata=layer_metadata({"kind": "synthetic"}), scale=(1, 20, 20)
-    )
-    click(dock, dock.nearest)
-    assert "row 20, column 40" in dock.status.text()
-    nearest = next(layer for layer in viewer.layers if "nearest" in layer.name)
-    assert layer_provenance(nearest)["correlation"] > 0.99
-    np.testing.assert_allclose(nearest.data, np.rot90(place))
-
-
 def test_images_that_cannot_be_searched_are_named(viewer, dock, click):
     click(dock, dock.run_button)
     viewer.add_image(np.full((256, 256), np.nan), name="holes", scale=(20, 20), units=("nm", "nm"))

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 # from a widefield image.
 EXPERIMENTAL, SYNTHETIC, SIMULATED = "experimental", "synthetic", "simulated"
 ENHANCED, UNCERTAINTY, ERROR_MAP = RESULT_KINDS = ("enhanced", "uncertainty of an enhanced image", "error map")
+# Images that docks show: generated during a training, and cut from a generated or from a training image.
+PREVIEW, GENERATED_PATCH, TRAINING_PATCH = "preview", "generated patch", "training patch"
 # Kinds of images that a model computed. Training skips files of these kinds in a folder of images.
-MADE_BY_MODELS = (SYNTHETIC, *RESULT_KINDS)
+MADE_BY_MODELS = (SYNTHETIC, PREVIEW, GENERATED_PATCH, *RESULT_KINDS)
 
 METADATA = "napari_smdiffusion"  # key of this package's values in the metadata of a napari layer
 PROVENANCE_VERSION = 1

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from qtpy.QtWidgets import QPushButton
 
-from ...base.errors import InputError, Stopped, sentence_of
-from ...base.events import Event, Generated, Preview, Progress, Steps, Stop
+from ...base.errors import sentence_of
+from ...base.events import Event, Generated, Preview, Steps, Stop
 from ...diffusion.settings import GenerateConfig
 from ...images.image import empty_images
-from ...images.patches import averaged, inverse_symmetry, symmetry
-from ...images.provenance import EXPERIMENTAL, METADATA, SIMULATED, SYNTHETIC, Provenance, join_names, layer_metadata
+from ...images.provenance import METADATA, Provenance, layer_metadata
 from ...recipes.generate import GenerateJob, facts_to_generate
+from ...recipes.nearest_patch import nearest_patch
 from ..frame.dock import Dock, heading
 from ..frame.new_models import forget_model, subscribe
 from ..frame.scripts import job_code
@@ -26,9 +24,10 @@ from ..parts.forms import ConfigForm
 from ..parts.model_box import ModelBox
 from ..parts.model_card import ModelCardView
 from ..parts.model_menu import ModelMenu
+from ..parts.patch_pair import PatchPair
 from ..parts.save_results import SaveResults
-from ..viewer.layer_source import offset_in
-from ..viewer.layers import free_place, image_layers, kind, layer_provenance, layer_source
+from ..viewer.layers import free_place
+from ..viewer.nearest_patch import COLORS, search_of, show_nearest, title_of
 from ..viewer.own_metadata import own_metadata
 from ..viewer.view import bring_into_view, look_at_plane, plane_seen
 
@@ -43,13 +42,11 @@ if TYPE_CHECKING:
     from ...diffusion.facts import DiffusionRecord
     from ...diffusion.intensities import Scaling
     from ...images.image import Image
-    from ...images.provenance import TrainingImage
-    from ...measure.nearest import Match
-    from ..viewer.layer_source import LayerSource
+    from ...recipes.nearest_patch import NearestPatch
+    from ..viewer.nearest_patch import Search
 
 _SHOWN = ("count", "height", "width", "seed")
 _ADVANCED = ("steps", "solver", "batch", "device")
-_SEARCHED = 128  # pixels; side of the patch that is searched for in the training images
 
 
 class GenerateDock(Dock):
@@ -95,6 +92,8 @@ class GenerateDock(Dock):
         self.form.addWidget(Folded("Advanced", self.advanced))
         self.form.addWidget(heading("Is it a copy?"))
         self.form.addWidget(self.nearest)
+        self.pair = PatchPair()
+        self.results.addWidget(self.pair)
         self.save_results = SaveResults(self.viewer, self)
         self.results.addWidget(self.save_results)
 
@@ -127,6 +126,7 @@ class GenerateDock(Dock):
         self._provenance = []
         self._pixels = empty_images(job.settings.count, job.settings.height, job.settings.width)
         self._layer, self._done = None, 0
+        self.pair.setVisible(False)  # it belongs to other images
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Add finished images to the layer, and show the next image while it is denoised."""
@@ -200,16 +200,24 @@ class GenerateDock(Dock):
         dock.show_interrupted(name)
 
     def find_nearest(self) -> None:
-        """Search the open training images for the generated image shown, and show the nearest patch."""
+        """Search the open training images for the generated image shown, and show the nearest patch beside it."""
         if self.running:
             return
         try:
-            patch, sources, training = self._search_input()
+            search = search_of(self.viewer)
         except ValueError as error:
             self.show_failure(sentence_of(error))
             return
-        steps = _nearest_steps(patch, sources, training)
-        self.start("searching for the nearest training patch", steps, self._show_nearest)
+        steps = partial(nearest_patch, search.patch, search.sources, search.training)
+        self.start("searching for the nearest training patch", steps, partial(self._show_nearest, search))
+
+    def _show_nearest(self, search: Search, found: NearestPatch) -> str:
+        """Show the patches in the dock and as layers, and return the result in a sentence."""
+        names = ("generated patch", f"{title_of(found)}: {search.sources[found.source].name}")
+        self.pair.show_pair((search.patch, found.pixels), names, COLORS)
+        sentence = show_nearest(self.viewer, search, found)
+        self.area.show_top_of(self.pair)
+        return sentence
 
     def _draw_seed(self) -> None:
         self.main.show_values({"seed": int(np.random.default_rng().integers(2**31))})
@@ -253,53 +261,6 @@ class GenerateDock(Dock):
         # Changed in place, without an event: the lists of layers need no refresh.
         self._layer.metadata[METADATA] = {**own_metadata(self._layer), "finished": self._done}
 
-    def _search_input(self) -> tuple[npt.NDArray[np.float32], list[LayerSource], tuple[TrainingImage, ...]]:
-        """Return the centre of the synthetic image shown, the layers to search, and the training images."""
-        layers = image_layers(self.viewer)
-        synthetic = [layer for layer in layers if kind(layer) == SYNTHETIC and layer.ndim in (2, 3)]
-        active = self.viewer.layers.selection.active
-        if active in synthetic:
-            synthetic = [active]
-        if not synthetic:
-            raise InputError("There is no synthetic image to search for: generate images first.")
-        layer = synthetic[0]
-        shown = layer.data
-        if shown.ndim == 3:  # a stack on disk: only this plane is read
-            shown = shown[int(np.clip(plane_seen(self.viewer, layer), 0, len(shown) - 1))]
-        pixels = np.asarray(shown, np.float32)
-        top, left = (max(0, (length - _SEARCHED) // 2) for length in pixels.shape)
-        patch = pixels[top : top + _SEARCHED, left : left + _SEARCHED].copy()
-        training = layer_provenance(layer).training_data or ()
-        sources = []
-        for other in layers:
-            # Layers that no model can be trained on are left out.
-            with suppress(ValueError, MemoryError):
-                if kind(other) in (EXPERIMENTAL, SIMULATED) and min(other.data.shape[-2:]) >= max(patch.shape):
-                    sources.append(layer_source(other))
-        if not sources:
-            raise InputError("There is no training image among the layers: open the training images of the model.")
-        return patch, sources, training
-
-    def _show_nearest(self, result: _Nearest) -> str:
-        match, name = result.match, result.source.name
-        layer = self.viewer.add_image(
-            result.patch,
-            name=f"nearest {'patch' if result.unseen else 'training patch'}: {name}",
-            colormap="inferno",
-            metadata=layer_metadata({"kind": "training patch", "correlation": match.correlation}),
-            **free_place(self.viewer, result.source.pixel_size, 2),
-        )
-        bring_into_view(self.viewer, layer)
-        place = (
-            f"{name}, row {match.y}, column {match.x}. It correlates by {match.correlation:.2f}; a copy would reach 1."
-        )
-        if result.unseen:
-            return (
-                f"The training images of the model are not open ({result.unseen}): open them to look for copies. "
-                f"The nearest patch in the open images is at {place}"
-            )
-        return f"The nearest patch in the training images is at {place}"
-
 
 def _generate(job: GenerateJob, pixels: Pixels | None, provenances: list[Provenance], stop: Stop) -> Steps[Image]:
     """Generate into `pixels`, and put the provenance of the images into `provenances` before the first event."""
@@ -311,19 +272,6 @@ def _generate(job: GenerateJob, pixels: Pixels | None, provenances: list[Provena
     return (yield from replace(job, model=model).steps(stop, pixels=pixels))
 
 
-@dataclass(frozen=True)
-class _Nearest:
-    """The window that resembles a patch most, in the orientation of the patch, and its place.
-
-    `unseen` names the training images if none of them is among the searched layers, and is "" otherwise.
-    """
-
-    match: Match
-    patch: npt.NDArray[np.float32]
-    source: LayerSource
-    unseen: str
-
-
 def _layer_name(model: str, seed: int) -> str:
     """Return the name of the layer of generated images; the kind comes first, as long names are cut."""
     return f"synthetic: {model}, seed {seed}"
@@ -332,65 +280,3 @@ def _layer_name(model: str, seed: int) -> str:
 def _limits(scaling: Scaling) -> tuple[float, float]:
     """Return contrast limits for all images of a model, from the statistics of its training images."""
     return scaling.low, min(scaling.high, scaling.mean + 6 * scaling.std)
-
-
-def _nearest_steps(
-    patch: Any, sources: Sequence[LayerSource], training: tuple[TrainingImage, ...]
-) -> Callable[[Stop], Steps[_Nearest]]:
-    """Return steps that search all planes for the window that resembles `patch` most.
-
-    The window is turned into the orientation of the patch. If images of the training, or images that hold them, are
-    among the sources, only these are searched, and of each only what was trained on.
-
-    Averages of 2 × 2 pixels are compared: they keep the structure, and have half of the noise.
-    """
-
-    def steps(stop: Stop) -> Steps[_Nearest]:
-        from ...measure.nearest import nearest_matches
-        from ...report.training_data import known_parts
-
-        best: _Nearest | None = None
-        images = []
-        for source in sources:
-            with suppress(ValueError):  # for example NaN pixels: no training image has them
-                images.append((source, source.read(stop)))
-        exact = [(source, part) for source, image in images for part in known_parts(image, training)]
-        exact = [(source, part) for source, part in exact if min(part.size) >= max(patch.shape)]
-        planes = [
-            (source, offset_in(source, image), plane) for source, image in exact or images for plane in image.pixels
-        ]
-        if not planes:
-            names = join_names(source.name for source in sources)
-            raise InputError(f"{names} cannot be searched: check for NaN pixels.")
-        for i, (source, (top, left), plane) in enumerate(planes):
-            yield Progress("searching", i, len(planes), float("inf"))
-            if stop():
-                break
-            match = nearest_matches(averaged(patch[np.newaxis], 2), [averaged(plane, 2)])[0]
-            if best is None or match.correlation > best.match.correlation:
-                turned_patch = symmetry(patch, match.symmetry)
-                match = _refined_match(match, turned_patch, plane)
-                height, width = turned_patch.shape
-                window = plane[match.y : match.y + height, match.x : match.x + width]
-                oriented = np.ascontiguousarray(inverse_symmetry(window, match.symmetry))
-                match = replace(match, y=match.y + top, x=match.x + left)
-                unseen = "" if exact else join_names(dict.fromkeys(image.name for image in training))
-                best = _Nearest(match, oriented, source, unseen)
-        if best is None:
-            raise Stopped("Stopped before any image was searched.")
-        return best
-
-    return steps
-
-
-def _refined_match(match: Match, patch: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]) -> Match:
-    """Return a match on 2 × 2 averages at the accuracy of one pixel: a copy may start at an odd pixel."""
-    (height, width), best = patch.shape, replace(match, y=2 * match.y, x=2 * match.x)
-    for y, x in itertools.product((best.y - 1, best.y, best.y + 1), (best.x - 1, best.x, best.x + 1)):
-        window = plane[max(y, 0) : y + height, max(x, 0) : x + width]
-        if window.shape != patch.shape or not np.ptp(window):
-            continue
-        correlation = float(np.corrcoef(averaged(patch, 2).ravel(), averaged(window, 2).ravel())[0, 1])
-        if correlation > best.correlation:
-            best = replace(best, y=y, x=x, correlation=correlation)
-    return best

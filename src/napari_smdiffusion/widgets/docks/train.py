@@ -15,7 +15,7 @@ from ...base.events import Event, Preview, Steps, Stop
 from ...base.folders import user_folder
 from ...base.settings import to_dict
 from ...diffusion.settings import DEFAULT_START, TrainConfig
-from ...images.provenance import layer_metadata
+from ...images.provenance import PREVIEW, layer_metadata
 from ...recipes.job import as_sources, read_sources
 from ...recipes.outcome import outcome
 from ...recipes.train_diffusion import TrainJob, interrupted_training
@@ -228,7 +228,7 @@ class TrainDock(Dock):
             bring_into_view(self.viewer, self._preview_layer)
 
     def _preview_metadata(self, event: Preview) -> dict[str, Any]:
-        return layer_metadata({"kind": "preview", "model": self._model_name, "step": event.step})
+        return layer_metadata({"kind": PREVIEW, "model": self._model_name, "step": event.step})
 
 
 def _train(job: TrainJob, limits: list[float], stop: Stop) -> Steps[DiffusionModel]:

@@ -26,7 +26,7 @@ class FormArea(QScrollArea):
         self.setWidget(content)
         if (bar := self.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._scroll_down)
-            bar.rangeChanged.connect(self._scroll_to_first)
+            bar.rangeChanged.connect(self._follow_first)
             bar.actionTriggered.connect(self.rest)  # by the wheel, the keys or a drag
             bar.actionTriggered.connect(self._leave_first)
 
@@ -43,6 +43,12 @@ class FormArea(QScrollArea):
         """Scroll to the top of a widget of the content, and keep it in sight while the new layout is completed."""
         self._first = widget
         self._timer.start(_LAYOUT)
+
+    def _follow_first(self) -> None:
+        """Scroll to the widget, and wait anew for the rest of the layout: drawing the canvas may have taken long."""
+        if self._first is not None:
+            self._scroll_to_first()
+            self._timer.start(_LAYOUT)
 
     def _scroll_to_first(self) -> None:
         content, bar = self.widget(), self.verticalScrollBar()

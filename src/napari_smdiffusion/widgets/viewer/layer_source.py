@@ -87,12 +87,6 @@ class LayerSource:
         return image
 
 
-def offset_in(source: LayerSource, part: Image) -> tuple[int, int]:
-    """Return the first pixel (row, column) of a part of a layer in that layer."""
-    whole, own = (provenance.window or (0, 0, 0, 0) for provenance in (source.provenance, part.provenance))
-    return own[0] - whole[0], own[2] - whole[2]
-
-
 def with_copied_layers(value: Any) -> Any:
     """Return a job, a source or a sequence of them with copies of the layers' pixels that are in memory."""
     if isinstance(value, LayerSource):

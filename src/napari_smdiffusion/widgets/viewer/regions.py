@@ -11,6 +11,7 @@ from ...base.errors import InputError
 from ...images.regions import LEAST, cut, rectangle_of, windows_to_train_on
 from .enhanced_layers import live_widefield_source, widefield_window
 from .layer_axes import layer_axes
+from .own_metadata import is_unchanged_result
 from .view import visible_window
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ WHOLE, SEEN = Region(), Region("seen")
 
 
 def shapes_layers(viewer: ViewerModel) -> list[ShapesLayer]:
-    """Return the Shapes layers of the viewer, topmost first."""
+    """Return the Shapes layers of the viewer, topmost first, without those that show a result of this program."""
     from napari.layers import Shapes as ShapesLayer
 
-    return [layer for layer in reversed(viewer.layers) if isinstance(layer, ShapesLayer)]
+    layers = [layer for layer in reversed(viewer.layers) if isinstance(layer, ShapesLayer)]
+    return [layer for layer in layers if not is_unchanged_result(layer)]
 
 
 def rectangles(shapes: ShapesLayer) -> list[Any]:
