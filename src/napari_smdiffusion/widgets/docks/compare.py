@@ -26,7 +26,7 @@ from ..parts.report_view import ReportView
 from ..viewer.layer_pixels import known_pixel_size
 from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import drawn_extent, image_layers, kind, live_source
-from ..viewer.places import along_axes_of
+from ..viewer.places import along_axes_of, check_not_turned
 from ..viewer.regions import rectangles_in
 from ..viewer.view import canvas_grid, drawn_unit, scene_camera
 
@@ -141,8 +141,10 @@ class CompareDock(Dock):
         training = [live_source(layer) for layer in self.training.layers()] if compared else []
         field = self._field()
         enhanced, widefield, reference, uncertainty = (None if layer is None else live_source(layer) for layer in field)
-        if widefield is not None and reference is not None and (layer := self.widefield.layer()) is not None:
-            reference = along_axes_of(layer, widefield, reference)
+        _, coarse, sharp, _ = field
+        if widefield is not None and reference is not None and coarse is not None and sharp is not None:
+            check_not_turned(coarse, sharp)
+            reference = along_axes_of(coarse, widefield, reference)
         region = self.region.region()
         return CompareJob(
             experimental=compared[:-1],

@@ -157,7 +157,7 @@ class EnhanceDock(Dock):
         """
         layers = self.layer_list.layers()
         sources = [live_widefield_source(layer) for layer in layers]
-        model = self._chosen() or self.training.job(sources)
+        model = self._chosen() or self.training.job(layers, sources)
         if isinstance(model, TrainEnhancerJob) and not layers:
             return model
         region = self.region.region()

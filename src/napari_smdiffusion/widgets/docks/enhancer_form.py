@@ -25,6 +25,7 @@ from ..parts.numbers import NumberField
 from ..parts.pickers import LayerList
 from ..parts.region_row import RegionRow
 from ..viewer.layers import live_source
+from ..viewer.places import check_not_turned
 from ..viewer.regions import training_windows
 
 if TYPE_CHECKING:
@@ -120,10 +121,10 @@ class TrainingForm(QWidget):
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
 
-    def job(self, widefield: Sequence[LayerSource]) -> TrainEnhancerJob:
-        """Return the training that the form describes. `widefield` are the layers to enhance."""
+    def job(self, coarse: Sequence[ImageLayer], widefield: Sequence[LayerSource]) -> TrainEnhancerJob:
+        """Return the training that the form describes; `coarse` are the layers to enhance, `widefield` the sources."""
         layers, structure = self.sources.layers(), self._structure()
-        paired = self._paired(layers, widefield)
+        paired = self._paired(layers, coarse, widefield)
         if not layers and structure == "none":
             raise InputError("Choose at least one super-resolution layer, or a simulated structure, to train on.")
         name = checked_name(self.name.text())
@@ -189,7 +190,9 @@ class TrainingForm(QWidget):
         """Return the simulated structure to train on, or "none"."""
         return "none" if self.pairs.isChecked() else self.simulated.currentText()
 
-    def _paired(self, layers: Sequence[ImageLayer], widefield: Sequence[LayerSource]) -> list[LayerSource]:
+    def _paired(
+        self, layers: Sequence[ImageLayer], coarse: Sequence[ImageLayer], widefield: Sequence[LayerSource]
+    ) -> list[LayerSource]:
         """Return the widefield image of each layer, or nothing if the microscope is simulated."""
         if not self.pairs.isChecked():
             return []
@@ -198,6 +201,8 @@ class TrainingForm(QWidget):
                 f"{len(layers)} super-resolution and {len(widefield)} widefield layers are ticked: tick one widefield "
                 "layer for each super-resolution layer."
             )
+        for pair in zip(coarse, layers, strict=True):
+            check_not_turned(*pair)
         return list(widefield)
 
     def _enable_simulation(self) -> None:
