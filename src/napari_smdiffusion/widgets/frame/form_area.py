@@ -16,6 +16,7 @@ class FormArea(QScrollArea):
         super().__init__()
         self._following = False
         self._first: QWidget | None = None  # the widget to show at the top
+        self._times = 0  # how often to wait for the layout before it is forgotten
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._forget_first)
@@ -41,11 +42,12 @@ class FormArea(QScrollArea):
 
     def show_top_of(self, widget: QWidget) -> None:
         """Scroll to the top of a widget of the content, and keep it in sight while the new layout is completed."""
-        self._first = widget
+        # Twice: drawing the canvas may take all of the first time.
+        self._first, self._times = widget, 2
         self._timer.start(_LAYOUT)
 
     def _follow_first(self) -> None:
-        """Scroll to the widget, and wait anew for the rest of the layout: drawing the canvas may have taken long."""
+        """Scroll to the widget, and wait anew for the rest of the layout."""
         if self._first is not None:
             self._scroll_to_first()
             self._timer.start(_LAYOUT)
@@ -57,7 +59,11 @@ class FormArea(QScrollArea):
 
     def _forget_first(self) -> None:
         self._scroll_to_first()
-        self._leave_first()
+        self._times -= 1
+        if self._times > 0:
+            self._timer.start(_LAYOUT)
+        else:
+            self._leave_first()
 
     def _leave_first(self) -> None:
         self._first = None

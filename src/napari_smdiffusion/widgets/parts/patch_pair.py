@@ -60,17 +60,21 @@ class PatchPair(QWidget):
             label.setText(name)
             set_tooltip(label, name)
         if self._window is not None:
-            self._window.show_pixmap(self.picture.original)
+            self._fill(self._window)
         self.setVisible(True)
 
     def enlarge(self) -> None:
         """Show the pair in a window of its own."""
         if self._window is None:
             self._window = LargePicture(self, "nearest training patch")
-            self._window.setWindowTitle("Is it a copy?")
-        self._window.show_pixmap(self.picture.original)
+            self._window.resize(1000, 540)
+        self._fill(self._window)
         self._window.show()
         self._window.raise_()
+
+    def _fill(self, window: LargePicture) -> None:
+        window.setWindowTitle(" | ".join(label.text() for label in self.names))
+        window.show_pixmap(self.picture.original)
 
 
 def _framed(pixels: npt.NDArray[np.uint8], color: str) -> npt.NDArray[np.uint8]:

@@ -252,7 +252,8 @@ def _sentence(search: Search, found: NearestPatch, plane: str, *, marked: bool) 
         f"{found.window[1].start}. It correlates by {found.correlation:.2f}; a copy would reach 1."
     )
     if marked:
-        place += " Both patches are beside the images, and rectangles mark where they come from."
+        at_plane = ", each at its plane" if plane or search.plane else ""
+        place += f" Both patches are beside the images, and rectangles mark where they come from{at_plane}."
     if found.unseen:
         return (
             f"The training images of the model are not open ({found.unseen}): open them to look for copies. "
