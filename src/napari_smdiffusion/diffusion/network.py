@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 BLOCK = 4  # pixels; each block of BLOCK × BLOCK pixels becomes BLOCK² channels of one position
 
 
-def make_unet(channels: Sequence[int]) -> UNet:
-    """Return an untrained U-Net with one residual layer per resolution, and attention at the lowest resolution."""
+def make_unet(channels: Sequence[int], given: int = 0) -> UNet:
+    """Return an untrained U-Net with one residual layer per resolution, and attention at the lowest resolution.
+
+    Parameters
+    ----------
+    channels
+        Width at each resolution, the finest first.
+    given
+        Number of images that the network receives beside the noisy one; see `network_output`.
+    """
     plain = len(channels) - 1
     config = UNetConfig(
-        in_channels=BLOCK**2,
+        in_channels=BLOCK**2 * (1 + given),
         out_channels=BLOCK**2,
         block_out_channels=tuple(channels),
         layers_per_block=1,
@@ -36,6 +45,20 @@ def make_unet(channels: Sequence[int]) -> UNet:
     # Before the training, an output of zero has the smallest expected loss.
     torch.nn.init.zeros_(unet.conv_out.weight)
     return _in_format(unet, torch.channels_last)
+
+
+def with_given_images(unet: UNet, given: int) -> UNet:
+    """Return a network with the weights of `unet` that receives `given` images more beside the noisy one.
+
+    The weights of the new inputs are 0, so that it computes what `unet` does until it is trained.
+    """
+    config = dataclasses.replace(unet.config, in_channels=unet.config.in_channels + BLOCK**2 * given)
+    wider = UNet(config)
+    weights = dict(unet.state_dict())
+    known = weights["conv_in.weight"]
+    weights["conv_in.weight"] = torch.cat([known, known.new_zeros(len(known), BLOCK**2 * given, *known.shape[2:])], 1)
+    wider.load_state_dict(weights)
+    return _in_format(wider, torch.channels_last)
 
 
 def _in_format(unet: UNet, layout: torch.memory_format) -> UNet:
@@ -72,7 +95,14 @@ def field_multiple(unet: UNet) -> int:
     return int(BLOCK * 2 ** (len(unet.config.block_out_channels) - 1))
 
 
-def network_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Tensor, **condition: Any) -> torch.Tensor:
+def network_output(
+    unet: torch.nn.Module,
+    scaled: torch.Tensor,
+    sigma: torch.Tensor,
+    *,
+    given: torch.Tensor | None = None,
+    **condition: Any,
+) -> torch.Tensor:
     """Evaluate the network: F(c_in x; c_noise) of EDM's equation 7.
 
     Parameters
@@ -83,6 +113,8 @@ def network_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Ten
         c_in(σ)·x, (B, 1, Y, X) float32.
     sigma
         Noise levels, (B,).
+    given
+        Images of the same field that the network receives beside the noisy one, (B, C, Y, X); None for no image.
     **condition
         Further inputs of the network; see `Denoiser`.
 
@@ -91,7 +123,8 @@ def network_output(unet: torch.nn.Module, scaled: torch.Tensor, sigma: torch.Ten
     (B, 1, Y, X) float32.
     """
     layout = training_format(scaled.device) if unet.training else torch.channels_last
-    blocks = F.pixel_unshuffle(scaled, BLOCK).contiguous(memory_format=layout)
+    images = scaled if given is None else torch.cat([scaled, given], 1)
+    blocks = F.pixel_unshuffle(images, BLOCK).contiguous(memory_format=layout)
     # The time embedding is designed for a range of about 1000, which 100 ln σ has.
     with autocast(scaled.device):
         output = unet(blocks, 100 * torch.log(sigma), **condition)
