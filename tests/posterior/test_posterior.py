@@ -5,7 +5,8 @@ import torch
 
 from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.network import for_sampling, make_unet, with_given_images
-from napari_smdiffusion.posterior.conditions import GIVEN, SampleScale, conditions
+from napari_smdiffusion.posterior.conditions import GIVEN, conditions
+from napari_smdiffusion.posterior.facts import SampleScale
 from napari_smdiffusion.posterior.field_noise import field_noise
 from napari_smdiffusion.posterior.lattice import lattice
 from napari_smdiffusion.posterior.sampling import sample_window

@@ -80,6 +80,14 @@ class TileDone:
 
 
 @dataclass(frozen=True)
+class SampleDone:
+    """Posterior sample `sample` of plane `plane` is final, and the best estimate of the plane contains it."""
+
+    plane: int
+    sample: int
+
+
+@dataclass(frozen=True)
 class Note:
     """A message for the user, in one sentence."""
 
@@ -101,7 +109,7 @@ class PartDone:
     result: Any
 
 
-Event: TypeAlias = Progress | Preview | Generated | TileDone | PartBegun | PartDone | Note
+Event: TypeAlias = Progress | Preview | Generated | TileDone | SampleDone | PartBegun | PartDone | Note
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[Event, None, Result]
 Stop: TypeAlias = Callable[[], bool]

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from .network import network_output
+from .settings import SIGMA_DATA
 
 if TYPE_CHECKING:
     Sigma = float | torch.Tensor
-
-SIGMA_DATA = 0.5  # standard deviation of the images in network units, assumed by EDM's preconditioning
 
 
 class Denoiser(Protocol):

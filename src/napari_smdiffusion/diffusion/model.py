@@ -23,11 +23,10 @@ from ..store.folder import (
     write_errors,
     write_training_state,
 )
-from .denoiser import SIGMA_DATA
 from .facts import DiffusionFacts, DiffusionRecord
 from .network import BLOCK, for_sampling
 from .sampler import Sampler, pick_sampler
-from .settings import EDM, GenerateConfig, TrainConfig
+from .settings import EDM, SIGMA_DATA, GenerateConfig, TrainConfig
 from .unet import UNet, read_unet, write_unet
 from .unet_config import UnknownNetworkError
 

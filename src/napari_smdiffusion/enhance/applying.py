@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .model import Enhancer
     from .settings import EnhanceConfig
 
-ResultKind = Literal["enhanced", "uncertainty"]
+ResultKind = Literal["enhanced", "uncertainty", "samples", "trust"]
 _TILE = 256  # widefield pixels: a larger tile saves little time, and this one fits into the memory of a laptop
 
 
@@ -46,7 +46,7 @@ class ResultPlan:
     Parameters
     ----------
     kind
-        "enhanced" or "uncertainty".
+        "enhanced", "uncertainty", "samples" or "trust".
     shape
         (N, Y, X) in pixels.
     pixel_size, origin
@@ -76,10 +76,16 @@ class Enhancement:
     The true value differs from the enhanced one by at most `uncertainty` in a share `EnhanceConfig.confidence` of the
     pixels. This holds for widefield images like those of the calibration. For an enhancer without a calibration,
     `uncertainty` is the standard deviation over the 8 symmetries of the input.
+
+    With posterior samples, `image` is their best estimate, and `uncertainty` is about the image blurred to the
+    resolution that enhancers reach (`posterior.trust`). `samples` has the planes of the first sample, then those of the
+    second one. `trust` is the share of the samples that show structure, at each pixel.
     """
 
     image: Image
     uncertainty: Image | None = None
+    samples: Image | None = None
+    trust: Image | None = None
 
 
 def enhance_steps(
@@ -129,10 +135,10 @@ def enhance_steps(
         If it was stopped before the last tile; there is no result then.
     """
     fit = PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
-    yield from _checked(enhancer, image, config, fit)
+    yield from checked(enhancer, image, config, fit)
     grid = network_grid(image, enhancer.config.upscale, fit)
     on_grid = grid.network_image(image)
-    make = new_array or _zeros
+    make = new_array or new_zeros
     plans = planned_results(enhancer, image, config)
     sharp, *maps = (make(plan) for plan in plans)
     spread = maps[0] if maps else None
@@ -141,10 +147,10 @@ def enhance_steps(
         levels = LocalLevels(enhancer.widefield.opening, enhancer.widefield.around)
         work = TileWork(network, device, enhancer, grid, levels)
         yield from _enhance_planes(work, on_grid, PlanesSeen(image, grid), config, (sharp, spread), finished, stop)
-    return Enhancement(*(_result(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
+    return Enhancement(*(result_image(image, plan, pixels) for plan, pixels in zip(plans, (sharp, *maps), strict=True)))
 
 
-def _checked(enhancer: Enhancer, image: Image, config: EnhanceConfig, fit: PixelFit) -> Steps[None]:
+def checked(enhancer: Enhancer, image: Image, config: EnhanceConfig, fit: PixelFit) -> Steps[None]:
     """Raise an InputError for an unsuitable image; yield a Note for each limit of the result."""
     fit.check(image.name, enhancer.name)
     if all(plane.min() == plane.max() for plane in image.pixels):
@@ -194,12 +200,12 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
     return [plan, replace(plan, kind="uncertainty", name=f"{image.name} (uncertainty)", provenance=provenance)]
 
 
-def _result(image: Image, plan: ResultPlan, pixels: Pixels) -> Image:
+def result_image(image: Image, plan: ResultPlan, pixels: Pixels) -> Image:
     """Return a result image without reading `pixels`, which may be larger than memory and were checked by tile."""
     return with_own_pixels(image, pixels, pixel_size=plan.pixel_size, name=plan.name, provenance=plan.provenance)
 
 
-def _zeros(plan: ResultPlan) -> Pixels:
+def new_zeros(plan: ResultPlan) -> Pixels:
     return np.zeros(plan.shape, np.float32)
 
 

@@ -141,17 +141,16 @@ class TrainingPairs(ABC):
         * the factor (B, 1, 1, 1) that the brightness was multiplied by;
         * the weight of each pixel in the loss (B, 1, Y, X).
         """
-        widefield, sharp, weight = self.examples(step)
-        rng = np.random.default_rng([self.config.seed, 6, step])
-        widefield, weight = with_bright_spots(widefield, weight, rng)
-        gain = torch.from_numpy(np.exp(rng.uniform(np.log(_GAIN[0]), np.log(_GAIN[1]), (len(sharp), 1, 1, 1)))).float()
-        shift = torch.from_numpy(rng.uniform(-_SHIFT, _SHIFT, (len(sharp), 1, 1, 1))).float()
-        varied = self.local.compressed(gain * widefield + shift)
-        return Batch((varied, sharp, gain, finer_weight(weight, self.config.upscale)))
+        widefield, sharp, gain, weight = varied_examples(self, step)
+        return Batch((widefield, sharp, gain, finer_weight(weight, self.config.upscale)))
 
     def of(self, regions: Sequence[Region]) -> Self:
         """Return the task with patches from other regions of the planes."""
         return replace(self, source=PatchSource.of(self.source.planes, regions, self.config))
+
+    def with_light(self, light: float) -> Self:
+        """Return the task with truths for an enhancer whose `WidefieldLevels.light` is `light`."""
+        return replace(self, widefield=replace(self.widefield, light=light))
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the weighted mean squared error of each patch, (B,).
@@ -173,6 +172,24 @@ class TrainingPairs(ABC):
         widefield = self.local.compressed(self.examples(_PREVIEW_STEP).widefield[: self.config.previews])
         enhanced = network(widefield.to(next(network.parameters()).device))
         return self.sharp_levels.unscale(enhanced[:, 0].float().cpu().numpy())
+
+
+def varied_examples(
+    pairs: TrainingPairs, step: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the examples of a step with varied brightness and background, and with bright spots.
+
+    Returns
+    -------
+    The network's input (B, 1, Y/f, X/f), the truth before the variation (B, 1, Y, X), the factor of the brightness
+    (B, 1, 1, 1), and the weights (B, 1, Y/f, X/f).
+    """
+    widefield, sharp, weight = pairs.examples(step)
+    rng = np.random.default_rng([pairs.config.seed, 6, step])
+    widefield, weight = with_bright_spots(widefield, weight, rng)
+    gain = torch.from_numpy(np.exp(rng.uniform(np.log(_GAIN[0]), np.log(_GAIN[1]), (len(sharp), 1, 1, 1)))).float()
+    shift = torch.from_numpy(rng.uniform(-_SHIFT, _SHIFT, (len(sharp), 1, 1, 1))).float()
+    return pairs.local.compressed(gain * widefield + shift), sharp, gain, weight
 
 
 def simulation_task(
@@ -286,6 +303,12 @@ class RegisteredPairs(TrainingPairs):
 
     coarse: Sequence[Pixels]
     weights: Sequence[Pixels]
+
+    def with_light(self, light: float) -> Self:
+        """Return the task with truths for an enhancer whose `WidefieldLevels.light` is `light`."""
+        ratio = np.float32(light / self.widefield.light)
+        planes = [plane * ratio for plane in self.source.planes]
+        return replace(super().with_light(light), source=replace(self.source, planes=planes))
 
     def examples(self, step: int) -> Examples:
         """Return examples from the regions."""

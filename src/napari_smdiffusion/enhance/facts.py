@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from ..base.errors import InputError
 from ..microscope.settings import MicroscopeConfig
+from ..posterior.facts import SamplerFacts
 from ..store.facts import PixelSize, TrainingFacts
 from .levels import Levels
 from .settings import EnhancerConfig
@@ -154,6 +155,10 @@ class EnhancerRecord(EnhancerFacts):
         None for an enhancer without a calibration.
     widefield
         The levels of widefield images that it was trained with.
+    samples
+        The facts of its posterior sampler; None for an enhancer that makes the best estimate only.
+    samples_calibration
+        The calibration of its samples; None without one.
     """
 
     config: EnhancerConfig
@@ -162,8 +167,16 @@ class EnhancerRecord(EnhancerFacts):
     levels: Levels
     calibration: CalibrationRecord | None = None
     widefield: WidefieldLevels = WidefieldLevels()
+    samples: SamplerFacts | None = None
+    samples_calibration: CalibrationRecord | None = None
 
-    optional: ClassVar[frozenset[str]] = TrainingFacts.optional | {"widefield"}
+    optional: ClassVar[frozenset[str]] = TrainingFacts.optional | {"widefield", "samples", "samples_calibration"}
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a training ended before its planned number of steps, so that its state is kept."""
+        estimate = self.total_steps is None or self.steps < self.total_steps
+        return estimate or (self.samples is not None and not self.samples.complete)
 
     @property
     def facts(self) -> EnhancerFacts:

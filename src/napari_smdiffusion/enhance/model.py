@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors.torch import save
@@ -16,6 +16,7 @@ from ..base.json_values import to_json
 from ..base.tensors import read_weights, shapes_of
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
+from ..posterior.sampler import PosteriorSampler, read_sampler, write_sampler
 from ..store.folder import (
     WEIGHTS,
     Kind,
@@ -68,6 +69,10 @@ class Enhancer:
         The size of the errors; None for an enhancer without a calibration.
     widefield
         The levels of widefield images that the network was trained with.
+    sampler
+        Draws posterior samples; None for an enhancer that makes the best estimate only.
+    samples_calibration
+        The size of the errors of the mean of samples; None without a calibration.
     """
 
     network: EnhancerNetwork
@@ -78,6 +83,8 @@ class Enhancer:
     facts: EnhancerFacts = field(default_factory=EnhancerFacts)
     calibration: Calibration | None = None
     widefield: WidefieldLevels = field(default_factory=WidefieldLevels)
+    sampler: PosteriorSampler | None = None
+    samples_calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -100,13 +107,19 @@ class Enhancer:
             levels=self.levels,
             calibration=None if self.calibration is None else self.calibration.record,
             widefield=self.widefield,
+            samples=None if self.sampler is None else self.sampler.facts,
+            samples_calibration=None if self.samples_calibration is None else self.samples_calibration.record,
         )
 
     def digest(self) -> str:
         """Return the SHA-256 of what results depend on: the weights, the levels and the calibration."""
         record = self.record
         values = json.dumps([to_json(part) for part in (record.levels, record.calibration, record.widefield)])
-        return hashlib.sha256(f"{digest_of_weights(self.network)} {values}".encode()).hexdigest()
+        text = f"{digest_of_weights(self.network)} {values}"
+        if self.sampler is not None:
+            values = json.dumps([to_json(part) for part in (self.sampler.facts.scale, record.samples_calibration)])
+            text += f" {digest_of_weights(self.sampler.network)} {values}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def train(
@@ -235,7 +248,11 @@ class Enhancer:
                 network = EnhancerNetwork(config.upscale, config.channels)
             network.load_state_dict(read_weights(folder / WEIGHTS / _WEIGHTS_FILE, shapes_of(network)), assign=True)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-            calibration = None if record.calibration is None else Calibration.of(record.calibration)
+            calibrations = [
+                None if stored is None else Calibration.of(stored)
+                for stored in (record.calibration, record.samples_calibration)
+            ]
+            sampler = None if record.samples is None else read_sampler(folder / WEIGHTS, record.samples)
             return cls(
                 network.eval(),
                 record.levels,
@@ -243,8 +260,10 @@ class Enhancer:
                 config,
                 record.microscope,
                 record.facts,
-                calibration,
+                calibrations[0],
                 record.widefield,
+                sampler,
+                calibrations[1],
             )
 
 
@@ -259,7 +278,13 @@ def _images_or_pairs(
 
 
 def save_enhancer(
-    enhancer: Enhancer, folder: Path, *, half: bool = False, state: TrainingState | None = None, inputs: str = ""
+    enhancer: Enhancer,
+    folder: Path,
+    *,
+    half: bool = False,
+    state: TrainingState | None = None,
+    inputs: str = "",
+    trained: Literal["estimate", "samples"] = "estimate",
 ) -> None:
     """Write the model folder; during a training also its state and its averaged weights.
 
@@ -273,11 +298,13 @@ def save_enhancer(
         The state of the training. None: a state in the folder of a stopped training is kept as it is.
     inputs
         Digest of what the training draws from, stored with the state (see `checkpoints.digest_of_inputs`).
+    trained
+        The network that `state` belongs to: that of the best estimate, or that of the sampler.
     """
     from .card import write_enhancer_card
 
     weights = enhancer.network.state_dict()
-    if state is not None:
+    if state is not None and trained == "estimate":
         for (key, _), value in zip(enhancer.network.named_parameters(), state.average, strict=True):
             weights[key] = value
     kind = torch.float16 if half else torch.float32
@@ -287,11 +314,14 @@ def save_enhancer(
         with write_errors(folder):
             # Python's own file names the reason of an error, and takes paths of any bytes.
             (path / _WEIGHTS_FILE).write_bytes(save(weights))
+            if enhancer.sampler is not None:
+                average = state.average if state is not None and trained == "samples" else None
+                write_sampler(path, enhancer.sampler, average, kind)
 
     def write_state(path: Path, record: EnhancerRecord) -> None:
         if state is not None:
             write_training_state(path, {**state.state_dict(), "inputs": inputs})
-        elif record.total_steps is None or record.steps < record.total_steps:
+        elif record.unfinished:
             keep_training_state(folder, path)
 
     save_folder(folder, KIND, enhancer.record, write_weights, write_state, write_enhancer_card)

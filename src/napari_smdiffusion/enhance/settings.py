@@ -1,7 +1,7 @@
 """Settings for training and applying an enhancer."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MultipleOf, Unit
 
@@ -13,6 +13,13 @@ class EnhancerConfig(Checked):
     """Settings for training an enhancer."""
 
     upscale: Annotated[int, Ge(1), Le(8), Help("enhanced pixels per widefield pixel, along each axis")] = 4
+    method: Annotated[
+        Literal["estimate", "samples"],
+        Help(
+            "what to train: a network for the best estimate, or also one for posterior samples. A training of samples "
+            "that starts from an enhancer keeps its best estimate"
+        ),
+    ] = "estimate"
     # In our benchmarks, longer trainings improved simulated widefield images, but not a real one.
     minutes: Annotated[Positive, Unit("min"), Help("how long to train")] = 2.0
     steps: Annotated[Count | None, Help("number of steps, instead of minutes")] = None
@@ -37,6 +44,9 @@ class EnhancerConfig(Checked):
     device: Annotated[Device, Help("where to compute")] = "auto"
 
 
+MOST_SAMPLES = 64
+
+
 @dataclass(frozen=True)
 class EnhanceConfig(Checked):
     """Settings for enhancing widefield images."""
@@ -48,6 +58,16 @@ class EnhanceConfig(Checked):
     uncertainty: Annotated[
         bool, Help("also map the uncertainty, the likely distance of the result from the truth, as …_uncertainty.tif")
     ] = False
+    samples: Annotated[
+        int,
+        Ge(0),
+        Le(MOST_SAMPLES),
+        Help(
+            "number of posterior samples: sharp images that are all probable, as …_samples.tif; 0 for the best "
+            "estimate only"
+        ),
+    ] = 0
+    seed: Annotated[Seed, Help("seed of the samples")] = 0
     confidence: Annotated[
         float,
         Ge(0.5),

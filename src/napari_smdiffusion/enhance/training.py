@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _TrainingSet:
+class TrainingSet:
     """The training pairs of an enhancer, and the regions that are held out for its calibration.
 
     Parameters
@@ -114,7 +114,7 @@ def train_enhancer_steps(
     # The network that the training starts from has seen images with these surroundings.
     known = start if record is None else record
     levels = LOCAL_LEVELS if known is None else known.widefield
-    training_set = yield from _training_set(images, pairs, weights, config, microscope, levels)
+    training_set = yield from training_set_steps(images, pairs, weights, config, microscope, levels)
     started_from = record.started_from if record is not None else start.name if start is not None else None
     facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
     enhancer = _untrained(training_set, config, microscope, facts, start)
@@ -130,7 +130,7 @@ def train_enhancer_steps(
 
 
 def _untrained(
-    training_set: _TrainingSet,
+    training_set: TrainingSet,
     config: EnhancerConfig,
     microscope: MicroscopeConfig,
     facts: EnhancerFacts,
@@ -156,14 +156,14 @@ def _initial_state(enhancer: Enhancer) -> TrainingState:
     return TrainingState(enhancer.network.to(pick_device(enhancer.config.device)), rate)
 
 
-def _training_set(
+def training_set_steps(
     images: Sequence[Image],
     pairs: Sequence[tuple[Image, Image]],
     weights: Sequence[float] | None,
     config: EnhancerConfig,
     microscope: MicroscopeConfig,
     levels: WidefieldLevels,
-) -> Steps[_TrainingSet]:
+) -> Steps[TrainingSet]:
     """Register `pairs`, hold out a part of the images, and return the training task; `levels` has its surroundings."""
     originals = [fine for _, fine in pairs] if pairs else list(images)
     pairs = yield from cut_to_shared_field(pairs, config.upscale)
@@ -173,9 +173,9 @@ def _training_set(
     regions, held_out = split_held_out(sources, draw_weights(sources, weights), config)
     if pairs:
         task = pairs_task(pairs, regions, config, levels)
-        return _TrainingSet(originals, task, held_out, pixel_size, REGISTERED_PAIRS)
+        return TrainingSet(originals, task, held_out, pixel_size, REGISTERED_PAIRS)
     simulated = simulation_task(sources, regions, config, microscope, known_pixel_size(sources), levels)
-    return _TrainingSet(originals, simulated, held_out, pixel_size, SIMULATED_WIDEFIELD)
+    return TrainingSet(originals, simulated, held_out, pixel_size, SIMULATED_WIDEFIELD)
 
 
 def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> EnhancerNetwork:
@@ -190,7 +190,7 @@ def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> Enhancer
 
 
 def _facts(
-    training_set: _TrainingSet, weights: Sequence[float] | None, started_from: str | None, name: str
+    training_set: TrainingSet, weights: Sequence[float] | None, started_from: str | None, name: str
 ) -> EnhancerFacts:
     """Return the facts of a training that starts now."""
     return training_facts(
@@ -206,7 +206,7 @@ def _facts(
 def _optimize_and_calibrate(
     enhancer: Enhancer,
     state: TrainingState,
-    training_set: _TrainingSet,
+    training_set: TrainingSet,
     checkpoints: Checkpoints,
     stop: Stop,
     began: float,

@@ -33,7 +33,7 @@ def sample_window(
     network
         On the device to compute on, in evaluation mode.
     given
-        The conditions of the window, (1, C, Y, X); see `conditions`.
+        The conditions of the window, (1, C, Y, X), or one for each sample, (S, C, Y, X); see `conditions`.
     noise
         Standard normal noise of the samples, (S, 1, Y, X).
     steps

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import InputError
 from ..base.events import Note, Steps, Stop, never
 from ..base.folders import user_path
+from ..diffusion.settings import DEFAULT_START
 from ..enhance.settings import EnhancerConfig
 from ..images.provenance import RESULT_KINDS
 from ..images.regions import as_rectangles
@@ -26,6 +27,7 @@ from .training_images import check_measured, read_training_images
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..diffusion.model import DiffusionModel
     from ..enhance.facts import EnhancerRecord
     from ..enhance.model import Enhancer
     from ..images.axes import Channel
@@ -58,6 +60,9 @@ class TrainEnhancerJob:
         (structure, weight) of simulated images that are mixed in; the weights are relative to those of `images`.
     start
         An enhancer of the same `upscale` that the training begins from, or its name or folder. None: random weights.
+        With the method "samples" its best estimate stays as it is, and only the samples are trained.
+    prior
+        With the method "samples": the diffusion model whose weights the samples begin with, or its name or folder.
     out
         Folder for the enhancer and for checkpoints, which are less than a minute apart. None: in memory only.
     name
@@ -88,6 +93,7 @@ class TrainEnhancerJob:
     fit: ImageSource | None = None
     simulated: Sequence[tuple[str, float]] = ()
     start: Enhancer | str | os.PathLike[str] | None = None
+    prior: DiffusionModel | str | os.PathLike[str] = DEFAULT_START
     out: str | os.PathLike[str] | None = None
     name: str | None = None
     resume: bool = False
@@ -162,20 +168,28 @@ class TrainEnhancerJob:
         pairs, weights, images = self._divided(images, stop)
         weights, images = self._with_simulated(images, weights)
         microscope = yield from self._fitted_microscope(images, out, stop)
-        return (
-            yield from train_enhancer_steps(
+
+        def train(settings: EnhancerConfig, resume: bool) -> Steps[Enhancer]:
+            return train_enhancer_steps(
                 images,
-                self.settings,
+                settings,
                 microscope,
                 weights=weights,
                 pairs=pairs,
                 start=start,
                 out=out,
-                resume=self.resume,
+                resume=resume,
                 name=self.name,
                 stop=stop,
             )
-        )
+
+        if self.settings.method == "estimate":
+            return (yield from train(self.settings, self.resume))
+        from ..samples.training import SamplerInputs
+        from .train_samples import train_with_samples_steps
+
+        inputs = SamplerInputs(images, microscope, pairs, weights)
+        return (yield from train_with_samples_steps(self, train, inputs, start, out, stop))
 
     def _fitted_microscope(self, images: Sequence[Image], out: Path | None, stop: Stop) -> Steps[MicroscopeConfig]:
         """Return the microscope of the job, fitted to the image `fit` if there is one."""

@@ -1,0 +1,40 @@
+"""The map of trust: at each pixel, the share of the samples that show structure there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..base.arrays import Pixels
+
+BLUR = 2.0  # pixels of the result, standard deviation: about the resolution that enhancers reach on real pairs
+CERTAIN, LIKELY = 0.9, 0.5  # shares of the samples, from which on structure is called so
+_BRIGHT, _SHARE = 99.5, 0.1  # percentile of training patches, and the share of it that counts as structure
+
+
+def blurred(sample: Pixels) -> Pixels:
+    """Return a plane (Y, X) at the resolution that the intervals and the map of trust are about."""
+    return np.asarray(gaussian_filter(sample, BLUR, mode="nearest"), np.float32)
+
+
+def structure_level(sharp: Iterable[Pixels]) -> float:
+    """Return the intensity from which on a blurred plane shows structure, from sharp training patches (Y, X)."""
+    values = np.stack([blurred(patch) for patch in sharp])
+    return max(_SHARE * float(np.percentile(values, _BRIGHT)), 1e-6)
+
+
+def agreement(trust: Pixels, light: Pixels) -> float | None:
+    """Return the share of the light of the best estimate that is at certain places; None without light.
+
+    Parameters
+    ----------
+    trust, light
+        The map of trust and the best estimate, of one shape.
+    """
+    total = float(np.sum(light, dtype=np.float64))
+    return float(np.sum(light[trust >= CERTAIN], dtype=np.float64)) / total if total > 0 else None
