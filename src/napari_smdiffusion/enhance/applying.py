@@ -206,6 +206,7 @@ def result_image(image: Image, plan: ResultPlan, pixels: Pixels) -> Image:
 
 
 def new_zeros(plan: ResultPlan) -> Pixels:
+    """Return the array of a result in memory."""
     return np.zeros(plan.shape, np.float32)
 
 

@@ -174,9 +174,7 @@ class TrainingPairs(ABC):
         return self.sharp_levels.unscale(enhanced[:, 0].float().cpu().numpy())
 
 
-def varied_examples(
-    pairs: TrainingPairs, step: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def varied_examples(pairs: TrainingPairs, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the examples of a step with varied brightness and background, and with bright spots.
 
     Returns

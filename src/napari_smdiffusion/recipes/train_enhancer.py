@@ -151,11 +151,7 @@ class TrainEnhancerJob:
         from ..enhance.model import load_enhancer
         from ..enhance.training import settings_from, train_enhancer_steps
 
-        out = None if self.out is None else user_path(self.out).absolute()
-        if out is not None:
-            check_place(out, replace=self.resume)
-            # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
-            import matplotlib.figure  # noqa: F401
+        out = self._checked_folder()
         start = load_enhancer(self.start) if isinstance(self.start, (str, os.PathLike)) else self.start
         if not self.resume:
             settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
@@ -190,6 +186,17 @@ class TrainEnhancerJob:
 
         inputs = SamplerInputs(images, microscope, pairs, weights)
         return (yield from train_with_samples_steps(self, train, inputs, start, out, stop))
+
+    def _checked_folder(self) -> Path | None:
+        """Return the absolute path of `out`, after checking that a model can be written there."""
+        if self.out is None:
+            return None
+        out = user_path(self.out).absolute()
+        check_place(out, replace=self.resume)
+        # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
+        import matplotlib.figure  # noqa: F401
+
+        return out
 
     def _fitted_microscope(self, images: Sequence[Image], out: Path | None, stop: Stop) -> Steps[MicroscopeConfig]:
         """Return the microscope of the job, fitted to the image `fit` if there is one."""

@@ -60,7 +60,8 @@ def train_with_samples_steps(
     if job.resume and out is not None and _begun(out):
         enhancer, resume = load_enhancer(out), True
     elif start is not None:
-        facts = replace(start.facts, name=job.name or (start.name if out is None else out.name), started_from=start.name)
+        name = job.name or (start.name if out is None else out.name)
+        facts = replace(start.facts, name=name, started_from=start.name)
         enhancer = replace(start, facts=facts)
     else:
         share = replace(settings, minutes=_ESTIMATE_SHARE * settings.minutes)
@@ -70,9 +71,7 @@ def train_with_samples_steps(
             return enhancer
     config = replace(settings, channels=enhancer.config.channels, upscale=enhancer.config.upscale)
     enhancer = replace(enhancer, config=config)
-    return (
-        yield from train_samples_steps(enhancer, inputs, prior, out=out, resume=resume, stop=stop, began=began)
-    )
+    return (yield from train_samples_steps(enhancer, inputs, prior, out=out, resume=resume, stop=stop, began=began))
 
 
 def _begun(out: Path) -> bool:

@@ -32,23 +32,25 @@ from ..posterior.conditions import conditions
 from ..posterior.field_noise import field_noise
 from ..posterior.lattice import lattice
 from ..posterior.sampling import sample_window
-from ..posterior.trust import blurred
+from ..posterior.trust import BLUR, blurred
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Mapping
 
     from ..base.arrays import Pixels
     from ..diffusion.unet import UNet
-    from ..enhance.applying import NewArray, ResultPlan
+    from ..enhance.applying import NewArray, ResultKind, ResultPlan
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhanceConfig
     from ..images.image import Image
     from ..images.tiles import Tile
     from ..posterior.facts import SamplerFacts
+    from ..posterior.sampler import PosteriorSampler
 
 _TILE = 256  # widefield pixels of a tile of the estimate
 WINDOW, OVERLAP = 640, 64  # pixels of the result: side of a window of a sample, and overlap of neighbours
-_TOGETHER = 8  # samples in one batch on an accelerator; on a CPU a batch saves no time
+_TOGETHER = {"cpu": 1}  # samples in one batch: on a CPU a larger one saves no time, and shows the first sample later
+_TOGETHER_ELSEWHERE = 8
 
 
 def planned_samples(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> list[ResultPlan]:
@@ -77,15 +79,19 @@ def planned_samples(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         name=f"{image.name} (trust)",
         provenance=replace(best.provenance, kind=TRUST, meaning=f"share of {count} samples that show structure there"),
     )
-    return [*map(_about_samples, plans), samples, trust]
+    meanings = {"enhanced": "mean of the samples", "uncertainty": _uncertainty_meaning(enhancer, config)}
+    stated = [replace(plan, provenance=replace(plan.provenance, meaning=meanings[plan.kind])) for plan in plans]
+    return [*stated, samples, trust]
 
 
-def _about_samples(plan: ResultPlan) -> ResultPlan:
-    """Return the plan of a result with what it means for samples."""
-    if plan.kind == "enhanced":
-        return replace(plan, provenance=replace(plan.provenance, meaning="mean of the samples"))
-    meaning = plan.provenance.meaning or ""
-    return replace(plan, provenance=replace(plan.provenance, meaning=f"{meaning}, both blurred by 2 pixels"))
+def _uncertainty_meaning(enhancer: Enhancer, config: EnhanceConfig) -> str:
+    """Return what the uncertainty map of samples states."""
+    if enhancer.samples_calibration is None:
+        return f"standard deviation of the samples, blurred by {BLUR:g} pixels"
+    return (
+        f"the true image, blurred by {BLUR:g} pixels, lies within this of the best estimate, blurred alike, in "
+        f"{100 * config.confidence:g} % of the pixels"
+    )
 
 
 def sample_image_steps(
@@ -127,14 +133,9 @@ def sample_image_steps(
     Stopped
         If it was stopped before the first sample of every plane.
     """
-    sampler = enhancer.sampler
-    if sampler is None:
-        raise InputError(
-            f"{enhancer.name} makes best estimates only: choose an enhancer with samples, or train one (train-enhancer "
-            "--method samples)."
-        )
+    sampler = sampler_of(enhancer)
     fit = PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
-    yield from checked(enhancer, image, config, fit)
+    yield from checked(enhancer, image, replace(config, uncertainty=False), fit)
     if config.uncertainty and enhancer.samples_calibration is None:
         yield Note(f"The samples of {enhancer.name} have no calibration: the uncertainty is their standard deviation.")
     grid = network_grid(image, enhancer.config.upscale, fit)
@@ -146,20 +147,24 @@ def sample_image_steps(
     with on_device(enhancer.network, device) as network, on_device(sampler.network, device) as denoiser:
         levels = LocalLevels(enhancer.widefield.opening, enhancer.widefield.around)
         work = TileWork(network, device, enhancer, grid, levels)
-        seen = PlanesSeen(image, grid)
         run = _Run(work, denoiser, config, results, len(image), sampler.facts)
-        complete = config.samples
-        for n in range(len(image)):
-            field = yield from _estimated(run, on_grid.pixels[n], seen, n, stop)
-            complete = min(complete, (yield from _sampled(run, field, n, finished, stop)))
-        for note in seen.notes(not stop()):
-            yield Note(note)
-    if not complete:
-        raise Stopped("Stopped: no sample is complete.")
+        complete = yield from _all_planes(run, on_grid, PlanesSeen(image, grid), finished, stop)
     return _enhancement(image, plans, results, complete)
 
 
-def _enhancement(image: Image, plans: list[ResultPlan], results: dict[str, Pixels], complete: int) -> Enhancement:
+def sampler_of(enhancer: Enhancer) -> PosteriorSampler:
+    """Return the sampler of an enhancer; raises InputError if it makes best estimates only."""
+    if enhancer.sampler is None:
+        raise InputError(
+            f"{enhancer.name} makes best estimates only: choose an enhancer with samples, or train one (train-enhancer "
+            "--method samples)."
+        )
+    return enhancer.sampler
+
+
+def _enhancement(
+    image: Image, plans: list[ResultPlan], results: Mapping[ResultKind, Pixels], complete: int
+) -> Enhancement:
     """Return the results, with the samples that are complete in every plane."""
     images = {}
     for plan in plans:
@@ -180,7 +185,7 @@ class _Run:
     work: TileWork
     denoiser: UNet
     config: EnhanceConfig
-    results: dict[str, Pixels]
+    results: Mapping[ResultKind, Pixels]
     planes: int
     facts: SamplerFacts
 
@@ -205,6 +210,21 @@ class _Field:
     estimate: Pixels
     unit: Pixels
     tiles: list[Tile]
+
+
+def _all_planes(
+    run: _Run, image: Image, seen: PlanesSeen, finished: Container[tuple[int, ...]], stop: Stop
+) -> Steps[int]:
+    """Draw the samples of every plane of an image on the grid of the network; return how many each plane has."""
+    complete = run.config.samples
+    for n in range(len(image)):
+        field = yield from _estimated(run, image.pixels[n], seen, n, stop)
+        complete = min(complete, (yield from _sampled(run, field, n, finished, stop)))
+    for note in seen.notes(not stop()):
+        yield Note(note)
+    if not complete:
+        raise Stopped("Stopped: no sample is complete.")
+    return complete
 
 
 def _estimated(run: _Run, plane: Pixels, seen: PlanesSeen, n: int, stop: Stop) -> Steps[_Field]:
@@ -245,7 +265,7 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
     samples, scale = run.results["samples"], run.facts.scale
     height, width = field.estimate.shape
     windows = lattice((height, width), WINDOW, OVERLAP, 16)
-    together = 1 if run.work.device.type == "cpu" else _TOGETHER
+    together = _TOGETHER.get(run.work.device.type, _TOGETHER_ELSEWHERE)
     summary = _Summary(run, field, n)
     done = [k for k in range(run.config.samples) if (n, k) in finished]
     for k in done:
@@ -294,7 +314,9 @@ def _given(run: _Run, field: _Field, rows: slice, columns: slice) -> torch.Tenso
     fine = tuple(slice(part.start * factor, part.stop * factor) for part in wide)
     estimate = torch.from_numpy(field.estimate[fine])[None, None]
     given = conditions(coarse, estimate, run.facts.scale)
-    inner = [slice(part.start - cut.start, part.stop - cut.start) for part, cut in zip((rows, columns), fine, strict=True)]
+    inner = [
+        slice(part.start - cut.start, part.stop - cut.start) for part, cut in zip((rows, columns), fine, strict=True)
+    ]
     return given[..., inner[0], inner[1]]
 
 
@@ -327,8 +349,6 @@ class _Summary:
             spread = np.sqrt(self._squares / self.count)
             calibration = enhancer.samples_calibration
             width = (
-                spread
-                if calibration is None
-                else calibration.half_width(self._blurred, spread, run.config.confidence)
+                spread if calibration is None else calibration.half_width(self._blurred, spread, run.config.confidence)
             )
             results["uncertainty"][self._n] = width * self._unit

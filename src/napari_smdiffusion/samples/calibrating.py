@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..base.arrays import Pixels
+    from ..diffusion.unet import UNet
     from ..posterior.sampler import PosteriorSampler
     from ..training.threads import ThreadChoice
     from .task import SamplesTask
@@ -68,7 +69,8 @@ def sampled_patches(task: SamplesTask, sampler: PosteriorSampler, first: int, co
         widefield, sharp, _ = task.pairs.examples(step)
         given = task.given(task.pairs.local.compressed(widefield))
         for k in range(min(len(sharp), count - len(columns[0]))):
-            noise = torch.randn((SAMPLES, 1, *sharp.shape[2:]), generator=generator(task.pairs.config.seed, 13, step, k))
+            random = generator(task.pairs.config.seed, 13, step, k)
+            noise = torch.randn((SAMPLES, 1, *sharp.shape[2:]), generator=random)
             *_, last = sample_window(sampler.network, given[k : k + 1].to(device), noise)
             samples = np.stack([blurred(s) for s in task.scale.to_local(last)[:, 0].cpu().numpy()])
             for column, values in zip(
@@ -80,17 +82,17 @@ def sampled_patches(task: SamplesTask, sampler: PosteriorSampler, first: int, co
     return mean, spread, truth
 
 
-def calibration_seconds(task: SamplesTask, sampler: PosteriorSampler, threads: ThreadChoice, count: int) -> float:
+def calibration_seconds(task: SamplesTask, network: UNet, threads: ThreadChoice, count: int) -> float:
     """Measure, on one step of one patch, how long `calibration_steps` will take for `count` patches, in s."""
-    device = next(sampler.network.parameters()).device
-    training = sampler.network.training
-    sampler.network.eval()
+    device = next(network.parameters()).device
+    training = network.training
+    network.eval()
     with threads.computing():
         given = task.draw(_STEP).tensors[3][:1]
         noise = torch.randn(given[:, :1].shape, generator=generator(0, 14))
         began = time.monotonic()
-        for _ in sample_window(sampler.network, given.to(device), noise, 2):
+        for _ in sample_window(network, given.to(device), noise, 2):
             pass
         seconds = (time.monotonic() - began) / 2
-    sampler.network.train(training)
+    network.train(training)
     return seconds * STEPS * SAMPLES * count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..base.arrays import Pixels
+    from ..diffusion.unet import UNet
     from ..enhance.examples import TrainingPairs
     from ..enhance.held_out import Region
     from ..enhance.network import EnhancerNetwork
@@ -110,7 +111,7 @@ class SamplesTask:
         widefield = self.pairs.local.compressed(self.pairs.examples(_PREVIEW_STEP).widefield[:count])
         given = self.given(widefield)
         noise = torch.randn(given[:, :1].shape, generator=generator(self.pairs.config.seed, 12))
-        *_, sample = sample_window(network, given, noise)
+        *_, sample = sample_window(cast("UNet", network), given, noise)
         return self.pairs.sharp_levels.unscale(self.scale.to_local(sample)[:, 0].cpu().numpy())
 
 

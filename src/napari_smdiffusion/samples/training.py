@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from ..base.devices import pick_device
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never
-from ..diffusion.network import field_multiple, for_sampling, for_training, with_given_images
+from ..diffusion.network import clone_unet, field_multiple, for_sampling, for_training, with_given_images
 from ..diffusion.settings import EDM
+from ..enhance.calibrating import fitting_count
 from ..enhance.checkpoints import digest_of_inputs
 from ..enhance.model import KIND, save_enhancer
 from ..enhance.training import training_set_steps
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..diffusion.model import DiffusionModel
+    from ..enhance.examples import TrainingPairs
+    from ..enhance.held_out import Region
     from ..enhance.model import Enhancer
     from ..images.image import Image
     from ..microscope.settings import MicroscopeConfig
@@ -89,21 +92,17 @@ def train_samples_steps(
 
     Parameters
     ----------
-    enhancer
-        The enhancer, whose estimate stays as it is. Its settings are those of the training. If it has a sampler, the
-        training begins from that one.
-    inputs
-        What it learns from, as the enhancer did.
+    enhancer, inputs
+        The enhancer, whose estimate stays as it is, and what its sampler learns from. Its settings are those of the
+        training. If it has a sampler, the training begins from that one.
     prior
         The diffusion model whose weights a new sampler begins with.
-    out
-        Folder for the enhancer and for checkpoints; None keeps it in memory.
-    resume
-        Continue the interrupted training of the sampler in `out`.
-    stop
-        Checked at every step.
-    began
-        `time.monotonic()` at the start of the job; the time since then is a part of the minutes.
+    out, resume
+        Folder for the enhancer and for checkpoints; None keeps it in memory. With `resume`, the interrupted training
+        of the sampler in `out` is continued.
+    stop, began
+        `stop` is checked at every step. `began` is `time.monotonic()` at the start of the job, which the minutes count
+        from.
 
     Yields
     ------
@@ -124,40 +123,62 @@ def train_samples_steps(
     """
     _check(enhancer, prior)
     began = time.monotonic() if began is None else began
-    config, device = enhancer.config, pick_device(enhancer.config.device)
     training_set = yield from training_set_steps(
-        inputs.images, inputs.pairs, inputs.weights, config, inputs.microscope, enhancer.widefield
+        inputs.images, inputs.pairs, inputs.weights, enhancer.config, inputs.microscope, enhancer.widefield
     )
     pairs = training_set.task.with_light(enhancer.widefield.light)
-    sampler = enhancer.sampler
-    if sampler is None:
-        sampler = PosteriorSampler(with_given_images(prior.unet, GIVEN), measured_facts(pairs, prior.name))
-    elif not resume:
-        sampler = PosteriorSampler(sampler.network, replace(sampler.facts, started_from=enhancer.name, curve=(), steps=0))
-    state = TrainingState(for_training(sampler.network, device), _RATE)
-    enhancer = replace(enhancer, sampler=sampler)
+    enhancer, sampler = _with_untrained_sampler(enhancer, pairs, prior, resume)
+    state = TrainingState(for_training(sampler.network, pick_device(enhancer.config.device)), _RATE)
     if out is not None:
         check_place(out, replace=True, needed=bytes_of_model(sum(p.numel() for p in sampler.network.parameters())))
     with training_lock(out):
         if resume and out is not None and exists(out / STATE):
             _load_state(state, out, inputs.digest)
-        task = SamplesTask(pairs, enhancer.network, sampler.facts.scale, field_multiple(sampler.network))
         checkpoints = _Checkpoints(enhancer, out, inputs.digest)
-        threads = ThreadChoice(device)
-        calibration_time = partial(calibration_seconds, task, sampler, threads)
-        budget = Budget(config.minutes, config.steps, partial(calibration_time, PATCHES), began)
-        with released_when_done(state, device):
-            yield from optimize_steps(
-                state, task, budget, stop=stop, checkpoint=checkpoints, device=device, threads=threads
-            )
-            sampler = PosteriorSampler(
-                for_sampling(sampler.network), sampler.facts.after(state.curve, state.step, state.total)
-            )
-            count = ROUGH_PATCHES if stop() else PATCHES
-            if state.seconds is not None and not stop():
-                left = config.minutes * 60 - state.seconds
-                count = max(ROUGH_PATCHES, min(PATCHES, int(PATCHES * left / max(calibration_time(PATCHES), 1e-3))))
-            calibration = yield from calibration_steps(task, sampler, training_set.held_out, count, stop, threads)
+        task = SamplesTask(pairs, enhancer.network, sampler.facts.scale, field_multiple(sampler.network))
+        return (
+            yield from _optimize_and_calibrate(enhancer, state, task, training_set.held_out, checkpoints, stop, began)
+        )
+
+
+def _with_untrained_sampler(
+    enhancer: Enhancer, pairs: TrainingPairs, prior: DiffusionModel, resume: bool
+) -> tuple[Enhancer, PosteriorSampler]:
+    """Return the enhancer with the sampler that the training begins with, and this sampler."""
+    sampler = enhancer.sampler
+    if sampler is None:
+        sampler = PosteriorSampler(with_given_images(prior.unet, GIVEN), measured_facts(pairs, prior.name))
+    elif not resume:  # the weights of an enhancer that already has samples
+        facts = replace(sampler.facts.after((), 0, None), started_from=enhancer.name)
+        sampler = PosteriorSampler(clone_unet(sampler.network), facts)
+    return replace(enhancer, sampler=sampler), sampler
+
+
+def _optimize_and_calibrate(
+    enhancer: Enhancer,
+    state: TrainingState,
+    task: SamplesTask,
+    held_out: Sequence[Region],
+    checkpoints: _Checkpoints,
+    stop: Stop,
+    began: float,
+) -> Steps[Enhancer]:
+    """Train the sampler and save it; then calibrate and save again, within the minutes of the settings."""
+    config, device = enhancer.config, pick_device(enhancer.config.device)
+    threads = ThreadChoice(device)
+    calibration_time = partial(calibration_seconds, task, trained_sampler(enhancer, state).network, threads)
+    budget = Budget(config.minutes, config.steps, partial(calibration_time, PATCHES), began)
+    with released_when_done(state, device):
+        yield from optimize_steps(
+            state, task, budget, stop=stop, checkpoint=checkpoints, device=device, threads=threads
+        )
+        sampler = trained_sampler(enhancer, state)
+        for_sampling(sampler.network)
+        count = ROUGH_PATCHES if stop() else PATCHES
+        if state.seconds is not None and not stop():
+            left = config.minutes * 60 - state.seconds
+            count = fitting_count(PATCHES, ROUGH_PATCHES, calibration_time(PATCHES), left)
+        calibration = yield from calibration_steps(task, sampler, held_out, count, stop, threads)
     enhancer = replace(enhancer, sampler=sampler, samples_calibration=calibration)
     if checkpoints.saved is not None:
         save_enhancer(enhancer, checkpoints.saved.folder)
@@ -174,7 +195,8 @@ def _check(enhancer: Enhancer, prior: DiffusionModel) -> None:
         )
     if prior.facts.parameterization != EDM:
         raise InputError(
-            f"{prior.name} is an imported model, and samples cannot begin with it: choose a model that was trained here."
+            f"{prior.name} is an imported model, and samples cannot begin with it: choose a model that was trained "
+            "here."
         )
 
 
@@ -187,6 +209,14 @@ def _load_state(state: TrainingState, out: Path, inputs: str) -> None:
         state.load_state_dict(saved)
 
 
+def trained_sampler(enhancer: Enhancer, state: TrainingState) -> PosteriorSampler:
+    """Return the sampler of an enhancer with the facts of its training so far."""
+    if enhancer.sampler is None:
+        raise ValueError("The enhancer has no sampler.")
+    sampler = enhancer.sampler
+    return PosteriorSampler(sampler.network, sampler.facts.after(state.curve, state.step, state.total))
+
+
 class _Checkpoints:
     """Saves an enhancer while its sampler is trained, for `optimize_steps`; `saved` is where, the last time."""
 
@@ -196,11 +226,9 @@ class _Checkpoints:
 
     def __call__(self, state: TrainingState, last: bool) -> None:
         """Save the enhancer and the state; the last time in another place if the folder cannot be written by then."""
-        sampler = self._enhancer.sampler
-        if self._out is None or sampler is None:
+        if self._out is None:
             return
-        facts = sampler.facts.after(state.curve, state.step, state.total)
-        enhancer = replace(self._enhancer, sampler=PosteriorSampler(sampler.network, facts))
+        enhancer = replace(self._enhancer, sampler=trained_sampler(self._enhancer, state))
 
         def save(folder: Path) -> None:
             save_enhancer(enhancer, folder, state=state, inputs=self._inputs, trained="samples")

@@ -1,0 +1,110 @@
+"""Training of samplers: saving, resuming, starting from an enhancer, real pairs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_smdiffusion import EnhancerConfig, InputError, Stopped, load_enhancer, run, simulate
+from napari_smdiffusion.base.events import Progress
+from napari_smdiffusion.diffusion.facts import ScheduleFacts
+from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
+
+
+@pytest.fixture(autouse=True)
+def _quick(quick_calibration, monkeypatch):
+    from napari_smdiffusion.samples import calibrating, training
+
+    monkeypatch.setattr(calibrating, "SAMPLES", 2)
+    monkeypatch.setattr(training, "PATCHES", 4)
+
+
+def _train(images, prior, *, on_event=None, stop=lambda: False, start=None, out=None, resume=False, **settings):
+    values = {"upscale": 4, "method": "samples", "steps": 4, "patch": 64, "batch": 2, "previews": 0}
+    values |= {} if start is not None else {"channels": 8}
+    job = TrainEnhancerJob(
+        images, EnhancerConfig(**{**values, **settings}), prior=prior, start=start, out=out, resume=resume
+    )
+    return run(job.steps(stop), on_event)
+
+
+def test_an_interrupted_training_of_samples_is_resumed(storm, tiny_model, tiny_enhancer, tmp_path):
+    whole = _train([storm], tiny_model, start=tiny_enhancer, out=tmp_path / "whole")
+    events = []
+
+    def stop():
+        stages = [event for event in events if isinstance(event, Progress) and event.stage == "training the samples"]
+        return len(stages) >= 2
+
+    stopped = _train(
+        [storm], tiny_model, start=tiny_enhancer, out=tmp_path / "parts", stop=stop, on_event=events.append
+    )
+    assert not stopped.sampler.facts.complete
+    assert load_enhancer(tmp_path / "parts").sampler.facts.steps == 2
+    events.clear()
+    again = _train([storm], tiny_model, out=tmp_path / "parts", resume=True, channels=16)
+    for one, other in zip(whole.sampler.network.parameters(), again.sampler.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    loaded = load_enhancer(tmp_path / "parts")
+    assert loaded.sampler.facts.complete
+    assert loaded.samples_calibration is not None
+    assert loaded.digest() == again.digest() == whole.digest()
+    assert not (tmp_path / "parts" / "training_state.pt").exists()
+
+
+def test_samples_are_added_to_an_enhancer_as_it_is(storm, tiny_model, tiny_enhancer):
+    enhancer = _train([storm], tiny_model, start=tiny_enhancer, steps=1)
+    assert enhancer.config.channels == tiny_enhancer.config.channels
+    for one, other in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert enhancer.facts.started_from == tiny_enhancer.name
+
+
+def test_samples_learn_from_real_pairs(storm, tiny_model, tiny_enhancer):
+    from napari_smdiffusion import Image
+
+    noise = np.random.default_rng(0).poisson(100, (1, 48, 48))
+    coarse = storm.pixels.reshape(1, 48, 4, 48, 4).mean((2, 4)) * 50 + noise
+    job = TrainEnhancerJob(
+        [storm],
+        EnhancerConfig(upscale=4, method="samples", steps=2, patch=64, batch=2, previews=0),
+        widefield=[Image(coarse, 80.0)],
+        start=tiny_enhancer,
+        prior=tiny_model,
+    )
+    enhancer = run(job.steps())
+    assert enhancer.sampler.facts.steps == 2
+
+
+def test_a_resumed_training_needs_the_same_images(storm, tiny_model, tiny_enhancer, tmp_path):
+    out = tmp_path / "mine"
+    events = []
+    _train([storm], tiny_model, start=tiny_enhancer, out=out, stop=lambda: len(events) > 1, on_event=events.append)
+    other = simulate("microtubules", size=192, pixel_size=20.0, seed=9)
+    with pytest.raises(InputError, match="other images"):
+        _train([other], tiny_model, out=out, resume=True, channels=16)
+
+
+def test_a_stop_before_the_samples_keeps_the_enhancer(storm, tiny_model, tmp_path):
+    events = []
+    done = lambda: any(isinstance(e, Progress) and e.stage == "calibrating" for e in events)  # noqa: E731
+    enhancer = _train([storm], tiny_model, out=tmp_path / "mine", stop=done, on_event=events.append)
+    assert enhancer.sampler is None
+    assert "before its samples" in events[-1].message
+    assert _train([storm], tiny_model, out=tmp_path / "mine", resume=True).sampler is not None
+
+
+def test_an_imported_prior_is_refused(storm, tiny_enhancer, tiny_model):
+    facts = replace(
+        tiny_model.facts, parameterization="reference-noise-prediction", noise_schedule=ScheduleFacts("cosine", 100)
+    )
+    imported = replace(tiny_model, facts=facts)
+    with pytest.raises(InputError, match="imported"):
+        _train([storm], imported, start=tiny_enhancer)
+
+
+def test_a_stop_before_the_first_step_leaves_nothing(storm, tiny_model, tiny_enhancer, tmp_path):
+    with pytest.raises(Stopped):
+        _train([storm], tiny_model, start=tiny_enhancer, out=tmp_path / "mine", stop=lambda: True)
+    assert not (tmp_path / "mine").exists()
