@@ -15,8 +15,9 @@ PICTURE = Path(__file__).with_name("rooms.svg")
 FLOORS = (
     ("cli", "widgets"),
     ("recipes",),
+    ("samples",),
     ("enhance",),
-    ("report", "microscope"),
+    ("report", "microscope", "posterior"),
     ("diffusion", "measure"),
     ("store",),
     ("training", "structures"),
@@ -24,7 +25,7 @@ FLOORS = (
     ("base",),
 )
 FOUNDATIONS = ("images", "base")  # nearly every room imports them: drawn as wide as the picture, without arrows
-WIDTH, HEIGHT, WIDE, GAP = 1000, 84, 330, 32  # pixels: of the picture, of a room, of a room, between two floors
+WIDTH, HEIGHT, WIDE, GAP = 1000, 100, 270, 32  # pixels: of the picture, of a room, of a room, between two floors
 
 
 def rooms() -> tuple[str, ...]:
@@ -81,9 +82,9 @@ def _places() -> dict[str, tuple[float, float]]:
     """Return the upper left corner of each room, (x, y)."""
     places = {}
     for k, floor in enumerate(FLOORS):
-        step = WIDTH / (len(floor) + 1)
+        step = min(453, (WIDTH - WIDE - 40) / max(len(floor) - 1, 1))
         for i, room in enumerate(floor):
-            x = WIDTH / 2 if len(floor) == 1 else step * (i + 1) + (i - 0.5) * 120
+            x = WIDTH / 2 + (i - (len(floor) - 1) / 2) * step
             places[room] = (20 if room in FOUNDATIONS else x - WIDE / 2, GAP + k * (HEIGHT + GAP))
     return places
 

@@ -114,10 +114,9 @@ def train_samples_steps(
 
     Raises
     ------
-    InputError
-        If the enhancer is of an earlier version, the prior was imported, or a resumed training had other inputs.
-    OSError
-        If `out` cannot be written.
+    InputError, OSError
+        If the enhancer is of an earlier version, the prior was imported, or a resumed training had other inputs; if
+        `out` cannot be written.
     Stopped
         If it was stopped before the first step.
     """
