@@ -25,7 +25,7 @@ FLOORS = (
     ("base",),
 )
 FOUNDATIONS = ("images", "base")  # nearly every room imports them: drawn as wide as the picture, without arrows
-WIDTH, HEIGHT, WIDE, GAP = 1000, 100, 270, 32  # pixels: of the picture, of a room, of a room, between two floors
+WIDTH, HEIGHT, WIDE, GAP = 1000, 84, 310, 32  # pixels: of the picture, of a room, of a room, between two floors
 
 
 def rooms() -> tuple[str, ...]:
