@@ -76,7 +76,7 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     viewer.layers.selection.active = viewer.layers[-1]
     clicked(generate.nearest)
     wait_until(lambda: not generate.running, 240)
-    only(viewer, "synthetic", "patch", "place in")
+    only(viewer, "synthetic", "seen", "patch", "place in")
     picture(viewer, "generate")
     closed(viewer, generate)
     removed(viewer, "patch")

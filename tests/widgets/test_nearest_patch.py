@@ -55,7 +55,7 @@ def test_the_dock_shows_both_patches_and_both_places_until_the_next_search(
     (top, left), (bottom, right) = generated.extent.world[:, -2:]
     assert nearest.extent.world[:, 0] == pytest.approx((top, bottom))
     assert right < nearest.extent.world[0, 1] < right + 0.2 * (right - left)
-    assert "rectangles mark where they come from" in dock.status.text()
+    assert "Rectangles mark both places, each at its plane." in dock.status.text()
     assert viewer.layers.selection.active is made
     assert not shapes_layers(viewer)  # they are no regions to train on
     assert dock.pair.isVisible()
@@ -95,6 +95,6 @@ def test_a_result_is_shown_without_a_layer_that_was_removed_meanwhile(storm):
     found = run(nearest_patch(search.patch, search.sources, search.training))
     viewer.layers.remove(training)
     sentence = show_nearest(viewer, search, found)
-    assert "rectangles" not in sentence
+    assert "Rectangles" not in sentence
     names = [layer.name for layer in viewer.layers]
     assert names == ["made", "place in made", "generated patch: made", "nearest training patch: storm"]

@@ -253,7 +253,7 @@ def _sentence(search: Search, found: NearestPatch, plane: str, *, marked: bool) 
     )
     if marked:
         at_plane = ", each at its plane" if plane or search.plane else ""
-        place += f" Both patches are beside the images, and rectangles mark where they come from{at_plane}."
+        place += f" Rectangles mark both places{at_plane}."
     if found.unseen:
         return (
             f"The training images of the model are not open ({found.unseen}): open them to look for copies. "
