@@ -66,6 +66,31 @@ def tiny_enhancer(storm):
     return enhancer
 
 
+@pytest.fixture(scope="session")
+def tiny_sampler(tiny_enhancer):
+    """Return `tiny_enhancer` with a sampler of random weights, whose samples differ; they have no calibration."""
+    from dataclasses import replace
+
+    import torch
+
+    from napari_smdiffusion.diffusion.network import for_sampling, make_unet, with_given_images
+    from napari_smdiffusion.posterior.conditions import GIVEN
+    from napari_smdiffusion.posterior.facts import SamplerFacts, SampleScale
+    from napari_smdiffusion.posterior.sampler import PosteriorSampler
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        unet = make_unet((16, 32))
+        torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
+        network = for_sampling(with_given_images(unet, GIVEN))
+    facts = SamplerFacts(SampleScale(0.1, 0.2), 0.05, "tiny", steps=2, total_steps=2)
+    return replace(
+        tiny_enhancer,
+        facts=replace(tiny_enhancer.facts, name="tiny sampler"),
+        sampler=PosteriorSampler(network, facts),
+    )
+
+
 @pytest.fixture
 def quick_calibration(monkeypatch):
     """Calibrate enhancers on 8 patches instead of 80, which would take longer than the tiny trainings of most tests.

@@ -19,6 +19,7 @@ from ..images.image import Image, with_own_pixels
 from ..images.patches import SYMMETRIES
 from ..images.provenance import ENHANCED, UNCERTAINTY, Provenance
 from ..images.tiles import tiles
+from ..posterior.trust import agreement
 from ..store.weights import SHORT_DIGEST
 from .local_levels import LocalLevels
 from .network import ALIGN, REACH
@@ -86,6 +87,11 @@ class Enhancement:
     uncertainty: Image | None = None
     samples: Image | None = None
     trust: Image | None = None
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the light of `image` at places that at least nine of ten samples show; None without samples."""
+        return None if self.trust is None else agreement(self.trust.pixels, self.image.pixels)
 
 
 def enhance_steps(

@@ -34,7 +34,10 @@ def agreement(trust: Pixels, light: Pixels) -> float | None:
     Parameters
     ----------
     trust, light
-        The map of trust and the best estimate, of one shape.
+        The map of trust and the best estimate, (N, Y, X). They are read plane by plane.
     """
-    total = float(np.sum(light, dtype=np.float64))
-    return float(np.sum(light[trust >= CERTAIN], dtype=np.float64)) / total if total > 0 else None
+    total = certain = 0.0
+    for shown, values in zip(trust, light, strict=True):
+        total += float(np.sum(values, dtype=np.float64))
+        certain += float(np.sum(values, dtype=np.float64, where=shown >= CERTAIN))
+    return certain / total if total > 0 else None

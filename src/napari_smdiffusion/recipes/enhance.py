@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
 from ..enhance.settings import EnhanceConfig
-from ..images.axes import axes_text
 from ..images.image import in_file_order
 from ..images.provenance import RESULT_KINDS
-from ..images.reading import image_files, mapped_image, read_image
+from ..images.reading import image_files, read_image
 from ..images.regions import as_rectangles, one_rectangle
 from ..images.tiff import TIFF_SUFFIXES, write_image
-from .enhanced_files import beside, enhance_into_files, target_files
+from .enhanced_files import beside, enhance_into_files, enhancement_in_files, notes_on_files, target_files
+from .enhancements import check_sampler, check_samples, enhancement_steps, is_complete, note_on_trust
 from .job import ImageSource, as_sources, check_pixel_size, read_source, source_name
 from .train_enhancer import TrainEnhancerJob
 from .whole_progress import WholeProgress
@@ -49,7 +49,7 @@ class EnhancedImage:
     upscale
         Enhanced pixels per side of a widefield pixel.
     path
-        File of the enhanced image; its maps are stored beside it. None: the results are in memory.
+        File of the enhanced image; its samples and maps are stored beside it. None: the results are in memory.
     in_memory, error_in_memory
         The results in memory. The error map is None if it was not requested, or failed.
     """
@@ -63,14 +63,8 @@ class EnhancedImage:
 
     @property
     def enhancement(self) -> Enhancement:
-        """The enhanced image and its uncertainty map; planes of files are read when they are used."""
-        from ..enhance.applying import Enhancement
-
-        if self.path is None:
-            return cast("Enhancement", self.in_memory)
-        image, uncertainty = mapped_image(self.path), beside(self.path, "uncertainty")
-        has_uncertainty = image.provenance.settings["uncertainty"]
-        return Enhancement(image, mapped_image(uncertainty) if has_uncertainty else None)
+        """The enhanced image, its samples and its maps; planes of files are read when they are used."""
+        return cast("Enhancement", self.in_memory) if self.path is None else enhancement_in_files(self.path)
 
     @property
     def error(self) -> Image | None:
@@ -170,7 +164,8 @@ class EnhanceJob:
     Raises
     ------
     InputError
-        If there is no widefield image, or `resume` is given without `out`.
+        If there is no widefield image, or `resume` is given without `out`. If samples are requested of a model whose
+        training is described without them.
     """
 
     model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob
@@ -189,6 +184,7 @@ class EnhanceJob:
         object.__setattr__(self, "region", one_rectangle(self.region, "region"))
         if self.resume and self.out is None:
             raise InputError("out must name the files of the run that is resumed.", "out")
+        check_samples(self.model, self.settings)
 
     @property
     def title(self) -> str:
@@ -220,7 +216,8 @@ class EnhanceJob:
         Raises
         ------
         InputError
-            If all of several images failed; the message has the reason of each.
+            If all of several images failed; the message has the reason of each. If the enhancer draws no samples, and
+            they are requested; no image was read then.
         OSError
             If a file does not exist, or a result cannot be written.
         Stopped
@@ -231,6 +228,8 @@ class EnhanceJob:
         sources = _expanded(self.widefield)
         targets = target_files(self, sources)
         enhancer = yield from _enhancer(self.model, stop)
+        if not isinstance(self.model, TrainEnhancerJob):  # an enhancer that this job trains is a result too
+            check_sampler(enhancer, self.settings)
         return (yield from _enhanced_in_turn(self, enhancer, sources, targets, stop, new_array))
 
 
@@ -275,6 +274,7 @@ def _enhanced_in_turn(
         with_maps = _with_maps(result, job.error_map, enhancement, image, stop)
         result, map_error = yield from whole.of(with_maps)
         whole.end()
+        stopped = stopped or not is_complete(enhancement, job.settings)
         if isinstance(map_error, Stopped):
             stopped = True
         elif map_error is not None:
@@ -313,16 +313,12 @@ def _enhanced(
 ) -> Steps[Enhancement]:
     """Enhance one image, in memory with the arrays that `make` makes, or into the file `target`."""
     if target is None:
-        from ..enhance.applying import enhance_steps
-
-        return (yield from enhance_steps(enhancer, image, job.settings, new_array=make, stop=stop))
-    yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop)
-    enhancement = EnhancedImage(0, image.name, enhancer.config.upscale, target).enhancement
-    axes = f", {axes_text(image.axes)}" if image.axes else ""
-    yield Note(f"{target} is {image.name} enhanced ×{enhancer.config.upscale}{axes}.")
-    if enhancement.uncertainty is not None:
-        meaning = enhancement.uncertainty.provenance.meaning
-        yield Note(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
+        enhancement = yield from enhancement_steps(enhancer, image, job.settings, new_array=make, stop=stop)
+    else:
+        yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop)
+        enhancement = enhancement_in_files(target)
+        yield from notes_on_files(target, image, enhancement, enhancer.config.upscale)
+    yield from note_on_trust(image.name, enhancement)
     return enhancement
 
 

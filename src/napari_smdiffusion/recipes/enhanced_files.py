@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import InputError, Stopped
-from ..base.events import Note, Steps, Stop, TileDone
+from ..base.events import Note, SampleDone, Steps, Stop, TileDone
 from ..base.folders import user_path
 from ..base.whole_files import check_space
+from ..images.axes import axes_text
 from ..images.reading import mapped_image
 from ..images.regions import as_rectangles
 from ..images.tiff import TIFF_SUFFIXES
 from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, unfinished
 from ..store.weights import WEIGHTS_KEY
+from .enhancements import enhancement_steps, plans_of
 from .job import ImageSource, source_name
 from .outputs import check_output_file
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..base.json_values import Json
-    from ..enhance.applying import NewArray, ResultPlan
+    from ..enhance.applying import Enhancement, NewArray, ResultPlan
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhanceConfig
     from ..images.image import Image
@@ -57,31 +59,59 @@ def target_files(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Pa
     for rectangle in as_rectangles(job.region, "region"):  # the results of two regions neither
         stems = [f"{stem}_region_{'_'.join(map(str, rectangle))}" for stem in stems]
     targets = [out] if is_file else [out / f"{stem}_enhanced.tif" for stem in stems]
-    maps = [name for name, wanted in (("uncertainty", job.settings.uncertainty), ("error", job.error_map)) if wanted]
+    wanted = {
+        "uncertainty": job.settings.uncertainty,
+        "samples": job.settings.samples > 0,
+        "trust": job.settings.samples > 0,
+        "error": job.error_map,
+    }
     for target in targets:
-        for path in (target, *(beside(target, name) for name in maps)):
+        for path in (target, *(beside(target, word) for word, is_wanted in wanted.items() if is_wanted)):
             check_output_file(path)
     return targets
+
+
+def enhancement_in_files(path: Path) -> Enhancement:
+    """Return the results of an image in the file `path` and in the files beside it; planes are read when used."""
+    from ..enhance.applying import Enhancement
+
+    image = mapped_image(path)
+    settings = image.provenance.settings
+    kinds = ["uncertainty"] * bool(settings.get("uncertainty"))
+    kinds += ["samples", "trust"] * bool(settings.get("samples"))  # files of earlier versions state no number
+    return Enhancement(image, **{kind: mapped_image(beside(path, kind)) for kind in kinds})
+
+
+def notes_on_files(target: Path, image: Image, enhancement: Enhancement, upscale: int) -> Steps[None]:
+    """Yield a Note on each file of a widefield image `image` that was written, except for its error map."""
+    axes = f", {axes_text(image.axes)}" if image.axes else ""
+    samples, trust = enhancement.samples, enhancement.trust
+    mean = "" if samples is None else ", the mean of the samples"
+    yield Note(f"{target} is {image.name} enhanced ×{upscale}{axes}{mean}.")
+    if enhancement.uncertainty is not None:
+        meaning = enhancement.uncertainty.provenance.meaning
+        yield Note(f"{beside(target, 'uncertainty')} maps its uncertainty: {meaning}.")
+    if samples is not None and trust is not None:
+        yield Note(f"{beside(target, 'samples')} has {samples.provenance.meaning}.")
+        yield Note(f"{beside(target, 'trust')} maps the trust in it: the {trust.provenance.meaning}.")
 
 
 def enhance_into_files(
     enhancer: Enhancer, image: Image, settings: EnhanceConfig, target: Path, resume: bool, stop: Stop
 ) -> Steps[None]:
-    """Enhance one image into the file `target`, and its uncertainty map into the file beside it.
+    """Enhance one image into the file `target`, and its maps into the files beside it.
 
-    A killed or stopped run leaves hidden files, with which a run with `resume` goes on. That run keeps a finished
-    `target` of the same input and settings.
+    Posterior samples and their map of trust have files beside it too. A killed or stopped run leaves hidden files, with
+    which a run with `resume` goes on. That run keeps a finished `target` of the same input and settings.
 
     Raises
     ------
     InputError
         If the files to go on with are of another input or of other settings.
     """
-    from ..enhance.applying import planned_results
-
     plans = [
         replace(plan, provenance=_identified(plan.provenance, enhancer, image))
-        for plan in planned_results(enhancer, image, settings)
+        for plan in plans_of(enhancer, image, settings)
     ]
     paths = [target if plan.kind == "enhanced" else beside(target, plan.kind) for plan in plans]
     if resume and _are_finished(paths, plans):
@@ -90,7 +120,7 @@ def enhance_into_files(
     identity = _identity(plans[0].provenance, plans[0].pixel_size, plans[0].origin, plans[0].shape)
     with unfinished(target, identity, resume=resume, others=tuple(paths[1:])) as work:
         if not work.finished:
-            check_space(target, plans[0].shape, len(plans))
+            check_space(target, (sum(plan.shape[0] for plan in plans), *plans[0].shape[1:]))
         files = {
             plan.kind: UnfinishedTiff(
                 work,
@@ -118,15 +148,22 @@ def enhance_into_files(
 def _marked(
     enhancer: Enhancer, image: Image, settings: EnhanceConfig, new_array: NewArray, work: Unfinished, stop: Stop
 ) -> Steps[None]:
-    """Enhance an image, and mark each tile that is written."""
-    from ..enhance.applying import enhance_steps, mark_of
+    """Enhance an image, and mark each tile or sample that is written; raises Stopped if one is missing."""
+    from ..enhance.applying import mark_of
 
-    steps = enhance_steps(enhancer, image, settings, new_array=new_array, finished=work.finished, stop=stop)
+    # The tiles of samples are those of the estimate, which the first sample replaces.
+    tiles_are_final = settings.samples == 0
+    steps = enhancement_steps(enhancer, image, settings, new_array=new_array, finished=work.finished, stop=stop)
     with closing(steps):
         for event in steps:
-            if isinstance(event, TileDone):
+            if isinstance(event, SampleDone):
+                work.add(event.plane, event.sample)
+            elif isinstance(event, TileDone) and tiles_are_final:
                 work.add(*mark_of(event.plane, event.rows, event.columns))
             yield event
+    # A stop is no error for results in memory, which may have fewer samples. A file has all of them.
+    if any((plane, sample) not in work.finished for plane in range(len(image)) for sample in range(settings.samples)):
+        raise Stopped("Stopped: samples are missing.")
 
 
 def _identified(provenance: Provenance, enhancer: Enhancer, image: Image) -> Provenance:
@@ -138,7 +175,9 @@ def _identity(
     provenance: Provenance, pixel_size: float | None, origin: tuple[float, float], shape: Sequence[int]
 ) -> Mapping[str, Json]:
     """Return the values that the pixels of a result depend on, by name. The side of the tiles is none of them."""
-    settings = {key: value for key, value in provenance.settings.items() if key != "tile"}
+    # Without samples, their number and seed change nothing, and files of earlier versions do not state them.
+    left_out = {"tile"} if provenance.settings.get("samples") else {"tile", "samples", "seed"}
+    settings = {key: value for key, value in provenance.settings.items() if key not in left_out}
     digests = {key: provenance.more.get(key) for key in (WEIGHTS_KEY, _SOURCE)}
     place = {"pixel_size": pixel_size, "origin": list(origin), "shape": list(shape)}
     return {"model": provenance.model, **settings, **digests, **place}

@@ -1,0 +1,81 @@
+"""The two ways to enhance an image: a best estimate alone, or posterior samples with their best estimate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.errors import InputError
+from ..base.events import Note, Steps, Stop, never
+from .train_enhancer import TrainEnhancerJob
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Container
+
+    from ..enhance.applying import Enhancement, NewArray, ResultPlan
+    from ..enhance.model import Enhancer
+    from ..enhance.settings import EnhanceConfig
+    from ..images.image import Image
+
+
+def check_samples(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, settings: EnhanceConfig) -> None:
+    """Raise an InputError if samples are requested of a model that draws none; models by name are not read."""
+    if not settings.samples or not isinstance(model, TrainEnhancerJob) or model.settings.method == "samples":
+        return
+    raise InputError("samples need an enhancer that is trained for them: train it with the method samples.", "samples")
+
+
+def check_sampler(enhancer: Enhancer, settings: EnhanceConfig) -> None:
+    """Raise an InputError if samples are requested of an enhancer that draws none."""
+    if settings.samples:
+        from ..samples.applying import sampler_of
+
+        sampler_of(enhancer)
+
+
+def plans_of(enhancer: Enhancer, image: Image, settings: EnhanceConfig) -> list[ResultPlan]:
+    """Return the plans of all results of a widefield image."""
+    if settings.samples:
+        from ..samples.applying import planned_samples
+
+        return planned_samples(enhancer, image, settings)
+    from ..enhance.applying import planned_results
+
+    return planned_results(enhancer, image, settings)
+
+
+def enhancement_steps(
+    enhancer: Enhancer,
+    image: Image,
+    settings: EnhanceConfig,
+    *,
+    new_array: NewArray | None = None,
+    finished: Container[tuple[int, ...]] = (),
+    stop: Stop = never,
+) -> Steps[Enhancement]:
+    """Enhance a widefield image as its settings say; see `enhance_steps` and `sample_image_steps`."""
+    if settings.samples:
+        from ..samples.applying import sample_image_steps
+
+        steps = sample_image_steps(enhancer, image, settings, new_array=new_array, finished=finished, stop=stop)
+    else:
+        from ..enhance.applying import enhance_steps
+
+        steps = enhance_steps(enhancer, image, settings, new_array=new_array, finished=finished, stop=stop)
+    return (yield from steps)
+
+
+def is_complete(enhancement: Enhancement, settings: EnhanceConfig) -> bool:
+    """Return whether a result has all samples; one that was stopped has fewer."""
+    samples = enhancement.samples
+    return samples is None or len(samples) == settings.samples * len(enhancement.image)
+
+
+def note_on_trust(name: str, enhancement: Enhancement) -> Steps[None]:
+    """Yield a Note on how far the samples of the image `name` agree."""
+    share = enhancement.agreement
+    if share is not None:
+        yield Note(
+            f"{name}: {100 * share:.0f} % of the light of the best estimate is at places that at least nine of ten "
+            "samples show."
+        )
