@@ -43,6 +43,7 @@ from .measure.resolution import fourier_ring_correlation as fourier_ring_correla
 from .measure.resolution import single_image_frc as single_image_frc
 from .microscope.fit import fit_microscope as fit_microscope
 from .microscope.settings import MicroscopeConfig as MicroscopeConfig
+from .recipes.calibrate import CalibrateJob as CalibrateJob
 from .recipes.compare import CompareJob as CompareJob
 from .recipes.compare import compare_images as compare_images
 from .recipes.demo import DemoJob as DemoJob
@@ -71,6 +72,7 @@ __all__ = [
     "READERS",
     "SOLVERS",
     "STRUCTURES",
+    "CalibrateJob",
     "CheckpointError",
     "CompareJob",
     "DemoJob",

@@ -1,4 +1,4 @@
-"""`smdiffusion train-enhancer`, `enhance` and `export`."""
+"""`smdiffusion train-enhancer`, `enhance`, `calibrate` and `export`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, Stopped, is_user_error
+from ..diffusion.settings import DEFAULT_START
 from ..enhance.settings import EnhanceConfig, EnhancerConfig
-from ..images.provenance import RESULT_KINDS
+from ..images.provenance import RESULT_KINDS, join_names
 from ..microscope.settings import MicroscopeConfig
 from ..recipes.outputs import check_writable
 from ..structures.registry import STRUCTURES
@@ -29,6 +30,7 @@ from .flags import (
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from ..recipes.calibrate import CalibrateJob
     from ..recipes.enhance import EnhanceJob
     from ..recipes.train_enhancer import TrainEnhancerJob
 
@@ -85,6 +87,13 @@ def add_train_enhancer(commands: Any) -> None:
         metavar="MODEL",
         help=f"enhancer of the same --upscale that the training begins from: {MODEL}; or `none` (default)",
     )
+    parser.add_argument(
+        "--prior",
+        default=DEFAULT_START,
+        metavar="MODEL",
+        help=f"with --method samples: diffusion model whose weights the samples begin with: {MODEL} (default "
+        f"{DEFAULT_START})",
+    )
     _add_parts(parser)
     add_settings(parser, EnhancerConfig, {"previews"})
     add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
@@ -129,6 +138,32 @@ def add_enhance(commands: Any) -> None:
     add_settings(parser, EnhanceConfig)
 
 
+def add_calibrate(commands: Any) -> None:
+    """Add the flags of `smdiffusion calibrate`."""
+    parser = add_command(
+        commands,
+        "calibrate",
+        "calibrate the uncertainty of an enhancer on your own pairs of images",
+        "smdiffusion calibrate my-enhancer --pair widefield.tif storm.tif",
+    )
+    parser.add_argument("model", metavar="ENHANCER", help=MODEL)
+    parser.add_argument(
+        "--pair",
+        nargs=2,
+        action="append",
+        required=True,
+        metavar=("WIDEFIELD", "STORM"),
+        help="a widefield image and the super-resolution image of the same field of view or of a part of it, with the "
+        "pixel sizes of the enhancer; repeat it for several pairs",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="MODEL",
+        help="new model folder for the calibrated enhancer; a bundled one needs it (default: the enhancer is replaced)",
+    )
+    add_channel(parser)
+
+
 def add_export(commands: Any) -> None:
     """Add the flags of `smdiffusion export`."""
     parser = add_command(
@@ -165,6 +200,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
         fit=options.fit,
         simulated=options.simulated,
         start=None if options.start == "none" else options.start,
+        prior=options.prior,
         out=options.out,
         name=options.name,
         resume=options.resume,
@@ -179,13 +215,14 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
 def train_enhancer(options: Namespace) -> None:
     """Run `smdiffusion train-enhancer`."""
     from ..recipes.job import run_job
-    from ..recipes.outcome import outcome
+    from ..recipes.outcome import enhancer_outcome
 
     enhancer = run_job(train_enhancer_job(options))
-    go_on = "The same command with --resume goes on with it."
-    print_status(outcome(f"the enhancer {enhancer.name}", enhancer.facts, go_on))
+    print_status(enhancer_outcome(enhancer, "The same command with --resume goes on with it."))
+    samples = "" if enhancer.sampler is None else " --samples 8"
     print_status(
         f"The enhancer is in {options.out}. Next: smdiffusion enhance {options.out} widefield.tif --out enhanced.tif"
+        f"{samples}"
     )
 
 
@@ -222,6 +259,23 @@ def enhance(options: Namespace) -> None:
         )
     if failed := len({failure.index for failure in result.failures}):
         raise InputError(f"{failed} of {result.count} images failed: correct the errors listed above, then try again.")
+
+
+def calibrate_job(options: Namespace) -> CalibrateJob:
+    """Return the job that the flags describe."""
+    from ..recipes.calibrate import CalibrateJob
+
+    return CalibrateJob(options.model, options.pair, options.out, options.channel)
+
+
+def calibrate(options: Namespace) -> None:
+    """Run `smdiffusion calibrate`."""
+    from ..recipes.job import run_job
+
+    enhancer = run_job(calibrate_job(options))
+    print_status(
+        f"{enhancer.name} is calibrated on {join_names(enhancer.facts.calibrated_on)}: only its intervals changed."
+    )
 
 
 def export(options: Namespace) -> None:

@@ -20,7 +20,16 @@ from ..base.version import __version__
 from .compare import add_compare, compare
 from .demo import add_demo, demo
 from .diffusion import add_generate, add_import, add_train, generate, import_, train
-from .enhancer import add_enhance, add_export, add_train_enhancer, enhance, export, train_enhancer
+from .enhancer import (
+    add_calibrate,
+    add_enhance,
+    add_export,
+    add_train_enhancer,
+    calibrate,
+    enhance,
+    export,
+    train_enhancer,
+)
 from .models import add_models, models
 from .simulate import add_simulate, simulate
 
@@ -82,13 +91,16 @@ _NO_PATHS = ("command", "name", "author", "license")  # flags whose texts are no
 def _with_home_folders(options: Namespace) -> Namespace:
     """Return the flags with `~` expanded, which shells leave in `--out=~/x`."""
     for name, value in vars(options).items():
-        if name in _NO_PATHS:
-            continue
-        if isinstance(value, str):
-            setattr(options, name, os.path.expanduser(value))
-        elif isinstance(value, list):
-            setattr(options, name, [os.path.expanduser(v) if isinstance(v, str) else v for v in value])
+        if name not in _NO_PATHS:
+            setattr(options, name, _with_home_folder(value))
     return options
+
+
+def _with_home_folder(value: Any) -> Any:
+    """Return a path, or paths in a list, with `~` expanded; any other value as it is."""
+    if isinstance(value, list):
+        return [_with_home_folder(v) for v in value]
+    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 @contextmanager
@@ -144,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         add_compare,
         add_train_enhancer,
         add_enhance,
+        add_calibrate,
         add_simulate,
         add_models,
         add_import,
@@ -160,6 +173,7 @@ COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "compare": compare,
     "train-enhancer": train_enhancer,
     "enhance": enhance,
+    "calibrate": calibrate,
     "simulate": simulate,
     "models": models,
     "import": import_,

@@ -40,7 +40,7 @@ def calibration_steps(
     computing = nullcontext if threads is None else threads.computing
     if not held_out:
         with computing():
-            patches = _enhanced_patches(network, task, _CALIBRATION_STEP, count)
+            patches = enhanced_patches(network, task, _CALIBRATION_STEP, count)
         return calibrate([patches], held_out=False)
     groups = group_by_field(held_out, LEAST_HELD_OUT * task.config.upscale, max(2, -(-count // task.config.batch)))
     patches_per_group = -(-count // len(groups))
@@ -51,7 +51,7 @@ def calibration_steps(
         if len(drawn) >= 2 and stop() and sum(len(truth) for *_, truth in drawn) >= ROUGH_CALIBRATION_PATCHES:
             break
         with computing():
-            drawn.append(_enhanced_patches(network, task.of(regions), _CALIBRATION_STEP + k * count, patches_per_group))
+            drawn.append(enhanced_patches(network, task.of(regions), _CALIBRATION_STEP + k * count, patches_per_group))
         yield Progress("calibrating", len(drawn), len(groups), countdown.left(len(drawn)))
     return calibrate(drawn)
 
@@ -105,7 +105,7 @@ def _halves(region: Region) -> tuple[Region, Region]:
     return replace(region, window=windows[0]), replace(region, window=windows[1])
 
 
-def _enhanced_patches(network: EnhancerNetwork, task: TrainingPairs, first_step: int, count: int) -> Patches:
+def enhanced_patches(network: EnhancerNetwork, task: TrainingPairs, first_step: int, count: int) -> Patches:
     """Return at least `count` enhanced patches, their standard deviation over the 8 symmetries, and the truth."""
     columns: list[list[Pixels]] = [[], [], []]
     step, device = first_step, next(network.parameters()).device

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.json_values import to_json
+from ..images.provenance import join_names
+from ..posterior.sampling import STEPS
+from ..posterior.trust import BLUR
 from ..store.card import CardText, program_and_date, quoted, training_list, write_card
 from .facts import SIMULATED_WIDEFIELD
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from .facts import CalibrationFacts, EnhancerRecord
@@ -22,7 +26,7 @@ def write_enhancer_card(folder: Path, record: EnhancerRecord) -> None:
         f"Trained by {program_and_date(record)}, {record.steps} steps",
         training_list(record),
         to_json(record.config),
-        ("" if record.calibration is None else _calibration(record.calibration.facts)) + _microscope(record),
+        _uncertainty(record) + _samples(record) + _microscope(record),
     )
     write_card(folder, record, record.pixel_size_nm, text)
 
@@ -41,15 +45,51 @@ def _microscope(record: EnhancerRecord) -> str:
     )
 
 
-def _calibration(facts: CalibrationFacts) -> str:
+def _uncertainty(record: EnhancerRecord) -> str:
     """Return the section on the coverage of the intervals of the uncertainty map."""
+    if record.calibration is None:
+        return ""
+    return f"\n## Uncertainty\n\n{_coverage(record.calibration.facts, record.calibrated_on)}\n"
+
+
+def _samples(record: EnhancerRecord) -> str:
+    """Return the section on the posterior samples: what they are, their training and their intervals."""
+    facts = record.samples
+    if facts is None:
+        return ""
+    start = "" if facts.started_from is None else f", from the weights of {facts.started_from}"
+    sentences = [
+        "The enhancer draws posterior samples: sharp images that could all have made the widefield image, and are "
+        "equally probable. What all of them show is likely there; what comes and goes is not to be trusted. They do "
+        "not protect from a structure that the enhancer was not trained on.",
+        f"Their network was trained in {facts.steps} steps{start}. A sample takes {STEPS} evaluations of it.",
+    ]
+    if not facts.complete:
+        sentences.append("The training was stopped before its planned end.")
+    if record.samples_calibration is None:
+        sentences.append("Their intervals are not calibrated.")
+    else:
+        sentences.append(
+            "The intervals of the uncertainty are around the mean of the samples, and about the image blurred by "
+            f"{BLUR:g} pixels. {_coverage(record.samples_calibration.facts, record.calibrated_on)}"
+        )
+    command = f"smdiffusion enhance {quoted(record.name)} widefield.tif --out enhanced.tif --samples 8"
+    return f"\n## Samples\n\n{' '.join(sentences)}\n\n    {command}\n"
+
+
+def _coverage(facts: CalibrationFacts, pairs: Sequence[str]) -> str:
+    """Return sentences on the coverage of the intervals; `pairs` are those of a calibration after the training."""
     nine = facts.at(0.9)
     images = "images held out from training" if facts.held_out else "the training images"
+    if pairs:
+        own = f"your {'pair' if len(pairs) == 1 else 'pairs'} {join_names(pairs)}"
+        images = own if facts.held_out else f"{own}, which was trained on"
+    measured = f"They were calibrated on {images}." if pairs else f"They were measured on {images}."
     rank = facts.rank_correlation
     share = f"{100 * facts.coverage[nine]:.1f} %"
     if facts.coverage_least and facts.coverage_most:
         share += f" ({100 * facts.coverage_least[nine]:.0f} to {100 * facts.coverage_most[nine]:.0f} % by field)"
-    sentences = [f"The 90 % intervals cover {share} of the pixels. They were measured on {images}."]
+    sentences = [f"The 90 % intervals cover {share} of the pixels. {measured}"]
     if facts.coverage_bright:
         sentences.append(f"They cover {100 * facts.coverage_bright[nine]:.1f} % of the bright pixels.")
     if facts.coverage_faint:
@@ -61,4 +101,4 @@ def _calibration(facts: CalibrationFacts) -> str:
     if rank is not None:
         sentences.append(f"The width of the intervals and the error have a rank correlation of {rank:.2f}.")
     sentences.append("The coverage may differ for images of another kind.")
-    return f"\n## Uncertainty\n\n{' '.join(sentences)}\n"
+    return " ".join(sentences)

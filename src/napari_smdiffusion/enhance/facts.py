@@ -133,10 +133,16 @@ class EnhancerFacts(TrainingFacts):
         Relative frequency at which each training image was drawn; None in proportion to its pixels.
     trained_on
         "simulated widefield" or "registered pairs".
+    calibrated_on
+        Names of the super-resolution images of the pairs that it was calibrated on after its training; empty if its
+        intervals are those of the training.
     """
 
     weights: tuple[Annotated[float, Ge(0)], ...] | None = None
     trained_on: str = SIMULATED_WIDEFIELD
+    calibrated_on: tuple[str, ...] = ()
+
+    optional: ClassVar[frozenset[str]] = TrainingFacts.optional | {"calibrated_on"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +176,7 @@ class EnhancerRecord(EnhancerFacts):
     samples: SamplerFacts | None = None
     samples_calibration: CalibrationRecord | None = None
 
-    optional: ClassVar[frozenset[str]] = TrainingFacts.optional | {"widefield", "samples", "samples_calibration"}
+    optional: ClassVar[frozenset[str]] = EnhancerFacts.optional | {"widefield", "samples", "samples_calibration"}
 
     @property
     def unfinished(self) -> bool:

@@ -14,6 +14,7 @@ from ..base.errors import InputError
 from ..base.folders import user_path
 from ..base.json_values import to_json
 from ..base.tensors import read_weights, shapes_of
+from ..diffusion.settings import DEFAULT_START
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
 from ..posterior.sampler import PosteriorSampler, read_sampler, write_sampler
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ..diffusion.model import DiffusionModel
     from ..images.regions import Rectangles
     from ..training.state import TrainingState
     from .applying import Enhancement
@@ -132,6 +134,7 @@ class Enhancer:
         fit: Image | npt.ArrayLike | None = None,
         simulated: Sequence[tuple[str, float]] = (),
         start: Enhancer | str | os.PathLike[str] | None = None,
+        prior: DiffusionModel | str | os.PathLike[str] = DEFAULT_START,
         out: str | os.PathLike[str] | None = None,
         name: str | None = None,
         resume: bool = False,
@@ -148,10 +151,12 @@ class Enhancer:
         images, pairs
             One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size. Or (widefield,
             super-resolution) images of the same fields, which replace them and the simulation.
-        weights, microscope, fit, simulated, start, out, name, resume, pixel_size, allow_computed, region, held_out
+        weights, microscope, fit, simulated, start, prior
+            See `TrainEnhancerJob`.
+        out, name, resume, pixel_size, allow_computed, region, held_out
             See `TrainEnhancerJob`.
         **settings
-            The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2)`.
+            The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2, method="samples")`.
 
         Raises
         ------
@@ -173,6 +178,7 @@ class Enhancer:
                 fit=example,
                 simulated=simulated,
                 start=start,
+                prior=prior,
                 out=out,
                 name=name,
                 resume=resume,
@@ -190,12 +196,13 @@ class Enhancer:
 
         Returns
         -------
-        Image of (N, Y·upscale, X·upscale) float32 of the same field as `image`, in its units above the background.
+        Image of (N, Y·upscale, X·upscale) float32 of the same field as `image`, in its units above the background. With
+        `samples`, it is the mean of this number of posterior samples.
 
         Raises
         ------
         InputError
-            If the image is constant, or a setting is out of range.
+            If the image is constant, a setting is out of range, or the enhancer draws no samples.
         OSError
             If `out` cannot be written.
         MemoryError
@@ -215,7 +222,11 @@ class Enhancer:
         region: Rectangles = (),
         **settings: Any,
     ) -> Enhancement:
-        """Enhance and map the uncertainty (see `Enhancement`); parameters and errors are those of `enhance`."""
+        """Enhance and map the uncertainty; parameters and errors are those of `enhance`.
+
+        With `samples=8`, the result has 8 posterior samples too, their map of trust, and the uncertainty of their mean
+        (see `Enhancement`).
+        """
         from ..recipes.enhance import EnhanceJob
         from ..recipes.job import run_job
 
@@ -223,6 +234,32 @@ class Enhancer:
         source = as_image(image, "widefield")
         job = EnhanceJob(self, source, config, out=out, pixel_size=pixel_size, resume=resume, region=region)
         return run_job(job).images[0].enhancement
+
+    def calibrate(
+        self,
+        pairs: Sequence[tuple[Image | npt.ArrayLike, Image | npt.ArrayLike]],
+        *,
+        out: str | os.PathLike[str] | None = None,
+    ) -> Enhancer:
+        """Return this enhancer with intervals that are calibrated on real pairs, and show a progress bar.
+
+        Parameters
+        ----------
+        pairs
+            (widefield, super-resolution) images of one field each, with the pixel sizes of the enhancer.
+        out
+            New folder for the calibrated enhancer; None keeps it in memory.
+
+        Raises
+        ------
+        InputError, OSError, Stopped
+            As `CalibrateJob.steps`.
+        """
+        from ..recipes.calibrate import CalibrateJob
+        from ..recipes.job import run_job
+
+        images = [(as_image(coarse, "widefield"), as_image(fine, "super-resolution")) for coarse, fine in pairs]
+        return run_job(CalibrateJob(self, images, out))
 
     def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
         """Save as a model folder, atomically; with `half`, the weights are stored in 16 bits.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..images.provenance import join_names
 from .facts import SIMULATED_WIDEFIELD
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ def trust_sentence(record: EnhancerRecord | None) -> str:
     if 0.9 not in facts.levels:
         return real
     nine = facts.at(0.9)
+    if record.calibrated_on:
+        pairs = f"pair{'s' * (len(record.calibrated_on) > 1)} {join_names(record.calibrated_on)}"
+        trained = "" if facts.held_out else ", which was trained on"
+        return (
+            f"The intervals are calibrated on your {pairs}{trained}: those of 90 % held for "
+            f"{100 * facts.coverage[nine]:.0f} % of its pixels. Another sample or microscope may have fewer."
+        )
     images = "simulated images" if record.trained_on == SIMULATED_WIDEFIELD else "held-out parts of the real pairs"
     held_out = "" if facts.held_out else ", which were trained on"
     bright = f" ({100 * facts.coverage_bright[nine]:.0f} % of the bright ones)" if facts.coverage_bright else ""

@@ -22,6 +22,7 @@ from ..structures.registry import STRUCTURES
 from ..structures.simulate import simulated_like
 from .job import ImageSource, check_pixel_size, check_resumed, optional_sources, read_source
 from .regions import divided, divided_weights, divided_widefield, division
+from .train_samples import checked_prior, estimate_is_complete, train_with_samples_steps
 from .training_images import check_measured, read_training_images
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class TrainEnhancerJob:
         Raises
         ------
         InputError
-            If the images cannot be trained on, or `start` has another `upscale`.
+            If the images cannot be trained on, `start` has another `upscale`, or samples cannot begin with `prior`.
         OSError
             If a file cannot be read, or `out` cannot be written; no training took place then.
         MemoryError, TrainingDivergedError
@@ -155,6 +156,7 @@ class TrainEnhancerJob:
         start = load_enhancer(self.start) if isinstance(self.start, (str, os.PathLike)) else self.start
         if not self.resume:
             settings_from(start, self.settings)  # raises for a start of another upscale, before any image is read
+        prior = checked_prior(self, start, out) if self.settings.method == "samples" else None
         sources = optional_sources(self.images)
         images = (
             read_training_images(sources, self.pixel_size, RESULT_KINDS, self.allow_computed, self.channel, stop)
@@ -179,13 +181,12 @@ class TrainEnhancerJob:
                 stop=stop,
             )
 
-        if self.settings.method == "estimate":
+        if prior is None:
             return (yield from train(self.settings, self.resume))
         from ..samples.training import SamplerInputs
-        from .train_samples import train_with_samples_steps
 
         inputs = SamplerInputs(images, microscope, pairs, weights)
-        return (yield from train_with_samples_steps(self, train, inputs, start, out, stop))
+        return (yield from train_with_samples_steps(self, prior, train, inputs, start, out, stop))
 
     def _checked_folder(self) -> Path | None:
         """Return the absolute path of `out`, after checking that a model can be written there."""
@@ -204,8 +205,12 @@ class TrainEnhancerJob:
             return self.microscope
         if self.resume and out is not None:
             from ..enhance.checkpoints import interrupted_enhancer
+            from ..enhance.facts import EnhancerRecord
 
-            return interrupted_enhancer(out).microscope  # which was fitted to the same image
+            # It was fitted to the same image.
+            if self.settings.method == "samples" and estimate_is_complete(out):
+                return read_facts(out, "enhancer", EnhancerRecord).microscope
+            return interrupted_enhancer(out).microscope
         from ..microscope.fit import fit_microscope
 
         example = read_source(self.fit, stop=stop, channel=self.channel)

@@ -120,7 +120,8 @@ def train_samples_steps(
     Stopped
         If it was stopped before the first step.
     """
-    _check(enhancer, prior)
+    check_start(enhancer)
+    check_prior(prior)
     began = time.monotonic() if began is None else began
     training_set = yield from training_set_steps(
         inputs.images, inputs.pairs, inputs.weights, enhancer.config, inputs.microscope, enhancer.widefield
@@ -185,13 +186,17 @@ def _optimize_and_calibrate(
     return enhancer
 
 
-def _check(enhancer: Enhancer, prior: DiffusionModel) -> None:
-    """Raise an InputError if no sampler can be trained for an enhancer with these weights."""
+def check_start(enhancer: Enhancer) -> None:
+    """Raise an InputError if no sampler can be trained for an enhancer."""
     if enhancer.widefield.method != "local":
         raise InputError(
             f"{enhancer.name} was trained by an earlier version, and no samples can be trained for it: train a new "
             "enhancer."
         )
+
+
+def check_prior(prior: DiffusionModel) -> None:
+    """Raise an InputError if no sampler can begin with the weights of a diffusion model."""
     if prior.facts.parameterization != EDM:
         raise InputError(
             f"{prior.name} is an imported model, and samples cannot begin with it: choose a model that was trained "

@@ -71,6 +71,8 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
         description = f"×{facts.config.upscale}, from {coarse:.3g} to {pixel}"
     else:
         description = f"×{facts.config.upscale}, {pixel}"
+    if facts.samples is not None:
+        description += ", samples"
     return ModelEntry(folder.name, kind, folder, bundled, facts.imported is not None, description, facts)
 
 
@@ -100,6 +102,11 @@ def find_model(model: str | os.PathLike[str], kind: Kind) -> Path:
     raise ModelFolderError(
         f"There is no {kind} model {os.fspath(model)!r}: give its folder, or one of these names: {names}."
     )
+
+
+def is_bundled(folder: Path, kind: Kind) -> bool:
+    """Return whether a model folder is a part of this package, which is never changed."""
+    return folder.absolute().parent == (bundled_folder() / kind).absolute()
 
 
 def checked_name(text: str) -> str:

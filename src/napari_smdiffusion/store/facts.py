@@ -115,6 +115,11 @@ class _Optics:
 
 
 @dataclass(frozen=True)
+class _Sampler:
+    steps: Steps = 0
+
+
+@dataclass(frozen=True)
 class ModelSummary(TrainingFacts):
     """The facts of a model that the catalogue shows.
 
@@ -128,6 +133,10 @@ class ModelSummary(TrainingFacts):
         Of an enhancer: numerical aperture and wavelength (nm) of the simulated microscope, and its widefield images.
     imported
         Origin of an imported model; None for a model that was trained here.
+    samples
+        Of an enhancer: the training of its posterior sampler; None if it makes best estimates only.
+    calibrated_on
+        Of an enhancer: names of the pairs that its intervals were calibrated on after its training.
     """
 
     pixel_size_nm: PixelSize | None = None
@@ -135,6 +144,8 @@ class ModelSummary(TrainingFacts):
     microscope: _Optics | None = None
     trained_on: str = ""
     imported: Mapping[str, object] | None = None
+    samples: _Sampler | None = None
+    calibrated_on: tuple[str, ...] = ()
 
     @property
     def widefield_pixel_size(self) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..images.provenance import join_names
 from .catalogue import find_model
 from .facts import ModelSummary
 from .folder import Kind, read_facts
@@ -54,11 +55,13 @@ def card_rows(summary: ModelSummary, kind: Kind) -> tuple[tuple[str, str], ...]:
             ("widefield pixels", _widefield_pixels(summary)),
             ("result", _result(summary)),
             ("optics", _optics(summary)),
+            ("samples", _samples(summary)),
         ]
     else:
         rows.append(("pixel size", _nanometres(summary.pixel_size_nm)))
     rows += [
         ("trained on", _training(summary)),
+        *([("calibrated on", join_names(summary.calibrated_on))] if summary.calibrated_on else []),
         ("tested on", summary.tested_on or "nothing that is stated: compare a result with an image that you trust"),
         ("not for", summary.not_for or "other structures, pixel sizes and microscopes than those of its training"),
     ]
@@ -84,6 +87,12 @@ def _optics(summary: ModelSummary) -> str:
     if optics is None or optics.na is None or optics.wavelength is None:
         return NOT_STATED
     return f"NA {optics.na:g}, {optics.wavelength:g} nm, simulated"
+
+
+def _samples(summary: ModelSummary) -> str:
+    if summary.samples is None:
+        return "none: it makes best estimates only"
+    return f"drawn by a network of {summary.samples.steps} training steps"
 
 
 def _training(summary: ModelSummary) -> str:
