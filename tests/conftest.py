@@ -68,7 +68,7 @@ def tiny_enhancer(storm):
 
 @pytest.fixture(scope="session")
 def tiny_sampler(tiny_enhancer):
-    """Return `tiny_enhancer` with a sampler of random weights, whose samples differ; they have no calibration."""
+    """Return `tiny_enhancer` with a sampler of random weights: the conditions and the noise change its samples."""
     from dataclasses import replace
 
     import torch
@@ -78,22 +78,18 @@ def tiny_sampler(tiny_enhancer):
     from napari_smdiffusion.posterior.facts import SamplerFacts, SampleScale
     from napari_smdiffusion.posterior.sampler import PosteriorSampler
 
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = make_unet((16, 32))
-        torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
-        network = for_sampling(with_given_images(unet, GIVEN))
-    facts = SamplerFacts(SampleScale(0.1, 0.2), 0.05, "tiny", steps=2, total_steps=2)
-    return replace(
-        tiny_enhancer,
-        facts=replace(tiny_enhancer.facts, name="tiny sampler"),
-        sampler=PosteriorSampler(network, facts),
-    )
+    torch.manual_seed(0)
+    network = with_given_images(make_unet((16, 32)), GIVEN)
+    with torch.no_grad():
+        for weights in (network.conv_in.weight, network.conv_out.weight):
+            weights += 0.05 * torch.randn(weights.shape)
+    facts = SamplerFacts(SampleScale(0.3, 0.2), structure=0.3, steps=5, total_steps=5)
+    return replace(tiny_enhancer, sampler=PosteriorSampler(for_sampling(network), facts))
 
 
 @pytest.fixture
 def quick_calibration(monkeypatch):
-    """Calibrate enhancers on 8 patches instead of 80, which would take longer than the tiny trainings of most tests.
+    """Calibrate on 8 patches instead of 80, and samples on 4, which takes less time than the tiny trainings of tests.
 
     Rooms whose tests train enhancers for another purpose use it for all of them; the tests of the calibration do not.
     """
@@ -102,10 +98,16 @@ def quick_calibration(monkeypatch):
 
 def _calibrate_quickly(patch):
     from napari_smdiffusion.enhance import training, uncertainty
+    from napari_smdiffusion.samples import calibrating, recalibrating
+    from napari_smdiffusion.samples import training as samples_training
 
     patch.setattr(training, "CALIBRATION_PATCHES", 8)
     patch.setattr(training, "ROUGH_CALIBRATION_PATCHES", 4)
     patch.setattr(uncertainty, "_PIXELS", 40_000)
+    patch.setattr(recalibrating, "CALIBRATION_PATCHES", 8)
+    patch.setattr(recalibrating, "PATCHES", 4)
+    patch.setattr(samples_training, "PATCHES", 4)
+    patch.setattr(calibrating, "SAMPLES", 2)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_smdiffusion import (
+    CalibrateJob,
     CompareJob,
     DemoJob,
     DiffusionModel,
@@ -224,6 +225,7 @@ def _train_enhancer(**settings):
         fit=_PIXELS,
         simulated=[("mitochondria", 0.5)],
         start="tiny",
+        prior="mine",
         out="e",
         name="n",
         pixel_size=20,
@@ -240,6 +242,10 @@ def _train_enhancer_on_pairs(**settings):
 
 def _resume_enhancer(**settings):
     Enhancer.train(_PIXELS, out="e", resume=True, microscope=_microscope(settings), **settings)
+
+
+def _calibrate(**settings):
+    Enhancer(None, None, None, None, None).calibrate([(_PIXELS, _PIXELS)], out="c", **settings)
 
 
 def _microscope(settings):
@@ -299,8 +305,8 @@ JOBS = {
     "train enhancer": Faces(
         TrainEnhancerJob,
         (
-            "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --out e --name n "
-            "--pixel-size 20 --channel 1 --allow-computed --region 0,40,0,64 --held-out 0,16,0,20",
+            "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --prior mine --out e "
+            "--name n --pixel-size 20 --channel 1 --allow-computed --region 0,40,0,64 --held-out 0,16,0,20",
             "train-enhancer a.tif --widefield w.tif --out e",
             "train-enhancer a.tif --out e --resume",
         ),
@@ -341,6 +347,15 @@ JOBS = {
                 "region": _CUT,
             },
         },
+    ),
+    "calibrate": Faces(
+        CalibrateJob,
+        ("calibrate tiny --pair w.tif a.tif --pair x.tif b.tif --out c --channel 1",),
+        enhancer.calibrate_job,
+        (_calibrate,),
+        "",
+        (),
+        but={"method": {"channel": "images have chosen theirs"}},
     ),
     "compare": Faces(
         CompareJob,

@@ -13,11 +13,8 @@ from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 
 
 @pytest.fixture(autouse=True)
-def _quick(quick_calibration, monkeypatch):
-    from napari_smdiffusion.samples import calibrating, training
-
-    monkeypatch.setattr(calibrating, "SAMPLES", 2)
-    monkeypatch.setattr(training, "PATCHES", 4)
+def _quick(quick_calibration):
+    """Calibrate quickly: these tests train for another purpose."""
 
 
 def _train(images, prior, *, on_event=None, stop=lambda: False, start=None, out=None, resume=False, **settings):

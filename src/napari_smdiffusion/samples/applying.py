@@ -53,16 +53,6 @@ _TOGETHER = {"cpu": 1}  # samples in one batch: on a CPU a larger one saves no t
 _TOGETHER_ELSEWHERE = 8
 
 
-def sampler_of(enhancer: Enhancer) -> PosteriorSampler:
-    """Return the sampler of an enhancer; raise an InputError if it has none."""
-    if enhancer.sampler is None:
-        raise InputError(
-            f"{enhancer.name} makes best estimates only: choose an enhancer with samples, or train one (train-enhancer "
-            "--method samples)."
-        )
-    return enhancer.sampler
-
-
 def planned_samples(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> list[ResultPlan]:
     """Return the plans of all results: the best estimate, its uncertainty if requested, the samples and the trust."""
     plans = planned_results(enhancer, image, config)
