@@ -305,8 +305,8 @@ JOBS = {
     "train enhancer": Faces(
         TrainEnhancerJob,
         (
-            "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --prior mine --out e "
-            "--name n --pixel-size 20 --channel 1 --allow-computed --region 0,40,0,64 --held-out 0,16,0,20",
+            "train-enhancer a.tif --weights 2 --fit w.tif --simulated mitochondria:0.5 --start tiny --prior mine "
+            "--out e --name n --pixel-size 20 --channel 1 --allow-computed --region 0,40,0,64 --held-out 0,16,0,20",
             "train-enhancer a.tif --widefield w.tif --out e",
             "train-enhancer a.tif --out e --resume",
         ),
