@@ -178,6 +178,13 @@ class EnhancerRecord(EnhancerFacts):
 
     optional: ClassVar[frozenset[str]] = EnhancerFacts.optional | {"widefield", "samples", "samples_calibration"}
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the keys and values of model.json; those of a best estimate alone are those of earlier versions."""
+        values = super().to_json()
+        if self.config.method == "estimate":
+            del values["config"]["method"]
+        return values
+
     @property
     def unfinished(self) -> bool:
         """Whether a training ended before its planned number of steps, so that its state is kept."""
