@@ -19,6 +19,7 @@ from napari_smdiffusion.base.events import Note, SampleDone, run
 from napari_smdiffusion.images import unfinished
 from napari_smdiffusion.images.provenance import RESULT_KINDS
 from napari_smdiffusion.images.reading import image_files, kind_of_file, read_image
+from napari_smdiffusion.recipes import enhanced_files
 
 from .test_unfinished import _count, _run_until
 
@@ -57,6 +58,21 @@ def test_samples_in_files_are_equal_to_samples_in_memory(tiny_sampler, widefield
     with pytest.raises(FileNotFoundError, match="only results"):
         image_files([tmp_path], left_out=RESULT_KINDS)
     assert kind_of_file(tmp_path / "x_samples.tif") == "posterior samples"
+    stated = read_image(tmp_path / "x_uncertainty.tif").provenance
+    assert (stated.settings["confidence"], stated["blurred_by_pixels"]) == (None, 2.0)  # there is no calibration
+
+
+def test_all_planes_count_when_space_is_looked_for(tiny_sampler, widefield, tmp_path, monkeypatch):
+    counted = []
+    monkeypatch.setattr(enhanced_files, "check_space", lambda path, shape: counted.append(shape[0]) or _no_space())
+    with pytest.raises(OSError, match="no space"):
+        run(EnhanceJob(tiny_sampler, widefield, _SAMPLES, out=tmp_path / "x.tif").steps())
+    assert counted == [6]  # the best estimate, two maps and three samples
+    assert not list(tmp_path.glob("*.tif"))
+
+
+def _no_space():
+    raise OSError("no space")
 
 
 @pytest.mark.parametrize("kill", [False, True])

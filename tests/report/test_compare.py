@@ -299,6 +299,14 @@ def test_a_report_has_the_coverage_of_an_uncertainty_map(field):
         assert uncertainty["coverage"] == pytest.approx(share, abs=0.08)
         assert uncertainty["coverage_structure"] < uncertainty["coverage"], "a constant width is too small on structure"
         assert uncertainty["stated"] == 0.9
+    # The map of samples is about blurred images, whose errors are smaller.
+    blurred = np.abs(gaussian_filter(field.enhanced.pixels - field.reference.pixels, (0, 2, 2), mode="nearest"))
+    width = np.full_like(error, np.quantile(blurred, 0.9))
+    provenance = {**settings, "blurred_by_pixels": 2.0}
+    with_map = replace(field, uncertainty=replace(field.enhanced, pixels=width, provenance=provenance))
+    covered = _report(with_map)["enhanced"]["uncertainty"]["coverage"]
+    assert covered > 0.7
+    assert covered > 2 * np.mean(error <= width)
     exact = replace(field, uncertainty=replace(field.enhanced, pixels=error))
     assert _report(exact)["enhanced"]["uncertainty"]["rank_correlation"] > 0.8
 

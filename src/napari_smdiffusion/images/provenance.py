@@ -28,6 +28,9 @@ PREVIEW, GENERATED_PATCH, TRAINING_PATCH = "preview", "generated patch", "traini
 # Kinds of images that a model computed. Training skips files of these kinds in a folder of images.
 MADE_BY_MODELS = (SYNTHETIC, PREVIEW, GENERATED_PATCH, *RESULT_KINDS)
 
+# Key in `Provenance.more` of an uncertainty map that is about blurred images: the standard deviation in its pixels.
+BLURRED_BY = "blurred_by_pixels"
+
 METADATA = "napari_smdiffusion"  # key of this package's values in the metadata of a napari layer
 PROVENANCE_VERSION = 1
 _VERSION_KEY = "provenance_version"

@@ -26,7 +26,7 @@ from ..enhance.resampling import network_grid
 from ..enhance.tile_work import TileWork, prepared_tile
 from ..images.axes import PLANE, Axis
 from ..images.image import with_own_pixels
-from ..images.provenance import SAMPLES, TRUST
+from ..images.provenance import BLURRED_BY, SAMPLES, TRUST
 from ..images.tiles import tiles
 from ..posterior.conditions import conditions
 from ..posterior.field_noise import field_noise
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhanceConfig
     from ..images.image import Image
+    from ..images.provenance import Provenance
     from ..images.tiles import Tile
     from ..posterior.facts import SamplerFacts
     from ..posterior.sampler import PosteriorSampler
@@ -79,19 +80,24 @@ def planned_samples(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         name=f"{image.name} (trust)",
         provenance=replace(best.provenance, kind=TRUST, meaning=f"share of {count} samples that show structure there"),
     )
-    meanings = {"enhanced": "mean of the samples", "uncertainty": _uncertainty_meaning(enhancer, config)}
-    stated = [replace(plan, provenance=replace(plan.provenance, meaning=meanings[plan.kind])) for plan in plans]
-    return [*stated, samples, trust]
+    best = replace(best, provenance=replace(best.provenance, meaning="mean of the samples"))
+    maps = [replace(plan, provenance=_about_uncertainty(plan.provenance, enhancer, config)) for plan in plans[1:]]
+    return [best, *maps, samples, trust]
 
 
-def _uncertainty_meaning(enhancer: Enhancer, config: EnhanceConfig) -> str:
-    """Return what the uncertainty map of samples states."""
+def _about_uncertainty(provenance: Provenance, enhancer: Enhancer, config: EnhanceConfig) -> Provenance:
+    """Return the provenance of an uncertainty map with what it states for samples."""
     if enhancer.samples_calibration is None:
-        return f"standard deviation of the samples, blurred by {BLUR:g} pixels"
-    return (
-        f"the true image, blurred by {BLUR:g} pixels, lies within this of the best estimate, blurred alike, in "
-        f"{100 * config.confidence:g} % of the pixels"
-    )
+        confidence = None  # unknown
+        meaning = f"standard deviation of the samples, blurred by {BLUR:g} pixels"
+    else:
+        confidence = config.confidence
+        meaning = (
+            f"the true image, blurred by {BLUR:g} pixels, lies within this of the best estimate, blurred alike, in "
+            f"{100 * confidence:g} % of the pixels"
+        )
+    settings, more = {**provenance.settings, "confidence": confidence}, {**provenance.more, BLURRED_BY: BLUR}
+    return replace(provenance, meaning=meaning, settings=settings, more=more)
 
 
 def sample_image_steps(

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import TypeAdapter
+from scipy.ndimage import gaussian_filter
 
 from ...base.errors import InputError, sentence_of
+from ...images.axes import positive_number
+from ...images.provenance import BLURRED_BY
 from ...images.registration import translated
 from ...measure.explained import DOUBTED, explained
 from ...measure.resolution import (
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ...base.arrays import Pixels
+    from ...images.image import Image
     from ..context import MeasureContext
     from ..enhanced import EnhancedField
+
+_LARGEST_BLUR = 20.0  # pixels; the blur that a file states is not used beyond it
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,8 @@ def _planes_with_structure(field: EnhancedField) -> list[tuple[Pixels, Pixels]]:
 def _intervals(field: EnhancedField, offset: tuple[float, float]) -> Intervals:
     """Compute the coverage of the uncertainty map, and its rank correlation with the error.
 
-    Intensities and widths are fitted to the reference first, because the units of an enhancer may differ.
+    Intensities and widths are fitted to the reference first, because the units of an enhancer may differ. Where the map
+    is about blurred images, both are blurred alike.
     """
     if field.reference is None or field.uncertainty is None:
         raise InputError("The coverage needs a reference and an uncertainty map: give both.")
@@ -202,7 +209,12 @@ def _intervals(field: EnhancedField, offset: tuple[float, float]) -> Intervals:
         registered, half_width = (translated(image, offset) for image in (plane, width))
         fitted = linear_fit(registered, truth)
         scale = float(np.std(fitted)) / (float(np.std(registered)) or 1.0)
-        row = np.abs(fitted - truth), scale * half_width, registered > registered.mean(), truth > truth.mean()
+        row = (
+            np.abs(_blurred(fitted - truth, field.uncertainty)),
+            scale * half_width,
+            registered > registered.mean(),
+            truth > truth.mean(),
+        )
         rows.append([values.ravel() for values in row])
     error, width, bright, structure = (np.concatenate(column) for column in zip(*rows, strict=True))
     stated = field.uncertainty.provenance.settings.get("confidence")
@@ -214,6 +226,14 @@ def _intervals(field: EnhancedField, offset: tuple[float, float]) -> Intervals:
         coverage_structure=float(np.mean(inside[structure])) if structure.any() else None,
         rank_correlation=rank_correlation(width, error),
     )
+
+
+def _blurred(error: Pixels, uncertainty: Image) -> Pixels:
+    """Return the error (Y, X) of images that are blurred as the uncertainty map states, or `error` itself."""
+    blur = positive_number(uncertainty.provenance.get(BLURRED_BY))
+    if blur is None or blur > _LARGEST_BLUR:
+        return error
+    return np.asarray(gaussian_filter(error, blur, mode="nearest"), np.float32)
 
 
 def _sentences(result: Enhanced) -> Iterator[str]:
