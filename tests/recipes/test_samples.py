@@ -106,6 +106,15 @@ def test_a_stop_in_memory_keeps_the_samples_that_are_complete(tiny_sampler, wide
         np.testing.assert_array_equal(_results(result)[name].pixels, image.pixels)
 
 
+def test_the_methods_of_an_enhancer_draw_samples(tiny_sampler, widefield):
+    result = tiny_sampler.enhance_with_uncertainty(widefield, samples=2, seed=3)
+    assert (len(result.samples), len(result.trust)) == (2, 1)
+    assert 0 <= result.agreement <= 1
+    mean = tiny_sampler.enhance(widefield, samples=2, seed=3)
+    np.testing.assert_array_equal(mean.pixels, result.image.pixels)
+    assert mean.provenance.meaning == "mean of the samples"
+
+
 def test_the_samples_of_a_time_lapse_have_its_axes(tiny_sampler, widefield, tmp_path):
     pixels = np.concatenate([widefield.pixels, 2 * widefield.pixels[:, ::-1]])
     film = Image(pixels, 80.0, axes=(Axis("T", 2, 2.5),))

@@ -10,6 +10,7 @@ from napari_smdiffusion import EnhancerConfig, InputError, Stopped, load_enhance
 from napari_smdiffusion.base.events import Progress
 from napari_smdiffusion.diffusion.facts import ScheduleFacts
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
+from napari_smdiffusion.recipes.train_samples import _part
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,17 @@ def test_a_stop_before_the_samples_keeps_the_enhancer(storm, tiny_model, tmp_pat
     assert enhancer.sampler is None
     assert "before its samples" in events[-1].message
     assert _train([storm], tiny_model, out=tmp_path / "mine", resume=True).sampler is not None
+
+
+def test_the_progress_has_the_share_of_both_parts():
+    def part():
+        yield Progress("training", 1, 2, 1.0, loss=0.1)
+        yield Progress("training", 2, 2, 0.0, loss=0.1)
+        yield Progress("calibrating", 1, 2, 1.0)
+        yield Progress("calibrating", 2, 2, 0.0)
+
+    shares = [event.share for begin, end in ((0.0, 0.4), (0.4, 1.0)) for event in _part(part(), begin, end)]
+    assert shares == pytest.approx([0.18, 0.36, 0.38, 0.4, 0.67, 0.94, 0.97, 1.0])
 
 
 def test_an_imported_prior_is_refused(storm, tiny_enhancer, tiny_model):

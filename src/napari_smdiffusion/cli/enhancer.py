@@ -82,6 +82,14 @@ def add_train_enhancer(commands: Any) -> None:
         help=f"structures ({', '.join(STRUCTURES)}) whose simulated images are mixed in, with weights relative to "
         "--weights (default 1)",
     )
+    _add_starts(parser)
+    _add_parts(parser)
+    add_settings(parser, EnhancerConfig, {"previews"})
+    add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
+
+
+def _add_starts(parser: ArgumentParser) -> None:
+    """Add the flags for the models that a training begins from."""
     parser.add_argument(
         "--start",
         metavar="MODEL",
@@ -94,9 +102,6 @@ def add_train_enhancer(commands: Any) -> None:
         help=f"with --method samples: diffusion model whose weights the samples begin with: {MODEL} (default "
         f"{DEFAULT_START})",
     )
-    _add_parts(parser)
-    add_settings(parser, EnhancerConfig, {"previews"})
-    add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
 
 
 def _add_parts(parser: ArgumentParser) -> None:
@@ -288,6 +293,11 @@ def export(options: Namespace) -> None:
     check_writable(out)
     from ..enhance.export import export_enhancer
     from ..store.catalogue import find_model
+    from ..store.facts import ModelSummary
+    from ..store.folder import read_facts
 
-    export_enhancer(find_model(options.model, "enhancer"), out, authors=options.author, license_id=options.license)
+    folder = find_model(options.model, "enhancer")
+    export_enhancer(folder, out, authors=options.author, license_id=options.license)
     print_status(f"{out} is a bioimage.io package. Its rdf.yaml describes how other programs run the enhancer.")
+    if read_facts(folder, "enhancer", ModelSummary).samples is not None:
+        print_status("The package makes best estimates only: it has no sampler.")

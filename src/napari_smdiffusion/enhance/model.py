@@ -149,12 +149,9 @@ class Enhancer:
         Parameters
         ----------
         images, pairs
-            One or several super-resolution images, (Y, X) or (N, Y, X), of one pixel size. Or (widefield,
-            super-resolution) images of the same fields, which replace them and the simulation.
-        weights, microscope, fit, simulated, start, prior
-            See `TrainEnhancerJob`.
-        out, name, resume, pixel_size, allow_computed, region, held_out
-            See `TrainEnhancerJob`.
+            Super-resolution images, (Y, X) or (N, Y, X), of one pixel size; or (widefield, super-resolution) images.
+        weights, microscope, fit, simulated, start, prior, out, name, resume, pixel_size, allow_computed
+            See `TrainEnhancerJob`, as for `region` and `held_out`.
         **settings
             The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2, method="samples")`.
 
@@ -167,7 +164,6 @@ class Enhancer:
         from ..recipes.train_enhancer import TrainEnhancerJob
 
         sharp, widefield = _images_or_pairs(as_images(images), list(pairs))
-        example = None if fit is None else as_image(fit, "widefield")
         return run_job(
             TrainEnhancerJob(
                 sharp,
@@ -175,7 +171,7 @@ class Enhancer:
                 microscope or MicroscopeConfig(),
                 weights=weights,
                 widefield=widefield,
-                fit=example,
+                fit=None if fit is None else as_image(fit, "widefield"),
                 simulated=simulated,
                 start=start,
                 prior=prior,
