@@ -42,7 +42,7 @@ def test_the_receptive_field_is_within_the_stated_reach():
         changed = image.clone()
         changed[..., 0, 0] += 10
         last_changed_row = (network(image) - network(changed)).abs()[0, 0].amax(1).nonzero().max()
-    assert int(last_changed_row) // 2 < REACH
+    assert int(last_changed_row) // 2 <= REACH
 
 
 def test_a_result_has_the_field_of_its_input(tiny_enhancer, widefield):
@@ -99,7 +99,7 @@ def test_the_tile_is_halved_when_memory_runs_out(tiny_enhancer, widefield, monke
     forward = EnhancerNetwork.forward
 
     def out_of_memory(self, x):
-        if x.shape[-1] > 130:
+        if x.shape[-1] > 140:
             raise RuntimeError("CUDA out of memory")
         return forward(self, x)
 

@@ -64,12 +64,8 @@ class _ScriptableEnhancer(nn.Module):
         self.contrast, self.light = widefield.contrast, widefield.light
         self.enter, self.top, self.middle, self.bottom = network.enter, network.top, network.middle, network.bottom
         self.down1, self.down2, self.up1, self.up2 = network.down1, network.down2, network.up1, network.up2
-        self.after1, self.after2, self.shuffle, self.leave = (
-            network.after1,
-            network.after2,
-            network.shuffle,
-            network.leave,
-        )
+        self.enlarge, self.after1, self.after2 = network.enlarge, network.after1, network.after2
+        self.shuffle, self.leave = network.shuffle, network.leave
         self.upscale, self.border, self.align = network.upscale, BORDER, ALIGN
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -89,8 +85,8 @@ class _ScriptableEnhancer(nn.Module):
         top = self.top(self.enter(x))
         middle = self.middle(self.down1(top))
         bottom = self.bottom(self.down2(middle))
-        middle = self.after2(middle + F.interpolate(self.up2(bottom), scale_factor=2.0, mode="nearest"))
-        top = self.after1(top + F.interpolate(self.up1(middle), scale_factor=2.0, mode="nearest"))
+        middle = self.after2(middle + self.enlarge(self.up2(bottom)))
+        top = self.after1(top + self.enlarge(self.up1(middle)))
         sharp = self.leave(F.silu(F.pixel_shuffle(self.shuffle(F.silu(top)), self.upscale)))
         sharp = even_background(sharp, self.upscale)
         first, f = b * self.upscale, self.upscale

@@ -25,6 +25,9 @@ Number = Annotated[float, Ge(-1e6), Le(1e6)]  # in network units, in which 1 is 
 # simulated images of the structures that ship).
 _PERCENTILES_PER_UNIT, _LIGHT_OF_PERCENTILES = 2.0, 0.3
 
+# How the network changes between its grids; see `EnhancerNetwork`. Those of earlier versions are plain.
+Strides = Literal["plain", "smooth"]
+
 REGISTERED_PAIRS, SIMULATED_WIDEFIELD = "registered pairs", "simulated widefield"
 
 
@@ -161,6 +164,8 @@ class EnhancerRecord(EnhancerFacts):
         None for an enhancer without a calibration.
     widefield
         The levels of widefield images that it was trained with.
+    strides
+        How its network changes between its grids.
     samples
         The facts of its posterior sampler; None for an enhancer that makes the best estimate only.
     samples_calibration
@@ -173,10 +178,16 @@ class EnhancerRecord(EnhancerFacts):
     levels: Levels
     calibration: CalibrationRecord | None = None
     widefield: WidefieldLevels = WidefieldLevels()
+    strides: Strides = "plain"
     samples: SamplerFacts | None = None
     samples_calibration: CalibrationRecord | None = None
 
-    optional: ClassVar[frozenset[str]] = EnhancerFacts.optional | {"widefield", "samples", "samples_calibration"}
+    optional: ClassVar[frozenset[str]] = EnhancerFacts.optional | {
+        "widefield",
+        "strides",
+        "samples",
+        "samples_calibration",
+    }
 
     def to_json(self) -> dict[str, Any]:
         """Return the keys and values of model.json; those of a best estimate alone are those of earlier versions."""

@@ -109,14 +109,17 @@ class Enhancer:
             levels=self.levels,
             calibration=None if self.calibration is None else self.calibration.record,
             widefield=self.widefield,
+            strides=self.network.strides,
             samples=None if self.sampler is None else self.sampler.facts,
             samples_calibration=None if self.samples_calibration is None else self.samples_calibration.record,
         )
 
     def digest(self) -> str:
-        """Return the SHA-256 of what results depend on: the weights, the levels and the calibration."""
+        """Return the SHA-256 of what results depend on: the weights, the strides, the levels and the calibration."""
         record = self.record
         values = json.dumps([to_json(part) for part in (record.levels, record.calibration, record.widefield)])
+        if record.strides != "plain":  # results of earlier versions state the digest without it
+            values += record.strides
         text = f"{digest_of_weights(self.network)} {values}"
         if self.sampler is not None:
             values = json.dumps([to_json(part) for part in (self.sampler.facts.scale, record.samples_calibration)])
@@ -278,7 +281,7 @@ class Enhancer:
             config = record.config
             # The device "meta" allocates nothing, so that damaged settings with huge channels cost no memory.
             with torch.device("meta"):
-                network = EnhancerNetwork(config.upscale, config.channels)
+                network = EnhancerNetwork(config.upscale, config.channels, record.strides)
             network.load_state_dict(read_weights(folder / WEIGHTS / _WEIGHTS_FILE, shapes_of(network)), assign=True)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
             calibrations = [

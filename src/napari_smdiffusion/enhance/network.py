@@ -5,12 +5,17 @@ It has no normalisation over space. Its receptive field is therefore limited, an
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+if TYPE_CHECKING:
+    from .facts import Strides
+
 ALIGN = 4  # widefield pixels; windows must start at multiples of it, where the coarsest grid has a pixel
-REACH = 48  # widefield pixels to each side that an output pixel depends on (rounded up to a multiple of ALIGN)
+REACH = 52  # widefield pixels to each side that an output pixel depends on (rounded up to a multiple of ALIGN)
 _FINE = 8  # channels on the fine grid
 _STRIP = 24  # widefield rows; their fine grid fits into a processor's cache
 
@@ -29,6 +34,46 @@ class _Residual(nn.Module):
         return x + change
 
 
+class _Halve(nn.Conv2d):
+    """Blur by 1-3-3-1 with stride 2, then convolve, so that the halved grid has no aliases (Zhang, ICML 2019).
+
+    A pixel of the halved grid lies in the middle of 2 × 2 pixels, where `_Enlarge` puts it back. The blur is before the
+    convolution, because it is cheap there: both are linear, and their order does not matter. Names and shapes of the
+    weights are those of a convolution with stride 2.
+    """
+
+    def __init__(self, channels: int, wider: int) -> None:
+        super().__init__(channels, wider, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, wider, Y / 2, X / 2)."""
+        taps = torch.tensor([0.125, 0.375, 0.375, 0.125], dtype=x.dtype, device=x.device)
+        blur = (taps[:, None] * taps).expand(self.in_channels, 1, 4, 4)
+        halved = F.conv2d(x, blur, stride=2, padding=1, groups=self.in_channels)
+        convolved: torch.Tensor = self._conv_forward(halved, self.weight, self.bias)
+        return convolved
+
+
+class _Enlarge(nn.Module):
+    """Enlarge two times: linearly between the pixels of the halved grid with smooth strides, else by repetition."""
+
+    def __init__(self, smooth: bool) -> None:
+        super().__init__()
+        self.smooth = smooth
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, C, 2 Y, 2 X)."""
+        if self.smooth:
+            return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _halving(channels: int, wider: int, strides: Strides) -> nn.Module:
+    if strides == "smooth":
+        return _Halve(channels, wider)
+    return nn.Conv2d(channels, wider, 3, stride=2, padding=1)
+
+
 class EnhancerNetwork(nn.Module):
     """A small U-Net from (B, 1, Y, X) widefield to (B, 1, Y·upscale, X·upscale), both in network units.
 
@@ -38,18 +83,22 @@ class EnhancerNetwork(nn.Module):
         Fine pixels per widefield pixel, along each axis.
     channels
         Channels on the widefield grid. The grids with half and a quarter of its resolution have 4/3 and 2 times more.
+    strides
+        "smooth" blurs before each stride, and enlarges linearly. The result then hardly depends on where the coarser
+        grids begin, and therefore not on how an image was cropped. "plain" does neither.
     """
 
-    def __init__(self, upscale: int, channels: int = 48) -> None:
+    def __init__(self, upscale: int, channels: int = 48, strides: Strides = "smooth") -> None:
         super().__init__()
         wide, wider = channels * 4 // 3, channels * 2
-        self.upscale = upscale
+        self.upscale, self.strides = upscale, strides
         self.enter = nn.Conv2d(1, channels, 3, padding=1)
         self.top = _Residual(channels)
-        self.down1 = nn.Conv2d(channels, wide, 3, stride=2, padding=1)
+        self.down1 = _halving(channels, wide, strides)
         self.middle = nn.Sequential(_Residual(wide), _Residual(wide))
-        self.down2 = nn.Conv2d(wide, wider, 3, stride=2, padding=1)
+        self.down2 = _halving(wide, wider, strides)
         self.bottom = nn.Sequential(_Residual(wider), _Residual(wider))
+        self.enlarge = _Enlarge(strides == "smooth")
         self.up2 = nn.Conv2d(wider, wide, 1)
         self.after2 = _Residual(wide)
         self.up1 = nn.Conv2d(wide, channels, 1)
@@ -74,8 +123,8 @@ class EnhancerNetwork(nn.Module):
         top = self.top(self.enter(x.contiguous(memory_format=torch.channels_last)))
         middle = self.middle(self.down1(top))
         bottom = self.bottom(self.down2(middle))
-        middle = self.after2(middle + F.interpolate(self.up2(bottom), scale_factor=2, mode="nearest"))
-        top = self.after1(top + F.interpolate(self.up1(middle), scale_factor=2, mode="nearest"))
+        middle = self.after2(middle + self.enlarge(self.up2(bottom)))
+        top = self.after1(top + self.enlarge(self.up1(middle)))
         features = self.shuffle(F.silu(top))
         sharp = self._fine(features) if self.training else self._fine_in_strips(features)
         sharp = sharp[..., : height * self.upscale, : width * self.upscale]

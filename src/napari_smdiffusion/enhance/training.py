@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..microscope.settings import MicroscopeConfig
     from .examples import TrainingPairs
-    from .facts import WidefieldLevels
+    from .facts import Strides, WidefieldLevels
     from .held_out import Region
 
 
@@ -111,13 +111,14 @@ def train_enhancer_steps(
         check_place(out, replace=resume)
     record = interrupted_enhancer(out) if resume and out is not None else None
     config = settings_from(start, config) if record is None else resumed_settings(record, config)
-    # The network that the training starts from has seen images with these surroundings.
-    known = start if record is None else record
+    # The network that the training starts from has these strides, and has seen images with these surroundings.
+    known = start.record if record is None and start is not None else record
     levels = LOCAL_LEVELS if known is None else known.widefield
+    strides: Strides = "smooth" if known is None else known.strides
     training_set = yield from training_set_steps(images, pairs, weights, config, microscope, levels)
     started_from = record.started_from if record is not None else start.name if start is not None else None
     facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
-    enhancer = _untrained(training_set, config, microscope, facts, start)
+    enhancer = _untrained(training_set, config, microscope, facts, start, strides)
     if out is not None:
         check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in enhancer.network.parameters())))
     state = _initial_state(enhancer)
@@ -135,11 +136,12 @@ def _untrained(
     microscope: MicroscopeConfig,
     facts: EnhancerFacts,
     start: Enhancer | None,
+    strides: Strides,
 ) -> Enhancer:
     """Return the enhancer before its training, with the weights of `start` or random ones."""
     task = training_set.task
     return Enhancer(
-        _initial_network(config, start),
+        _initial_network(config, start, strides),
         task.sharp_levels,
         training_set.pixel_size,
         config,
@@ -178,10 +180,10 @@ def training_set_steps(
     return TrainingSet(originals, simulated, held_out, pixel_size, SIMULATED_WIDEFIELD)
 
 
-def _initial_network(config: EnhancerConfig, start: Enhancer | None) -> EnhancerNetwork:
+def _initial_network(config: EnhancerConfig, start: Enhancer | None, strides: Strides) -> EnhancerNetwork:
     """Return a network with the weights of `start`, or with random weights."""
     with seeded(config.seed):
-        network = EnhancerNetwork(config.upscale, config.channels)
+        network = EnhancerNetwork(config.upscale, config.channels, strides)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
         # The input of a network of an earlier version had another scale.
