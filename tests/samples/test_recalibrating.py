@@ -62,7 +62,7 @@ def test_the_intervals_hold_on_the_pair(tiny_sampler, pair):
     for network in ("network", "sampler.network"):
         before, after = (_parameters(enhancer, network) for enhancer in (tiny_sampler, calibrated))
         assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
-    assert calibrated.facts.calibrated_on == ("storm.tif",)
+    assert calibrated.facts.calibrated_on == calibrated.sampler.facts.calibrated_on == ("storm.tif",)
 
 
 def _parameters(enhancer, path):

@@ -51,8 +51,11 @@ def test_an_interrupted_training_of_samples_is_resumed(storm, tiny_model, tiny_e
     assert not (tmp_path / "parts" / "training_state.pt").exists()
 
 
-def test_samples_are_added_to_an_enhancer_as_it_is(storm, tiny_model, tiny_enhancer):
-    enhancer = _train([storm], tiny_model, start=tiny_enhancer, steps=1)
+def test_samples_are_added_to_an_enhancer_as_it_is(tiny_model, tiny_enhancer):
+    other = simulate("microtubules", size=192, pixel_size=20.0, seed=9)
+    enhancer = _train([other], tiny_model, start=tiny_enhancer, steps=1)
+    stated = [image.sha256 for image in enhancer.facts.training_data]
+    assert stated == [*(image.sha256 for image in tiny_enhancer.facts.training_data), other.digest]
     assert enhancer.config.channels == tiny_enhancer.config.channels
     for one, other in zip(enhancer.network.parameters(), tiny_enhancer.network.parameters(), strict=True):
         assert torch.equal(one, other)

@@ -71,7 +71,7 @@ def _samples(record: EnhancerRecord) -> str:
     else:
         sentences.append(
             "The intervals of the uncertainty are around the mean of the samples, and about the image blurred by "
-            f"{BLUR:g} pixels. {_coverage(record.samples_calibration.facts, record.calibrated_on)}"
+            f"{BLUR:g} pixels. {_coverage(record.samples_calibration.facts, facts.calibrated_on)}"
         )
     command = f"smdiffusion enhance {quoted(record.name)} widefield.tif --out enhanced.tif --samples 8"
     return f"\n## Samples\n\n{' '.join(sentences)}\n\n    {command}\n"

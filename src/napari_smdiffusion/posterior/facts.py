@@ -58,6 +58,8 @@ class SamplerFacts:
         Rows of the training step and the mean loss, also in each noise quartile.
     steps, total_steps
         Number of training steps, and the planned number; None if the plan was not known.
+    calibrated_on
+        Names of the pairs that the samples were calibrated on after the training; see `EnhancerFacts`.
     """
 
     scale: SampleScale = SampleScale()
@@ -66,6 +68,7 @@ class SamplerFacts:
     curve: tuple[tuple[float, ...], ...] = ()
     steps: Annotated[int, Ge(0), Le(2**53)] = 0
     total_steps: Annotated[int, Ge(0), Le(2**53)] | None = None
+    calibrated_on: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from ..base.events import Note, Progress, Steps, Stop
+from ..store.facts import training_image
 from ..store.folder import STATE, read_facts
 from ..store.whole_folders import exists, settle
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..diffusion.model import DiffusionModel
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhancerConfig
+    from ..images.provenance import TrainingImage
     from ..samples.training import SamplerInputs
     from .train_enhancer import TrainEnhancerJob
 
@@ -88,7 +90,7 @@ def train_with_samples_steps(
         enhancer, resume = load_enhancer(out), True
     elif start is not None:
         name = job.name or (start.name if out is None else out.name)
-        facts = replace(start.facts, name=name, started_from=start.name)
+        facts = replace(start.facts, name=name, started_from=start.name, training_data=_training_data(start, inputs))
         enhancer = replace(start, facts=facts)
     else:
         share = replace(settings, minutes=_ESTIMATE_SHARE * settings.minutes)
@@ -102,6 +104,14 @@ def train_with_samples_steps(
     enhancer = replace(enhancer, config=config)
     steps = train_samples_steps(enhancer, inputs, prior, out=out, resume=resume, stop=stop, began=began)
     return (yield from _part(steps, begin, 1.0))
+
+
+def _training_data(start: Enhancer, inputs: SamplerInputs) -> tuple[TrainingImage, ...]:
+    """Return the training images of the best estimate, and those that the samples see in addition."""
+    known = {image.sha256 for image in start.facts.training_data}
+    sharp = [fine for _, fine in inputs.pairs] or inputs.images
+    added = [training_image(image) for image in sharp if image.digest not in known]
+    return *start.facts.training_data, *added
 
 
 def _part(steps: Steps[Enhancer], begin: float, end: float) -> Steps[Enhancer]:

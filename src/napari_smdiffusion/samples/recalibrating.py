@@ -88,10 +88,14 @@ def calibrated_on_pairs_steps(
     calibration = yield from _of_estimate(enhancer, groups)
     samples_calibration = yield from _of_samples(enhancer, groups)
     names = tuple(Path(fine.name).name for fine in sharp)
+    sampler = enhancer.sampler
+    if sampler is not None:
+        sampler = replace(sampler, facts=replace(sampler.facts, calibrated_on=names))
     return replace(
         enhancer,
         calibration=calibration,
         samples_calibration=samples_calibration,
+        sampler=sampler,
         facts=replace(enhancer.facts, calibrated_on=names),
     )
 

@@ -149,7 +149,7 @@ def _with_untrained_sampler(
     if sampler is None:
         sampler = PosteriorSampler(with_given_images(prior.unet, GIVEN), measured_facts(pairs, prior.name))
     elif not resume:  # the weights of an enhancer that already has samples
-        facts = replace(sampler.facts.after((), 0, None), started_from=enhancer.name)
+        facts = replace(sampler.facts.after((), 0, None), started_from=enhancer.name, calibrated_on=())
         sampler = PosteriorSampler(clone_unet(sampler.network), facts)
     return replace(enhancer, sampler=sampler), sampler
 
