@@ -1,5 +1,6 @@
 """Checkpoints of the training of an enhancer, and resumed trainings."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -58,6 +59,19 @@ def test_a_training_is_resumed_with_the_same_input_only(interrupted, change, mes
     with pytest.raises(InputError, match=message):
         run(replace(interrupted, resume=True, **change).steps())
     assert Enhancer.load(interrupted.out).facts.steps == 2
+
+
+def test_a_training_of_an_earlier_version_is_resumed_with_its_light(interrupted):
+    path = interrupted.out / "model.json"
+    stated = json.loads(path.read_text(encoding="utf-8"))
+    for name in [name for name in stated["microscope"] if name.startswith(("smooth_light", "unevenness"))]:
+        del stated["microscope"][name]
+    path.write_text(json.dumps(stated), encoding="utf-8")
+    uneven = MicroscopeConfig(unevenness_range=(0.1, 0.2))
+    with pytest.raises(InputError, match=r"with unevenness_range \[0\.0, 0\.0\], not \[0\.1, 0\.2\]"):
+        run(replace(interrupted, resume=True, microscope=uneven).steps())
+    resumed = run(replace(interrupted, resume=True).steps())
+    assert resumed.microscope.unevenness_range == (0.0, 0.0) != MicroscopeConfig().unevenness_range
 
 
 def test_checkpoints_are_written_while_it_is_trained(tmp_path, storm, monkeypatch):

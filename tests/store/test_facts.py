@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_smdiffusion import DiffusionModel, Enhancer, ModelFolderError
+from napari_smdiffusion import DiffusionModel, Enhancer, MicroscopeConfig, ModelFolderError
 from napari_smdiffusion.diffusion.facts import DiffusionFacts, DiffusionRecord
 from napari_smdiffusion.enhance.facts import EnhancerRecord
 from napari_smdiffusion.images.provenance import TrainingImage
@@ -49,11 +49,40 @@ def old_model(tmp_path):
     return copy
 
 
+# The light that the stored enhancer was trained with was no setting then.
+_NO_LIGHT = {
+    "smooth_light_range": [0.0, 0.0],
+    "smooth_light_width_range": [500.0, 2000.0],
+    "unevenness_range": [0.0, 0.0],
+    "unevenness_width_range": [600.0, 2000.0],
+}
+
+
+def _as_written(stated):
+    """Return the content of a model.json of an earlier version with the settings of this one."""
+    microscope = {"microscope": {**_NO_LIGHT, **stated["microscope"]}} if "microscope" in stated else {}
+    return {**stated, **microscope}
+
+
 @pytest.mark.parametrize("kind", ["diffusion", "enhancer"])
 def test_facts_of_an_earlier_version_are_written_unchanged(kind):
     record = read_facts(OLD / kind, kind, _RECORDS[kind])
     written = {"format_version": 1, "kind": kind, **json.loads(json.dumps(record.to_json()))}
-    assert written == _model_json(OLD / kind)
+    assert written == _as_written(_model_json(OLD / kind))
+
+
+def test_an_enhancer_of_an_earlier_version_states_the_light_it_was_trained_with(old_model):
+    folder = old_model("enhancer")
+    _change(folder, ["widefield"], {"method": "local"})  # its pixels are 25 nm, and its factor 4
+    record = read_facts(folder, "enhancer", EnhancerRecord)
+    assert record.microscope == MicroscopeConfig(unevenness_range=(0.0, 0.0))
+    _change(folder, ["pixel_size_nm"], 10.0)
+    assert read_facts(folder, "enhancer", EnhancerRecord).microscope.smooth_light_width_range == (200.0, 800.0)
+    # What a model of this version states counts.
+    stated = {**_model_json(folder)["microscope"], "smooth_light_range": [1.0, 2.0], "unevenness_range": [0.1, 0.2]}
+    _change(folder, ["microscope"], stated)
+    microscope = read_facts(folder, "enhancer", EnhancerRecord).microscope
+    assert (microscope.smooth_light_range, microscope.unevenness_range) == ((1.0, 2.0), (0.1, 0.2))
 
 
 def test_facts_have_types():
@@ -95,7 +124,7 @@ def test_keys_of_later_versions_are_saved_again(old_model, tmp_path, kind, model
     loaded = model.load(folder)
     assert loaded.facts.more == {"condition": {"classes": ["a", "b"]}}
     replace(loaded, facts=replace(loaded.facts, attribution="by the author")).save(tmp_path / "again")
-    assert _model_json(tmp_path / "again") == {**_model_json(folder), "attribution": "by the author"}
+    assert _model_json(tmp_path / "again") == {**_as_written(_model_json(folder)), "attribution": "by the author"}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from ..base.settings import to_dict
+from ..microscope.settings import MicroscopeConfig
 from ..store.folder import STATE, model_errors, read_facts, read_training_state, save_or_save_beside
 from ..store.whole_folders import exists, settle
 from .facts import EnhancerRecord
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .facts import EnhancerFacts
     from .model import Enhancer
 
+_LIGHT = ("smooth_light_range", "smooth_light_width_range", "unevenness_range", "unevenness_width_range")
 _LENGTH = ("minutes", "steps", "device", "previews")  # settings that a resumed training may change
 
 
@@ -87,6 +89,16 @@ def resumed_settings(record: EnhancerRecord, config: EnhancerConfig) -> Enhancer
     if config.channels == EnhancerConfig().channels:
         return replace(config, channels=record.config.channels)
     return config
+
+
+def resumed_microscope(record: EnhancerRecord, microscope: MicroscopeConfig) -> MicroscopeConfig:
+    """Return the microscope of a resumed training: smooth and uneven light may be left out.
+
+    Earlier versions trained with others than the defaults of this version.
+    """
+    default = MicroscopeConfig()
+    left_out = [name for name in _LIGHT if getattr(microscope, name) == getattr(default, name)]
+    return replace(microscope, **{name: getattr(record.microscope, name) for name in left_out})
 
 
 def load_interrupted(

@@ -15,8 +15,10 @@ from ..base.errors import InputError
 from ..images.patches import averaged, draw_patches, symmetry
 from ..images.unmeasured import scan
 from ..microscope.camera import camera_counts, light_through_optics
+from ..microscope.lighting import uneven_gain, with_smooth_light
+from ..microscope.optics import binned
 from ..training.task import Batch
-from .disturbances import with_bright_spots, with_smooth_light
+from .disturbances import with_bright_spots
 from .facts import LOCAL_LEVELS, WidefieldLevels
 from .held_out import LEAST_HELD_OUT, Region
 from .levels import Levels, scaled_sharp, sharp_levels
@@ -83,7 +85,7 @@ class Examples(NamedTuple):
     sharp
         (B, 1, Y, X): the network's output for it.
     weight
-        (B, 1, Y/f, X/f): 0 for pixels without a truth, otherwise 1.
+        (B, 1, Y/f, X/f): 0 for pixels without a truth, otherwise at most 1.
     """
 
     widefield: torch.Tensor
@@ -210,7 +212,7 @@ def simulation_task(
     source = PatchSource.of(scaled, regions, config)
     # The brightness of simulated fields, measured on many patches.
     scenes = _Scenes(source, config, microscope, pixel_size)
-    light = scenes.draw(_LEVEL_PATCHES, np.random.default_rng([config.seed, 4]), generator(config.seed, 5))[1]
+    light = scenes.draw(_LEVEL_PATCHES, np.random.default_rng([config.seed, 4]), generator(config.seed, 5)).light
     # The mean that is weighted with the light does not depend on the empty field around sparse structure.
     bright = max(
         float(np.percentile(light.numpy(), _BRIGHT)), float(light.square().sum() / light.sum().clamp(min=1e-12))
@@ -220,6 +222,27 @@ def simulation_task(
     local = replace(surroundings, method="local")
     task = SimulatedPairs(source, config, levels[0], local, microscope, pixel_size, bright)
     return replace(task, widefield=replace(local, light=task.typical_unit()))
+
+
+class _Scene(NamedTuple):
+    """Super-resolution patches and their light.
+
+    Parameters
+    ----------
+    sharp
+        (B, 1, Y, X) patches.
+    light
+        (B, 1, Y/f, X/f) noise-free light on the camera.
+    optics
+        The optics that were drawn.
+    weight
+        (B, 1, Y/f, X/f) weight in the loss.
+    """
+
+    sharp: torch.Tensor
+    light: torch.Tensor
+    optics: Optics
+    weight: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -232,15 +255,20 @@ class _Scenes:
     pixel_size: float
 
     def draw(
-        self, count: int, rng: np.random.Generator, random: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, Optics]:
-        """Draw patches (B, 1, Y, X), their light on the camera (B, 1, Y/f, X/f), and the optics."""
+        self, count: int, rng: np.random.Generator, random: torch.Generator, uneven: torch.Generator | None = None
+    ) -> _Scene:
+        """Draw patches and their light, which is uneven if there is a generator for it."""
         side = max(1, self.config.patch // self.source.size)
         sharp = torch.from_numpy(_mosaics(self.source.draw(count * side**2, rng), side))[:, None]
-        light, optics = light_through_optics(
-            sharp.clamp(min=0), self.microscope, self.pixel_size, self.config.upscale, random
-        )
-        return sharp, light, optics
+        size, factor = self.pixel_size, self.config.upscale
+        shown = sharp.clamp(min=0)
+        gain = None if uneven is None else uneven_gain(sharp.shape, self.microscope, size, factor, uneven)
+        emitted = shown if gain is None else shown * gain
+        light, optics = light_through_optics(emitted, self.microscope, size, factor, random)
+        # The truth is in units of the local light. Where that is dim, errors are large numbers; weights make them as
+        # large as under even light, so that the training does not diverge.
+        weight = torch.ones_like(light) if gain is None else binned(gain, factor).clamp(max=1.0).square()
+        return _Scene(sharp, light, optics, weight)
 
 
 @dataclass(frozen=True)
@@ -253,30 +281,37 @@ class SimulatedPairs(TrainingPairs):
 
     def typical_unit(self) -> float:
         """Return the geometric mean of the local units of simulated images, in units of the light."""
-        random = generator(self.config.seed, 7)
-        _, _, unit = self._imaged(_LEVEL_PATCHES, np.random.default_rng([self.config.seed, 8]), random)
+        seed = self.config.seed
+        rng, random, uneven = np.random.default_rng([seed, 8]), generator(seed, 7), generator(seed, 10)
+        unit = self._imaged(_LEVEL_PATCHES, rng, random, uneven)[2]
         return float(unit.clamp(min=1e-6).log().mean().exp())
 
     def examples(self, step: int) -> Examples:
         """Return simulated examples."""
-        rng = np.random.default_rng([self.config.seed, 2, step])
-        sharp, above, unit = self._imaged(self.config.batch, rng, generator(self.config.seed, 3, step))
-        truth = sharp * self.widefield.light / finer(unit, self.config.upscale)
-        return Examples(above, truth, torch.ones_like(above))
+        seed = self.config.seed
+        # The uneven light has its own generator, so that everything else is the same without it.
+        rng, random, uneven = np.random.default_rng([seed, 2, step]), generator(seed, 3, step), generator(seed, 9, step)
+        scene, above, unit = self._imaged(self.config.batch, rng, random, uneven)
+        truth = scene.sharp * self.widefield.light / finer(unit, self.config.upscale)
+        return Examples(above, truth, scene.weight)
 
     def _imaged(
-        self, count: int, rng: np.random.Generator, random: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return patches (B, 1, Y, X), their widefield images in local units, and these units in units of the light."""
+        self, count: int, rng: np.random.Generator, random: torch.Generator, uneven: torch.Generator
+    ) -> tuple[_Scene, torch.Tensor, torch.Tensor]:
+        """Return patches, their widefield images in local units, and these units in units of the light.
+
+        The widefield images and their units are (B, 1, Y/f, X/f).
+        """
         scenes = _Scenes(self.source, self.config, self.microscope, self.pixel_size)
-        sharp, light, optics = scenes.draw(count, rng, random)
-        light = with_smooth_light(light, random)
+        scene = scenes.draw(count, rng, random, uneven)
+        optics = scene.optics
+        light = with_smooth_light(scene.light, self.microscope, self.pixel_size * self.config.upscale, random)
         counts = camera_counts(light / self.bright, optics, self.microscope, random)
         above, unit, _ = local_levels(self.local, counts)
         contrast = self.widefield.contrast
         # The network must return the light for any exposure and any gain of the camera.
         light = self.bright / (optics.photons[:, None, None, None] * self.microscope.gain)
-        return sharp, above / contrast, unit * contrast * light
+        return scene, above / contrast, unit * contrast * light
 
 
 def _mosaics(patches: Pixels, side: int) -> Pixels:

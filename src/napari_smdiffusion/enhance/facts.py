@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -27,6 +28,8 @@ _PERCENTILES_PER_UNIT, _LIGHT_OF_PERCENTILES = 2.0, 0.3
 
 # How the network changes between its grids; see `EnhancerNetwork`. Those of earlier versions are plain.
 Strides = Literal["plain", "smooth"]
+# Models of versions before these were settings: those with local levels saw this smooth light, the others none.
+_FORMER_SMOOTH_LIGHT, _FORMER_WIDTHS = [0.0, 4.0], (5.0, 20.0)  # standard deviations of the light, widefield pixels
 
 REGISTERED_PAIRS, SIMULATED_WIDEFIELD = "registered pairs", "simulated widefield"
 
@@ -202,10 +205,31 @@ class EnhancerRecord(EnhancerFacts):
         estimate = self.total_steps is None or self.steps < self.total_steps
         return estimate or (self.samples is not None and not self.samples.complete)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "EnhancerRecord":
+        """Return the facts in model.json; see `TrainingFacts.from_json`."""
+        return super().from_json(_with_former_light(values))
+
     @property
     def facts(self) -> EnhancerFacts:
         """The facts of the training, without the settings."""
         return EnhancerFacts(**fields_of(self))
+
+
+def _with_former_light(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the keys of model.json with the smooth and the uneven light that an earlier version trained with."""
+    microscope = values.get("microscope")
+    if not isinstance(microscope, dict) or "smooth_light_range" in microscope:
+        return values
+    widefield, config = values.get("widefield"), values.get("config")
+    is_local = isinstance(widefield, dict) and widefield.get("method") == "local"
+    light: dict[str, Any] = {"smooth_light_range": [0.0, 0.0], "unevenness_range": [0.0, 0.0]}
+    if is_local:
+        light["smooth_light_range"] = _FORMER_SMOOTH_LIGHT
+        fine, upscale = values.get("pixel_size_nm"), config.get("upscale") if isinstance(config, dict) else None
+        if isinstance(fine, (int, float)) and isinstance(upscale, int):
+            light["smooth_light_width_range"] = [width * fine * upscale for width in _FORMER_WIDTHS]
+    return {**values, "microscope": {**light, **microscope}}
 
 
 def fields_of(facts: EnhancerFacts) -> dict[str, Any]:

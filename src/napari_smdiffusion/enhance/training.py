@@ -24,7 +24,14 @@ from .calibrating import (
     calibration_steps,
     fitting_count,
 )
-from .checkpoints import Checkpoints, digest_of_inputs, interrupted_enhancer, load_interrupted, resumed_settings
+from .checkpoints import (
+    Checkpoints,
+    digest_of_inputs,
+    interrupted_enhancer,
+    load_interrupted,
+    resumed_microscope,
+    resumed_settings,
+)
 from .examples import pairs_task, simulation_task
 from .facts import LOCAL_LEVELS, REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
 from .held_out import draw_weights, split_held_out
@@ -111,6 +118,7 @@ def train_enhancer_steps(
         check_place(out, replace=resume)
     record = interrupted_enhancer(out) if resume and out is not None else None
     config = settings_from(start, config) if record is None else resumed_settings(record, config)
+    microscope = microscope if record is None else resumed_microscope(record, microscope)
     # The network that the training starts from has these strides, and has seen images with these surroundings.
     known = start.record if record is None and start is not None else record
     levels = LOCAL_LEVELS if known is None else known.widefield

@@ -7,6 +7,8 @@ from annotated_types import Ge, Gt, Le, Unit
 
 from ..base.settings import ASCENDING, Checked, Help, NotNegative, Positive, Shares, Span
 
+Unevenness = Annotated[float, Ge(0), Le(3)]  # at the upper limit, light varies by a factor of 400 within an image
+
 
 @dataclass(frozen=True)
 class MicroscopeConfig(Checked):
@@ -34,6 +36,28 @@ class MicroscopeConfig(Checked):
         200.0,
         600.0,
     )
+    smooth_light_range: Annotated[
+        tuple[NotNegative, NotNegative],
+        ASCENDING,
+        Help(
+            "smooth light without a counterpart in the super-resolution image, relative to the standard deviation of "
+            "the other light; for training"
+        ),
+    ] = (0.0, 4.0)
+    smooth_light_width_range: Annotated[
+        Span, Unit("nm"), Help("width (standard deviation) of the blur of the smooth light")
+    ] = (500.0, 2000.0)
+    unevenness_range: Annotated[
+        tuple[Unevenness, Unevenness],
+        ASCENDING,
+        Help(
+            "uneven light: standard deviation of the logarithm of a slowly varying gain of the light, which the "
+            "super-resolution image does not show; for training"
+        ),
+    ] = (0.0, 0.6)
+    unevenness_width_range: Annotated[
+        Span, Unit("nm"), Help("width (standard deviation) of the blur of the uneven light")
+    ] = (600.0, 2000.0)
     photons_range: Annotated[Span, Unit("photons"), Help("photons in a bright widefield pixel")] = (50.0, 2000.0)
     background_range: Annotated[
         tuple[NotNegative, NotNegative], ASCENDING, Help("uniform background, relative to a bright widefield pixel")
