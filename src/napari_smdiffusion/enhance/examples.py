@@ -12,18 +12,17 @@ import torch
 
 from ..base.devices import autocast, generator
 from ..base.errors import InputError
-from ..images.patches import averaged, draw_patches, symmetry
+from ..images.patches import averaged, symmetry
 from ..images.unmeasured import scan
-from ..microscope.camera import camera_counts, light_through_optics
-from ..microscope.lighting import uneven_gain, with_smooth_light
-from ..microscope.optics import binned
+from ..microscope.camera import camera_counts
+from ..microscope.lighting import with_smooth_light
 from ..training.task import Batch
 from .disturbances import with_bright_spots
 from .facts import LOCAL_LEVELS, WidefieldLevels
-from .held_out import LEAST_HELD_OUT, Region
 from .levels import Levels, scaled_sharp, sharp_levels
 from .local_levels import LocalLevels
 from .plane_levels import finer, local_levels, plane_levels
+from .scenes import PatchSource, Scene, Scenes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
     from ..images.image import Image
-    from ..microscope.optics import Optics
     from ..microscope.settings import MicroscopeConfig
+    from .held_out import Region
     from .settings import EnhancerConfig
 
 _LEVEL_PATCHES = 64  # simulated patches that the levels of the widefield images are measured on
@@ -41,38 +40,6 @@ _GAIN = 0.6, 1.67  # by which the brightness of training examples is varied
 _SHIFT = 0.06  # up to which their background is shifted, in units
 _BRIGHT = 99.5  # percentile of the simulated light that receives the drawn number of photons
 _PREVIEW_STEP = 2**31  # training never reaches this step, so that its examples are new
-
-
-@dataclass(frozen=True)
-class PatchSource:
-    """Draws patches of `size`² pixels from regions of the planes (Y, X) of super-resolution images."""
-
-    planes: Sequence[Pixels]
-    regions: Sequence[Region]
-    size: int
-
-    @classmethod
-    def of(cls, planes: Sequence[Pixels], regions: Sequence[Region], config: EnhancerConfig) -> PatchSource:
-        """Return a source with the largest patches that fit into all regions."""
-        windows = [planes[region.plane][region.window] for region in regions]
-        return cls(planes, regions, _patch_size(windows, config))
-
-    def draw(self, count: int, rng: np.random.Generator) -> Pixels:
-        """Draw patches, (N, size, size)."""
-        windows = [self.planes[region.plane][region.window] for region in self.regions]
-        return draw_patches(windows, self.size, count, rng, [region.weight for region in self.regions])
-
-
-def _patch_size(planes: Sequence[Pixels], config: EnhancerConfig) -> int:
-    """Return the largest multiple of `upscale` up to `config.patch` that fits into all planes."""
-    largest = min(config.patch, *(min(plane.shape) for plane in planes))
-    size: int = largest // config.upscale * config.upscale
-    if size < LEAST_HELD_OUT * config.upscale:
-        raise InputError(
-            f"Patches of {largest} pixels hold fewer than {LEAST_HELD_OUT} widefield pixels at factor "
-            f"{config.upscale}: give larger images or a larger patch, or choose a smaller factor."
-        )
-    return size
 
 
 class Examples(NamedTuple):
@@ -211,7 +178,7 @@ def simulation_task(
     ]
     source = PatchSource.of(scaled, regions, config)
     # The brightness of simulated fields, measured on many patches.
-    scenes = _Scenes(source, config, microscope, pixel_size)
+    scenes = Scenes(source, config, microscope, pixel_size)
     light = scenes.draw(_LEVEL_PATCHES, np.random.default_rng([config.seed, 4]), generator(config.seed, 5)).light
     # The mean that is weighted with the light does not depend on the empty field around sparse structure.
     bright = max(
@@ -222,53 +189,6 @@ def simulation_task(
     local = replace(surroundings, method="local")
     task = SimulatedPairs(source, config, levels[0], local, microscope, pixel_size, bright)
     return replace(task, widefield=replace(local, light=task.typical_unit()))
-
-
-class _Scene(NamedTuple):
-    """Super-resolution patches and their light.
-
-    Parameters
-    ----------
-    sharp
-        (B, 1, Y, X) patches.
-    light
-        (B, 1, Y/f, X/f) noise-free light on the camera.
-    optics
-        The optics that were drawn.
-    weight
-        (B, 1, Y/f, X/f) weight in the loss.
-    """
-
-    sharp: torch.Tensor
-    light: torch.Tensor
-    optics: Optics
-    weight: torch.Tensor
-
-
-@dataclass(frozen=True)
-class _Scenes:
-    """Super-resolution patches and their noise-free images through the simulated optics."""
-
-    source: PatchSource
-    config: EnhancerConfig
-    microscope: MicroscopeConfig
-    pixel_size: float
-
-    def draw(
-        self, count: int, rng: np.random.Generator, random: torch.Generator, uneven: torch.Generator | None = None
-    ) -> _Scene:
-        """Draw patches and their light, which is uneven if there is a generator for it."""
-        side = max(1, self.config.patch // self.source.size)
-        sharp = torch.from_numpy(_mosaics(self.source.draw(count * side**2, rng), side))[:, None]
-        size, factor = self.pixel_size, self.config.upscale
-        shown = sharp.clamp(min=0)
-        gain = None if uneven is None else uneven_gain(sharp.shape, self.microscope, size, factor, uneven)
-        emitted = shown if gain is None else shown * gain
-        light, optics = light_through_optics(emitted, self.microscope, size, factor, random)
-        # The truth is in units of the local light. Where that is dim, errors are large numbers; weights make them as
-        # large as under even light, so that the training does not diverge.
-        weight = torch.ones_like(light) if gain is None else binned(gain, factor).clamp(max=1.0).square()
-        return _Scene(sharp, light, optics, weight)
 
 
 @dataclass(frozen=True)
@@ -297,12 +217,12 @@ class SimulatedPairs(TrainingPairs):
 
     def _imaged(
         self, count: int, rng: np.random.Generator, random: torch.Generator, uneven: torch.Generator
-    ) -> tuple[_Scene, torch.Tensor, torch.Tensor]:
+    ) -> tuple[Scene, torch.Tensor, torch.Tensor]:
         """Return patches, their widefield images in local units, and these units in units of the light.
 
         The widefield images and their units are (B, 1, Y/f, X/f).
         """
-        scenes = _Scenes(self.source, self.config, self.microscope, self.pixel_size)
+        scenes = Scenes(self.source, self.config, self.microscope, self.pixel_size)
         scene = scenes.draw(count, rng, random, uneven)
         optics = scene.optics
         light = with_smooth_light(scene.light, self.microscope, self.pixel_size * self.config.upscale, random)
@@ -312,16 +232,6 @@ class SimulatedPairs(TrainingPairs):
         # The network must return the light for any exposure and any gain of the camera.
         light = self.bright / (optics.photons[:, None, None, None] * self.microscope.gain)
         return scene, above / contrast, unit * contrast * light
-
-
-def _mosaics(patches: Pixels, side: int) -> Pixels:
-    """Tile each `side`² of (N, Y, X) patches into one mosaic, (N / side², Y·side, X·side).
-
-    A network that trains on small patches alone learns that a border is always near. In a mosaic, patches also receive
-    light from their neighbours, as in a real field.
-    """
-    n, y, x = len(patches) // side**2, *patches.shape[1:]
-    return patches.reshape(n, side, side, y, x).transpose(0, 1, 3, 2, 4).reshape(n, side * y, side * x)
 
 
 @dataclass(frozen=True)

@@ -122,11 +122,10 @@ def train_enhancer_steps(
     # The network that the training starts from has these strides, and has seen images with these surroundings.
     known = start.record if record is None and start is not None else record
     levels = LOCAL_LEVELS if known is None else known.widefield
-    strides: Strides = "smooth" if known is None else known.strides
     training_set = yield from training_set_steps(images, pairs, weights, config, microscope, levels)
     started_from = record.started_from if record is not None else start.name if start is not None else None
     facts = _facts(training_set, weights, started_from, name or (UNNAMED if out is None else out.name))
-    enhancer = _untrained(training_set, config, microscope, facts, start, strides)
+    enhancer = _untrained(training_set, config, microscope, facts, start, "smooth" if known is None else known.strides)
     if out is not None:
         check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in enhancer.network.parameters())))
     state = _initial_state(enhancer)
