@@ -172,6 +172,7 @@ def _fill_simulated(dock):
     dock.training.time.set_minutes(7)
     dock.training.allow_computed.setChecked(True)
     dock.training.start_from.choose("tiny")
+    dock.training.prior.choose("tiny")
     dock.training.simulated.setCurrentText("mitochondria")
     dock.training.fit.setChecked(True)
     dock.training.only_sharp.setChecked(True)
@@ -194,7 +195,8 @@ def _fill_resumed_enhancer(dock):
 
 
 def _fill_enhance(dock):
-    dock.model.choose("tiny")
+    dock.model.choose("tiny sampler")
+    dock.enhance_as.samples.setChecked(True)
     dock.layer_list.choose([dock.viewer.layers["storm"]])
     dock.uncertainty.setChecked(True)
     dock.error_map.setChecked(True)

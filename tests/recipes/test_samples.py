@@ -20,6 +20,7 @@ from napari_smdiffusion.images import unfinished
 from napari_smdiffusion.images.provenance import RESULT_KINDS
 from napari_smdiffusion.images.reading import image_files, kind_of_file, read_image
 from napari_smdiffusion.recipes import enhanced_files
+from napari_smdiffusion.recipes.train_enhancer import interrupted_enhancer_training
 
 from .test_unfinished import _count, _run_until
 
@@ -158,3 +159,11 @@ def test_a_result_of_an_earlier_version_is_resumed(tiny_enhancer, widefield, tmp
     events = []
     assert run(replace(job, resume=True).steps(), events.append).images[0].enhancement.samples is None
     assert any(isinstance(event, Note) and "finished already" in event.message for event in events)
+
+
+def test_a_training_that_ended_before_its_samples_goes_on_with_all_its_minutes(tiny_enhancer, tiny_sampler, tmp_path):
+    for name, enhancer in (("estimate", tiny_enhancer), ("samples", tiny_sampler)):
+        # A complete best estimate states its share of the minutes.
+        replace(enhancer, config=replace(enhancer.config, method="samples", minutes=2.0)).save(tmp_path / name)
+    assert interrupted_enhancer_training(tmp_path / "estimate").config.minutes == pytest.approx(5.0)
+    assert interrupted_enhancer_training(tmp_path / "samples") is None

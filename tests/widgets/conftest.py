@@ -143,6 +143,15 @@ def my_enhancer(tiny_enhancer):
     return "tiny"
 
 
+@pytest.fixture
+def my_sampler(tiny_sampler):
+    """Put a tiny enhancer ×4 that draws samples into the user's folder and return its name."""
+    from napari_smdiffusion.base.folders import user_folder
+
+    tiny_sampler.save(user_folder() / "enhancer" / "tiny sampler")
+    return "tiny sampler"
+
+
 class Computed:
     """Counts of network predictions that begin after `stopped` is set.
 

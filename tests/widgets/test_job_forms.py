@@ -40,7 +40,7 @@ def _part(job, kind):
 
 @pytest.mark.parametrize("name", [name for name, faces in JOBS.items() if faces.dock])
 def test_forms_set_every_field_and_copied_code_makes_the_same_job(
-    name, viewer, open_dock, click, storm_layer, interrupted, interrupted_enhancer, my_enhancer, monkeypatch
+    name, viewer, open_dock, click, storm_layer, interrupted, interrupted_enhancer, my_enhancer, my_sampler, monkeypatch
 ):
     faces, jobs, copied = JOBS[name], [], []
     for place in ("napari_smdiffusion.run_job", "napari_smdiffusion.recipes.job.run_job"):

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 _STATED, _REAL = 90, "73 to 81"  # %: mitochondria and microtubules
 
 
-def trust_sentence(record: EnhancerRecord | None) -> str:
-    """Return how far the intervals hold on real images; None is an enhancer that will be trained."""
+def trust_sentence(record: EnhancerRecord | None, *, samples: bool = False) -> str:
+    """Return how far the intervals hold on real images; None is an enhancer that will be trained.
+
+    With `samples`, the intervals are those around the mean of posterior samples.
+    """
+    if samples:
+        return _of_samples(record)
     real = (
         f"On two real images, {_REAL} % of the pixels with structure were in intervals of {_STATED} %: on "
         "structure the map is too small."
@@ -43,3 +48,27 @@ def trust_sentence(record: EnhancerRecord | None) -> str:
     if record.trained_on != SIMULATED_WIDEFIELD:
         return f"{stated} Another sample or microscope may have fewer."
     return f"{stated} {real}"
+
+
+def _of_samples(record: EnhancerRecord | None) -> str:
+    """Return how far the intervals around the mean of samples hold."""
+    meaning = "The intervals are about the image blurred by 2 pixels: single grains of the truth are not predictable."
+    other = "On real images fewer may hold: calibrate on a pair of your own."
+    if record is None:
+        return f"{meaning} They are measured on simulated images, or on your pairs. {other}"
+    if record.samples_calibration is None:
+        return "The samples of this enhancer have no calibration: the map shows their standard deviation."
+    facts = record.samples_calibration.facts
+    if 0.9 not in facts.levels:
+        return f"{meaning} {other}"
+    nine = facts.at(0.9)
+    own = record.samples.calibrated_on if record.samples is not None else ()
+    simulated = record.trained_on == SIMULATED_WIDEFIELD and not own
+    images = "simulated images" if simulated else "held-out parts of the real pairs"
+    if own:
+        images = f"your {'pairs' if len(own) > 1 else 'pair'} {join_names(own)}"
+    share = f"{100 * facts.coverage[nine]:.0f} % of the pixels"
+    if facts.coverage_bright:
+        share += f" ({100 * facts.coverage_bright[nine]:.0f} % of the bright ones)"
+    end = other if simulated else "Another sample or microscope may have fewer."
+    return f"{meaning} Intervals of 90 % held for {share} of {images}. {end}"

@@ -73,9 +73,16 @@ def is_complete(enhancement: Enhancement, settings: EnhanceConfig) -> bool:
 
 def note_on_trust(name: str, enhancement: Enhancement) -> Steps[None]:
     """Yield a Note on how far the samples of the image `name` agree."""
+    if sentence := sentence_on_trust(name, enhancement):
+        yield Note(sentence)
+
+
+def sentence_on_trust(name: str, enhancement: Enhancement) -> str:
+    """Return how far the samples of the image `name` agree; "" without samples, or without light."""
     share = enhancement.agreement
-    if share is not None:
-        yield Note(
-            f"{name}: {100 * share:.0f} % of the light of the best estimate is at places that at least nine of ten "
-            "samples show."
-        )
+    if share is None:
+        return ""
+    return (
+        f"{name}: {100 * share:.0f} % of the light of the best estimate is at places that at least nine of ten samples "
+        "show."
+    )

@@ -269,10 +269,13 @@ def interrupted_enhancer_training(out: Path) -> EnhancerRecord | None:
 
     The function reads only model.json, so a form can call it while the user types a name.
     """
-    if not (out / STATE).exists():
+    if not (out / "model.json").exists():
         return None
     from ..enhance.facts import EnhancerRecord
+    from .train_samples import of_whole_training, samples_are_missing
 
     with suppress(ModelFolderError, OSError):  # a damaged training cannot be resumed
-        return read_facts(out, "enhancer", EnhancerRecord)
+        record = read_facts(out, "enhancer", EnhancerRecord)
+        if (out / STATE).exists() or samples_are_missing(record):
+            return of_whole_training(record)
     return None

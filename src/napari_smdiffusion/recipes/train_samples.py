@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..diffusion.model import DiffusionModel
+    from ..enhance.facts import EnhancerRecord
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhancerConfig
     from ..images.provenance import TrainingImage
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     TrainEstimate = Callable[[EnhancerConfig, bool], Steps[Enhancer]]
 
-_ESTIMATE_SHARE = 0.4  # of the minutes
+ESTIMATE_SHARE = 0.4  # of the minutes
 _CALIBRATION_SHARE = 0.1  # of either part, for the progress
 
 
@@ -93,8 +94,8 @@ def train_with_samples_steps(
         facts = replace(start.facts, name=name, started_from=start.name, training_data=_training_data(start, inputs))
         enhancer = replace(start, facts=facts)
     else:
-        share = replace(settings, minutes=_ESTIMATE_SHARE * settings.minutes)
-        begin = _ESTIMATE_SHARE
+        share = replace(settings, minutes=ESTIMATE_SHARE * settings.minutes)
+        begin = ESTIMATE_SHARE
         resumed = job.resume and out is not None and exists(out / STATE)
         enhancer = yield from _part(train_estimate(share, resumed), 0.0, begin)
         if stop():
@@ -112,6 +113,21 @@ def _training_data(start: Enhancer, inputs: SamplerInputs) -> tuple[TrainingImag
     sharp = [fine for _, fine in inputs.pairs] or inputs.images
     added = [training_image(image) for image in sharp if image.digest not in known]
     return *start.facts.training_data, *added
+
+
+def samples_are_missing(record: EnhancerRecord) -> bool:
+    """Return whether a training of samples ended before it began with them."""
+    return record.config.method == "samples" and record.samples is None
+
+
+def of_whole_training(record: EnhancerRecord) -> EnhancerRecord:
+    """Return the record of an interrupted training with the minutes of all of it.
+
+    While the best estimate is trained, the record in the folder states its share of them.
+    """
+    if not samples_are_missing(record):
+        return record
+    return replace(record, config=replace(record.config, minutes=record.config.minutes / ESTIMATE_SHARE))
 
 
 def _part(steps: Steps[Enhancer], begin: float, end: float) -> Steps[Enhancer]:

@@ -65,14 +65,14 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     if kind == "enhancer" and facts.config.upscale is None:
         return None
     pixel = f"{facts.pixel_size_nm:.4g} nm" if facts.pixel_size_nm else "pixel size unknown"
+    # Before the pixel sizes, which a narrow list cuts.
+    factor = f"×{facts.config.upscale}{' with samples' * (facts.samples is not None)}"
     if kind == "diffusion":
         description = f"{pixel}, {facts.steps} steps"
     elif coarse := facts.widefield_pixel_size:
-        description = f"×{facts.config.upscale}, from {coarse:.3g} to {pixel}"
+        description = f"{factor}, from {coarse:.3g} to {pixel}"
     else:
-        description = f"×{facts.config.upscale}, {pixel}"
-    if facts.samples is not None:
-        description += ", samples"
+        description = f"{factor}, {pixel}"
     return ModelEntry(folder.name, kind, folder, bundled, facts.imported is not None, description, facts)
 
 

@@ -10,13 +10,16 @@ import numpy as np
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QPushButton, QRadioButton
 
 from ...base.errors import InputError
-from ...base.events import PartBegun, PartDone, TileDone
 from ...enhance.facts import EnhancerRecord
 from ...enhance.settings import EnhanceConfig
 from ...enhance.trust import trust_sentence
+from ...images.provenance import TRUST as TRUST_KIND
+from ...images.provenance import UNCERTAINTY as UNCERTAINTY_KIND
+from ...posterior.facts import SamplerFacts
 from ...recipes.enhance import EnhancedImage, EnhanceJob, EnhanceResult
+from ...recipes.enhancements import sentence_on_trust
 from ...recipes.job import as_sources
-from ...recipes.outcome import outcome
+from ...recipes.outcome import enhancer_outcome
 from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import checked_name, find_model, free_name
 from ...store.folder import read_facts
@@ -24,10 +27,11 @@ from ..frame.background import error_message
 from ..frame.dock import Dock, heading
 from ..frame.remembered import remember
 from ..frame.scripts import job_code
+from ..parts.enhance_as import EnhanceAs
 from ..parts.enhancer_choice import EnhancerChoice
 from ..parts.folded import Folded
 from ..parts.forms import ConfigForm
-from ..parts.map_choice import ERROR, UNCERTAINTY, MapChoice
+from ..parts.map_choice import ERROR, TRUST, UNCERTAINTY, MapChoice
 from ..parts.model_box import ModelBox
 from ..parts.model_menu import ModelMenu
 from ..parts.pickers import LayerList
@@ -39,16 +43,18 @@ from ..viewer.enhanced_layers import (
     check_in_place,
     live_widefield_source,
     original,
-    original_name,
     restore,
-    show_enhanced,
     show_error_map,
     widefield_pixel_size,
 )
-from ..viewer.filling import FillingLayer, ResultArrays
 from ..viewer.layer_pixels import known_pixel_size
-from ..viewer.layers import image_layers
+from ..viewer.layer_source import LayerSource
+from ..viewer.layers import image_layers, kind
 from ..viewer.regions import WHOLE, widefield_parts
+from ..viewer.result_layers import ResultLayers
+from ..viewer.trust_map import samples_sentences
+from .calibration_form import CalibrationForm
+from .enhance_code import enhance_code
 from .enhancer_form import TrainingForm
 
 if TYPE_CHECKING:
@@ -59,7 +65,16 @@ if TYPE_CHECKING:
 
     from ...base.events import Event, Steps, Stop
     from ...enhance.model import Enhancer
-    from ...images.regions import Window
+    from ...recipes.outcome import Trained
+
+_MAPS = {UNCERTAINTY_KIND: UNCERTAINTY, TRUST_KIND: TRUST}  # kinds of images that are maps
+_NO_SAMPLES = (
+    "makes best estimates only: choose an enhancer 'with samples', or train one with the method "
+    "'best estimate and samples'."
+)
+_TRAIN_SAMPLES = (
+    "The new enhancer will make best estimates only: choose the method 'best estimate and samples' of its training."
+)
 
 
 class EnhanceDock(Dock):
@@ -81,6 +96,7 @@ class EnhanceDock(Dock):
         self.models = ModelMenu(self.model, self, self.show_interrupted)
         self.layer_list = LayerList(self.viewer, finest=False, excluded=self._training_layers)
         self.layer_list.setToolTip("widefield images or stacks to enhance")
+        self.enhance_as = EnhanceAs()
         self.new_layer, self.in_place = QRadioButton("new layer"), QRadioButton("in place")
         self.new_layer.setToolTip("add the enhanced image as a new layer, exactly on top of the widefield layer")
         self.in_place.setToolTip(
@@ -93,7 +109,8 @@ class EnhanceDock(Dock):
         self.region = RegionRow(self.viewer, "enhance: zoom in and choose 'what I see' to try an enhancer quickly")
         self.uncertainty = QCheckBox("uncertainty map")
         self.uncertainty.setToolTip(
-            "add a map of how far the true image may be from the enhanced image, in its units; takes 8 times as long"
+            "add a map of how far the true image may be from the enhanced image, in its units; the best estimate takes "
+            "8 times as long with it, samples do not"
         )
         self.error_map = QCheckBox("error map")
         self.error_map.setToolTip(
@@ -101,28 +118,25 @@ class EnhanceDock(Dock):
         )
         self.trust = plain_label()
         self.trust.setWordWrap(True)
-        self.advanced = ConfigForm(EnhanceConfig, ("confidence", "tile", "device"))
+        self.advanced = ConfigForm(EnhanceConfig, ("confidence", "seed", "tile", "device"))
         self.restore = QPushButton("Restore original")
         self.restore.setToolTip(
             "restore the original pixels of the ticked or selected layers, or else of all layers enhanced in place"
         )
         self.restore.clicked.connect(self.restore_originals)
-        self._layers: list[ImageLayer] = []  # of this run
-        self._windows: list[Window | None] = []  # the parts of them that are enhanced
-        self._names: list[str] = []
-        self._arrays = ResultArrays()
-        self._filling: FillingLayer | None = None
-        self._current = 0  # index of the layer that is enhanced
+        self._shown = ResultLayers(self.viewer, [])  # of this run
         self._suggested = None
         self._agreements: list[str] = []
         self.choice = EnhancerChoice(self.model, self.layer_list)
         self.view = TrainingView(self.viewer)
         self.maps, self.save_results = MapChoice(self.viewer), SaveResults(self.viewer, self)
+        self.calibration = CalibrationForm(self.viewer, self.model, self)
         self._trained = ""  # name of the enhancer that was trained last
         self._arrange()
         self._connect()
         self._offer_to_restore()
         self.layer_list.refresh()  # the training layers of a new enhancer were left out so far
+        self._offer_samples()
         self._show_trust()
         self._show_training()
 
@@ -133,17 +147,24 @@ class EnhanceDock(Dock):
         self.form.addWidget(heading("Widefield layers to enhance"))
         self.form.addWidget(self.layer_list)
         self.form.addWidget(self.choice)
+        self.form.addWidget(heading("Enhance as"))
+        self.form.addWidget(self.enhance_as)
         for widget in (self.region, self.new_layer, self.in_place, self.uncertainty, self.trust, self.error_map):
             self.form.addWidget(widget)
         self.form.addWidget(Folded("Advanced", self.advanced))
+        self.calibrating = Folded("Calibrate on a pair of your own", self.calibration)
+        self.form.addWidget(self.calibrating)
         self.form.addWidget(self.restore)
         for widget in (self.maps, self.save_results, self.view):
             self.results.addWidget(widget)
 
     def _connect(self) -> None:
         self.view.continued.connect(self.go_on)
+        self.calibration.calibrated.connect(self._show_calibrated)
         self.uncertainty.toggled.connect(self._show_trust)
-        for show in (self._show_trust, self._show_training, self.layer_list.refresh):
+        self.enhance_as.changed.connect(self._show_trust)
+        self.training.method_changed.connect(self._offer_samples)
+        for show in (self._offer_samples, self._show_trust, self._show_training, self.layer_list.refresh):
             self.model.changed.connect(show)
         self.layer_list.changed.connect(self._suggest_factor)
         self.layer_list.changed.connect(self._offer_to_restore)
@@ -164,7 +185,9 @@ class EnhanceDock(Dock):
         if self.in_place.isChecked():
             check_in_place(layers, sources, region != WHOLE)
         sources = widefield_parts(self.viewer, region, layers)
-        settings = EnhanceConfig(uncertainty=self.uncertainty.isChecked(), **self.advanced.values())
+        settings = EnhanceConfig(
+            samples=self.enhance_as.number(), uncertainty=self.uncertainty.isChecked(), **self.advanced.values()
+        )
         return EnhanceJob(model, sources, settings, self.error_map.isChecked())
 
     def code(self) -> str:
@@ -172,33 +195,14 @@ class EnhanceDock(Dock):
         job = self.job()
         if isinstance(job, TrainEnhancerJob):
             return job_code(job, viewer=self.viewer)
-        sources = as_sources(job.widefield)
-        names = ", ".join(repr(getattr(source, "layer", "")) for source in sources)
-        windows = ", ".join(str(getattr(source, "window", None)) for source in sources)
-        parts, part, option = "", "", ""
-        if self.region.region() != WHOLE:
-            parts, part = f"windows = [{windows}]\n", "    window = windows[enhanced.index]\n"
-            option = ", window=window"
-        show = f"        show_error_map(viewer, layer, enhanced.error{option})\n"
-        error_map = f"    if enhanced.error is not None:\n{show}"
-        after = (
-            f"layers = [viewer.layers[name] for name in ({names},)]\n{parts}"
-            "for enhanced in result.images:\n"
-            f"    layer = layers[enhanced.index]\n{part}"
-            f"    in_place = {self.in_place.isChecked()}\n"
-            f"    show_enhanced(viewer, layer, enhanced.enhancement, enhanced.upscale, in_place=in_place{option})\n"
-            f"{error_map if job.error_map else ''}"
-        )
-        return job_code(job, after, ("show_enhanced", "show_error_map")[: 1 + job.error_map], self.viewer)
+        in_parts = self.region.region() != WHOLE
+        return enhance_code(self.viewer, job, in_place=self.in_place.isChecked(), in_parts=in_parts)
 
     def on_start(self, job: EnhanceJob | TrainEnhancerJob) -> None:
         """Store which layers are enhanced: the list of layers may change during the run."""
         sources = as_sources(job.widefield) if isinstance(job, EnhanceJob) else ()
-        self._layers = [self.viewer.layers[getattr(source, "layer", "")] for source in sources]
-        self._names = [original_name(layer) for layer in self._layers]
-        self._windows = [getattr(source, "window", None) for source in sources]
+        self._shown = ResultLayers(self.viewer, [source for source in sources if isinstance(source, LayerSource)])
         self._agreements = []
-        self._arrays, self._filling, self._current = ResultArrays(), None, 0
         self.maps.clear()
         self.save_results.set_layers([])
         if self.model.model() == "":
@@ -208,24 +212,14 @@ class EnhanceDock(Dock):
 
     def thread_steps(self, job: EnhanceJob | TrainEnhancerJob) -> Callable[[Stop], Steps[Any]]:
         """Return the steps of the job, which fill arrays that are shown meanwhile."""
-        return partial(job.steps, new_array=self._arrays) if isinstance(job, EnhanceJob) else job.steps
+        return partial(job.steps, new_array=self._shown.arrays) if isinstance(job, EnhanceJob) else job.steps
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """Show new tiles, and each finished image, as a new layer or in place, with its maps on top."""
+        """Show new tiles and samples, and each finished image, as a new layer or in place, with its maps on top."""
         self.view.add(events)
-        tiles: list[TileDone] = []
-        for event in events:
-            if isinstance(event, TileDone):
-                tiles.append(event)
-            elif isinstance(event, PartBegun):
-                self._begin(event.index)
-                tiles = []
-            elif isinstance(event, PartDone):
-                self._show(event.index, event.result)
-                tiles = []
-        if tiles:
-            self._show_tiles(tiles)
-        if self._filling is not None and self._filling.deleted and self.running:
+        for part in self._shown.follow(events):
+            self._show(part.result)
+        if self._shown.deleted and self.running:
             self.stop()
             self.add_note("The layer that was being filled was deleted, so the work was stopped.")
 
@@ -235,28 +229,29 @@ class EnhanceDock(Dock):
         if self.model.model() == "":
             enhancer = result.enhancer if isinstance(result, EnhanceResult) else result
             self.model.choose(enhancer.name)
-            self.view.end(enhancer.facts)
+            self.view.end(_last_part(enhancer))
             self.training.start_from.refresh()
             remember(self.key, self.settings())
-            sentences += [outcome(f"the enhancer {enhancer.name}", enhancer.facts, GO_ON), "It is chosen above."]
+            sentences += [enhancer_outcome(enhancer, GO_ON), "It is chosen above."]
         if not isinstance(result, EnhanceResult):
             return " ".join(sentences)
         failures = [error_message(failure.error, failure.doing).removesuffix(".") + "." for failure in result.failures]
         count, factor = len(result.images), result.enhancer.config.upscale
-        return " ".join(
-            [*sentences, *self._agreements, f"{count} of {result.count} layers enhanced ×{factor}.", *failures]
-        )
+        enhanced = f"{count} of {result.count} layers enhanced ×{factor}."
+        trusted = [sentence_on_trust(image.name, image.enhancement) for image in result.images]
+        self.drop_notes(trusted)  # they are a part of the result
+        drawn = [*filter(None, trusted), *samples_sentences([image.enhancement for image in result.images])]
+        return " ".join([*sentences, *self._agreements, enhanced, *drawn, *failures])
 
     def on_end(self) -> None:
         """Suggest a free name for the next enhancer, and release the layers."""
         self.training.name.setText(free_name(self.training.name.text(), "enhancer"))
-        self._begin(0)
-        # References would keep deleted layers in memory.
-        self._layers, self._arrays = [], ResultArrays()
+        self._shown.begin(0)
+        self._shown = ResultLayers(self.viewer, [])  # references would keep deleted layers in memory
 
     def on_close(self) -> None:
         """Remove an unfinished layer."""
-        self._begin(0)
+        self._shown.begin(0)
 
     def go_on(self) -> None:
         """Continue the training that was stopped last."""
@@ -289,6 +284,7 @@ class EnhanceDock(Dock):
             "uncertainty": self.uncertainty.isChecked(),
             "error_map": self.error_map.isChecked(),
             "training": self.training.settings(),
+            **self.enhance_as.settings(),
             **self.advanced.values(),
         }
 
@@ -301,6 +297,7 @@ class EnhanceDock(Dock):
         if isinstance(values.get("training"), dict):
             self.training.show_settings(values["training"])
         self.advanced.show_values(values)
+        self.enhance_as.show_settings(values)
 
     def _chosen(self) -> str:
         """Return the chosen enhancer, or "" to train one; raises InputError if there is no layer to enhance."""
@@ -310,50 +307,20 @@ class EnhanceDock(Dock):
             raise InputError("Choose at least one widefield layer to enhance.")
         return model
 
-    def _begin(self, index: int) -> None:
-        """Begin with a layer; remove the unfinished result of the one before, which failed or was stopped."""
-        self._current = index
-        if self._filling is not None:
-            self._filling.remove()
-        self._filling = None
-
-    def _show_tiles(self, tiles: Sequence[TileDone]) -> None:
-        """Show new tiles of the layer that is being enhanced."""
-        pixels = self._arrays.enhanced.get(self._current)
-        if pixels is None:
-            return
-        if self._filling is None:
-            layer, window = self._layers[self._current], self._windows[self._current]
-            size = self._arrays.pixel_sizes[self._current]
-            self._filling = FillingLayer(self.viewer, layer, window, pixels, size)
-        self._filling.show(tiles)
-
-    def _show(self, index: int, enhanced: EnhancedImage) -> None:
+    def _show(self, enhanced: EnhancedImage) -> None:
         """Show a finished result."""
-        layer, window, name = self._layers[index], self._windows[index], self._names[index]
-        filling = None if self._filling is None else self._filling.take()
-        self._arrays.enhanced.pop(index, None)
+        index = enhanced.index
+        layer, name = self._shown.layers[index], self._shown.names[index]
         here = layer in self.viewer.layers
-        in_place = self.in_place.isChecked() and here
-        if in_place and filling is not None:
-            self.viewer.layers.remove(filling)
-            filling = None
         if not here:
             self.add_note(f"{name} was deleted during the run: its enhanced image was added as a new layer.")
         widefield = live_widefield_source(layer).pixels
-        shown = show_enhanced(
-            self.viewer,
-            layer,
-            enhanced.enhancement,
-            enhanced.upscale,
-            in_place=in_place,
-            window=window,
-            filling=filling,
-        )
+        shown = self._shown.finish(enhanced, in_place=self.in_place.isChecked() and here)
         for added in shown[1:]:
-            self.maps.add(UNCERTAINTY, added, shown[0], widefield)
+            if (map_kind := _MAPS.get(kind(added))) is not None:
+                self.maps.add(map_kind, added, shown[0], widefield)
         if enhanced.error is not None:
-            shown.append(show_error_map(self.viewer, layer, enhanced.error, window))
+            shown.append(show_error_map(self.viewer, layer, enhanced.error, self._shown.windows[index]))
             self.maps.add(ERROR, shown[-1], shown[0], widefield)
             agreement = float(np.mean(enhanced.error.provenance.rsp or ()))
             self._agreements.append(
@@ -365,13 +332,25 @@ class EnhanceDock(Dock):
     def _show_trust(self) -> None:
         """Show how far the intervals of the chosen enhancer can be trusted, while the map is wanted."""
         self.trust.setVisible(self.uncertainty.isChecked())
-        if not self.uncertainty.isChecked():
-            return
-        record = None
-        with suppress(ValueError, OSError):  # no model, or a damaged one
+        if self.uncertainty.isChecked():
+            self.trust.setText(trust_sentence(self._record(), samples=self.enhance_as.number() > 0))
+
+    def _record(self) -> EnhancerRecord | None:
+        """Return the facts of the chosen enhancer; None without one, or if it is damaged."""
+        with suppress(ValueError, OSError):
             if model := self.model.model():
-                record = read_facts(find_model(model, "enhancer"), "enhancer", EnhancerRecord)
-        self.trust.setText(trust_sentence(record))
+                return read_facts(find_model(model, "enhancer"), "enhancer", EnhancerRecord)
+        return None
+
+    def _offer_samples(self) -> None:
+        """Offer samples of enhancers that draw them, and state why others do not."""
+        if self.model.model() == "":
+            reason = "" if self.training.draws_samples() else _TRAIN_SAMPLES
+        elif (record := self._record()) is None:
+            reason = "Choose an enhancer first."
+        else:
+            reason = "" if record.samples is not None else f"{self.model.model()} {_NO_SAMPLES}"
+        self.enhance_as.allow(reason)
 
     def _suggest_factor(self) -> None:
         """Suggest the factor between the pixel sizes of the widefield and the super-resolution layers."""
@@ -396,3 +375,16 @@ class EnhanceDock(Dock):
 
     def _show_training(self) -> None:
         self.training.setVisible(self.model.model() == "")
+        self.calibrating.setVisible(bool(self.model.model()))
+
+    def _show_calibrated(self) -> None:
+        """Show the new facts of an enhancer whose intervals were calibrated."""
+        self.choice.card.reload()
+        self._show_trust()
+
+
+def _last_part(enhancer: Enhancer) -> Trained:
+    """Return the facts of the last part of a training, which a stop leaves unfinished: that of the samples, if any."""
+    if enhancer.config.method == "estimate":
+        return enhancer.facts
+    return SamplerFacts() if enhancer.sampler is None else enhancer.sampler.facts

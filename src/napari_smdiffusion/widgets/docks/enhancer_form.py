@@ -5,16 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QRadioButton, QVBoxLayout, QWidget
 
 from ...base.errors import InputError
 from ...base.folders import user_folder
 from ...base.settings import setting_fields
+from ...diffusion.settings import DEFAULT_START
 from ...enhance.settings import EnhancerConfig
 from ...microscope.settings import MicroscopeConfig
 from ...recipes.regions import divided, divided_weights, divided_widefield
 from ...recipes.train_enhancer import TrainEnhancerJob, interrupted_enhancer_training
+from ...recipes.train_samples import ESTIMATE_SHARE
 from ...store.catalogue import checked_name, free_name
 from ...structures.registry import STRUCTURES
 from ..frame.dock import heading
@@ -23,6 +25,7 @@ from ..parts.forms import ConfigForm, TimeChoice
 from ..parts.model_box import ModelBox
 from ..parts.numbers import NumberField
 from ..parts.pickers import LayerList
+from ..parts.plain import plain_label
 from ..parts.region_row import RegionRow
 from ..viewer.layers import live_source
 from ..viewer.places import check_not_turned
@@ -42,7 +45,9 @@ _TRAINING = ("patch", "batch", "learning_rate", "channels", "seed", "device")
 
 
 class TrainingForm(QWidget):
-    """The training of an enhancer: layers with weights, simulated structures, optics, factor, time."""
+    """The training of an enhancer: layers with weights, simulated structures, optics, factor, method, time."""
+
+    method_changed = Signal()  # whether the enhancer will draw samples
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -78,6 +83,7 @@ class TrainingForm(QWidget):
         self.start_from = ModelBox("enhancer", [("nothing (from scratch)", "")])
         self.start_from.setToolTip("start from a trained enhancer with the same factor")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
+        self._make_method()
         self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
         self.optics = ConfigForm(MicroscopeConfig, [field.name for field in setting_fields(MicroscopeConfig)])
         self.fit = QCheckBox("fit the microscope to the widefield image")
@@ -100,6 +106,44 @@ class TrainingForm(QWidget):
         self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
         self._arrange()
 
+    def _make_method(self) -> None:
+        """Make the choice whether samples are trained too, and the model that they begin with."""
+        self.method = ConfigForm(EnhancerConfig, ("method",))
+        self.prior = ModelBox("diffusion", imported=False)
+        self.prior.choose(DEFAULT_START)
+        self.prior.setToolTip(
+            "diffusion model whose weights the samples begin with: choose one that was trained on this structure"
+        )
+        self.about_samples = plain_label()
+        self.about_samples.setWordWrap(True)
+        self.samples = QWidget()
+        form = QFormLayout(self.samples)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.addRow("samples begin with", self.prior)
+        form.addRow(self.about_samples)
+        self.method.changed.connect(self._show_method)
+        self.start_from.changed.connect(self._show_method)
+        self.resume.toggled.connect(self._show_method)
+        self._show_method()
+
+    def draws_samples(self) -> bool:
+        """Return whether the training that the form describes is also one of samples."""
+        if self._interrupted is not None and self.resume.isChecked():
+            return self._interrupted.config.method == "samples"
+        return bool(self.method.values()["method"] == "samples")
+
+    def _show_method(self) -> None:
+        """Show what the samples begin with, and what is trained."""
+        self.samples.setVisible(self.draws_samples())
+        start = self.start_from.model()
+        self.about_samples.setText(
+            f"Only the samples are trained: the best estimate of {start} stays as it is."
+            if start and not self.resume.isChecked()
+            else f"The first {100 * ESTIMATE_SHARE:.0f} % of the time train the best estimate, the rest the samples."
+        )
+        self.method_changed.emit()
+
     def _arrange(self) -> None:
         rows = QWidget()
         form = QFormLayout(rows)
@@ -116,7 +160,9 @@ class TrainingForm(QWidget):
         for widget in (self.only_sharp, self.pairs):
             layout.addWidget(widget)
         layout.addWidget(heading("Super-resolution layers to train on"))
-        for widget in (self.sources, self.region, self.allow_computed, rows, self.factor, self.time, self.fit):
+        for widget in (self.sources, self.region, self.allow_computed, rows, self.factor, self.method, self.samples):
+            layout.addWidget(widget)
+        for widget in (self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
         layout.addWidget(Folded("Advanced training", self.advanced))
@@ -140,12 +186,14 @@ class TrainingForm(QWidget):
                 weights=weights,
                 widefield=paired,
                 simulated=simulated,
+                prior=self._prior(),
                 out=out,
                 name=name,
                 allow_computed=self.allow_computed.isChecked(),
                 resume=True,
             )
-        config = EnhancerConfig(minutes=self.time.minutes(), **self.factor.values(), **self.advanced.values())
+        shown = {**self.factor.values(), **self.method.values(), **self.advanced.values()}
+        config = EnhancerConfig(minutes=self.time.minutes(), **shown)
         images, weights, paired = self._parts(layers, paired, config)
         return TrainEnhancerJob(
             images,
@@ -156,10 +204,15 @@ class TrainingForm(QWidget):
             fit=self._example(widefield),
             simulated=simulated,
             start=self.start_from.chosen() or None,
+            prior=self._prior(),
             out=out,
             name=name,
             allow_computed=self.allow_computed.isChecked(),
         )
+
+    def _prior(self) -> str:
+        """Return the diffusion model that samples begin with; the default where none are trained."""
+        return self.prior.chosen() if self.draws_samples() else DEFAULT_START
 
     def _parts(
         self, layers: Sequence[ImageLayer], paired: Sequence[LayerSource], config: EnhancerConfig
@@ -185,6 +238,7 @@ class TrainingForm(QWidget):
         self.resume.setVisible(self._interrupted is not None)
         if self._interrupted is None:
             self.resume.setChecked(False)
+        self._show_method()
 
     def _structure(self) -> str:
         """Return the simulated structure to train on, or "none"."""
@@ -223,6 +277,7 @@ class TrainingForm(QWidget):
         return {
             "minutes": self.time.minutes(),
             **self.factor.values(),
+            **self.method.values(),
             **self.advanced.values(),
             "optics": self.optics.values(),
             "fit": self.fit.isChecked(),
@@ -230,6 +285,7 @@ class TrainingForm(QWidget):
             "simulated_weight": self.simulated_weight.number(),
             "name": self.name.text(),
             "start": self.start_from.model(),
+            "prior": self.prior.model(),
         }
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
@@ -243,7 +299,8 @@ class TrainingForm(QWidget):
         if values.get("name"):
             self.name.setText(free_name(str(values["name"]), "enhancer"))
         self.start_from.choose(str(values.get("start") or ""))
-        for form in (self.factor, self.advanced):
+        self.prior.choose(str(values.get("prior") or DEFAULT_START))
+        for form in (self.factor, self.method, self.advanced):
             form.show_values(values)
         if isinstance(values.get("optics"), dict):
             self.optics.show_values(values["optics"])

@@ -235,6 +235,10 @@ class Dock(QWidget):
         if message not in self._notes:
             self._notes.append(message)
 
+    def drop_notes(self, messages: Sequence[str]) -> None:
+        """Leave messages out of the final message of this run."""
+        self._notes = [note for note in self._notes if note not in messages]
+
     def show_status(self, message: str) -> None:
         """Show a message in the status line."""
         self._status_area.show_message(message)

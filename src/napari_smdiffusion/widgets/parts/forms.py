@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...base.settings import setting_fields
-from .labels import label_of
+from .labels import choice_label, label_of
 from .numbers import NumberField
 from .plain import plain_label, set_tooltip
 
@@ -154,7 +154,7 @@ def _number_text(number: float) -> str:
 def _row(field: SettingField) -> _Row:
     """Return the row for a setting, by the type of its value."""
     if field.choices:
-        return _choice_row(field.choices)
+        return _choice_row(field)
     if field.kind is bool:
         box = QCheckBox()
         return _Row(box, box.isChecked, lambda value: box.setChecked(bool(value)), box.toggled)
@@ -172,15 +172,16 @@ def _row(field: SettingField) -> _Row:
     return _Row(number, number.number, show, number.valueChanged)
 
 
-def _choice_row(choices: Sequence[str]) -> _Row:
+def _choice_row(field: SettingField) -> _Row:
     box = QComboBox()
-    box.addItems(choices)
+    for choice in field.choices:
+        box.addItem(choice_label(field.name, choice), choice)
 
     def show(value: Any) -> None:
-        if value in choices:
-            box.setCurrentText(value)
+        if value in field.choices:
+            box.setCurrentIndex(field.choices.index(value))
 
-    return _Row(box, box.currentText, show, box.currentTextChanged)
+    return _Row(box, box.currentData, show, box.currentTextChanged)
 
 
 class _Numbers(QWidget):

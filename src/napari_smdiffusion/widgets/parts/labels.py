@@ -26,6 +26,15 @@ _LABELS = {
 }
 
 
+# Words for the choices of a setting, by the name of the setting.
+_CHOICES = {"method": {"estimate": "best estimate", "samples": "best estimate and samples"}}
+
+
+def choice_label(name: str, choice: str) -> str:
+    """Return the words for a choice of a setting."""
+    return _CHOICES.get(name, {}).get(choice, choice)
+
+
 def label_of(name: str, unit: str) -> str:
     """Return the label of a setting with its unit; a range has two fields, from the first to the last value."""
     label = _LABELS.get(name, name.removesuffix("_range").replace("_", " "))

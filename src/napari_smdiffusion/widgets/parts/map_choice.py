@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLay
 from ...base.errors import InputError
 from ...images.provenance import layer_metadata
 from ..viewer.contrast import shown_range
+from ..viewer.trust_map import LEGEND, LEVELS, trust_colormap
 from .plain import plain_label
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-UNCERTAINTY, ERROR = "uncertainty", "error map"
+UNCERTAINTY, ERROR, TRUST = KINDS = "uncertainty", "error map", "trust"
 _NONE = "none"
 _TITLES = {UNCERTAINTY: "relative uncertainty (%)", ERROR: "relative error (%)"}
 _WORDS = {
@@ -35,6 +36,7 @@ _WORDS = {
         "Difference between the widefield image and the enhanced image, blurred again, in % of the range of the "
         "widefield image. A low value proves nothing."
     ),
+    TRUST: LEGEND,
 }
 _MOST = {UNCERTAINTY: 100.0, ERROR: 50.0}  # % at the bright end of the color bar
 _COLORMAPS = {UNCERTAINTY: "magma", ERROR: "viridis"}
@@ -52,9 +54,10 @@ class _Map:
 
 
 class MapChoice(QWidget):
-    """Shows the maps of the newest run relative to the signal, one kind at a time.
+    """Shows the maps of the newest run, one kind at a time: the uncertainty and the error relative to the signal.
 
-    The layers of the maps themselves have the units of the images, for files and measurements, and stay hidden.
+    The layers of these two have the units of the images, for files and measurements, and stay hidden. The map of trust
+    has no unit: its layer is shown itself.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -63,13 +66,13 @@ class MapChoice(QWidget):
         self._maps: list[_Map] = []
         self._shown: list[weakref.ref[ImageLayer]] = []
         self.box = QComboBox()
-        self.box.addItems([_NONE, UNCERTAINTY, ERROR])
+        self.box.addItems([_NONE, *KINDS])
         self.box.setToolTip("the map to show over the enhanced images, relative to the signal; one at a time")
         self.box.currentTextChanged.connect(self._show)
         self._bar = QLabel()
         self._bar.setFixedHeight(12)
         self._bar.setScaledContents(True)
-        self._low, self._high, self._words = plain_label(), plain_label(), plain_label()
+        self._low, self._middle, self._high, self._words = (plain_label() for _ in range(4))
         self._words.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(plain_label("map shown"))
@@ -77,10 +80,11 @@ class MapChoice(QWidget):
         self._legend = QWidget()
         legend = QGridLayout(self._legend)
         legend.setContentsMargins(0, 0, 0, 0)
-        legend.addWidget(self._bar, 0, 0, 1, 2)
+        legend.addWidget(self._bar, 0, 0, 1, 3)
         legend.addWidget(self._low, 1, 0)
-        legend.addWidget(self._high, 1, 1, Qt.AlignmentFlag.AlignRight)
-        legend.addWidget(self._words, 2, 0, 1, 2)
+        legend.addWidget(self._middle, 1, 1, Qt.AlignmentFlag.AlignCenter)
+        legend.addWidget(self._high, 1, 2, Qt.AlignmentFlag.AlignRight)
+        legend.addWidget(self._words, 2, 0, 1, 3)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row)
@@ -100,7 +104,7 @@ class MapChoice(QWidget):
         Parameters
         ----------
         kind
-            `UNCERTAINTY` or `ERROR`.
+            `UNCERTAINTY`, `ERROR` or `TRUST`.
         layer, signal
             The map in absolute units, and the enhanced image.
         widefield
@@ -115,7 +119,7 @@ class MapChoice(QWidget):
         """Enable the kinds of which there is a map."""
         model = self.box.model()
         kinds = {entry.kind for entry in self._maps}
-        for index, kind in enumerate((UNCERTAINTY, ERROR), 1):
+        for index, kind in enumerate(KINDS, 1):
             item = model.item(index) if hasattr(model, "item") else None
             if item is not None:
                 item.setEnabled(kind in kinds)
@@ -130,14 +134,28 @@ class MapChoice(QWidget):
         self._shown = []
         kind = self.box.currentText()
         self._legend.setVisible(kind != _NONE)
+        self._show_trust(kind == TRUST)
         if kind == _NONE:
             return
-        self._shown = [weakref.ref(layer) for entry in self._maps if entry.kind == kind for layer in self._added(entry)]
-        colors = (ensure_colormap(_COLORMAPS[kind]).map(np.linspace(0, 1, 256)) * 255).astype(np.uint8)
-        self._bar.setPixmap(QPixmap.fromImage(QImage(colors.tobytes(), 256, 1, QImage.Format.Format_RGBA8888).copy()))
-        self._low.setText("0 %")
-        self._high.setText(f"{_MOST[kind]:g} % and more")
+        if kind == TRUST:
+            colors = trust_colormap().map(np.repeat([share + 0.01 for *_, share in LEVELS], 100))
+            ends = [word for word, *_ in LEVELS]
+        else:
+            entries = [entry for entry in self._maps if entry.kind == kind]
+            self._shown = [weakref.ref(layer) for entry in entries for layer in self._added(entry)]
+            colors = ensure_colormap(_COLORMAPS[kind]).map(np.linspace(0, 1, 256))
+            ends = ["0 %", "", f"{_MOST[kind]:g} % and more"]
+        self._bar.setPixmap(_bar(colors))
+        for label, text in zip((self._low, self._middle, self._high), ends, strict=True):
+            label.setText(text)
         self._words.setText(_WORDS[kind])
+
+    def _show_trust(self, visible: bool) -> None:
+        """Show or hide the layers of the maps of trust."""
+        for entry in self._maps:
+            layer = entry.layer() if entry.kind == TRUST else None
+            if layer is not None and layer in self._viewer.layers:
+                layer.visible = visible
 
     def _added(self, entry: _Map) -> Sequence[ImageLayer]:
         """Add the relative map of one layer; nothing if a layer that it needs is gone."""
@@ -166,6 +184,13 @@ class MapChoice(QWidget):
                 units=layer.units,
             )
         ]
+
+
+def _bar(colors: Any) -> QPixmap:
+    """Return a picture of colors (n, 4) side by side."""
+    pixels = (np.asarray(colors) * 255).astype(np.uint8)
+    image = QImage(pixels.tobytes(), len(pixels), 1, 4 * len(pixels), QImage.Format.Format_RGBA8888)
+    return QPixmap.fromImage(image.copy())
 
 
 def relative_uncertainty(half_width: Any, enhanced: Any) -> Any:

@@ -18,7 +18,7 @@ class ModelCardView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown: tuple[str, str] | None = None
+        self._shown: tuple[str, Kind] | None = None
         self.brief = _label()
         self.more = QToolButton()
         self.more.setText("about this model")
@@ -49,6 +49,13 @@ class ModelCardView(QWidget):
         self.rows.setText("\n".join(f"{label}: {text}" for label, text in card.rows))
         # A tooltip is rich text if it looks like it.
         self.setToolTip("<br>".join(escape(f"{label}: {text}") for label, text in card.rows))
+
+    def reload(self) -> None:
+        """Read the card of the model again, whose facts have changed."""
+        if self._shown is not None:
+            model, kind = self._shown
+            self._shown = None
+            self.show_model(model, kind)
 
     def _unfold(self, unfolded: bool) -> None:
         self.more.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from ...base.events import Event
-    from ...store.facts import TrainingFacts
+    from ...recipes.outcome import Trained
 
 GO_ON = "Press Continue to go on with it."
 
@@ -64,6 +64,6 @@ class TrainingView(QWidget):
             if isinstance(event, Preview):
                 self.previews.add(event, limits)
 
-    def end(self, facts: TrainingFacts) -> None:
+    def end(self, facts: Trained) -> None:
         """Offer to continue a training that was stopped."""
         self.go_on.setVisible(was_stopped(facts))

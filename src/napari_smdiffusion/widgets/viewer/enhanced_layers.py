@@ -10,12 +10,15 @@ import numpy as np
 
 from ...base.errors import InputError
 from ...images.axes import PLANE
-from ...images.provenance import METADATA, layer_metadata
+from ...images.provenance import METADATA, TRUST, layer_metadata
 from .contrast import shown_range
 from .layer_axes import choose_channel, layer_axes
 from .layer_pixels import has_length_unit, known_pixel_size, known_pixels
 from .layers import live_source, refined_place
 from .own_metadata import own_metadata
+from .sample_axis import sample_place, stacked
+from .trust_map import TRUST_TITLE, look_of
+from .view import look_at_plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,8 +128,8 @@ def original_name(layer: ImageLayer) -> str:
 def restore(layer: ImageLayer) -> bool:
     """Restore the data, name, place and contrast of a layer that was enhanced in place.
 
-    The user's changes since are kept: the place, the calibration and the metadata of the layer. The maps of the
-    enhanced image no longer fit, and are hidden.
+    The user's changes since are kept: the place, the calibration and the metadata of the layer. The maps and the
+    samples of the enhanced image no longer fit, and are hidden.
 
     Returns
     -------
@@ -155,8 +158,11 @@ def show_enhanced(
     in_place: bool,
     window: Window | None = None,
     filling: ImageLayer | None = None,
+    filling_samples: ImageLayer | None = None,
 ) -> list[ImageLayer]:
-    """Show an enhanced image exactly on top of its widefield layer, or in place, with its uncertainty map.
+    """Show an enhanced image exactly on top of its widefield layer, or in place, with its samples and its maps.
+
+    Posterior samples are one layer with a slider of their own. The maps are hidden at first.
 
     Parameters
     ----------
@@ -170,10 +176,12 @@ def show_enhanced(
         The part (rows, columns) of the widefield image that was enhanced; None: all of it.
     filling
         A layer that showed the unfinished result. It becomes the layer of the enhanced image.
+    filling_samples
+        A layer that showed the unfinished samples. It becomes their layer.
 
     Returns
     -------
-    The layers of the enhanced image and the uncertainty map.
+    The layers of the enhanced image, the samples, the uncertainty map and the map of trust, as far as they exist.
     """
     place = enhanced_place(layer, factor, window, result.image.pixel_size)
     pixels = with_axes_of(layer, result.image.pixels)
@@ -188,9 +196,44 @@ def show_enhanced(
     else:
         options = {"name": name, "colormap": layer.colormap, "contrast_limits": shown_range(pixels), **place}
         shown = [viewer.add_image(pixels, metadata=_facts(layer, result.image), **options)]
+    if result.samples is not None:
+        planes = len(result.image)
+        shown.append(_show_samples(viewer, layer, result.samples, planes, factor, place, filling_samples))
     if result.uncertainty is not None:
-        shown.append(_add_map(viewer, layer, result.uncertainty, "uncertainty", "magma", place))
+        shown.append(_add_map(viewer, layer, result.uncertainty, "uncertainty", place))
+    if result.trust is not None:
+        shown.append(_add_map(viewer, layer, result.trust, TRUST_TITLE, place, **look_of(TRUST)))
     return shown
+
+
+def _show_samples(
+    viewer: Viewer,
+    layer: ImageLayer,
+    samples: Image,
+    planes: int,
+    factor: int,
+    place: dict[str, Any],
+    filling: ImageLayer | None,
+) -> ImageLayer:
+    """Show posterior samples with `planes` planes each, at the place of their best estimate, as one layer."""
+    name, count = f"samples ×{factor}: {original_name(layer)}", len(samples) // planes
+    axes = layer_axes(layer)
+    if filling is None:
+        stack = sample_place(viewer, place)
+        pixels = stacked(axes, samples.pixels, planes, len(stack["scale"]))
+        limits = shown_range(samples.pixels[:planes])
+        filling = viewer.add_image(pixels, name=name, colormap=layer.colormap, contrast_limits=limits, **stack)
+        look_at_plane(viewer, filling, 0, -filling.ndim)
+    else:
+        filling.data, filling.name = stacked(axes, samples.pixels, planes, filling.ndim), name
+    facts = _facts(layer, samples)
+    if "axes" in facts[METADATA]:
+        before = filling.ndim - axes.behind - 2 - len(axes.names)
+        added = [{"name": PLANE, "length": n, "step": None} for n in (count, *[1] * (before - 1))]
+        facts[METADATA]["axes"] = [*added, *facts[METADATA]["axes"]]
+    filling.metadata = facts
+    _belongs_to(layer, filling)
+    return filling
 
 
 def _replace(layer: ImageLayer, image: Image, pixels: Any, name: str, place: dict[str, Any], factor: int) -> None:
@@ -228,27 +271,33 @@ def show_error_map(viewer: Viewer, layer: ImageLayer, error: Image, window: Wind
     Like the uncertainty map it is hidden at first: of several layers on top of each other nothing can be read.
     """
     place = enhanced_place(layer, 1, window, error.pixel_size)
-    return _add_map(viewer, layer, error, "error map", "yellow", place)
+    return _add_map(viewer, layer, error, "error map", place, colormap="yellow")
 
 
 def _add_map(
-    viewer: Viewer, layer: ImageLayer, image: Image, title: str, colormap: str, place: dict[str, Any]
+    viewer: Viewer, layer: ImageLayer, image: Image, title: str, place: dict[str, Any], **look: Any
 ) -> ImageLayer:
+    """Add a map of an enhanced image, hidden; `look` replaces the usual options of its layer."""
     pixels = with_axes_of(layer, image.pixels)
+    usual = {"colormap": "magma", "blending": "additive", "opacity": 0.7}
+    if "contrast_limits" not in look:
+        usual["contrast_limits"] = shown_range(pixels)
     added = viewer.add_image(
         pixels,
         name=f"{title}: {original_name(layer)}",
-        colormap=colormap,
-        blending="additive",
-        opacity=0.7,
-        contrast_limits=shown_range(pixels),
         metadata=_facts(layer, image),
         visible=False,
+        **{**usual, **look},
         **place,
     )
+    _belongs_to(layer, added)
+    return added
+
+
+def _belongs_to(layer: ImageLayer, added: ImageLayer) -> None:
+    """Remember that a layer shows a result of a layer that was enhanced in place: `restore` hides it."""
     if (state := original(layer)) is not None:
         state.setdefault("maps", []).append(weakref.ref(added))
-    return added
 
 
 def enhanced_place(

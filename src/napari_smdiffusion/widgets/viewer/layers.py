@@ -13,7 +13,7 @@ import numpy as np
 from ...base.errors import InputError
 from ...images.axes import CHANNEL, axes_to_json
 from ...images.pixel_size import are_anisotropic
-from ...images.provenance import ENHANCED, GENERATED_PATCH, METADATA, PREVIEW, SYNTHETIC, TRAINING_PATCH, Provenance
+from ...images.provenance import GENERATED_PATCH, METADATA, PREVIEW, RESULT_KINDS, SYNTHETIC, TRAINING_PATCH, Provenance
 from ...images.reading import read_metadata
 from ...images.tiff import write_image
 from .layer_axes import channel_in_words, check_channel, choose_channel, chosen_channel, layer_axes
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ...images.image import Image
 
 Factor: TypeAlias = float | tuple[float, float]  # pixels of one image per pixel of another, or (y, x) of them
-_KINDS_MADE_HERE = (SYNTHETIC, ENHANCED, PREVIEW, GENERATED_PATCH, TRAINING_PATCH)
+_KINDS_MADE_HERE = (SYNTHETIC, *RESULT_KINDS, PREVIEW, GENERATED_PATCH, TRAINING_PATCH)
 _OUR_NAMES = {entry.name for entry in dataclasses.fields(Provenance)}
 
 

@@ -20,11 +20,17 @@ from ...images.tiff import OwnMetadata, own_metadata
 from .contrast import shown_range
 from .layer_pixels import known_pixel_size, typed_pixel_size
 from .layers import image_layers
+from .sample_axis import SAMPLE, is_stack_of_samples
 from .shown import shown_in, without_shown
+from .trust_map import look_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
+
+    from ...images.axes import Axis
 
 
 def metadata_of_own_file(path: Path) -> OwnMetadata | None:
@@ -61,7 +67,7 @@ def restore_place(viewer: ViewerModel, layer: ImageLayer, metadata: OwnMetadata)
     layer.metadata = {**layer.metadata, **layer_metadata(provenance, pixel_size_nm=size, **axes)}
     layer.scale, layer.translate = scale, translate
     layer.units = (*layer.units[:-2], unit, unit)
-    _show_as_saved(layer, metadata.provenance)
+    _show_as_saved(layer, metadata.provenance, metadata.axes)
 
 
 def _is_as_opened(layer: ImageLayer) -> bool:
@@ -88,13 +94,17 @@ def _unit_beside(viewer: ViewerModel, layer: ImageLayer) -> tuple[str, float]:
     return ("pixel", lengths[0]) if agree else ("nm", 1.0)
 
 
-def _show_as_saved(layer: ImageLayer, provenance: Provenance) -> None:
+def _show_as_saved(layer: ImageLayer, provenance: Provenance, axes: Sequence[Axis]) -> None:
     """Give a layer its name, contrast and colormap again, unless the user chose others."""
     shown = shown_in(provenance)
     if shown.name:
         layer.name = shown.name
     if tuple(layer.contrast_limits) == tuple(layer.contrast_limits_range):
         layer.contrast_limits = shown.contrast_limits or shown_range(layer.data)
+    for name, value in look_of(provenance.kind).items():
+        setattr(layer, name, value)
+    if is_stack_of_samples(provenance, axes, layer.ndim):
+        layer.axis_labels = (SAMPLE, *layer.axis_labels[1:])
     if layer.colormap.name == "gray" and (shown.colormap or provenance.kind != EXPERIMENTAL):
         with suppress(KeyError, ValueError, TypeError):  # a colormap that this viewer does not have
             layer.colormap = shown.colormap or "inferno"

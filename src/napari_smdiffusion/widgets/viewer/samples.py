@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...images.provenance import SIMULATED, Provenance, layer_metadata
 from ...images.samples import sfsrm_pair, simulated_pair, simulated_reference
+from .sample_axis import SAMPLE, is_stack_of_samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,4 +69,6 @@ def layer_data(image: Image, name: str) -> LayerData:
         "colormap": "inferno",
         "metadata": layer_metadata(image.provenance),
     }
+    if stacked and is_stack_of_samples(image.provenance, image.axes, 3):
+        options["axis_labels"] = (SAMPLE, "y", "x")
     return image.pixels if stacked else image.pixels[0], options, "image"

@@ -125,6 +125,7 @@ def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange
     from ...images.localizations import is_table
     from ...images.reading import read_image
     from .shown import shown_in
+    from .trust_map import look_of
 
     layers: list[LayerData] = []
     for path in paths:
@@ -135,5 +136,6 @@ def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange
         shown = shown_in(image.provenance)
         pixels, options, kind = layer_data(image, shown.name or path.stem)
         chosen: dict[str, Any] = {"contrast_limits": shown.contrast_limits, "colormap": shown.colormap}
-        layers.append((pixels, options | {key: value for key, value in chosen.items() if value is not None}, kind))
+        options |= {key: value for key, value in chosen.items() if value is not None}
+        layers.append((pixels, options | look_of(image.provenance.kind), kind))
     return layers

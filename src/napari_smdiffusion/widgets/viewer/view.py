@@ -34,24 +34,27 @@ def drawn_unit(viewer: ViewerModel, layer: ImageLayer) -> str:
     return str(layer.units[-1] if units is None else units[-1])
 
 
-def _per_world(viewer: ViewerModel, layer: ImageLayer) -> float:
-    """Return the slider's unit in units of the first axis of `layer`, (N, Y, X)."""
+def _per_world(viewer: ViewerModel, layer: ImageLayer, axis: int) -> float:
+    """Return the slider's unit in units of an axis of `layer`."""
     units = getattr(viewer.layers.extent, "units", None)
-    if units is None or not units[-3].is_compatible_with(layer.units[-3]):
+    if units is None or not units[axis].is_compatible_with(layer.units[axis]):
         return 1.0
-    return float((1 * units[-3]).to(layer.units[-3]).magnitude)
+    return float((1 * units[axis]).to(layer.units[axis]).magnitude)
 
 
-def plane_seen(viewer: ViewerModel, layer: ImageLayer) -> int:
-    """Return the index of the slider's plane in `layer`, (N, Y, X). It may be outside of the layer."""
-    offset = viewer.dims.point[-3] * _per_world(viewer, layer) - layer.translate[-3]
-    return round(float(offset / layer.scale[-3]))
+def plane_seen(viewer: ViewerModel, layer: ImageLayer, axis: int = -3) -> int:
+    """Return the index of the slider's plane in `layer`. It may be outside of the layer.
+
+    The axis of the slider is counted from the last one: -3 for (N, Y, X).
+    """
+    offset = viewer.dims.point[axis] * _per_world(viewer, layer, axis) - layer.translate[axis]
+    return round(float(offset / layer.scale[axis]))
 
 
-def look_at_plane(viewer: ViewerModel, layer: ImageLayer, index: int) -> None:
-    """Move the slider to a plane of `layer`, (N, Y, X)."""
-    place = float(layer.translate[-3] + index * layer.scale[-3]) / _per_world(viewer, layer)
-    viewer.dims.set_point(viewer.dims.ndim - 3, place)
+def look_at_plane(viewer: ViewerModel, layer: ImageLayer, index: int, axis: int = -3) -> None:
+    """Move the slider of an axis, counted from the last one, to a plane of `layer`."""
+    place = float(layer.translate[axis] + index * layer.scale[axis]) / _per_world(viewer, layer, axis)
+    viewer.dims.set_point(viewer.dims.ndim + axis, place)
 
 
 def visible_window(viewer: ViewerModel, layer: ImageLayer) -> Window:
