@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.claims.draw_claims import interval, table
 from benchmarks.common import PICTURES, ROOT, entries, loaded, no_options, where
+from benchmarks.models.draw_microscope import microscope
 from benchmarks.realism.solver_steps import curve_of, order
 from benchmarks.speed.draw_limits import limits
 from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS
@@ -626,7 +627,7 @@ def _fine_tuned_enhancers() -> list[str]:
     ]
 
 
-PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, limits)
+PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, microscope, limits)
 
 if __name__ == "__main__":
     no_options(__doc__)

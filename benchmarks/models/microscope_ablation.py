@@ -88,7 +88,7 @@ def network(count: int, size: int, seed: int) -> Image:
 def dense() -> Case:
     """Return a dense network, seen through light of other planes that is bright around a nucleus."""
     truth = network(1, DENSE_SIZE, 10_000)
-    planes, random = torch.from_numpy(truth.pixels)[:, None], generator(0, 1)
+    planes, random = torch.from_numpy(truth.pixels.copy())[:, None], generator(0, 1)
     light, optics = light_through_optics(planes, DENSE_OPTICS, 20.0, DENSE_FACTOR, random)
     side, pixel = light.shape[-1], 20.0 * DENSE_FACTOR
     y, x = np.mgrid[:side, :side] * pixel
