@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLES = 8
 _ESTIMATE = "one sharp image in seconds: at each pixel about the mean of all that could be true, so that it is smooth"
 _SAMPLES = (
-    "sharp images that could all have made the widefield image, and are equally probable, as one layer with a slider: "
-    "what stays is there, and what comes and goes is not to be trusted. The best estimate is then their mean. A map of "
+    "sharp images that could all have made the widefield image, and are equally probable, as one layer with a slider. "
+    "What stays is there; what comes and goes is not to be trusted. The best estimate is then their mean. A map of "
     "trust is added"
 )
 _COUNT = "number of samples; each takes about 10 times as long as the best estimate"
