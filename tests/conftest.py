@@ -91,6 +91,8 @@ def tiny_sampler(tiny_enhancer):
 def quick_calibration(monkeypatch):
     """Calibrate on 8 patches instead of 80, and samples on 4, which takes less time than the tiny trainings of tests.
 
+    What the training's images look like is not described.
+
     Rooms whose tests train enhancers for another purpose use it for all of them; the tests of the calibration do not.
     """
     _calibrate_quickly(monkeypatch)
@@ -101,6 +103,7 @@ def _calibrate_quickly(patch):
     from napari_smdiffusion.samples import calibrating, recalibrating
     from napari_smdiffusion.samples import training as samples_training
 
+    patch.setattr(training, "familiar_of", lambda task: None)
     patch.setattr(training, "CALIBRATION_PATCHES", 8)
     patch.setattr(training, "ROUGH_CALIBRATION_PATCHES", 4)
     patch.setattr(uncertainty, "_PIXELS", 40_000)

@@ -45,7 +45,7 @@ from napari_smdiffusion import (
 from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.terminal import Reporter
 from napari_smdiffusion.diffusion.network import BLOCK
-from napari_smdiffusion.enhance.training import recalibrated
+from napari_smdiffusion.enhance.training import recalibrated, with_familiar
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.images.registration import translated
 from napari_smdiffusion.measure.classifier import two_sample_test
@@ -278,6 +278,13 @@ def calibration(structure: str) -> None:
         _ship(recalibrated(trained, [fields(structure)]), structure)
 
 
+def familiarity(structure: str) -> None:
+    """Add to both enhancers that ship what the widefield images of their training look like, as trainings now do."""
+    for factor in (5, 4):
+        folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
+        with_familiar(Enhancer.load(folder), [fields(structure)]).save(folder, half=True)
+
+
 def _ship(trained: Enhancer, structure: str) -> None:
     """Save an enhancer, and judge it on the real widefield image where that has its factor."""
     factor = trained.config.upscale
@@ -497,7 +504,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
-                        "tested, background, pictures; of microtubules also fitted, filaments, classifier")  # fmt: skip
+                        "familiarity, tested, background, pictures; microtubules: + fitted, filaments, "
+                        "classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes = options.structure, options.enhancer_minutes
     stages: dict[str, Callable[[], None]] = {
@@ -507,6 +515,7 @@ def main() -> None:
         "enhancer-x4": lambda: enhancer(structure, 4, minutes),
         "further": lambda: further(structure, minutes),
         "calibration": lambda: calibration(structure),
+        "familiarity": lambda: familiarity(structure),
         "tested": lambda: tested(structure),
         "background": lambda: background(structure),
         "pictures": lambda: pictures(structure),
@@ -516,8 +525,9 @@ def main() -> None:
     if options.only is not None and options.only not in stages:
         parser.error(f"There is no stage {options.only}: choose one of {', '.join(stages)}.")
     for name, stage in stages.items():
-        # Training an enhancer calibrates and tests it already.
-        if options.only == name or (options.only is None and name not in ("further", "calibration", "tested")):
+        # Training an enhancer calibrates, describes and tests it already.
+        repeated = name in ("further", "calibration", "familiarity", "tested")
+        if options.only == name or (options.only is None and not repeated):
             began = time.monotonic()
             stage()
             save_entry(f"bundled_{structure}_seconds", name, {"seconds": round(time.monotonic() - began, 1)})

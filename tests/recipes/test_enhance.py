@@ -22,7 +22,7 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.base.events import Note, PartDone
-from napari_smdiffusion.recipes.widefield_images import doubts
+from napari_smdiffusion.recipes.widefield_images import contradictions
 
 TINY = EnhancerConfig(upscale=4, steps=1, batch=1, channels=8, patch=64, previews=0)
 
@@ -99,12 +99,12 @@ def test_the_plane_that_is_explained_least_is_named(widefield):
     planes = np.stack([good, good, 0 * good, *[good] * 5, good[::-1]])  # a black frame, and a last plane that is turned
     stack, factor = dataclasses.replace(widefield, pixels=planes), 2
     result = Image(np.stack([good] * 9).repeat(factor, 1).repeat(factor, 2))
-    (note,) = doubts(result, stack)
-    assert note.message.startswith(f"The result does not explain plane 8 of {widefield.name}: ")
-    (note,) = doubts(dataclasses.replace(result, pixels=result.pixels[:1, ::-1]), widefield)
-    assert note.message.startswith(f"The result does not explain {widefield.name}: ")
+    (said,) = contradictions(result, stack)
+    assert said.startswith(f"The result does not explain plane 8 of {widefield.name}: ")
+    (said,) = contradictions(dataclasses.replace(result, pixels=result.pixels[:1, ::-1]), widefield)
+    assert said.startswith(f"The result does not explain {widefield.name}: ")
     first = (dataclasses.replace(image, pixels=image.pixels[:8]) for image in (result, stack))
-    assert not list(doubts(*first))
+    assert not contradictions(*first)
 
 
 def test_two_enhancers_of_one_name_are_told_apart(tiny_enhancer, widefield):

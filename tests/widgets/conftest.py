@@ -72,9 +72,9 @@ def _frozen():
 def viewer(_frozen, make_napari_viewer):
     """Return a shown viewer. At the end of the test napari checks that no widget and no viewer is left."""
     yield make_napari_viewer(show=True)
-    # A thread that still preloads a module would disturb the next test.
+    # A thread that still preloads a module or looks at images would disturb the next test.
     for thread in threading.enumerate():
-        if thread.name.startswith("preloading "):
+        if thread.name.startswith(("preloading ", "looking at ")):
             thread.join()
 
 

@@ -1,5 +1,6 @@
 """The Enhance dock, used by mouse clicks."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from napari_smdiffusion import Enhancement, Image, load_enhancer, simulate
 from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.enhance.facts import FEATURES, Familiar
 from napari_smdiffusion.widgets.frame.remembered import remember
+from napari_smdiffusion.widgets.parts.warnings import ResultWarnings
 from napari_smdiffusion.widgets.viewer.enhanced_layers import original, show_enhanced
 from napari_smdiffusion.widgets.viewer.layers import kind
 
@@ -471,15 +474,16 @@ def test_the_final_status_repeats_all_notes(viewer, dock, click, widefield, coar
     click(dock, dock.run_button)
     result, *notes = dock.status.text().splitlines()
     assert result == "2 of 2 layers enhanced ×4."
-    # A network with random weights explains no image.
-    notes = [note for note in notes if not note.startswith("The result does not explain")]
+    # A network with random weights explains no image, and leaves a grid.
+    notes = [note for note in notes if not note.startswith("The result ")]
     assert sorted(note[:15] for note in notes) == ["coarser is resa", "tiny has no cal"]  # once for both layers
     dock.uncertainty.setChecked(False)
     dock.layer_list.choose([coarse])
     click(dock, dock.run_button)
-    result, doubt = dock.status.text().splitlines()
+    result, doubt, grid = dock.status.text().splitlines()
     assert result == "1 of 1 layers enhanced ×4."
     assert doubt.startswith("The result does not explain")
+    assert grid.startswith("The result of cell has a grid")
 
 
 def test_a_stop_after_the_last_tile_keeps_the_image(viewer, dock, click, monkeypatch):
@@ -536,3 +540,28 @@ def test_a_layer_with_channels_and_depths_is_enhanced_plane_by_plane(viewer, doc
     np.testing.assert_array_equal(enhanced.data[:, 0], expected.pixels)
     exec(code, {})
     np.testing.assert_array_equal(viewer.layers[-1].data, enhanced.data)
+
+
+def test_warnings_are_shown_before_the_run_and_beside_the_result(viewer, dock, click, widefield, tiny_enhancer, qtbot):
+    elsewhere = Familiar((50.0, *[0.0] * (FEATURES - 1)), *[tuple(map(tuple, 1e-4 * np.eye(FEATURES)))] * 2, 1.0)
+    dataclasses.replace(tiny_enhancer, familiar=elsewhere).save(user_folder() / "enhancer" / "other")
+    large = np.tile(widefield.pixels[0], (2, 2))
+    layer = viewer.add_image(np.stack([0 * large, large, large]), name="large", scale=(1, 80, 80), units=[*["nm"] * 3])
+    assert dock.choice.familiarity.isHidden()
+    dock.layer_list.choose([layer])
+    dock.model.refresh()
+    dock.model.choose("other")
+    qtbot.waitUntil(dock.choice.familiarity.isVisible, timeout=PATIENCE)
+    said = dock.choice.familiarity.text()
+    assert said.startswith("\u26a0 large looks unlike the images that ")
+    box = dock.findChild(ResultWarnings)
+    assert box.isHidden()
+    click(dock, dock.run_button)
+    lines = box.text().splitlines()
+    assert lines[0] == said
+    assert lines[1].startswith("\u26a0 The result does not explain plane")
+    assert [
+        f"\u26a0 {line}" for line in viewer.layers[-1].metadata["napari_smdiffusion"]["provenance"]["doubts"]
+    ] == lines
+    dock.model.choose("tiny")  # a model that does not know its training
+    assert dock.choice.familiarity.isHidden()

@@ -31,6 +31,7 @@ Strides = Literal["plain", "smooth"]
 # Models of versions before these were settings: those with local levels saw this smooth light, the others none.
 _FORMER_SMOOTH_LIGHT, _FORMER_WIDTHS = [0.0, 4.0], (5.0, 20.0)  # standard deviations of the light, widefield pixels
 
+FEATURES = 8  # of a block of widefield pixels, see `familiar.features`
 REGISTERED_PAIRS, SIMULATED_WIDEFIELD = "registered pairs", "simulated widefield"
 
 
@@ -130,6 +131,32 @@ class CalibrationRecord:
 
 
 @dataclass(frozen=True)
+class Familiar:
+    """What the widefield patches of a training look like: the distribution of the features of their blocks.
+
+    Parameters
+    ----------
+    mean
+        Mean of each feature (see `familiar.features`).
+    between, within
+        Covariance of the features between the patches, and between the blocks of a patch.
+    limit
+        Distance from the mean that 99 % of the patches stay below.
+    """
+
+    mean: tuple[Number, ...]
+    between: tuple[tuple[Number, ...], ...]
+    within: tuple[tuple[Number, ...], ...]
+    limit: Annotated[float, Gt(0), Le(1e6)]
+
+    def __post_init__(self) -> None:
+        """Raise an InputError unless all sizes are the number of features."""
+        rows = (self.mean, self.between, self.within, *self.between, *self.within)
+        if any(len(row) != FEATURES for row in rows):
+            raise InputError(f"The description of familiar images must have {FEATURES} features.")
+
+
+@dataclass(frozen=True)
 class EnhancerFacts(TrainingFacts):
     """The facts of an enhancer's training, without its settings.
 
@@ -173,6 +200,8 @@ class EnhancerRecord(EnhancerFacts):
         The facts of its posterior sampler; None for an enhancer that makes the best estimate only.
     samples_calibration
         The calibration of its samples; None without one.
+    familiar
+        What the widefield images of its training look like; None for models of earlier versions.
     """
 
     config: EnhancerConfig
@@ -184,12 +213,14 @@ class EnhancerRecord(EnhancerFacts):
     strides: Strides = "plain"
     samples: SamplerFacts | None = None
     samples_calibration: CalibrationRecord | None = None
+    familiar: Familiar | None = None
 
     optional: ClassVar[frozenset[str]] = EnhancerFacts.optional | {
         "widefield",
         "strides",
         "samples",
         "samples_calibration",
+        "familiar",
     }
 
     def to_json(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from ..store.folder import (
     write_training_state,
 )
 from ..store.weights import digest_of_weights
-from .facts import EnhancerFacts, EnhancerRecord, WidefieldLevels, fields_of
+from .facts import EnhancerFacts, EnhancerRecord, Familiar, WidefieldLevels, fields_of
 from .network import EnhancerNetwork
 from .settings import EnhanceConfig, EnhancerConfig
 from .uncertainty import Calibration
@@ -75,6 +75,8 @@ class Enhancer:
         Draws posterior samples; None for an enhancer that makes the best estimate only.
     samples_calibration
         The size of the errors of the mean of samples; None without a calibration.
+    familiar
+        What the widefield images of the training look like; None if it is not known.
     """
 
     network: EnhancerNetwork
@@ -87,6 +89,7 @@ class Enhancer:
     widefield: WidefieldLevels = field(default_factory=WidefieldLevels)
     sampler: PosteriorSampler | None = None
     samples_calibration: Calibration | None = None
+    familiar: Familiar | None = None
 
     @property
     def name(self) -> str:
@@ -112,6 +115,7 @@ class Enhancer:
             strides=self.network.strides,
             samples=None if self.sampler is None else self.sampler.facts,
             samples_calibration=None if self.samples_calibration is None else self.samples_calibration.record,
+            familiar=self.familiar,
         )
 
     def digest(self) -> str:
@@ -300,6 +304,7 @@ class Enhancer:
                 record.widefield,
                 sampler,
                 calibrations[1],
+                record.familiar,
             )
 
 

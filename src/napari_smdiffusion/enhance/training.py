@@ -34,6 +34,7 @@ from .checkpoints import (
 )
 from .examples import pairs_task, simulation_task
 from .facts import LOCAL_LEVELS, REGISTERED_PAIRS, SIMULATED_WIDEFIELD, EnhancerFacts
+from .familiar import familiar_of
 from .held_out import draw_weights, split_held_out
 from .model import Enhancer
 from .network import EnhancerNetwork
@@ -241,7 +242,8 @@ def _optimize_and_calibrate(
             left = config.minutes * 60 - state.seconds
             count = fitting_count(CALIBRATION_PATCHES, ROUGH_CALIBRATION_PATCHES, calibration_time(), left)
         calibration = yield from calibration_steps(enhancer.network, task, training_set.held_out, count, stop, threads)
-    enhancer = replace(enhancer, calibration=calibration)
+        familiar = familiar_of(task)
+    enhancer = replace(enhancer, calibration=calibration, familiar=familiar)
     if checkpoints.saved is not None:
         enhancer.save(checkpoints.saved.folder)
         checkpoints.saved.raise_if_elsewhere()
@@ -251,6 +253,8 @@ def _optimize_and_calibrate(
 def recalibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[float] | None = None) -> Enhancer:
     """Return the enhancer with a new calibration on the held-out regions of its training images.
 
+    What its widefield images look like is described anew too (`with_familiar`).
+
     Parameters
     ----------
     enhancer
@@ -258,14 +262,28 @@ def recalibrated(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[
     images, weights
         The training images and their weights. Other images would split into other held-out regions.
     """
+    task, held_out = _simulation_of(enhancer, images, weights)
+    with on_device(enhancer.network, pick_device(enhancer.config.device)) as network:
+        calibration = run(calibration_steps(network, task, held_out, CALIBRATION_PATCHES, never))
+    return replace(enhancer, calibration=calibration, familiar=familiar_of(task))
+
+
+def with_familiar(enhancer: Enhancer, images: Sequence[Image], weights: Sequence[float] | None = None) -> Enhancer:
+    """Return the enhancer with a description of the widefield images of its training; see `recalibrated`."""
+    task, _ = _simulation_of(enhancer, images, weights)
+    return replace(enhancer, familiar=familiar_of(task))
+
+
+def _simulation_of(
+    enhancer: Enhancer, images: Sequence[Image], weights: Sequence[float] | None
+) -> tuple[TrainingPairs, Sequence[Region]]:
+    """Return the task that an enhancer was trained with, and the regions that were held out."""
     config = enhancer.config
     regions, held_out = split_held_out(images, draw_weights(images, weights), config)
     size = known_pixel_size(images)
     task = simulation_task(images, regions, config, enhancer.microscope, size, enhancer.widefield)
-    task = replace(task, widefield=enhancer.widefield)  # its light too, which the network's output is in units of
-    with on_device(enhancer.network, pick_device(config.device)) as network:
-        calibration = run(calibration_steps(network, task, held_out, CALIBRATION_PATCHES, never))
-    return replace(enhancer, calibration=calibration)
+    # Its light too, which the network's output is in units of.
+    return replace(task, widefield=enhancer.widefield), held_out
 
 
 def settings_from(start: Enhancer | None, config: EnhancerConfig) -> EnhancerConfig:

@@ -105,6 +105,8 @@ class Provenance(Mapping[str, Any]):
     window
         The part of a larger image that the image shows, or that it was computed from: first row, last row + 1, first
         column and last column + 1, in pixels of the larger image.
+    doubts
+        Sentences on why the image may be wrong, such as that it does not explain the widefield image.
     more
         All other stated values: from later versions, from other programs, or of another type than the field has.
     """
@@ -126,6 +128,7 @@ class Provenance(Mapping[str, Any]):
     channel: str | None = None
     model_digest: str | None = None
     window: tuple[int, ...] | None = None
+    doubts: tuple[str, ...] = ()
     more: Mapping[str, Json] = field(default_factory=dict)
 
     @classmethod
@@ -245,6 +248,11 @@ def _numbers(value: Any) -> tuple[float, ...] | None:
     return tuple(value) if valid else None
 
 
+def _texts(value: Any) -> tuple[str, ...] | None:
+    valid = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return tuple(value) if valid else None
+
+
 def _window(value: Any) -> tuple[int, ...] | None:
     valid = isinstance(value, list) and len(value) == 4 and all(_whole_number(n) is not None and n >= 0 for n in value)
     return tuple(value) if valid else None
@@ -272,7 +280,7 @@ def _training_image(value: Any) -> TrainingImage | None:
 
 
 # Values of fields that count as not stated, besides None.
-_NOT_STATED: tuple[tuple[str, Json], ...] = (("kind", EXPERIMENTAL), ("settings", {}))
+_NOT_STATED: tuple[tuple[str, Any], ...] = (("kind", EXPERIMENTAL), ("settings", {}), ("doubts", ()))
 _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "kind": _text,
     "made_by": _text,
@@ -291,6 +299,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "channel": _text,
     "model_digest": _text,
     "window": _window,
+    "doubts": _texts,
 }
 
 

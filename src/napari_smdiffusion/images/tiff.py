@@ -203,6 +203,21 @@ def mapped_file(
     return pixels  # type: ignore[no-any-return]  # tifffile is untyped
 
 
+def restate(
+    file: Path,
+    shape: tuple[int, int, int],
+    pixel_size: float | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
+    provenance: Provenance = _NO_PROVENANCE,
+    axes: Sequence[Axis] = (),
+) -> None:
+    """Replace the metadata in a file of `mapped_file` with float32 pixels; the pixels are neither read nor moved."""
+    import tifffile
+
+    metadata = OwnMetadata(pixel_size, origin, provenance, fitting_axes(axes, shape[0]))
+    tifffile.tiffcomment(file, _tiff_options(shape, 4, metadata)["description"].encode())
+
+
 def write_again(pixels: npt.NDArray[Any], file: Path, path: Path, **metadata: Any) -> None:
     """Write complete pixels again whose file was removed while it was mapped, for example with its folder.
 

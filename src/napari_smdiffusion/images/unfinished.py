@@ -23,7 +23,7 @@ from ..base.errors import InputError, sentence_of
 from ..base.locks import Locked, is_same_file, lock, open_for_lock
 from ..base.temporary import MARK, remove_leftovers, short_name
 from ..base.whole_files import cannot_be_written, rename_into_place
-from .tiff import ResultElsewhereError, mapped_file, write_again
+from .tiff import ResultElsewhereError, mapped_file, restate, write_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..base.json_values import Json
+    from .provenance import Provenance
 
     Mark = tuple[int, ...]
 
@@ -244,6 +245,21 @@ class UnfinishedTiff:
                 raise cannot_be_written(path, error) from error
         self.pixels: Any = pixels
         work.watch(pixels)
+
+    def restate(self, provenance: Provenance) -> None:
+        """Replace the provenance that the file states, before it is finished.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        self._metadata = {**self._metadata, "provenance": provenance}
+        if (part := part_of(self._path)).exists():  # otherwise `finish` writes the file again
+            try:
+                restate(part, self.pixels.shape, **self._metadata)
+            except OSError as error:
+                raise cannot_be_written(self._path, error) from error
 
     def finish(self) -> None:
         """Rename the hidden file to the file of the result.

@@ -15,12 +15,13 @@ from ..images.provenance import RESULT_KINDS
 from ..images.reading import image_files, read_image
 from ..images.regions import as_rectangles, one_rectangle
 from ..images.tiff import TIFF_SUFFIXES, write_image
+from .doubting import doubted, doubts_after, doubts_before
 from .enhanced_files import beside, enhance_into_files, enhancement_in_files, notes_on_files, target_files
 from .enhancements import check_sampler, check_samples, enhancement_steps, is_complete, note_on_trust
 from .job import ImageSource, as_sources, check_pixel_size, read_source, source_name
 from .train_enhancer import TrainEnhancerJob
 from .whole_progress import WholeProgress
-from .widefield_images import doubts, read_widefield
+from .widefield_images import read_widefield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -259,7 +260,9 @@ def _enhanced_in_turn(
             image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name, region)
             image = image if target is None else in_file_order(image)
             make = None if new_array is None else partial(new_array, index)
-            enhancement = yield from whole.of(_enhanced(job, enhancer, image, target, stop, make))
+            said = doubts_before(enhancer, image)
+            yield from map(Note, said)
+            enhancement = yield from whole.of(_enhanced(job, enhancer, image, said, target, stop, make))
         except Stopped:
             if not results and not may_be_empty:
                 raise
@@ -270,7 +273,6 @@ def _enhanced_in_turn(
             failures.append(EnhanceFailure(index, source_name(source), False, error))
             continue
         result = EnhancedImage(index, source_name(source), enhancer.config.upscale, target)
-        yield from doubts(enhancement.image, image)
         with_maps = _with_maps(result, job.error_map, enhancement, image, stop)
         result, map_error = yield from whole.of(with_maps)
         whole.end()
@@ -309,16 +311,27 @@ def _enhancer(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, stop:
 
 
 def _enhanced(
-    job: EnhanceJob, enhancer: Enhancer, image: Image, target: Path | None, stop: Stop, make: NewArray | None
+    job: EnhanceJob,
+    enhancer: Enhancer,
+    image: Image,
+    said: tuple[str, ...],
+    target: Path | None,
+    stop: Stop,
+    make: NewArray | None,
 ) -> Steps[Enhancement]:
-    """Enhance one image, in memory with the arrays that `make` makes, or into the file `target`."""
+    """Enhance one image, in memory with the arrays that `make` makes, or into the file `target`.
+
+    The provenance of the results has the sentences of doubt `said`, and those about the results.
+    """
     if target is None:
         enhancement = yield from enhancement_steps(enhancer, image, job.settings, new_array=make, stop=stop)
+        enhancement = doubted(enhancement, (*said, *doubts_after(enhancer, enhancement.image, image)))
     else:
-        yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop)
+        yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop, said)
         enhancement = enhancement_in_files(target)
         yield from notes_on_files(target, image, enhancement, enhancer.config.upscale)
     yield from note_on_trust(image.name, enhancement)
+    yield from (Note(sentence) for sentence in enhancement.image.provenance.doubts if sentence not in said)
     return enhancement
 
 

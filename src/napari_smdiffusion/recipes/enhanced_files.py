@@ -13,11 +13,13 @@ from ..base.events import Note, SampleDone, Steps, Stop, TileDone
 from ..base.folders import user_path
 from ..base.whole_files import check_space
 from ..images.axes import axes_text
+from ..images.image import with_own_pixels
 from ..images.reading import mapped_image
 from ..images.regions import as_rectangles
 from ..images.tiff import TIFF_SUFFIXES
 from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, unfinished
 from ..store.weights import WEIGHTS_KEY
+from .doubting import doubts_after
 from .enhancements import enhancement_steps, plans_of
 from .job import ImageSource, source_name
 from .outputs import check_output_file
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..base.json_values import Json
-    from ..enhance.applying import Enhancement, NewArray, ResultPlan
+    from ..enhance.applying import Enhancement, NewArray, ResultKind, ResultPlan
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhanceConfig
     from ..images.image import Image
@@ -97,12 +99,19 @@ def notes_on_files(target: Path, image: Image, enhancement: Enhancement, upscale
 
 
 def enhance_into_files(
-    enhancer: Enhancer, image: Image, settings: EnhanceConfig, target: Path, resume: bool, stop: Stop
+    enhancer: Enhancer,
+    image: Image,
+    settings: EnhanceConfig,
+    target: Path,
+    resume: bool,
+    stop: Stop,
+    said: tuple[str, ...] = (),
 ) -> Steps[None]:
     """Enhance one image into the file `target`, and its maps into the files beside it.
 
     Posterior samples and their map of trust have files beside it too. A killed or stopped run leaves hidden files, with
-    which a run with `resume` goes on. That run keeps a finished `target` of the same input and settings.
+    which a run with `resume` goes on. That run keeps a finished `target` of the same input and settings. The provenance
+    has the sentences of doubt `said`, and those about the result.
 
     Raises
     ------
@@ -135,6 +144,7 @@ def enhance_into_files(
         }
         try:
             yield from _marked(enhancer, image, settings, lambda plan: files[plan.kind].pixels, work, stop)
+            _state_doubts(enhancer, image, plans, files, said)
             finish_all(files.values())
         except Stopped as stopped:
             if not work.finished:
@@ -164,6 +174,19 @@ def _marked(
     # A stop is no error for results in memory, which may have fewer samples. A file has all of them.
     if any((plane, sample) not in work.finished for plane in range(len(image)) for sample in range(settings.samples)):
         raise Stopped("Stopped: samples are missing.")
+
+
+def _state_doubts(
+    enhancer: Enhancer,
+    image: Image,
+    plans: Sequence[ResultPlan],
+    files: Mapping[ResultKind, UnfinishedTiff],
+    said: tuple[str, ...],
+) -> None:
+    """Look for reasons to doubt a result that is complete, and write them and `said` into its files."""
+    doubts = (*said, *doubts_after(enhancer, with_own_pixels(image, files["enhanced"].pixels), image))
+    for plan in plans if doubts else ():
+        files[plan.kind].restate(replace(plan.provenance, doubts=doubts))
 
 
 def _identified(provenance: Provenance, enhancer: Enhancer, image: Image) -> Provenance:

@@ -72,22 +72,25 @@ def _part(image: Image, region: Sequence[Rectangle], height: float | None = None
     return image
 
 
-def doubts(enhanced: Image, widefield: Image) -> Steps[None]:
-    """Yield a Note if a result explains its widefield image too little; of several planes, the worst is named.
+def contradictions(enhanced: Image, widefield: Image) -> tuple[str, ...]:
+    """Return a sentence if a result explains its widefield image too little; of several planes, the worst is named.
 
-    Up to `_COMPARED` planes are looked at, from the first to the last. One without any contrast shows nothing that a
-    result could explain, such as a black frame of a film.
+    A plane without any contrast shows nothing that a result could explain, such as a black frame of a film.
     """
-    factor, last = enhanced.size[0] // widefield.size[0], len(widefield) - 1
-    planes = dict.fromkeys(round(k * last / (_COMPARED - 1)) for k in range(_COMPARED))
+    factor = enhanced.size[0] // widefield.size[0]
     agreements = {
         plane: explained(enhanced.pixels[plane], widefield.pixels[plane], factor)
-        for plane in planes
+        for plane in compared_planes(widefield)
         if np.ptp(widefield.pixels[plane]) > 0
     }
     if not agreements:
-        return
+        return ()
     worst = min(agreements, key=lambda plane: agreements[plane])
-    name = f"plane {worst} of {widefield.name}" if last else widefield.name
-    if said := doubt(name, agreements[worst]):
-        yield Note(said)
+    said = doubt(f"plane {worst} of {widefield.name}" if len(widefield) > 1 else widefield.name, agreements[worst])
+    return (said,) if said else ()
+
+
+def compared_planes(image: Image) -> list[int]:
+    """Return the planes of an image that are looked at: up to `_COMPARED`, from the first to the last."""
+    last = len(image) - 1
+    return list(dict.fromkeys(round(k * last / (_COMPARED - 1)) for k in range(_COMPARED)))

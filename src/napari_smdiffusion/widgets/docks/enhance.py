@@ -39,6 +39,7 @@ from ..parts.plain import plain_label
 from ..parts.region_row import RegionRow
 from ..parts.save_results import SaveResults
 from ..parts.training_view import GO_ON, TrainingView
+from ..parts.warnings import ResultWarnings
 from ..viewer.enhanced_layers import (
     check_in_place,
     live_widefield_source,
@@ -155,7 +156,7 @@ class EnhanceDock(Dock):
         self.calibrating = Folded("Calibrate on a pair of your own", self.calibration)
         self.form.addWidget(self.calibrating)
         self.form.addWidget(self.restore)
-        for widget in (self.maps, self.save_results, self.view):
+        for widget in (ResultWarnings(self.save_results), self.maps, self.save_results, self.view):
             self.results.addWidget(widget)
 
     def _connect(self) -> None:

@@ -4,6 +4,7 @@ The colors are visible on napari's dark and light backgrounds, and for all kinds
 """
 
 _FOCUS, _BORDER = "#56B4E9", "#8A8A8A"
+_WARNING = "#E69F00"
 _TICKED, _TICKED_LIGHT = "#0072B2", "#56B4E9"  # behind napari's tick, which is dark in its light theme
 
 
@@ -15,6 +16,7 @@ QPushButton:focus, QToolButton:focus {{ border: 2px solid {_FOCUS}; }}
 QCheckBox:focus, QRadioButton:focus {{ border: 1px solid {_FOCUS}; }}
 QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus, QListView:focus {{ border: 1px solid {_FOCUS}; }}
 QCheckBox::indicator, QRadioButton::indicator:unchecked {{ border: 1px solid {_BORDER}; }}
+QLabel#warning {{ border: 1px solid {_WARNING}; border-left: 5px solid {_WARNING}; padding: 4px; }}
 QToolButton#small {{ border: 1px solid {_BORDER}; border-radius: 2px; padding: 0px 5px; }}
 QToolButton#small:focus {{ border: 1px solid {_FOCUS}; }}
 QListView::item {{ padding: 2px; }}

@@ -13,6 +13,7 @@ from ...enhance.pixel_fit import PixelFit, in_words
 from ..viewer.enhanced_layers import original_name, widefield_pixels
 from ..viewer.layer_structure import layer_structure, set_structure
 from .model_card import ModelCardView
+from .warnings import FamiliarityWarnings
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -26,6 +27,8 @@ _SEVERAL = "several"
 
 class EnhancerChoice(QWidget):
     """The structure of the ticked layers, which is asked for once, and whether the chosen enhancer fits them.
+
+    It warns if a layer is unlike the images that the enhancer was trained with.
 
     The enhancer is chosen by pixel size and structure, until the user chooses one.
 
@@ -48,7 +51,7 @@ class EnhancerChoice(QWidget):
         self.structure.setToolTip(
             "what the ticked widefield layers show; an enhancer draws the structure of its training into any image"
         )
-        self.fit = _text_label()
+        self.fit, self.familiarity = _text_label(), FamiliarityWarnings()
         self.card = ModelCardView()
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
@@ -57,6 +60,7 @@ class EnhancerChoice(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
         layout.addWidget(self.fit)
+        layout.addWidget(self.familiarity)
         self.structure.activated.connect(self._take_structure)
         model.changed.connect(self._on_model)
         layers.changed.connect(self.refresh)
@@ -154,6 +158,7 @@ class EnhancerChoice(QWidget):
                 sentences = [sentence_of(error)]
         self.fit.setText(" ".join(sentences))
         self.fit.setVisible(bool(sentences))
+        self.familiarity.ask("" if entry is None else self._model.model() or "", layers)
 
     def _described(self) -> str:
         """Return the ticked layers by their structure and pixel size, for a message."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from ...base.errors import InputError, Stopped, is_user_error, sentence_of
@@ -27,7 +28,15 @@ _NOT_IN_NAMES = '<>:"/\\|?*'
 
 
 class SaveResults(QPushButton):
-    """*Save result …*: writes the layers of the newest run that are still in the viewer."""
+    """*Save result …*: writes the layers of the newest run that are still in the viewer.
+
+    Attributes
+    ----------
+    changed
+        Signal when the results to save are others.
+    """
+
+    changed = Signal()
 
     def __init__(self, viewer: Viewer, frame: Frame) -> None:
         super().__init__("Save result …")
@@ -47,6 +56,7 @@ class SaveResults(QPushButton):
         """Offer to save these results."""
         self._layers = [weakref.ref(layer) for layer in layers]
         self.setEnabled(bool(self._layers))
+        self.changed.emit()
 
     def add_layers(self, layers: Iterable[ImageLayer]) -> None:
         """Offer to save these results too."""
