@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -56,8 +57,10 @@ from napari_smdiffusion.measure.resolution import HALF, ONE_SEVENTH
 from napari_smdiffusion.microscope.camera import light_through_optics
 from napari_smdiffusion.microscope.camera import widefield as widefield_of
 from napari_smdiffusion.microscope.fit import fit_microscope
+from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figure, save_figure, show
+from napari_smdiffusion.store.folder import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +127,12 @@ STEPS_BEFORE = {
 WORK = Path("build") / "bundled"
 SHARES = (0.5, 0.7, 0.9)  # of pixels, that intervals are to hold
 FIELDS = 48
+# Uneven light improved microtubules on the real pair, and harmed mitochondria (microscope_ablation.py): they see less.
+MICROSCOPES = {
+    "microtubules": MicroscopeConfig(),
+    "mitochondria": MicroscopeConfig(unevenness_range=(0.0, 0.3)),
+}
+SAMPLER_PATCH = 192  # pixels of the patches that samplers learn from
 SIZE, LOOKED_UP = 128, 64  # of patches that are judged, and how many are looked up
 
 
@@ -256,19 +265,32 @@ def enhancer_name(structure: str, factor: int) -> str:
     return structure if factor == FACTORS[structure] else f"{structure}-x{factor}"
 
 
-def enhancer(structure: str, factor: int, minutes: float, start: Enhancer | None = None) -> None:
-    """Train an enhancer on generated fields, from nothing or from `start`, and ship it."""
+def enhancer(
+    structure: str, factor: int, minutes: float, steps: int | None = None, start: Enhancer | None = None
+) -> None:
+    """Train an enhancer on generated fields, from nothing or from `start`, and ship it; goes on where it stopped."""
     name = enhancer_name(structure, factor)
-    config = EnhancerConfig(upscale=factor, minutes=minutes, previews=0)
-    work = train_enhancer_steps([fields(structure)], config, MicroscopeConfig(), start=start, name=name)
+    config = EnhancerConfig(upscale=factor, minutes=minutes, steps=steps, previews=0)
+    out = WORK / structure / f"training-x{factor}"
+    begun = (out / STATE).exists()
+    work = train_enhancer_steps(
+        [fields(structure)],
+        config,
+        MICROSCOPES[structure],
+        start=None if begun else start,
+        name=name,
+        out=out,
+        resume=begun,
+    )
     _ship(run(work, Reporter()), structure)
+    shutil.rmtree(out)
 
 
-def further(structure: str, minutes: float) -> None:
+def further(structure: str, minutes: float, steps: int | None) -> None:
     """Train the enhancers that ship on, as after a change of the simulation or of the levels."""
     for factor in (5, 4):
         start = Enhancer.load(bundled_folder() / "enhancer" / enhancer_name(structure, factor))
-        enhancer(structure, factor, minutes, start)
+        enhancer(structure, factor, minutes, steps, start)
 
 
 def calibration(structure: str) -> None:
@@ -285,6 +307,28 @@ def familiarity(structure: str) -> None:
         with_familiar(Enhancer.load(folder), [fields(structure)]).save(folder, half=True)
 
 
+def sampler(structure: str, steps: int) -> None:
+    """Train the samples of the enhancer of the real pair's factor, and ship them; goes on where it stopped."""
+    out = WORK / structure / "sampler"
+    config = EnhancerConfig(upscale=FACTORS[structure], method="samples", steps=steps, patch=SAMPLER_PATCH, previews=0)
+    begun = (out / STATE).exists()
+    start = None if begun else structure
+    job = TrainEnhancerJob(
+        fields(structure),
+        config,
+        MICROSCOPES[structure],
+        start=start,
+        prior=structure,
+        out=out,
+        name=structure,
+        resume=begun,
+    )
+    run(job.steps(), Reporter())
+    trained, shipped_before = Enhancer.load(out), Enhancer.load(bundled_folder() / "enhancer" / structure)
+    facts = dataclasses.replace(shipped_before.facts, date=trained.facts.date)
+    dataclasses.replace(trained, facts=facts).save(bundled_folder() / "enhancer" / structure, half=True)
+
+
 def _ship(trained: Enhancer, structure: str) -> None:
     """Save an enhancer, and judge it on the real widefield image where that has its factor."""
     factor = trained.config.upscale
@@ -293,7 +337,7 @@ def _ship(trained: Enhancer, structure: str) -> None:
     if factor == FACTORS[structure]:
         result |= measured(trained, structure)
         registered = result["test_part"]["registered"]
-    known = dataclasses.replace(trained.facts, **_stated(structure, factor, registered))
+    known = dataclasses.replace(trained.facts, **_stated(trained.facts.started_from, structure, factor, registered))
     trained = dataclasses.replace(trained, facts=known)
     trained.save(WORK / structure / f"enhancer-x{factor}")
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
@@ -309,12 +353,13 @@ def tested(structure: str) -> None:
     trained, name = Enhancer.load(folder), f"bundled_{structure}_enhancer_x{FACTORS[structure]}"
     known = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     result = {key: known[key] for key in ("minutes", "steps", "calibration")} | measured(trained, structure)
-    stated = _stated(structure, FACTORS[structure], result["test_part"]["registered"])
+    registered = result["test_part"]["registered"]
+    stated = _stated(trained.facts.started_from, structure, FACTORS[structure], registered)
     dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, **stated)).save(folder, half=True)
     save(name, result)
 
 
-def _stated(structure: str, factor: int, registered: dict[str, Any] | None) -> dict[str, Any]:
+def _stated(started_from: str | None, structure: str, factor: int, registered: dict[str, Any] | None) -> dict[str, Any]:
     """Return the fields of the facts that state what the enhancer is for, and how it was tested on a real pair."""
     if registered is None:
         tested, short = UNTESTED, "Simulated widefield images only: there is no real pair with this factor."
@@ -330,7 +375,7 @@ def _stated(structure: str, factor: int, registered: dict[str, Any] | None) -> d
             "structure."
         )
     return {
-        "attribution": attribution(structure) + _began(structure, factor) + tested,
+        "attribution": attribution(structure) + ("" if started_from is None else _began(structure, factor)) + tested,
         "structure": structure,
         "tested_on": short,
         "not_for": NOT_FOR["enhancer"].format(structure=structure),
@@ -503,17 +548,20 @@ def main() -> None:
     parser.add_argument("structure", choices=tuple(CELLS))
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
+    parser.add_argument("--enhancer-steps", type=int, help="steps of an enhancer, instead of minutes")
+    parser.add_argument("--sampler-steps", type=int, default=1500)
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
-                        "familiarity, tested, background, pictures; microtubules: + fitted, filaments, "
-                        "classifier")  # fmt: skip
+                        "sampler, familiarity, tested, background, pictures; microtubules: + fitted, "
+                        "filaments, classifier")  # fmt: skip
     options = parser.parse_args()
-    structure, minutes = options.structure, options.enhancer_minutes
+    structure, minutes, steps = options.structure, options.enhancer_minutes, options.enhancer_steps
     stages: dict[str, Callable[[], None]] = {
         "diffusion": lambda: diffusion(structure, options.minutes),
         "judged": lambda: judged(structure),
-        "enhancer-x5": lambda: enhancer(structure, 5, minutes),
-        "enhancer-x4": lambda: enhancer(structure, 4, minutes),
-        "further": lambda: further(structure, minutes),
+        "enhancer-x5": lambda: enhancer(structure, 5, minutes, steps),
+        "enhancer-x4": lambda: enhancer(structure, 4, minutes, steps),
+        "further": lambda: further(structure, minutes, steps),
+        "sampler": lambda: sampler(structure, options.sampler_steps),
         "calibration": lambda: calibration(structure),
         "familiarity": lambda: familiarity(structure),
         "tested": lambda: tested(structure),

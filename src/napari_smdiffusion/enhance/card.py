@@ -70,7 +70,7 @@ def _samples(record: EnhancerRecord) -> str:
         sentences.append("Their intervals are not calibrated.")
     else:
         sentences.append(
-            "The intervals of the uncertainty are around the mean of the samples, and about the image blurred by "
+            "The intervals of the uncertainty are around the best estimate, and about the image blurred by "
             f"{BLUR:g} pixels. {_coverage(record.samples_calibration.facts, facts.calibrated_on)}"
         )
     command = f"smdiffusion enhance {quoted(record.name)} widefield.tif --out enhanced.tif --samples 8"

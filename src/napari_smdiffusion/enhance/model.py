@@ -126,7 +126,8 @@ class Enhancer:
             values += record.strides
         text = f"{digest_of_weights(self.network)} {values}"
         if self.sampler is not None:
-            values = json.dumps([to_json(part) for part in (self.sampler.facts.scale, record.samples_calibration)])
+            facts = self.sampler.facts
+            values = json.dumps([to_json(facts.scale), facts.structure, to_json(record.samples_calibration)])
             text += f" {digest_of_weights(self.sampler.network)} {values}"
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -88,7 +88,7 @@ def notes_on_files(target: Path, image: Image, enhancement: Enhancement, upscale
     """Yield a Note on each file of a widefield image `image` that was written, except for its error map."""
     axes = f", {axes_text(image.axes)}" if image.axes else ""
     samples, trust = enhancement.samples, enhancement.trust
-    mean = "" if samples is None else ", the mean of the samples"
+    mean = "" if samples is None else ", from the samples and the estimate"
     yield Note(f"{target} is {image.name} enhanced ×{upscale}{axes}{mean}.")
     if enhancement.uncertainty is not None:
         meaning = enhancement.uncertainty.provenance.meaning

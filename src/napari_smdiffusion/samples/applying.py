@@ -28,6 +28,7 @@ from ..images.axes import PLANE, Axis
 from ..images.image import with_own_pixels
 from ..images.provenance import BLURRED_BY, SAMPLES, TRUST
 from ..images.tiles import tiles
+from ..posterior.combining import WEIGHT, best_estimate
 from ..posterior.conditions import conditions
 from ..posterior.field_noise import field_noise
 from ..posterior.lattice import lattice
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from ..posterior.sampler import PosteriorSampler
 
 _TILE = 256  # widefield pixels of a tile of the estimate
+_BEST = f"mean of {{}} samples and of the estimate of the enhancer, which counts as {WEIGHT} samples"
 WINDOW, OVERLAP = 640, 64  # pixels of the result: side of a window of a sample, and overlap of neighbours
 _TOGETHER = {"cpu": 1}  # samples in one batch: on a CPU a larger one saves no time, and shows the first sample later
 _TOGETHER_ELSEWHERE = 8
@@ -80,7 +82,10 @@ def planned_samples(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         name=f"{image.name} (trust)",
         provenance=replace(best.provenance, kind=TRUST, meaning=f"share of {count} samples that show structure there"),
     )
-    best = replace(best, provenance=replace(best.provenance, meaning="mean of the samples"))
+    best = replace(
+        best,
+        provenance=replace(best.provenance, meaning=_BEST.format(count)),
+    )
     maps = [replace(plan, provenance=_about_uncertainty(plan.provenance, enhancer, config)) for plan in plans[1:]]
     return [best, *maps, samples, trust]
 
@@ -206,6 +211,8 @@ class _Field:
         (Y/f, X/f) input of the enhancer, on the grid of the network.
     estimate
         (Y, X) output of the enhancer for it.
+    shown
+        The same on the pixels of the result, (Y, X).
     unit
         Intensity of 1 in a sample, (Y, X) on the pixels of the result; 0 without a measurement.
     tiles
@@ -214,6 +221,7 @@ class _Field:
 
     widefield: Pixels
     estimate: Pixels
+    shown: Pixels
     unit: Pixels
     tiles: list[Tile]
 
@@ -244,6 +252,7 @@ def _estimated(run: _Run, plane: Pixels, seen: PlanesSeen, n: int, stop: Stop) -
         np.zeros((height, width), np.float32),
         np.zeros((height * factor, width * factor), np.float32),
         np.zeros(best.shape, np.float32),
+        np.zeros(best.shape, np.float32),
         parts,
     )
     for done, tile in enumerate(parts):
@@ -259,7 +268,8 @@ def _estimated(run: _Run, plane: Pixels, seen: PlanesSeen, n: int, stop: Stop) -
         field.widefield[tile.core] = prepared.values[top // factor :, left // factor :][tile.core_in_window()]
         place = work.grid.place(tile)
         field.unit[place] = prepared.unit
-        best[place] = work.grid.result(output, tile) * prepared.unit
+        field.shown[place] = work.grid.result(output, tile)
+        best[place] = field.shown[place] * prepared.unit
         seen.add(prepared)
         yield TileDone(n, *place)
         yield Progress("enhancing", done + 1, len(parts), float("inf"), share=0.0)
@@ -331,6 +341,7 @@ class _Summary:
 
     def __init__(self, run: _Run, field: _Field, n: int) -> None:
         self._run, self._unit, self._n = run, field.unit, n
+        self._estimate, self._smooth_estimate = field.shown, blurred(field.shown)
         self.count = 0
         self._mean = np.zeros(field.unit.shape, np.float32)
         self._blurred = np.zeros(field.unit.shape, np.float32)  # mean of the blurred samples, in local units
@@ -349,12 +360,11 @@ class _Summary:
         self._blurred += before / self.count
         self._squares += before * (smooth - self._blurred)
         self._shown += smooth > run.facts.structure
-        results["enhanced"][self._n] = self._mean * self._unit
+        results["enhanced"][self._n] = best_estimate(self._estimate, self._mean, self.count) * self._unit
         results["trust"][self._n] = self._shown / self.count * (self._unit > 0)
         if "uncertainty" in results:
             spread = np.sqrt(self._squares / self.count)
             calibration = enhancer.samples_calibration
-            width = (
-                spread if calibration is None else calibration.half_width(self._blurred, spread, run.config.confidence)
-            )
+            centre = best_estimate(self._smooth_estimate, self._blurred, self.count)
+            width = spread if calibration is None else calibration.half_width(centre, spread, run.config.confidence)
             results["uncertainty"][self._n] = width * self._unit

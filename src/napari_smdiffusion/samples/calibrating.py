@@ -18,6 +18,7 @@ from ..base.events import Countdown, Progress, Steps, Stop
 from ..enhance.calibrating import group_by_field
 from ..enhance.held_out import LEAST_HELD_OUT, Region
 from ..enhance.uncertainty import Calibration, Patches, calibrate
+from ..posterior.combining import best_estimate
 from ..posterior.sampling import STEPS, sample_window
 from ..posterior.trust import blurred
 
@@ -62,7 +63,7 @@ def calibration_steps(
 
 @torch.no_grad()
 def sampled_patches(task: SamplesTask, sampler: PosteriorSampler, first: int, count: int) -> Patches:
-    """Return the mean of the samples of `count` patches, their standard deviation, and the truth, all blurred."""
+    """Return the best estimates of `count` patches, the standard deviation of their samples, and the truth, blurred."""
     columns: list[list[Pixels]] = [[], [], []]
     step, device = first, next(sampler.network.parameters()).device
     while len(columns[0]) < count:
@@ -73,9 +74,10 @@ def sampled_patches(task: SamplesTask, sampler: PosteriorSampler, first: int, co
             noise = torch.randn((SAMPLES, 1, *sharp.shape[2:]), generator=random)
             *_, last = sample_window(sampler.network, given[k : k + 1].to(device), noise)
             samples = np.stack([blurred(s) for s in task.scale.to_local(last)[:, 0].cpu().numpy()])
-            for column, values in zip(
-                columns, (samples.mean(0), samples.std(0), blurred(sharp[k, 0].numpy())), strict=True
-            ):
+            estimate = blurred(task.scale.to_local(given[k, 1]).cpu().numpy())
+            best = best_estimate(estimate, samples.mean(0), len(samples))
+            truth = blurred(sharp[k, 0].numpy())
+            for column, values in zip(columns, (best, samples.std(0), truth), strict=True):
                 column.append(np.asarray(values, np.float32))
         step += 1
     mean, spread, truth = (np.stack(column) for column in columns)

@@ -106,11 +106,7 @@ def train_samples_steps(
 
     Yields
     ------
-    Progress, Preview and Note events.
-
-    Returns
-    -------
-    The enhancer with its sampler.
+    Progress, Preview and Note events; the enhancer with its sampler is returned.
 
     Raises
     ------
