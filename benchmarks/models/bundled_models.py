@@ -60,6 +60,7 @@ from napari_smdiffusion.microscope.fit import fit_microscope
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figure, save_figure, show
+from napari_smdiffusion.samples.training import SamplerInputs, recalibrated_samples
 from napari_smdiffusion.store.folder import STATE
 
 if TYPE_CHECKING:
@@ -329,6 +330,15 @@ def sampler(structure: str, steps: int) -> None:
     dataclasses.replace(trained, facts=facts).save(bundled_folder() / "enhancer" / structure, half=True)
 
 
+def sampler_calibration(structure: str) -> None:
+    """Calibrate the samples of the trained sampler anew, and ship it."""
+    trained = Enhancer.load(WORK / structure / "sampler")
+    trained = recalibrated_samples(trained, SamplerInputs([fields(structure)], trained.microscope))
+    folder = bundled_folder() / "enhancer" / structure
+    before = Enhancer.load(folder)
+    dataclasses.replace(trained, facts=before.facts, familiar=before.familiar).save(folder, half=True)
+
+
 def _ship(trained: Enhancer, structure: str) -> None:
     """Save an enhancer, and judge it on the real widefield image where that has its factor."""
     factor = trained.config.upscale
@@ -551,8 +561,8 @@ def main() -> None:
     parser.add_argument("--enhancer-steps", type=int, help="steps of an enhancer, instead of minutes")
     parser.add_argument("--sampler-steps", type=int, default=1500)
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
-                        "sampler, familiarity, tested, background, pictures; microtubules: + fitted, "
-                        "filaments, classifier")  # fmt: skip
+                        "sampler, sampler-calibration, familiarity, tested, background, pictures; "
+                        "microtubules: + fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes, steps = options.structure, options.enhancer_minutes, options.enhancer_steps
     stages: dict[str, Callable[[], None]] = {
@@ -562,6 +572,7 @@ def main() -> None:
         "enhancer-x4": lambda: enhancer(structure, 4, minutes, steps),
         "further": lambda: further(structure, minutes, steps),
         "sampler": lambda: sampler(structure, options.sampler_steps),
+        "sampler-calibration": lambda: sampler_calibration(structure),
         "calibration": lambda: calibration(structure),
         "familiarity": lambda: familiarity(structure),
         "tested": lambda: tested(structure),
@@ -574,7 +585,7 @@ def main() -> None:
         parser.error(f"There is no stage {options.only}: choose one of {', '.join(stages)}.")
     for name, stage in stages.items():
         # Training an enhancer calibrates, describes and tests it already.
-        repeated = name in ("further", "calibration", "familiarity", "tested")
+        repeated = name in ("further", "calibration", "sampler-calibration", "familiarity", "tested")
         if options.only == name or (options.only is None and not repeated):
             began = time.monotonic()
             stage()

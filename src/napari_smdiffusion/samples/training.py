@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base.devices import pick_device
 from ..base.errors import InputError
-from ..base.events import Steps, Stop, never
+from ..base.events import Steps, Stop, never, run
 from ..diffusion.network import clone_unet, field_multiple, for_sampling, for_training, with_given_images
 from ..diffusion.settings import EDM
 from ..enhance.calibrating import fitting_count
@@ -32,6 +32,7 @@ from ..training.loop import optimize_steps
 from ..training.pace import Budget
 from ..training.state import TrainingState, released_when_done
 from ..training.threads import ThreadChoice
+from .applying import sampler_of
 from .calibrating import PATCHES, ROUGH_PATCHES, calibration_seconds, calibration_steps
 from .task import SamplesTask, measured_facts
 
@@ -135,6 +136,23 @@ def train_samples_steps(
         return (
             yield from _optimize_and_calibrate(enhancer, state, task, training_set.held_out, checkpoints, stop, began)
         )
+
+
+def recalibrated_samples(enhancer: Enhancer, inputs: SamplerInputs) -> Enhancer:
+    """Return an enhancer with a new calibration of its samples on the held-out regions of their training images.
+
+    Other images than those of the training would be divided into other held-out regions.
+    """
+    training_set = run(
+        training_set_steps(
+            inputs.images, inputs.pairs, inputs.weights, enhancer.config, inputs.microscope, enhancer.widefield
+        )
+    )
+    sampler = sampler_of(enhancer)
+    pairs = training_set.task.with_light(enhancer.widefield.light)
+    task = SamplesTask(pairs, enhancer.network, sampler.facts.scale, field_multiple(sampler.network))
+    calibration = run(calibration_steps(task, sampler, training_set.held_out, PATCHES, never))
+    return replace(enhancer, samples_calibration=calibration)
 
 
 def _with_untrained_sampler(
