@@ -47,7 +47,8 @@ def through_microscope(sharp: Pixels, enhancer: Enhancer, seed: int) -> Pixels:
     """Return the widefield plane (Y, X) of a sharp plane, through a microscope that is drawn."""
     size = enhancer.pixel_size or 20.0
     fine = Image(sharp, size)
-    return widefield_image(fine, size, MicroscopeConfig(), enhancer.config.upscale, generator(seed)).pixels[0]
+    seen = widefield_image(fine, size, MicroscopeConfig(), enhancer.config.upscale, generator(seed))
+    return np.asarray(seen.pixels[0], np.float32)
 
 
 def dense(enhancer: Enhancer, seed: int) -> Pixels:
@@ -57,7 +58,8 @@ def dense(enhancer: Enhancer, seed: int) -> Pixels:
     walls = [np.exp(-np.square(values / values.std() / 0.12)) for values in maps]
     plane = through_microscope(np.maximum(*walls).astype(np.float32), enhancer, seed)
     light = gaussian_filter(random.standard_normal(plane.shape), 20)
-    return plane + 4 * np.percentile(plane, 99) * np.square((light - light.min()) / np.ptp(light)).astype(np.float32)
+    strength = 4 * np.percentile(plane, 99)
+    return np.asarray(plane + strength * np.square((light - light.min()) / np.ptp(light)), np.float32)
 
 
 def texture(seed: int) -> Pixels:
@@ -66,7 +68,7 @@ def texture(seed: int) -> Pixels:
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
     frequency[0, 0] = 1
     values = np.fft.ifft2(np.fft.fft2(random.standard_normal((SIDE, SIDE))) / frequency**1.5).real
-    return random.poisson(50 + 400 * (values - values.min()) / np.ptp(values)).astype(np.float32)
+    return np.asarray(random.poisson(50 + 400 * (values - values.min()) / np.ptp(values)), np.float32)
 
 
 def edges(seed: int) -> Pixels:
@@ -76,7 +78,7 @@ def edges(seed: int) -> Pixels:
         y, x = random.integers(0, SIDE - 20, 2)
         height, width = random.integers(10, 60, 2)
         plane[y : y + height, x : x + width] = random.uniform(100, 600)
-    return random.poisson(gaussian_filter(plane, 0.5)).astype(np.float32)
+    return np.asarray(random.poisson(gaussian_filter(plane, 0.5)), np.float32)
 
 
 def summary(values: Sequence[float], threshold: float) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def at_random(enhancer: Enhancer) -> Enhancer:
     network = EnhancerNetwork(enhancer.config.upscale, enhancer.config.channels)
     with torch.no_grad():
         for weights in network.parameters():
-            weights += 0.05 * torch.randn(weights.shape)
+            weights.add_(0.05 * torch.randn(weights.shape))
     return replace(enhancer, network=network.eval())
 
 
