@@ -62,7 +62,7 @@ def test_samples_are_trained_drawn_and_calibrated(folder, capsys):
     assert load_enhancer(mine).digest() != before.digest()
 
     assert _run("models") == 0
-    assert "×4, from 80 to 20 nm, samples" in capsys.readouterr().out
+    assert "×4 with samples, from 80 to 20 nm" in capsys.readouterr().out
     assert _run("models", "mine") == 0
     assert "drawn by a network of 2 training steps" in capsys.readouterr().out
     assert "## Samples" in (mine / "README.md").read_text(encoding="utf-8")
