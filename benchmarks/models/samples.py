@@ -187,7 +187,7 @@ def picture(enhancer: Enhancer, structure: str, name: str) -> None:
     bright = contrast([best, *samples])
     panels = [
         (near.pixels[0][rows, columns], "Real widefield", size * factor, None),
-        (best, "Best estimate: mean of 8 samples", size * factor / times, bright),
+        (best, "Best estimate, with 8 samples", size * factor / times, bright),
         (trust, "Trust: share of samples with structure", size * factor / times, (0.0, 1.0)),
         (truth, "STORM image of the same field, never seen", size, None),
         *((sample, f"Sample {k + 1}", size * factor / times, bright) for k, sample in enumerate(samples)),
