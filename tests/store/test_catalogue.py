@@ -99,9 +99,15 @@ def test_damaged_models_are_named_instead_of_listed(tiny_model, capsys):
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
 def test_bundled_models_are_small_and_attributed_and_generate_images(structure):
-    for kind, most in (("diffusion", 10e6), ("enhancer", 2e6)):
+    sizes = {
+        "diffusion": {"diffusion_pytorch_model": 10e6},
+        "enhancer": {"diffusion_pytorch_model": 10e6, "enhancer": 2e6},
+    }
+    for kind, most in sizes.items():
         folder = bundled_folder() / kind / structure
-        assert sum(file.stat().st_size for file in folder.glob("weights/*.safetensors")) <= most
+        weights = {file.stem: file.stat().st_size for file in folder.glob("weights/*.safetensors")}
+        assert set(weights) == set(most)
+        assert all(weights[name] <= most[name] for name in most)
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "SFSRM" in card
         assert "BSD-3-Clause" in card

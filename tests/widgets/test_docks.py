@@ -36,9 +36,9 @@ def test_buttons_have_their_names(open_dock):
     for name in NAMES:
         dock = open_dock(name)
         for text in ("Run", "Stop", "Copy as Python"):
-            (button,) = [b for b in dock.findChildren(QPushButton) if b.text() == text]
+            # The folded part that calibrates on a pair has a job of its own, whose code is copied there.
+            (button,) = [b for b in dock.findChildren(QPushButton) if b.text() == text and b.isVisible()]
             assert button.objectName() == text
-            assert button.isVisible()
         assert dock.run_button.isEnabled()
         assert not dock.stop_button.isEnabled()
 

@@ -44,6 +44,12 @@ def dock(open_dock, my_sampler, coarse):
     return dock
 
 
+def _best_estimate(enhancer, widefield, samples):
+    """Return the best estimate: the estimate counts as 16 samples."""
+    estimate = enhancer.enhance(widefield).pixels[0]
+    return (16 * estimate + samples.sum(0)) / (16 + len(samples))
+
+
 def _choose_samples(dock, count, click):
     click(dock, dock.enhance_as.samples, wait=False)
     dock.enhance_as.count.setFocus()
@@ -57,7 +63,9 @@ def _corners(layer):
     return np.array([layer.data_to_world(corner)[-2:] for corner in (low, high)])
 
 
-def test_samples_are_one_layer_with_a_slider_and_a_hidden_map_of_trust(viewer, dock, click, coarse):
+def test_samples_are_one_layer_with_a_slider_and_a_hidden_map_of_trust(
+    viewer, dock, click, coarse, widefield, my_sampler
+):
     _choose_samples(dock, 2, click)
     click(dock, dock.copy_button, wait=False)
     code = QGuiApplication.clipboard().text()
@@ -72,7 +80,8 @@ def test_samples_are_one_layer_with_a_slider_and_a_hidden_map_of_trust(viewer, d
     for layer in (enhanced, samples, trust):
         np.testing.assert_allclose(_corners(layer), _corners(coarse))
     assert set(np.unique(trust.data)) <= {0, 0.5, 1}
-    np.testing.assert_allclose(enhanced.data, samples.data.mean(0), rtol=1e-4, atol=1e-4)
+    best = _best_estimate(load_enhancer(my_sampler), widefield, samples.data)
+    np.testing.assert_allclose(enhanced.data, best, rtol=2e-3, atol=0.1)
     assert "slider named sample through the 2 samples" in dock.status.text()
     assert dock.status.text().count("% of the light of the best estimate") == 1
     assert len(layer_image(samples)) == 2
@@ -114,7 +123,7 @@ def test_samples_have_a_slider_of_their_own_beside_a_film():
         assert layer_image(samples).pixel_size == 20
 
 
-def test_stop_keeps_the_complete_samples_also_in_place(viewer, dock, click, qtbot, coarse):
+def test_stop_keeps_the_complete_samples_also_in_place(viewer, dock, click, qtbot, coarse, widefield, my_sampler):
     dock.in_place.setChecked(True)
     _choose_samples(dock, 64, click)
     click(dock, dock.run_button, wait=False)
@@ -131,7 +140,8 @@ def test_stop_keeps_the_complete_samples_also_in_place(viewer, dock, click, qtbo
     assert samples.data.any(axis=(1, 2)).all()
     assert f"the {count} sample" in dock.status.text()
     assert coarse.name == "enhanced ×4: cell"
-    np.testing.assert_allclose(coarse.data, samples.data.mean(0), rtol=1e-3, atol=1e-3)
+    best = _best_estimate(load_enhancer(my_sampler), widefield, samples.data)
+    np.testing.assert_allclose(coarse.data, best, rtol=2e-3, atol=0.1)
     click(dock, dock.restore)
     assert coarse.data.shape == (24, 32)
     assert not samples.visible

@@ -56,7 +56,7 @@ def test_each_number_is_the_one_that_was_typed(viewer, open_dock, storm_layer, q
     fields = dock.findChildren(QAbstractSpinBox)
     assert all(isinstance(field, NumberField) for field in fields), "a spin box of Qt garbles what is typed"
     assert name == "Compare images" or len([field for field in fields if field.isVisible()]) >= 5
-    for field in filter(QWidget.isVisible, fields):
+    for field in (field for field in fields if field.isVisible() and field.isEnabled()):
         for text in ("256", "512", "96", "1024", "20", "7", "32048", "640"):
             assert _typed(field, text, Qt.Key.Key_Tab, double_click=True) == float(text), field.objectName()
             assert _typed(field, "5", Qt.Key.Key_Return, double_click=False) == 5, field.objectName()
