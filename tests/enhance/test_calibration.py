@@ -125,6 +125,17 @@ def test_constant_patches_can_be_calibrated():
     assert calibration.facts.coverage_bright is None
 
 
+def test_no_interval_is_wider_than_the_largest_error():
+    # In half of the patches, all errors of empty pixels are 0, so that those of the others are a huge multiple.
+    rng = np.random.default_rng(0)
+    predicted = np.where(rng.random((8, 40, 40)) < 0.9, 0, rng.uniform(0.01, 0.02, (8, 40, 40))).astype(np.float32)
+    predicted[:, 0] = 1  # the bright part, and the same percentile in all patches
+    truth = np.where(predicted > 0, predicted + np.float32(0.3), predicted)
+    truth[1::2][predicted[1::2] == 0] = 0.2
+    calibration = calibrate([(predicted, predicted / 10, truth)])
+    assert calibration.half_widths.max() <= 0.31
+
+
 def test_too_few_patches_are_refused():
     flat = np.zeros((2, 16, 16), np.float32)
     with pytest.raises(ValueError, match="3 or more"):

@@ -244,6 +244,8 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
     chosen = {row: np.flatnonzero(inside if inside.sum() >= _FEW else fallback) for row, inside in groups.items()}
     # The correction changes half widths only, so that each pixel keeps its place.
     places = tuple(calibration._places(predicted, spread))
+    # No interval needs to be wider than the largest error. Where nearly all pixels are 0, a factor may be huge.
+    largest = max(float(error.max()), float(calibration.half_widths.max()))
     # Half widths are interpolated between rows: the factor of one row changes the coverage of the next.
     for _ in range(_ROUNDS):
         factors = np.ones((len(LEVELS), len(rows)), np.float32)
@@ -253,7 +255,8 @@ def _calibrated(patches: Sequence[Patches]) -> Calibration:
                 factors[i, row] = _bound(ratio[inside], level)
             if faint.sum() >= _FEW:
                 factors[i, last_dark] = max(factors[i, last_dark], _bound(ratio[faint], level / 2))
-        calibration = replace(calibration, half_widths=calibration.half_widths * factors[:, group_of_row, None])
+        widths = np.minimum(calibration.half_widths * factors[:, group_of_row, None], np.float32(largest))
+        calibration = replace(calibration, half_widths=widths)
     # A higher confidence never has a narrower interval.
     return replace(calibration, half_widths=np.maximum.accumulate(calibration.half_widths))
 
