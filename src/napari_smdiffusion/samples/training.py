@@ -76,7 +76,8 @@ class SamplerInputs:
     def digest(self) -> str:
         """Digest of everything that the training draws from."""
         sharp = [fine for _, fine in self.pairs] or self.images
-        return f"{digest_of_inputs(self.pairs, self.weights)} {' '.join(image.digest for image in sharp)}"
+        microscope = "" if self.pairs else repr(self.microscope)
+        return f"{digest_of_inputs(self.pairs, self.weights)} {' '.join(image.digest for image in sharp)} {microscope}"
 
 
 def train_samples_steps(
@@ -222,7 +223,9 @@ def _load_state(state: TrainingState, out: Path, inputs: str) -> None:
     """Load the state of the interrupted training of a sampler; raises InputError if it had other images."""
     saved = read_training_state(out)
     if saved.get("inputs") != inputs:
-        raise InputError(f"{out} was trained on other images: resume with the same images, or start a new enhancer.")
+        raise InputError(
+            f"{out} was trained on other images or with another microscope: resume with the same, or start a new one."
+        )
     with model_errors(out):
         state.load_state_dict(saved)
 
