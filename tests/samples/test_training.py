@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_smdiffusion import EnhancerConfig, InputError, Stopped, load_enhancer, run, simulate
+from napari_smdiffusion import EnhancerConfig, InputError, MicroscopeConfig, Stopped, load_enhancer, run, simulate
 from napari_smdiffusion.base.events import Progress
 from napari_smdiffusion.diffusion.facts import ScheduleFacts
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
@@ -85,6 +85,10 @@ def test_a_resumed_training_needs_the_same_images(storm, tiny_model, tiny_enhanc
     other = simulate("microtubules", size=192, pixel_size=20.0, seed=9)
     with pytest.raises(InputError, match="other images"):
         _train([other], tiny_model, out=out, resume=True, channels=16)
+    settings = EnhancerConfig(upscale=4, method="samples", steps=4, patch=64, batch=2, previews=0, channels=16)
+    optics = MicroscopeConfig(na=1.0)
+    with pytest.raises(InputError, match="another microscope"):
+        run(TrainEnhancerJob([storm], settings, optics, prior=tiny_model, out=out, resume=True).steps())
 
 
 def test_a_stop_before_the_samples_keeps_the_enhancer(storm, tiny_model, tmp_path):
