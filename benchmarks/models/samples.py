@@ -72,6 +72,12 @@ def judged(enhancer: Enhancer, structure: str, count: int, seed: int) -> dict[st
         whole[first[0] * factor :, first[1] * factor :] = pixels
         return translated(whole, registered["offset"])[rows, columns]
 
+    def own_pixels(pixels: Pixels) -> Pixels:
+        """Return the tested part of samples (N, Y, X) without interpolation, which a classifier would recognize."""
+        return pixels[:, rows.start - first[0] * factor :, columns.start - first[1] * factor :][
+            :, : rows.stop - rows.start, : columns.stop - columns.start
+        ]
+
     assert sampled.samples is not None
     assert sampled.trust is not None
     assert sampled.uncertainty is not None
@@ -86,7 +92,10 @@ def judged(enhancer: Enhancer, structure: str, count: int, seed: int) -> dict[st
         "honesty": {f"{blur:g}": honesty(samples, truth, blur) for blur in BLURS},
         "intervals": intervals(samples, mean, width, truth),
         "trust": followed(mean, width, trust, truth),
-        "realism": {"sample": recognized(samples[:2], truth), "estimate": recognized(regression[None], truth)},
+        "realism": {
+            "sample": recognized(own_pixels(sampled.samples.pixels[:2]), truth),
+            "estimate": recognized(estimate.pixels[:, rows, columns], truth),
+        },
     }
 
 
@@ -160,7 +169,9 @@ def followed(mean: Pixels, width: Pixels, trust: Pixels, truth: Pixels) -> dict[
 def recognized(planes: Pixels, truth: Pixels) -> dict[str, float | None]:
     """Return the realism score of patches among held-out STORM patches, and the AUC of a classifier."""
     experimental = grid_patches([truth], PATCH)
-    made = grid_patches([np.rint(scaled(plane, truth)).astype(np.float32) for plane in planes], PATCH)
+    # The brightness of the truth, and its 8 bits: they are those of a display.
+    ratio = float(truth.mean()) / max(float(planes.mean()), 1e-12)
+    made = grid_patches([np.clip(np.rint(plane * ratio), 0, 255).astype(np.float32) for plane in planes], PATCH)
     score = realism(made, experimental, 20.0)
     return {"score": score.score, "auc": round(two_sample_test(experimental, made[: len(experimental)]).auc, 4)}
 

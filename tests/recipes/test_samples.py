@@ -15,6 +15,7 @@ from napari_smdiffusion import (
     Stopped,
     TrainEnhancerJob,
 )
+from napari_smdiffusion.base import memory
 from napari_smdiffusion.base.events import Note, SampleDone, run
 from napari_smdiffusion.images import unfinished
 from napari_smdiffusion.images.provenance import RESULT_KINDS
@@ -167,3 +168,14 @@ def test_a_training_that_ended_before_its_samples_goes_on_with_all_its_minutes(t
         replace(enhancer, config=replace(enhancer.config, method="samples", minutes=2.0)).save(tmp_path / name)
     assert interrupted_enhancer_training(tmp_path / "estimate").config.minutes == pytest.approx(5.0)
     assert interrupted_enhancer_training(tmp_path / "samples") is None
+
+
+@pytest.mark.parametrize(("settings", "remedy"), [(_SAMPLES, "draw fewer samples, "), (EnhanceConfig(), "")])
+def test_results_larger_than_the_free_memory_are_refused_before_the_work(
+    settings, remedy, tiny_sampler, widefield, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 100_000)
+    job = EnhanceJob(tiny_sampler, widefield, settings)
+    with pytest.raises(InputError, match=f"0.0 GB are free: {remedy}enhance a region, or write into files"):
+        run(job.steps())
+    assert run(replace(job, out=tmp_path / "x.tif").steps()).images

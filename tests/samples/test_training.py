@@ -9,8 +9,10 @@ import torch
 from napari_smdiffusion import EnhancerConfig, InputError, MicroscopeConfig, Stopped, load_enhancer, run, simulate
 from napari_smdiffusion.base.events import Progress
 from napari_smdiffusion.diffusion.facts import ScheduleFacts
+from napari_smdiffusion.enhance.facts import EnhancerRecord
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 from napari_smdiffusion.recipes.train_samples import _part
+from napari_smdiffusion.store.folder import read_facts
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,7 @@ def test_an_interrupted_training_of_samples_is_resumed(storm, tiny_model, tiny_e
     assert loaded.sampler.facts.complete
     assert loaded.samples_calibration is not None
     assert loaded.digest() == again.digest() == whole.digest()
+    assert loaded.sampler.facts.microscope == MicroscopeConfig()
     assert not (tmp_path / "parts" / "training_state.pt").exists()
 
 
@@ -89,6 +92,23 @@ def test_a_resumed_training_needs_the_same_images(storm, tiny_model, tiny_enhanc
     optics = MicroscopeConfig(na=1.0)
     with pytest.raises(InputError, match="another microscope"):
         run(TrainEnhancerJob([storm], settings, optics, prior=tiny_model, out=out, resume=True).steps())
+
+
+def test_the_record_and_the_card_state_the_microscope_of_the_samples(storm, tiny_model, tiny_enhancer, tmp_path):
+    out, settings = tmp_path / "mine", {"upscale": 4, "method": "samples", "steps": 1, "patch": 64, "batch": 2}
+    job = TrainEnhancerJob(
+        [storm],
+        EnhancerConfig(**settings, previews=0),
+        MicroscopeConfig(na=1.0),
+        start=tiny_enhancer,
+        prior=tiny_model,
+        out=out,
+    )
+    run(job.steps())
+    record = read_facts(out, "enhancer", EnhancerRecord)
+    assert record.sampler_microscope.na == 1.0
+    assert record.microscope.na == tiny_enhancer.microscope.na != 1.0
+    assert "microscope differs from that of the best estimate: na 1.0" in (out / "README.md").read_text("utf-8")
 
 
 def test_a_stop_before_the_samples_keeps_the_enhancer(storm, tiny_model, tmp_path):

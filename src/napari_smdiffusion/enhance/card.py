@@ -64,6 +64,10 @@ def _samples(record: EnhancerRecord) -> str:
         "not protect from a structure that the enhancer was not trained on.",
         f"Their network was trained in {facts.steps} steps{start}. A sample takes {STEPS} evaluations of it.",
     ]
+    if facts.microscope is not None and facts.microscope != record.microscope:
+        own, other = to_json(facts.microscope), to_json(record.microscope)
+        named = (f"{key.replace('_', ' ')} {value}" for key, value in own.items() if value != other[key])
+        sentences.append(f"Their microscope differs from that of the best estimate: {', '.join(named)}.")
     if not facts.complete:
         sentences.append("The training was stopped before its planned end.")
     if record.samples_calibration is None:

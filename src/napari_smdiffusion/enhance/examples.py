@@ -198,6 +198,7 @@ class SimulatedPairs(TrainingPairs):
     microscope: MicroscopeConfig
     pixel_size: float
     bright: float  # light of a bright widefield pixel
+    empty_parts: bool = False  # whether some patches end at the edge of a cell or are empty
 
     def typical_unit(self) -> float:
         """Return the geometric mean of the local units of simulated images, in units of the light."""
@@ -222,7 +223,7 @@ class SimulatedPairs(TrainingPairs):
 
         The widefield images and their units are (B, 1, Y/f, X/f).
         """
-        scenes = Scenes(self.source, self.config, self.microscope, self.pixel_size)
+        scenes = Scenes(self.source, self.config, self.microscope, self.pixel_size, self.empty_parts)
         scene = scenes.draw(count, rng, random, uneven)
         optics = scene.optics
         light = with_smooth_light(scene.light, self.microscope, self.pixel_size * self.config.upscale, random)

@@ -236,6 +236,12 @@ class EnhancerRecord(EnhancerFacts):
         estimate = self.total_steps is None or self.steps < self.total_steps
         return estimate or (self.samples is not None and not self.samples.complete)
 
+    @property
+    def sampler_microscope(self) -> MicroscopeConfig:
+        """The microscope that was simulated for the samples, or for the best estimate if there are none."""
+        sampled = None if self.samples is None else self.samples.microscope
+        return sampled or self.microscope
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "EnhancerRecord":
         """Return the facts in model.json; see `TrainingFacts.from_json`."""

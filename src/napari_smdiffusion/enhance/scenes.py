@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter, zoom
 
 from ..base.errors import InputError
 from ..images.patches import draw_patches
@@ -17,13 +19,17 @@ from .held_out import LEAST_HELD_OUT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
     from ..base.arrays import Pixels
     from ..microscope.optics import Optics
     from ..microscope.settings import MicroscopeConfig
     from .held_out import Region
     from .settings import EnhancerConfig
+
+_WITH_EMPTY_PARTS = 0.4  # share of the patches
+_EMPTY = (0.15, 1.2)  # empty share of such a patch; 1 and more for the whole patch
+_COARSE = 8  # pixels of a patch per pixel of the drawn shapes
+_EDGES = (0.1, 0.4)  # blur of the shapes of empty parts, relative to the side of a patch
+_EDGE_PIXELS = 16  # width of an edge
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,16 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True)
 class Scenes:
-    """Super-resolution patches and their noise-free images through the simulated optics."""
+    """Super-resolution patches and their noise-free images through the simulated optics.
+
+    With `empty_parts`, some patches end at the edge of a cell or are empty; see `with_empty_parts`.
+    """
 
     source: PatchSource
     config: EnhancerConfig
     microscope: MicroscopeConfig
     pixel_size: float
+    empty_parts: bool = False
 
     def draw(
         self, count: int, rng: np.random.Generator, random: torch.Generator, uneven: torch.Generator | None = None
@@ -94,6 +104,8 @@ class Scenes:
         """Draw patches and their light, which is uneven if there is a generator for it."""
         side = max(1, self.config.patch // self.source.size)
         sharp = torch.from_numpy(_mosaics(self.source.draw(count * side**2, rng), side))[:, None]
+        if self.empty_parts:
+            sharp = with_empty_parts(sharp, rng)
         size, factor = self.pixel_size, self.config.upscale
         shown = sharp.clamp(min=0)
         gain = None if uneven is None else uneven_gain(sharp.shape, self.microscope, size, factor, uneven)
@@ -103,6 +115,28 @@ class Scenes:
         # large as under even light, so that the training does not diverge.
         weight = torch.ones_like(light) if gain is None else binned(gain, factor).clamp(max=1.0).square()
         return Scene(sharp, light, optics, weight)
+
+
+def with_empty_parts(sharp: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Empty parts of some patches (B, 1, Y, X), and a few patches as a whole.
+
+    Generated fields are full of structure. A network that learns from them alone expects structure everywhere, and
+    draws it into the empty field beside a cell.
+    """
+    height, width = sharp.shape[2:]
+    masks = np.ones(sharp.shape, np.float32)
+    # Shapes so smooth are drawn on fewer pixels.
+    coarse = (-(-height // _COARSE) + 1, -(-width // _COARSE) + 1)
+    for mask in masks[:, 0]:
+        if rng.random() >= _WITH_EMPTY_PARTS:
+            continue
+        shape = gaussian_filter(rng.standard_normal(coarse, np.float32), rng.uniform(*_EDGES) * coarse[1])
+        level = np.quantile(shape, min(1.0, rng.uniform(*_EMPTY)))
+        # The edge is not sharp: otherwise all filaments would end on one line.
+        slope = float(np.abs(np.diff(shape, axis=0)).mean()) / _COARSE * _EDGE_PIXELS
+        full = np.clip((shape - level) / max(slope, 1e-12), 0, 1)
+        mask[:] = zoom(full, _COARSE, order=1, grid_mode=True, mode="nearest")[:height, :width]
+    return sharp * torch.from_numpy(masks)
 
 
 def _mosaics(patches: Pixels, side: int) -> Pixels:

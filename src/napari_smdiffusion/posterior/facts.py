@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt, Le
 
 from ..diffusion.settings import SIGMA_DATA
+from ..diffusion.specks import LARGEST
+from ..microscope.settings import MicroscopeConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +60,13 @@ class SamplerFacts:
         Rows of the training step and the mean loss, also in each noise quartile.
     steps, total_steps
         Number of training steps, and the planned number; None if the plan was not known.
+    faintest
+        Intensity in local units below which the sharp training images show nothing; 0 if their background is not
+        empty.
+    smallest
+        Area in pixels of the smallest structure in the sharp training images; None if they show single pixels.
+    microscope
+        The microscope that was simulated for the samples; None for that of the best estimate, or for real pairs.
     calibrated_on
         Names of the pairs that the samples were calibrated on after the training; see `EnhancerFacts`.
     """
@@ -68,6 +77,9 @@ class SamplerFacts:
     curve: tuple[tuple[float, ...], ...] = ()
     steps: Annotated[int, Ge(0), Le(2**53)] = 0
     total_steps: Annotated[int, Ge(0), Le(2**53)] | None = None
+    faintest: Annotated[float, Ge(0), Le(1e3)] = 0.0
+    smallest: Annotated[int, Ge(2), Le(LARGEST)] | None = None
+    microscope: MicroscopeConfig | None = None
     calibrated_on: tuple[str, ...] = ()
 
     @property

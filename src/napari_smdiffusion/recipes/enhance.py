@@ -17,7 +17,14 @@ from ..images.regions import as_rectangles, one_rectangle
 from ..images.tiff import TIFF_SUFFIXES, write_image
 from .doubting import doubted, doubts_after, doubts_before
 from .enhanced_files import beside, enhance_into_files, enhancement_in_files, notes_on_files, target_files
-from .enhancements import check_sampler, check_samples, enhancement_steps, is_complete, note_on_trust
+from .enhancements import (
+    check_memory_for,
+    check_sampler,
+    check_samples,
+    enhancement_steps,
+    is_complete,
+    note_on_trust,
+)
 from .job import ImageSource, as_sources, check_pixel_size, read_source, source_name
 from .train_enhancer import TrainEnhancerJob
 from .whole_progress import WholeProgress
@@ -324,6 +331,7 @@ def _enhanced(
     The provenance of the results has the sentences of doubt `said`, and those about the results.
     """
     if target is None:
+        check_memory_for(enhancer, image, job.settings)
         enhancement = yield from enhancement_steps(enhancer, image, job.settings, new_array=make, stop=stop)
         enhancement = doubted(enhancement, (*said, *doubts_after(enhancer, enhancement.image, image)))
     else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from ..base.events import Note, Steps, Stop, never
+from ..base.memory import check_memory
 from .train_enhancer import TrainEnhancerJob
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from ..enhance.model import Enhancer
     from ..enhance.settings import EnhanceConfig
     from ..images.image import Image
+
+_BYTES = 4  # of a pixel
+_BESIDE = 8  # planes that are computed beside the results
 
 
 def check_samples(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, settings: EnhanceConfig) -> None:
@@ -42,6 +47,16 @@ def plans_of(enhancer: Enhancer, image: Image, settings: EnhanceConfig) -> list[
     from ..enhance.applying import planned_results
 
     return planned_results(enhancer, image, settings)
+
+
+def check_memory_for(enhancer: Enhancer, image: Image, settings: EnhanceConfig) -> None:
+    """Raise an InputError if the results of a widefield image do not fit into the free memory."""
+    plans = plans_of(enhancer, image, settings)
+    # A plane and what is computed beside it.
+    beside = _BESIDE * math.prod(plans[0].shape[1:])
+    needed = _BYTES * (sum(math.prod(plan.shape) for plan in plans) + beside)
+    fewer = "draw fewer samples, " if settings.samples > 1 else ""
+    check_memory(needed, f"The result of {image.name}", f"{fewer}enhance a region, or write into files (out)")
 
 
 def enhancement_steps(

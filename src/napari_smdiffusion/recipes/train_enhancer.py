@@ -209,7 +209,7 @@ class TrainEnhancerJob:
 
             # It was fitted to the same image.
             if self.settings.method == "samples" and estimate_is_complete(out):
-                return read_facts(out, "enhancer", EnhancerRecord).microscope
+                return read_facts(out, "enhancer", EnhancerRecord).sampler_microscope
             return interrupted_enhancer(out).microscope
         from ..microscope.fit import fit_microscope
 

@@ -30,6 +30,7 @@ from ..images.provenance import BLURRED_BY, SAMPLES, TRUST
 from ..images.tiles import tiles
 from ..posterior.combining import WEIGHT, best_estimate
 from ..posterior.conditions import conditions
+from ..posterior.empty_background import with_empty_background
 from ..posterior.field_noise import field_noise
 from ..posterior.lattice import lattice
 from ..posterior.sampling import sample_window
@@ -303,7 +304,7 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
             share = (n + step / total) / run.planes
             detail = f"sample {batch[0] + 1} of {run.config.samples}"
             yield Progress("sampling", step, total, countdown.left(step), detail=detail, share=share)
-        for k, values in zip(batch, fields.numpy(), strict=True):
+        for k, values in zip(batch, with_empty_background(fields.numpy(), run.facts), strict=True):
             sample = samples[k * run.planes + n]
             for tile in field.tiles:
                 place = run.work.grid.place(tile)

@@ -19,6 +19,7 @@ from ..enhance.calibrating import group_by_field
 from ..enhance.held_out import LEAST_HELD_OUT, Region
 from ..enhance.uncertainty import Calibration, Patches, calibrate
 from ..posterior.combining import best_estimate
+from ..posterior.empty_background import with_empty_background
 from ..posterior.sampling import STEPS, sample_window
 from ..posterior.trust import blurred
 
@@ -73,7 +74,8 @@ def sampled_patches(task: SamplesTask, sampler: PosteriorSampler, first: int, co
             random = generator(task.pairs.config.seed, 13, step, k)
             noise = torch.randn((SAMPLES, 1, *sharp.shape[2:]), generator=random)
             *_, last = sample_window(sampler.network, given[k : k + 1].to(device), noise)
-            samples = np.stack([blurred(s) for s in task.scale.to_local(last)[:, 0].cpu().numpy()])
+            clean = with_empty_background(task.scale.to_local(last)[:, 0].cpu().numpy(), sampler.facts)
+            samples = np.stack([blurred(sample) for sample in clean])
             estimate = blurred(task.scale.to_local(given[k, 1]).cpu().numpy())
             best = best_estimate(estimate, samples.mean(0), len(samples))
             truth = blurred(sharp[k, 0].numpy())

@@ -12,8 +12,9 @@ from ..base.devices import autocast, generator
 from ..base.errors import InputError
 from ..diffusion.denoiser import EdmDenoiser
 from ..diffusion.noise import sample_sigmas
-from ..enhance.examples import finer_weight, varied_examples
+from ..enhance.examples import SimulatedPairs, finer_weight, varied_examples
 from ..posterior.conditions import conditions
+from ..posterior.empty_background import faintest, smallest
 from ..posterior.facts import SamplerFacts, SampleScale
 from ..posterior.sampling import sample_window
 from ..posterior.trust import structure_level
@@ -59,6 +60,12 @@ class SamplesTask:
     def of(self, regions: Sequence[Region]) -> SamplesTask:
         """Return the task with patches from other regions of the planes."""
         return replace(self, pairs=self.pairs.of(regions))
+
+    def with_empty_parts(self) -> SamplesTask:
+        """Return the task in which some simulated patches end at the edge of a cell or are empty."""
+        if not isinstance(self.pairs, SimulatedPairs):
+            return self
+        return replace(self, pairs=replace(self.pairs, empty_parts=True))
 
     @property
     def stage(self) -> str:
@@ -116,7 +123,14 @@ class SamplesTask:
 
 
 def measured_facts(pairs: TrainingPairs, started_from: str | None) -> SamplerFacts:
-    """Return the facts of a sampler before its training, with the scale of the sharp patches."""
+    """Return the facts of a sampler before its training: its microscope, and what is measured on sharp patches."""
     sharp = torch.cat([pairs.examples(_SCALE_STEP + k).sharp for k in range(_SCALE_STEPS)])
     planes = [np.asarray(patch) for patch in sharp[:, 0].numpy()]
-    return SamplerFacts(SampleScale.of(sharp), structure_level(planes), started_from)
+    return SamplerFacts(
+        SampleScale.of(sharp),
+        structure_level(planes),
+        started_from,
+        faintest=faintest(planes),
+        smallest=smallest(pairs.source.planes),
+        microscope=pairs.microscope if isinstance(pairs, SimulatedPairs) else None,
+    )

@@ -163,8 +163,8 @@ def _with_untrained_sampler(
     sampler = enhancer.sampler
     if sampler is None:
         sampler = PosteriorSampler(with_given_images(prior.unet, GIVEN), measured_facts(pairs, prior.name))
-    elif not resume:  # the weights of an enhancer that already has samples
-        facts = replace(sampler.facts.after((), 0, None), started_from=enhancer.name, calibrated_on=())
+    elif not resume:  # the weights of an enhancer that already has samples, whose units stay
+        facts = replace(measured_facts(pairs, enhancer.name), scale=sampler.facts.scale)
         sampler = PosteriorSampler(clone_unet(sampler.network), facts)
     return replace(enhancer, sampler=sampler), sampler
 
@@ -185,7 +185,7 @@ def _optimize_and_calibrate(
     budget = Budget(config.minutes, config.steps, partial(calibration_time, PATCHES), began)
     with released_when_done(state, device):
         yield from optimize_steps(
-            state, task, budget, stop=stop, checkpoint=checkpoints, device=device, threads=threads
+            state, task.with_empty_parts(), budget, stop=stop, checkpoint=checkpoints, device=device, threads=threads
         )
         sampler = trained_sampler(enhancer, state)
         for_sampling(sampler.network)

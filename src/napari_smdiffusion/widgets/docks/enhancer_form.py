@@ -182,7 +182,7 @@ class TrainingForm(QWidget):
             return TrainEnhancerJob(
                 images,
                 config,
-                self._interrupted.microscope,
+                self._interrupted.sampler_microscope,
                 weights=weights,
                 widefield=paired,
                 simulated=simulated,
