@@ -61,6 +61,36 @@ image = np.random.default_rng(0).random((256, 256), np.float32)
 enhancer.enhance(image)
 began = time.monotonic(); enhancer.enhance(image); value = time.monotonic() - began
 """,
+    "samples, seconds for 8 of 256² to 1280²": """
+import numpy as np
+from napari_smdiffusion import load_enhancer
+enhancer = load_enhancer("microtubules")
+image = np.random.default_rng(0).random((256, 256), np.float32)
+began = time.monotonic(); enhancer.enhance(image, samples=8); value = time.monotonic() - began
+""",
+    "samples, time of one sample of 256² to 1280² over that of the best estimate": """
+import numpy as np
+from napari_smdiffusion import load_enhancer
+enhancer = load_enhancer("microtubules")
+image = np.random.default_rng(0).random((256, 256), np.float32)
+enhancer.enhance(image)
+def seconds(samples):
+    began = time.monotonic(); enhancer.enhance(image, samples=samples); return time.monotonic() - began
+best = sorted(seconds(0) for _ in range(3))[1]
+value = (seconds(3) - seconds(1)) / 2 / best
+""",
+    "samples, training step over that of the diffusion model, patches of 128²": """
+from statistics import median
+from napari_smdiffusion import simulate, EnhancerConfig, TrainConfig, TrainEnhancerJob, train_steps
+image = simulate("mitochondria", size=1280, seed=0)
+def step(events):
+    marks = [(time.monotonic(), event.stage) for event in events if hasattr(event, "quartiles") and event.quartiles]
+    times = [mark for mark, stage in marks if stage == marks[0][1]][10:]
+    return median(after - before for before, after in zip(times, times[1:]))
+plain = step(train_steps([image], TrainConfig(steps=60, batch=4, previews=0)))
+settings = EnhancerConfig(upscale=4, method="samples", steps=60, patch=128, batch=4, previews=0)
+value = step(TrainEnhancerJob([image], settings, start="mitochondria", prior="mitochondria").steps()) / plain
+""",
     "enhancing, seconds for 4096² to 16384² from file to file": """
 import numpy as np, os, subprocess, sys
 import napari_smdiffusion as smd
