@@ -1,12 +1,12 @@
-"""Measure which widefield images are called unlike an enhancer's training, and which results are said to have a grid.
+"""Measure which widefield images are called unlike an enhancer's training, and which results have a grid or ring.
 
     python -m benchmarks.models.noticed
 
-The thresholds `enhance.familiar.UNFAMILIAR` and `measure.grid.GRID` are chosen by it. Real images are also resampled to
-pixels that are 0.7 and 1.4 times as large; the whole image is looked at, and each part of 128 × 128 original pixels.
-Made images are out of focus, other structures, textures and edges as photographs have them. Grids are made by a pattern
-with the period of the widefield pixels, and by a network with random weights. Enhancers of earlier versions are first
-described by their training images (`build/bundled`).
+The thresholds `enhance.familiar.UNFAMILIAR`, `measure.grid.GRID` and `measure.ringing.RINGING` are chosen by it. Real
+images are also resampled to pixels that are 0.7 and 1.4 times as large; the whole image is looked at, and each part of
+128 × 128 original pixels. Made images are out of focus, other structures, textures and edges as photographs have them.
+Grids are made by a pattern with the period of the widefield pixels, and by a network with random weights; ripples by a
+ring around structure. Enhancers of earlier versions are first described by their training images (`build/bundled`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.signal import fftconvolve
 
 from benchmarks.common import CELLS, save
 from benchmarks.models.bundled_models import fields
@@ -29,6 +30,7 @@ from napari_smdiffusion.enhance.network import EnhancerNetwork
 from napari_smdiffusion.enhance.pixel_fit import PixelFit
 from napari_smdiffusion.enhance.training import with_familiar
 from napari_smdiffusion.measure.grid import GRID, grid_strength
+from napari_smdiffusion.measure.ringing import RINGING, ringing
 from napari_smdiffusion.microscope.camera import widefield_image
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ TIMES = (0.7, 1.0, 1.4)  # pixel size of a resampled image, in original pixels
 MADE, SIDE = 4, 160  # made images of each kind, and their widefield pixels along a side
 ENHANCED = 192  # widefield pixels along the side of the part of a real image that is enhanced
 DEFOCUS = 1.9  # widefield pixels: σ that makes the image of a point about twice as wide
+RIPPLE, RIPPLES = 2.5, (0.05, 0.1, 0.2)  # widefield pixels: distance of a made ripple; its heights, about
 PATTERNS = (0.02, 0.03, 0.05)  # root mean square of a made grid, in parts of the brightness
 
 
@@ -154,6 +157,39 @@ def grids(enhancer: Enhancer, structure: str) -> dict[str, Any]:
     return found
 
 
+def with_ripple(plane: Pixels, period: float, height: float) -> Pixels:
+    """Return a plane with copies of its structure in a ring around it, and a gap before the ring."""
+    reach = int(3 * RIPPLE * period)
+    radius = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) / period
+    ring, gap = (np.exp(-0.5 * np.square((radius - at) / (0.2 * RIPPLE))) for at in (RIPPLE, RIPPLE / 2))
+    rings = fftconvolve(plane, ring / ring.sum() - gap / gap.sum(), mode="same")
+    # The copy of a line is fainter than the ring: its light comes from two places of the ring.
+    return np.asarray(np.maximum(plane + 4 * height * rings, 0), np.float32)
+
+
+def ripples(enhancer: Enhancer, structure: str) -> dict[str, Any]:
+    """Return the ringing of STORM images, of results, of simulated images, and of results with a made ripple."""
+    factor, expected = enhancer.config.upscale, enhancer.widefield_pixel_size
+    found: dict[str, Any] = {}
+    for shown in ENHANCERS:
+        storm, _, whole = CELLS[shown]()
+        found[f"STORM image of {shown}"] = round(ringing(storm.pixels[0], factor), 4)
+        side = min(ENHANCED, *whole.size)
+        sharp = enhancer.enhance(Image(whole.pixels[:, :side, :side], expected)).pixels[0]
+        found[f"result of real {shown}"] = round(ringing(sharp, factor), 4)
+        if shown == structure:
+            for height in RIPPLES:
+                rippled = with_ripple(sharp, factor, height)
+                found[f"made ripple of {height:g}"] = round(ringing(rippled, factor), 4)
+        planes = [simulate(shown, size=SIDE * factor, pixel_size=20.0, seed=k).pixels[0] for k in range(MADE)]
+        found[f"simulated {shown}"] = summary([ringing(plane, factor) for plane in planes], RINGING)
+    makers = {"dense network": lambda k: dense(enhancer, k), "texture": texture, "edges": edges}
+    for name, make in makers.items():
+        results = [enhancer.enhance(Image(make(k), expected)).pixels[0] for k in range(MADE)]
+        found[name] = summary([ringing(plane, factor) for plane in results], RINGING)
+    return found
+
+
 def at_random(enhancer: Enhancer) -> Enhancer:
     """Return the enhancer with a network of random weights."""
     torch.manual_seed(0)
@@ -166,13 +202,17 @@ def at_random(enhancer: Enhancer) -> Enhancer:
 
 def main() -> None:
     """Measure every enhancer."""
-    results: dict[str, Any] = {"unfamiliar": UNFAMILIAR, "grid": GRID}
+    results: dict[str, Any] = {"unfamiliar": UNFAMILIAR, "grid": GRID, "ringing": RINGING}
     for structure, names in ENHANCERS.items():
         for name in names:
             enhancer = Enhancer.load(name)
             if enhancer.familiar is None:
                 enhancer = with_familiar(enhancer, [fields(structure)])
-            results[name] = {"distance": distances(enhancer, structure), "grid": grids(enhancer, structure)}
+            results[name] = {
+                "distance": distances(enhancer, structure),
+                "grid": grids(enhancer, structure),
+                "ringing": ripples(enhancer, structure),
+            }
             for kind, entry in results[name].items():
                 for case, value in entry.items():
                     print(name, kind, case, value, flush=True)

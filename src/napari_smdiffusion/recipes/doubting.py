@@ -1,4 +1,4 @@
-"""Reasons to doubt an enhancement: an unfamiliar image before it, and a contradictory or gridded result after it."""
+"""Reasons to doubt an enhancement: an unfamiliar image before it, and a contradictory, gridded or ringing result."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..enhance.pixel_fit import PixelFit
 from ..images.image import with_own_pixels
 from ..measure.grid import grid_doubt, grid_strength
+from ..measure.ringing import ringing, ringing_doubt
 from .widefield_images import compared_planes, contradictions
 
 if TYPE_CHECKING:
@@ -34,16 +35,18 @@ def doubts_before(enhancer: Enhancer, image: Image) -> tuple[str, ...]:
 
 
 def doubts_after(enhancer: Enhancer, enhanced: Image, widefield: Image) -> tuple[str, ...]:
-    """Return a sentence for each reason to doubt a result: it contradicts its widefield image, or it has a grid.
+    """Return a sentence for each reason to doubt a result: it contradicts its widefield image, has a grid, or rings.
 
-    Of several planes, the one with the strongest grid counts.
+    Of several planes, the one with the strongest grid or ringing counts.
     """
     fit = PixelFit(widefield.pixel_size, enhancer.widefield_pixel_size)
     ratio = fit.ratios[0] if fit.kind == "resampled" else 1.0
     period = enhancer.config.upscale / ratio
-    strongest = max(grid_strength(enhanced.pixels[plane], period) for plane in compared_planes(widefield))
-    grid = grid_doubt(widefield.name, strongest)
-    return (*contradictions(enhanced, widefield), *([grid] if grid else []))
+    planes = [enhanced.pixels[plane] for plane in compared_planes(widefield)]
+    grid = grid_doubt(widefield.name, max(grid_strength(plane, period) for plane in planes))
+    # A grid has ripples at every widefield pixel: only a result without one can ring.
+    said = grid or ringing_doubt(widefield.name, max(ringing(plane, period) for plane in planes))
+    return (*contradictions(enhanced, widefield), *([said] if said else []))
 
 
 def doubted(enhancement: Enhancement, said: Sequence[str]) -> Enhancement:
