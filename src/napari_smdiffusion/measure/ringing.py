@@ -73,8 +73,8 @@ def ringing_doubt(name: str, height: float) -> str:
         return ""
     return (
         f"The result of {name} has faint copies of structure beside it (ringing, {100 * height:.0f} % of its "
-        f"brightness; up to {100 * RINGING:.1g} % is usual). They are made by the enhancer: train it for such images, or "
-        "choose another one."
+        f"brightness; up to {100 * RINGING:.1g} % is usual). They are made by the enhancer: train it for such images, "
+        "or choose another one."
     )
 
 
