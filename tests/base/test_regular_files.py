@@ -2,11 +2,14 @@
 
 import os
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from napari_smdiffusion.base import regular_files
 from napari_smdiffusion.base.errors import InputError
-from napari_smdiffusion.base.json_values import read_json
+from napari_smdiffusion.base.json_values import checked, read_json
 from napari_smdiffusion.base.regular_files import check_regular, open_regular, read_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes and devices in folders")
@@ -63,3 +66,36 @@ def test_integers_that_no_program_writes_are_refused():
     assert read_json(str(2**64)) == 2**64
     with pytest.raises(ValueError, match="digits"):
         read_json("1" + "0" * 400)
+
+
+def test_a_file_that_becomes_a_folder_while_it_is_opened_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    check, checks = regular_files._check_mode, []
+
+    def exchanged(path, mode):
+        checks.append(mode)
+        check(path, mode if len(checks) == 1 else tmp_path.stat().st_mode)
+
+    monkeypatch.setattr(regular_files, "_check_mode", exchanged)
+    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    with pytest.raises(InputError, match="a is a folder and cannot be read as a file"):
+        open_regular(tmp_path / "a")
+    assert before == (len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    values: Any = None
+    number: float = 0.0
+
+
+def test_facts_that_no_program_can_hold_are_refused_in_a_sentence():
+    nested: list = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(InputError, match="_Facts is nested too deeply"):
+        checked(_Facts, {"values": nested})
+    with pytest.raises(InputError, match="_Facts has a number that is too large"):
+        checked(_Facts, {"values": 10**5000})
+    with pytest.raises(InputError, match="number: "):
+        checked(_Facts, {"number": "x"})

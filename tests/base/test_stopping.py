@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -53,3 +54,16 @@ def test_ctrl_c_once_stops_and_twice_interrupts():
                 signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_work_in_another_thread_is_not_stopped_by_signals():
+    seen = []
+
+    def work():
+        with ending_signals_interrupt(), stop_on_interrupt() as stop:
+            seen.append(stop())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]

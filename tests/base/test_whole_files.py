@@ -2,19 +2,22 @@
 
 import errno
 import os
+import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from napari_smdiffusion.base import temporary
-from napari_smdiffusion.base.errors import is_out_of_memory, reason_of, sentence_of
+from napari_smdiffusion.base import locks, temporary, whole_files
+from napari_smdiffusion.base.errors import InputError, is_out_of_memory, reason_of, sentence_of
 from napari_smdiffusion.base.folders import user_folder, user_path
-from napari_smdiffusion.base.locks import lock_file
-from napari_smdiffusion.base.temporary import new_token, remove_leftovers, temporary_file
-from napari_smdiffusion.base.whole_files import atomic_file, check_allocation, rename_into_place
+from napari_smdiffusion.base.locks import Locked, lock_file
+from napari_smdiffusion.base.temporary import new_token, remove_leftovers, temporary_file, temporary_folder
+from napari_smdiffusion.base.whole_files import atomic_file, check_allocation, existing_folder, rename_into_place
 
 
 def test_a_write_removes_the_files_of_killed_programs_and_no_others(tmp_path):
@@ -144,4 +147,116 @@ def test_the_home_folder_is_expanded(monkeypatch, tmp_path):
     assert user_folder() == tmp_path / "models"
     assert user_path("~/x") == tmp_path / "x"
     assert user_path(tmp_path / "~" / "x") == tmp_path / "~" / "x"
+    with pytest.raises(InputError, match="cannot be a path, as it holds the character NUL: name another"):
+        user_path("a\0b")
     assert user_path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+
+
+def test_a_folder_is_no_file_to_write_and_the_root_has_no_folder_above(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder: name a file to write"), atomic_file(tmp_path):
+        pass
+    assert existing_folder(Path(tmp_path.anchor)) == Path(tmp_path.anchor)
+
+
+def test_names_up_to_the_limit_of_the_file_system_can_be_written(tmp_path):
+    path = tmp_path / ("é" * 120 + ".tif")
+    with atomic_file(path) as file:
+        file.write_text("x")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, r"m needs 1\.05 MB: free some space or choose another disk"),
+        (errno.EFBIG, r"m cannot be written \(.*\): "),
+        (errno.EINVAL, None),  # a file system that cannot allocate
+    ],
+)
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the call of POSIX")
+def test_a_full_disk_is_found_before_the_work(tmp_path, monkeypatch, number, message):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with nullcontext() if message is None else pytest.raises(OSError, match=message):
+        check_allocation(tmp_path / "m", 2**20)
+    monkeypatch.delattr(os, "posix_fallocate")  # as on macOS
+    check_allocation(tmp_path / "m", 2**20)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_place_below_a_file_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/m cannot be written \(.*\): "):
+        check_allocation(tmp_path / "file" / "m", 2**20)
+
+
+def test_a_result_that_can_be_renamed_nowhere_stays_for_a_later_run(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "part").write_text("result")
+    monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="The result is kept for a run with resume: free some space"):
+        rename_into_place(tmp_path / "part", tmp_path / "file" / "x.tif", stays=True)
+    assert (tmp_path / "part").read_text() == "result"
+
+
+def test_a_link_in_place_of_a_leftover_is_removed_when_it_is_old(tmp_path):
+    link = tmp_path / f".a.tif.{new_token()}.smdiffusion.tif"
+    (tmp_path / "kept").write_text("x")
+    link.symlink_to(tmp_path / "kept")
+    remove_leftovers(tmp_path)
+    assert link.is_symlink()
+    os.utime(link, (0, 0), follow_symlinks=False)
+    remove_leftovers(tmp_path)
+    assert not link.is_symlink()
+    assert (tmp_path / "kept").read_text() == "x"
+
+
+def test_a_temporary_file_that_another_program_took_is_made_again(tmp_path, monkeypatch):
+    outcomes = [Locked.BY_ANOTHER]
+    monkeypatch.setattr(temporary, "lock", lambda descriptor: outcomes.pop() if outcomes else Locked.YES)
+    with temporary_file(tmp_path / "a.tif") as file:
+        assert file.exists()
+    assert not outcomes
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Act as on Windows, which locks parts of files, opens no folders and deletes no open file."""
+
+    class Locks:
+        LK_NBLCK = 2
+
+        def locking(self, descriptor, mode, count):
+            if os.fstat(descriptor).st_size:
+                raise OSError(errno.EACCES, "taken")
+
+    like_windows = SimpleNamespace(**{**vars(os), "name": "nt"})
+    monkeypatch.setattr(locks, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setitem(sys.modules, "msvcrt", Locks())
+    for module in (locks, temporary, whole_files):
+        monkeypatch.setattr(module, "os", like_windows)
+    monkeypatch.setattr(whole_files, "gc", SimpleNamespace(collect=int))  # for mapped arrays, and it takes seconds
+
+
+def test_files_are_written_on_windows(tmp_path, windows, monkeypatch):
+    with lock_file(tmp_path / "lock"):
+        assert (tmp_path / "lock").exists()
+    (tmp_path / "taken").write_text("by another program")
+    with pytest.raises(BlockingIOError), lock_file(tmp_path / "taken"):
+        pass
+    (tmp_path / "taken").unlink()
+    with atomic_file(tmp_path / "a.txt") as file:
+        file.write_text("x")
+    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "b.txt"):
+        raise ZeroDivisionError
+    monkeypatch.setattr(temporary, "open_for_lock", _no_folders)
+    with temporary_folder(tmp_path / "m") as folder:
+        assert folder.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def _no_folders(path, flags=0):
+    raise PermissionError(errno.EACCES, "is a folder", str(path))

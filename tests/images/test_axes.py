@@ -165,6 +165,8 @@ def test_written_axes_are_read_back(tmp_path, monkeypatch, axes, large):
         assert back.axes == axes
         assert back.stack.shape == (*(axis.length for axis in axes), 20, 24)
         np.testing.assert_array_equal(back.pixels, pixels)
+    if large:
+        assert read_metadata(path).axes == axes
 
 
 def test_other_programs_read_times_and_depths(tmp_path):
@@ -235,3 +237,10 @@ def test_only_right_axes_are_taken_from_the_metadata_of_a_file():
     for damaged in (None, "TZ", [1], [{"name": "C", "length": 3}], [{"name": "T", "length": "3"}], [{"name": []}]):
         assert axes_from_json(damaged) == ()
     assert axes_from_json([{"name": "T", "length": 3, "step": "x"}]) == (Axis("T", 3),)
+
+
+def test_two_axes_of_channels_and_many_channels():
+    with pytest.raises(InputError, match=r"has 3 channels and 2 .*: save one of these images as a file of its own"):
+        Image(np.zeros((3, 2, 20, 24)), axes="CSYX")
+    with pytest.raises(InputError, match="9 channels: 0, 1, 2, 3, … and 8"):
+        Image(np.zeros((9, 20, 24)), axes="CYX")

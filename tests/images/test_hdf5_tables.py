@@ -1,5 +1,7 @@
 """Localization tables in HDF5 files, the yaml files beside them, and NumPy files."""
 
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -91,6 +93,31 @@ def test_decode_and_smap_files_are_read(picasso):
         )
 
 
+def _decode(file, xyz, sigma=None, **stated):
+    file["data/xyz"] = xyz
+    if sigma is not None:
+        file["data/xyz_sig"] = sigma
+    file.create_group("meta").attrs.update({"xy_unit": "px", "px_size": (100.0, 100.0), **stated})
+
+
+def _smap(file, **columns):
+    for name, values in columns.items():
+        file[f"saveloc/loc/{name}"] = np.array(values, float)
+
+
+def test_precisions_of_other_molecules_are_left_out(picasso):
+    table = read_table(picasso("", lambda file: _decode(file, np.ones((2, 3)), np.full((3, 3), 5.0))))
+    np.testing.assert_allclose((table.x, table.z), [(100, 100), (1, 1)])
+    assert np.isnan(table.precision).all()
+
+
+def test_hdf5_files_need_h5py(picasso, monkeypatch):
+    path = picasso()
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(InputError, match=r"Reading .*a\.hdf5 needs h5py: pip install h5py\.$"):
+        read_table(path)
+
+
 def _elsewhere(file):
     with h5py.File(f"{file.filename}.other", "w") as other:
         other["locs"] = locs()
@@ -117,6 +144,13 @@ def _elsewhere(file):
         ),
         (lambda file: file.create_dataset("locs", data=np.zeros(2, [("x", "2f4"), ("y", "f4")])), "other than numbers"),
         (lambda file: file.create_dataset("locs", data=locs(0)), "holds no localization"),
+        (lambda file: _smap(file, xnm=[[1, 2]], ynm=[[1, 2, 3]]), "has columns of different lengths"),
+        (
+            lambda file: _smap(file, xnm=[[1, 2], [3, 4]], ynm=[[1, 2]]),
+            r"holds a column of shape \(2, 2\), not of rows",
+        ),
+        (lambda file: _decode(file, np.ones((2, 3)), px_size=100.0), "in pixels, and states no pixel size 'px_size'"),
+        (lambda file: _decode(file, np.ones((2, 2))), r"holds positions of shape \(2, 2\), not \(n, 3\)"),
     ],
 )
 def test_hdf5_files_that_hold_no_values_of_their_own_are_refused(picasso, make, message):
@@ -156,6 +190,13 @@ def test_numpy_files_are_tables_if_they_name_the_positions(tmp_path):
     np.save(tmp_path / "b.npy", np.zeros((32, 32)))
     np.save(tmp_path / "c.npy", np.array([("a", 2.0)], [("x [um]", "U3"), ("y [nm]", "f8")]))
     np.save(tmp_path / "d.npy", np.array([{}]), allow_pickle=True)
-    for name, message in (("b", "without named positions"), ("c", "other than numbers"), ("d", "is no NumPy array")):
+    np.save(tmp_path / "e.npy", np.array([(1.0, 2.0)], [("x [px]", "f8"), ("y [px]", "f8")]))
+    for name, message in (
+        ("b", "without named positions"),
+        ("c", "other than numbers"),
+        ("d", "is no NumPy array"),
+        ("e", "has positions in camera pixels: export them in nm"),
+    ):
         with pytest.raises(InputError, match=message):
             read_table(tmp_path / f"{name}.npy")
+    assert [is_table(tmp_path / f"{name}.npy") for name in "ab"] == [True, False]

@@ -455,6 +455,7 @@ def test_provenance_has_fields_and_is_a_mapping_of_the_stated_values(tmp_path):
     assert provenance == stated
     assert provenance["kind"] == "synthetic"
     assert provenance.training_names == {"ab": "a.tif"}
+    assert len(provenance) == len(stated)
     assert provenance.to_json() == {**stated, "provenance_version": PROVENANCE_VERSION}
     assert Image(PLANE).provenance.kind == "experimental"
     assert Image(PLANE).provenance.to_json() == {}
@@ -472,7 +473,16 @@ def test_provenance_keeps_unknown_values(tmp_path):
     assert read_image(tmp_path / "a.tif").provenance == stated
 
 
-@pytest.mark.parametrize("damaged", [[1], None, "text", {"kind": 5, "training_data": [{"name": 1}], "settings": []}])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        [1],
+        None,
+        "text",
+        {"kind": 5, "training_data": [{"name": 1}], "settings": []},
+        {"training_data": ["a.tif"]},
+    ],
+)
 def test_an_image_with_damaged_provenance_is_experimental(tmp_path, damaged):
     tifffile.imwrite(
         tmp_path / "a.tif", PLANE.astype(np.float32), description=json.dumps({"provenance": damaged}), metadata=None

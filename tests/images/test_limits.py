@@ -162,6 +162,23 @@ def test_other_formats_are_read(path, compression):
     assert read_image(path).size == (128, 128)
 
 
+@pytest.mark.parametrize(
+    ("number", "part", "size"),
+    [
+        (34712, b"\0\0\0\x0cjP  ", (0, 0)),
+        (34712, b"\xff\x4f\xff\x51\0\x2f", (0, 0)),
+        (34933, b"no PNG", (0, 0)),
+        (22610, b"no JPEG XR", (0, 0)),
+        (22610, b"II\xbc\1" + struct.pack("<I", 10**6), (2**16, 2**16)),
+        (34887, b"x\x9c of zlib", (2**16, 2**16)),
+        (50002, b"no JPEG XL", (2**16, 2**16)),
+    ],
+)
+def test_the_size_of_a_damaged_part_is_nothing_or_too_large(number, part, size):
+    """Zero where the decoder refuses the part, and too large where it may unpack to more than its header states."""
+    assert _HEADERS[number](part) == size
+
+
 def test_a_compression_whose_parts_cannot_be_bounded_is_refused(path):
     tifffile.imwrite(path, PIXELS)
     content = bytearray(path.read_bytes())

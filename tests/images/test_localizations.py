@@ -8,7 +8,7 @@ import pytest
 from napari_smdiffusion import TableSlab, TrainJob, read_image, write_image
 from napari_smdiffusion.base.errors import InputError, InputWarning
 from napari_smdiffusion.images.localizations import Localizations, read_table
-from napari_smdiffusion.images.rendering import most_pixels, render
+from napari_smdiffusion.images.rendering import fitting_pixel_size, most_pixels, render
 from napari_smdiffusion.recipes.job import read_sources
 
 ROWS = [(1000.0, 2000.0, 10.0), (3000.0, 1500.0, 20.0), (1800.0, 2900.0, 15.0)]
@@ -151,6 +151,37 @@ def test_a_slab_is_chosen_by_z(tmp_path):
     write_image(tmp_path / "c.tif", image)
     with pytest.raises(InputError, match="is no localization table: leave out the range of z"):
         read_image(tmp_path / "c.tif", z_range=(0, 1))
+
+
+def test_a_range_of_z_is_checked_and_named(tmp_path):
+    deep = _csv(tmp_path / "a.csv", "xnm,ynm,znm,locprecnm", [(1, 2, -300, 10), (3, 4, 200, 10)])
+    table = read_table(deep)
+    assert table.slab((None, None)) is table
+    with pytest.raises(InputError, match="no localization with z from 10 to 20 nm: choose a range within -300 to 200"):
+        table.slab((10, 20))
+    with pytest.raises(InputError, match="must have finite bounds in nm, not inf"):
+        TableSlab(deep, 0, float("inf"))
+    assert TableSlab(str(deep), 0).name == str(deep)
+    with pytest.raises(InputError, match="is not a regular file: give a file with a table"):
+        read_table(tmp_path)
+
+
+def test_a_table_in_pixels_takes_their_size_from_the_yaml_file_beside_it(tmp_path):
+    table = _csv(tmp_path / "a.csv", "x [px],y [px]", [(10, 20)])
+    (tmp_path / "a.yaml").write_text("Pixelsize: 130\n")
+    assert read_table(table).x == 1300
+
+
+def test_a_layer_of_a_table_has_pixels_that_its_image_fits_in(monkeypatch):
+    def size(side):
+        positions = np.array([0.0, side])
+        return fitting_pixel_size(Localizations(positions, positions, np.full(2, 10.0)), 20.0)
+
+    assert size(1e4) == 20.0
+    assert size(1e9) > 1e4
+    assert size(0.0) == 20.0
+    monkeypatch.setenv("SMDIFFUSION_MAX_RENDERED_PIXELS", "1")
+    assert size(1e4) == float("inf")
 
 
 def test_the_size_of_a_rendered_image_is_bounded_by_its_molecules(monkeypatch):

@@ -64,3 +64,8 @@ def test_fewer_marks_still_recognize_the_whole(pixels):
     few = fewer_marks(marks_of(pixels), 8)
     assert len(few) < 200
     assert shared_parts(pixels, [few]) == {0}
+
+
+def test_an_image_smaller_than_a_mark_has_none(pixels):
+    assert marks_of(pixels[:, :8, :8]) == ""
+    assert shared_parts(pixels[:, :8, :8], [marks_of(pixels)]) == set()

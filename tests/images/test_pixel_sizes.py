@@ -72,6 +72,7 @@ def _imagej(unit, per_unit, tag="NONE"):
         ({"metadata": {"PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1}}, 100),  # tifffile's own form
         ({"metadata": {"unit": "um"}, "resolution": (10, 10), "resolutionunit": "NONE"}, 100),
         ({"description": "SCIFIO=0.46\naxes=X,Y\nlengths=20,24\nscales=0.1,0.1\nunits=micron,micron\n"}, 100),
+        ({"description": "SCIFIO=0.46\naxes=X,Y\nlengths=20\nscales=0.1,0.1\nunits=micron,micron\n"}, None),
     ],
 )
 def test_the_pixel_size_is_read_from_the_metadata_of_many_programs(tmp_path, options, expected, recwarn):

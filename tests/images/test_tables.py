@@ -65,6 +65,13 @@ READ = {
     "lines about the recording": "Experiment: cell 3\nDate: 1.2.2020\n\n" + text_of(),
     "comments": "# made by hand\n#\n" + text_of().replace("\n", "\n# a comment\n", 1) + "# the end\n",
     "a comment with the names": "# " + text_of(),
+    "a comment about the columns": "# x [nm], y [nm]\n" + text_of(),
+    "names in a comment above another": "# " + text_of().replace("\n", "\n# exported twice\n", 1),
+    "missing values below a comment": text_of(rows=[["0", "0", "NA", "n/a", "none", ""], *ROWS]).replace(
+        "\n", "\n# a comment\n", 1
+    ),
+    "names between blanks in a comment": "# xnm ynm znm locprecnm\n# made by NumPy\n"
+    + text_of(rows=[row[2:] for row in ROWS]).partition("\n")[2],
     "a number sign as a name": text_of(names=("#", *NAMES[1:])),
     "empty lines and rows": text_of() + "\n,,,,,\n\n",
     "missing values": text_of(rows=[["0", "0", "NaN", "", "nan", "NA"], *ROWS]),
@@ -143,22 +150,50 @@ REFUSED = {
     "escapes": ("\x1b[31ma,b\n1,2\n", r"has the columns \\x1b\[31ma, b"),
     "far away": ("x [nm],y [nm]\n1.7e308,0\n-1.7e308,0\n", "a position of 1.7e\\+308 nm"),
     "nothing": ("\n \n", "is empty"),
+    "comments alone": ("# made by hand\n", "has no line with the names of columns: a localization table needs"),
     "binary": (b"a\0b", "is not a text file"),
     "a workbook": (b"\xd0\xcf\x11\xe0\xa1", "is an Excel workbook"),
     "a long line": ("x [nm],y [nm]" + "," * 200_000 + "\n", "has a line of more than"),
     "text below": (text_of() + "\n" + "a few words\n" * 3, "1 field in line 15"),
+    "text below the facts": (text_of() + "\nNote: good\n" + "a few words\n" * 3, "text below its table, near line 15"),
+    "a long line after many": (
+        text_of() + text_of(rows=ROWS * 400).partition("\n")[2] + "1" * 300_000,
+        r"has a line of more than 131072 characters: export the table again",
+    ),
+    "a field over several lines": (
+        text_of() + 2 * ('"' + "1" * 100_000 + "\n"),
+        "1 field in line 1[45] and 6 in its first row",
+    ),
+    "rows that are numbered wrongly at the end": (
+        text_of(names=NAMES[2:], rows=[[str(k), *ROWS[0][2:]] for k in (*range(600), 700)]),
+        "this field does not number its rows",
+    ),
 }
 
 
+# Characters: there are several blocks.
+_BLOCKS = {"text below the facts": 1, "a long line after many": 200_000}
+
+
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_uncertain_table_is_refused_in_a_sentence(tmp_path, name):
+def test_an_uncertain_table_is_refused_in_a_sentence(tmp_path, name, monkeypatch):
     path = tmp_path / "table.csv"
     text, message = REFUSED[name]
+    if name in _BLOCKS:
+        monkeypatch.setattr(table_text, "_BLOCK", _BLOCKS[name])
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message) as error:
         read_table(path)
     assert str(error.value).startswith(str(path))
     assert str(error.value).endswith(".")
+
+
+def test_a_precision_in_an_unknown_unit_is_left_out(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text_of().replace("uncertainty [nm]", "uncertainty [photons]"))
+    table = read_table(path)
+    np.testing.assert_allclose(table.x, VALUES[:, 0], atol=1e-3)
+    assert np.isnan(table.precision).all()
 
 
 def test_rapidstorm_names_its_columns_in_a_comment(tmp_path):

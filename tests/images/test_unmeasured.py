@@ -63,3 +63,12 @@ def test_two_gray_values_and_constant_planes():
     two = np.random.default_rng(0).integers(0, 2, (40, 40)).astype(np.float32)
     assert not scan(two).shows_nothing
     assert scan(np.zeros((40, 40), np.float32)).shows_nothing
+
+
+def test_a_narrow_strip_and_an_area_far_down_a_long_plane(counts):
+    assert scan(counts[:, :5]).unmeasured == ()
+    long = np.tile(counts, (8, 1))
+    long[650:670, 20:60] = 0
+    facts = scan(long)
+    assert facts.unmeasured == (0.0,)
+    assert facts.measured(long)[:600].all()

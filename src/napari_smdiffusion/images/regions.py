@@ -31,16 +31,13 @@ class Whole(Protocol):
     @property
     def name(self) -> str:
         """Name in messages."""
-        ...
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of a plane in pixels."""
-        ...
 
     def crop(self, y: slice, x: slice) -> Any:
         """Return the rows `y` and the columns `x`."""
-        ...
 
 
 WholeT = TypeVar("WholeT", bound=Whole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,11 +29,6 @@ class ScifioLayout:
     letters: str
     lengths: tuple[int, ...]
     scales: Mapping[str, tuple[float, str]]
-
-    @property
-    def planes(self) -> int:
-        """Number of planes."""
-        return math.prod(n for letter, n in zip(self.letters, self.lengths, strict=True) if letter not in "YX")
 
 
 def scifio_layout(description: str) -> ScifioLayout | None:

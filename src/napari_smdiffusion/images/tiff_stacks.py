@@ -198,7 +198,7 @@ def _own_planes(tiff: Any, series: Any, path: Any) -> TiffStack | None:
     positions = np.array(np.unravel_index([k for k, _ in own], lengths or (1,))).reshape(-1, len(own))
     whole = _whole_part(letters, positions)
     if len(whole) < len(own):
-        notes = (*notes, f"{path} lacks channels of {len(own) - len(whole)} planes, which are left out.")
+        notes = (*notes, f"{path} lacks a channel of {len(own) - len(whole)} of its planes, which are left out.")
     planes, positions = np.stack([own[k][1].asarray() for k in whole]), positions[:, whole]
     block = [len(np.unique(row)) for row in positions][: len(letters)]
     if math.prod(block) == len(planes):

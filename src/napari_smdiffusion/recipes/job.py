@@ -34,11 +34,9 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """Name of the input in messages and in the provenance of results."""
-        ...
 
     def read(self, stop: Stop = never) -> Image:
         """Read the image; raise Stopped if `stop` returns True before."""
-        ...
 
 
 ImageSource: TypeAlias = Image | str | os.PathLike[str] | Source
@@ -51,11 +49,9 @@ class Job(Protocol[_Output]):
     @property
     def title(self) -> str:
         """Short description that begins with a verb in -ing: "training my model"."""
-        ...
 
     def steps(self, stop: Stop = never) -> Steps[_Output]:
         """Do the work; call `stop` between two steps."""
-        ...
 
 
 def run_job(job: Job[Result]) -> Result:

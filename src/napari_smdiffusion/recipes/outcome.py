@@ -16,12 +16,10 @@ class Trained(Protocol):
     @property
     def steps(self) -> int:
         """Number of training steps."""
-        ...
 
     @property
     def total_steps(self) -> int | None:
         """The planned number of steps; None if the plan was not known."""
-        ...
 
 
 def was_stopped(facts: Trained) -> bool:
