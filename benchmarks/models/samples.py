@@ -95,6 +95,7 @@ def judged(enhancer: Enhancer, structure: str, count: int, seed: int) -> dict[st
         "realism": {
             "sample": recognized(own_pixels(sampled.samples.pixels[:2]), truth),
             "estimate": recognized(estimate.pixels[:, rows, columns], truth),
+            "halves": {"auc": halves(truth)},
         },
     }
 
@@ -174,6 +175,13 @@ def recognized(planes: Pixels, truth: Pixels) -> dict[str, float | None]:
     made = grid_patches([np.clip(np.rint(plane * ratio), 0, 255).astype(np.float32) for plane in planes], PATCH)
     score = realism(made, experimental, 20.0)
     return {"score": score.score, "auc": round(two_sample_test(experimental, made[: len(experimental)]).auc, 4)}
+
+
+def halves(truth: Pixels) -> float:
+    """Return the AUC of a classifier of the patches of both halves of the truth: how far parts of it differ."""
+    middle = truth.shape[1] // 2
+    one, other = (grid_patches([part], PATCH) for part in (truth[:, :middle], truth[:, middle:]))
+    return round(two_sample_test(one, other).auc, 4)
 
 
 def picture(enhancer: Enhancer, structure: str, name: str) -> None:
