@@ -91,14 +91,14 @@ def resumed_settings(record: EnhancerRecord, config: EnhancerConfig) -> Enhancer
     return config
 
 
-def resumed_microscope(record: EnhancerRecord, microscope: MicroscopeConfig) -> MicroscopeConfig:
-    """Return the microscope of a resumed training: smooth and uneven light may be left out.
+def resumed_microscope(former: MicroscopeConfig, microscope: MicroscopeConfig) -> MicroscopeConfig:
+    """Return the microscope of a training that is resumed: smooth and uneven light may be left out.
 
-    Earlier versions trained with others than the defaults of this version.
+    They depend on the structure, and earlier versions had other defaults.
     """
     default = MicroscopeConfig()
     left_out = [name for name in _LIGHT if getattr(microscope, name) == getattr(default, name)]
-    return replace(microscope, **{name: getattr(record.microscope, name) for name in left_out})
+    return replace(microscope, **{name: getattr(former, name) for name in left_out})
 
 
 def load_interrupted(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..base.devices import on_device, pick_device, seeded
 from ..base.errors import InputError
-from ..base.events import Steps, Stop, never, run
+from ..base.events import Note, Steps, Stop, never, run
 from ..images.image import Image, common_pixel_size
+from ..microscope.suited import suited_to
 from ..store.facts import UNNAMED, training_facts
 from ..store.folder import bytes_of_model, check_place, training_lock
 from ..training.loop import optimize_steps
@@ -119,7 +120,10 @@ def train_enhancer_steps(
         check_place(out, replace=resume)
     record = interrupted_enhancer(out) if resume and out is not None else None
     config = settings_from(start, config) if record is None else resumed_settings(record, config)
-    microscope = microscope if record is None else resumed_microscope(record, microscope)
+    if record is not None:
+        microscope = resumed_microscope(record.microscope, microscope)
+    elif not pairs:
+        microscope = yield from suited_microscope_steps(microscope, images)
     # The network that the training starts from has these strides, and has seen images with these surroundings.
     known = start.record if record is None and start is not None else record
     levels = LOCAL_LEVELS if known is None else known.widefield
@@ -136,6 +140,16 @@ def train_enhancer_steps(
             enhancer = replace(enhancer, config=load_interrupted(state, out, record, enhancer, inputs))
         checkpoints = Checkpoints(enhancer, out, inputs)
         return (yield from _optimize_and_calibrate(enhancer, state, training_set, checkpoints, stop, began))
+
+
+def suited_microscope_steps(microscope: MicroscopeConfig, images: Sequence[Image]) -> Steps[MicroscopeConfig]:
+    """Return the microscope of a new training on simulated widefield images; see `suited_to`. A change is a Note."""
+    planes = [plane for image in images for plane in image.pixels]
+    suited = suited_to(microscope, planes, known_pixel_size(images))
+    if suited != microscope:
+        low, high = (width / 1000 for width in suited.smooth_light_width_range)
+        yield Note(f"The structure is broad: the simulated smooth light is {low:.1f} to {high:.1f} µm wide.")
+    return suited
 
 
 def _untrained(

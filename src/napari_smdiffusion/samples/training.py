@@ -13,9 +13,9 @@ from ..base.events import Steps, Stop, never, run
 from ..diffusion.network import clone_unet, field_multiple, for_sampling, for_training, with_given_images
 from ..diffusion.settings import EDM
 from ..enhance.calibrating import fitting_count
-from ..enhance.checkpoints import digest_of_inputs
+from ..enhance.checkpoints import digest_of_inputs, resumed_microscope
 from ..enhance.model import KIND, save_enhancer
-from ..enhance.training import training_set_steps
+from ..enhance.training import suited_microscope_steps, training_set_steps
 from ..posterior.conditions import GIVEN
 from ..posterior.sampler import PosteriorSampler
 from ..store.folder import (
@@ -121,6 +121,7 @@ def train_samples_steps(
     check_start(enhancer)
     check_prior(prior)
     began = time.monotonic() if began is None else began
+    inputs = yield from _suited(inputs, enhancer, resume)
     training_set = yield from training_set_steps(
         inputs.images, inputs.pairs, inputs.weights, enhancer.config, inputs.microscope, enhancer.widefield
     )
@@ -137,6 +138,16 @@ def train_samples_steps(
         return (
             yield from _optimize_and_calibrate(enhancer, state, task, training_set.held_out, checkpoints, stop, began)
         )
+
+
+def _suited(inputs: SamplerInputs, enhancer: Enhancer, resume: bool) -> Steps[SamplerInputs]:
+    """Return the inputs with the microscope of the interrupted training, or with one that suits the structure."""
+    former = None if enhancer.sampler is None else enhancer.sampler.facts.microscope
+    if inputs.pairs:
+        return inputs
+    if resume and former is not None:
+        return replace(inputs, microscope=resumed_microscope(former, inputs.microscope))
+    return replace(inputs, microscope=(yield from suited_microscope_steps(inputs.microscope, inputs.images)))
 
 
 def recalibrated_samples(enhancer: Enhancer, inputs: SamplerInputs) -> Enhancer:
