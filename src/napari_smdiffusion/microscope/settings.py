@@ -45,7 +45,12 @@ class MicroscopeConfig(Checked):
         ),
     ] = (0.0, 4.0)
     smooth_light_width_range: Annotated[
-        Span, Unit("nm"), Help("width (standard deviation) of the blur of the smooth light")
+        Span,
+        Unit("nm"),
+        Help(
+            "width (standard deviation) of the blur of the smooth light; a training widens both numbers to at least 2 "
+            "and 8 times the width of the structure"
+        ),
     ] = (500.0, 2000.0)
     unevenness_range: Annotated[
         tuple[Unevenness, Unevenness],
