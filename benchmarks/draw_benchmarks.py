@@ -15,6 +15,7 @@ from benchmarks.common import PICTURES, ROOT, entries, loaded, no_options, where
 from benchmarks.models.draw_microscope import microscope
 from benchmarks.realism.solver_steps import curve_of, order
 from benchmarks.speed.draw_limits import limits
+from benchmarks.speed.draw_memory import memory
 from napari_smdiffusion.diffusion.noise_prediction import NOISE_STEPS
 from napari_smdiffusion.diffusion.sampler import STEPS
 from napari_smdiffusion.report.pictures import new_figure, save_figure
@@ -27,12 +28,12 @@ COMPARED = 30  # minutes of training, at most, after which both programs are com
 EVALUATIONS, DDIM = 1000, 25  # of the reference's network for an image, by default and in its shorter way
 BEFORE = """# Benchmarks
 
-Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`; each names the machine, the
+Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/results`. Each names the machine, the
 versions and the date it was measured on, and most the commit, with a + where files of the clone had been changed. The
-two scripts that compare with another program make its environment themselves, from PyPI, and time both in one go on one
-machine; what was trained for long was trained in several goes. Speeds were measured with nothing beside them, unless it
-is said, once or a few times: repeat it on your machine before you rely on a factor. {gpu} The experimental images are
-of SFSRM (github.com/crrayna/SFSRM, Chen et al. 2023, BSD-3-Clause).
+two scripts that compare with another program make its environment themselves, from PyPI. They time both in one go on
+one machine. What was trained for long was trained in several goes. Speeds were measured with nothing beside them,
+unless it is said, once or a few times: repeat it on your machine before you rely on a factor. {gpu} The experimental
+images are of SFSRM (github.com/crrayna/SFSRM, Chen et al. 2023, BSD-3-Clause).
 {aims}
 """
 
@@ -60,8 +61,8 @@ def reference() -> str:
         "    python -m benchmarks.speed.against_reference\n",
         where(result)
         + " improved_diffusion_for_SMLM 0.3.0 with its own defaults: 1000 evaluations of its network for an image "
-        f"(4 for each of {together} images drawn at once were timed), batch of 10 in training; ours "
-        f"{result['solver_steps']}, of 16 images of which the first is drawn alone, batch of 16, bfloat16"
+        f"(4 for each of {together} images drawn at once were timed), batch of 10 in training. Ours: "
+        f"{result['solver_steps']} evaluations, of 16 images of which the first is drawn alone, batch of 16, bfloat16"
         + (f"; {ours['threads']} threads" if "threads" in ours else "")
         + ". Imported: the same network as the reference's, drawn by our solver in 20 steps and in float32. Memory is "
         "the highest resident set of the process.\n",
@@ -77,7 +78,7 @@ def _fairness(result: dict[str, Any]) -> str:
     short = draw["reference"]["seconds"] * DDIM / EVALUATIONS
     said = [
         "The reference computes in float32. Its training step is the best of four on random images, ours the median "
-        "of three times ten on a simulated one; of our steps a quarter show 4 patches of twice the side, which are as "
+        "of three times ten on a simulated one. A quarter of our steps show 4 patches of twice the side, which are as "
         "many pixels and count as 16 images.",
         f"It can draw by DDIM too, in {DDIM} evaluations instead of {EVALUATIONS}: {short:.2g} s for an image of 128 "
         f"px by the same timing, {short / draw['ours']['seconds']:.0f} times what ours takes and "
@@ -170,18 +171,19 @@ def _after_equal_time() -> list[str]:
               "coverage", "AUC")  # fmt: skip
     sizes = sorted({one["size"] for one in judged})
     return [
-        f"\nAfter the same time of training ({where(*judged)[:-1]}), against the columns that all were trained on: "
-        "realism score with its 90 % interval, diversity and coverage (1 is ideal: how different the images are from "
-        "each other, and how many experimental ones have one like them), and the AUC of three classifiers with its 95"
-        " % interval; and how well these tell two halves of these columns. Times are told in steps, as many as the "
+        f"\nAfter the same time of training ({where(*judged)[:-1]}), against the columns that all were trained on. "
+        "The table has the realism score with its 90 % interval, diversity and coverage, and the AUC of three "
+        "classifiers with its 95 % interval. Diversity is how different the images are from each other, and coverage "
+        "how many experimental ones have one like them; 1 is ideal. The last row has how well the classifiers tell two "
+        "halves of these columns. Times are told in steps, as many as the "
         "timing above makes of them. Images of 256 px are judged in quarters, for there are no more than 15 "
         "experimental patches of that size. The reference's raw weights are drawn by our solver, not by its own 1000 "
-        "evaluations, and its average is left out, which after so few steps is near the untrained network still. The "
+        "evaluations. Its average is left out, which after so few steps is near the untrained network still. The "
         "intensities it was given are stretched, all alike, and those of its images scaled back. What is called "
         "pretrained began from the bundled model of simulated filaments, which took an hour and three quarters more "
-        "and saw no experimental image. The reference is meant to be trained for far longer, on a GPU: in this time it "
-        "has hardly begun (at 64 px filaments begin to show in its noise), and what is compared is what a laptop gives "
-        "in half an hour, not what its images are like in the end. The pictures show those whose images are kept: at "
+        "and saw no experimental image. The reference is meant to be trained for far longer, on a GPU. In this time it "
+        "has hardly begun: at 64 px filaments begin to show in its noise. What is compared is what a laptop gives in "
+        "half an hour, not what its images are like in the end. The pictures show those whose images are kept: at "
         "64 px of a second training of the reference, for longer."
         f"{_apart_from_each_other(judged)}\n",
         table(header, rows),
@@ -226,10 +228,10 @@ def _imported_steps() -> list[str]:
     )
     return [
         f"\nThe network of the reference after {steps:,} steps of training on images of {size} px{judged}. The table "
-        f"is of {result['patches']} patches drawn by our solver from the same noise, and tells how far they are from "
-        f"those of 64 steps ({where(result)[:-1]}). Filaments show by then, on a background that is too bright and "
-        "noisy (the picture above), with any number of steps, so that the score says little here, and the difference "
-        f"more. By the score 8 steps would do. The default is {NOISE_STEPS}, by which the deviation of a known "
+        f"is of {result['patches']} patches drawn by our solver from the same noise. It tells how far they are from "
+        f"those of 64 steps ({where(result)[:-1]}). Filaments show by then, with any number of steps, on a background "
+        "that is too bright and noisy (the picture above). So the score says little here, and the difference more. "
+        f"By the score 8 steps would do. The default is {NOISE_STEPS}, by which the deviation of a known "
         "distribution is met within 7 %.\n",
         table(("steps of the solver", "realism", "difference"), rows),
     ]
@@ -248,11 +250,11 @@ def _imported_exactly() -> list[str]:
         "\nWhether imported checkpoints compute the same:\n",
         "    python -m benchmarks.models.reference_checkpoints\n",
         f"{where(result)} Networks of the versions {' and '.join(result['compared'])} of improved_diffusion_for_SMLM, "
-        f"for images of {_listed(sizes)} px, {_listed(widths)} channels wide, one of two blocks and one with a learned "
-        "variance each, of random weights and saved by that code: the noise that they predict differs by at most "
-        f"{_of_std(found, 'noise')} of its standard deviation, and what those of one block and without a variance draw "
-        f"by DDIM in {result['evaluations']} evaluations, of {_listed(drawn)} px, by at most "
-        f"{_of_std(found, 'images')}, which is the rounding of float32.",
+        f"for images of {_listed(sizes)} px, {_listed(widths)} channels wide, with random weights and saved by that "
+        "code. Of each version, one has two blocks and one a learned variance. The noise that they predict differs by "
+        f"at most {_of_std(found, 'noise')} of its standard deviation. What those of one block and without a variance "
+        f"draw by DDIM in {result['evaluations']} evaluations, of {_listed(drawn)} px, differs by at most "
+        f"{_of_std(found, 'images')}. This is the rounding of float32.",
     ]
 
 
@@ -425,13 +427,13 @@ def solver_steps() -> str:
          f"{100 * one['difference']:.0f} %")
         for name, steps, one in points
     ]  # fmt: skip
-    of_64 = " AUC of two classifiers against patches of 64 steps and other noise, where 0.5 ± 0.04 is chance;"
+    of_64 = " AUC of two classifiers against patches of 64 steps and other noise (0.5 ± 0.04 is chance);"
     parts = [
         "## How many steps an image needs",
         f"    python -m benchmarks.realism.solver_steps {' '.join(result)}",
         f"{where(*result.values())} 400 patches from the same noise with each number of steps: realism score with its "
-        f"90 % interval; AUC of the classifier, against experimental ones;{of_64 if told else ''} and how far they are "
-        "from those of 64 steps and the same noise, relative to their standard deviation."
+        f"90 % interval; AUC of the classifier, against experimental ones;{of_64 if told else ''} the difference from "
+        "those of 64 steps and the same noise, relative to their standard deviation."
         f"{' What is called fitted is the solver below.' if any('fitted' in steps for _, steps, _ in points) else ''}",
         table(("model", "steps", "realism", "AUC", *(["told from 64 steps"] if told else []), "difference"), rows),
         *_repeated_steps(),
@@ -501,8 +503,9 @@ def _fitted_solver() -> list[str]:
     return [
         "    python -m benchmarks.realism.fitted_solver --steps 7 --others FOLDERS-OF-MODELS",
         f"{where(*result.values())} A solver of few steps whose noise levels and weights were fitted to the three "
-        "models that ship, against DPM-Solver++(2M), from other noise: the distance to images of 64 steps as above, "
-        "as the median over 12 images, and the weakest band of spatial frequencies, relative to theirs. Nothing was "
+        "models that ship, against DPM-Solver++(2M), from other noise. The table has the distance to images of 64 "
+        "steps as above, as the median over 12 images, and the weakest band of spatial frequencies, relative to "
+        "theirs. Nothing was "
         "fitted to the other models (of claim A). It is not used yet.",
         table(("steps", *(name.replace("_", " ") for name in models)), rows),
     ]
@@ -593,10 +596,11 @@ def fine_tuning() -> str:
     parts = [
         "## Beginning from a model that ships",
         "    python -m benchmarks.models.fine_tuning",
-        f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have; loss on the held-out part "
-        f"at three levels of noise, and realism score of {found[0]['patches']} patches; means over seeds, from three "
-        f"on with intervals of 95 %. {_how_often_better(groups)} One structure and one time: nothing is known of "
-        f"others. By how much the realism score is lower than from nothing, paired by seed: {_gained(groups)}.",
+        f"{where(*found)} Mitochondria, as many steps as {found[0]['minutes']} minutes have. The table has the loss on "
+        f"the held-out part at three levels of noise, and the realism score of {found[0]['patches']} patches: means "
+        f"over seeds, from three on with intervals of 95 %. {_how_often_better(groups)} One structure and one time: "
+        "nothing is known of others. By how much the realism score is lower than from nothing, paired by seed: "
+        f"{_gained(groups)}.",
         table(("trained on", "seeds", *(f"loss, σ = {level}" for level in levels), "realism"), rows),
         *_fine_tuned_enhancers(),
     ]
@@ -627,7 +631,7 @@ def _fine_tuned_enhancers() -> list[str]:
     ]
 
 
-PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, microscope, limits)
+PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, microscope, memory, limits)
 
 if __name__ == "__main__":
     no_options(__doc__)

@@ -296,9 +296,9 @@ def _microscopes(by_seed: BySeed, counts: Sequence[str]) -> str:
     gain = f"gain in {SHOWN[PRIMARY]}"
     header = ("fields", "trained on", "seeds", *SHOWN.values(), f"{gain} over the same as before", "over `generated`")
     return (
-        "What another microscope changes, on the **real** widefield image (registered): all columns and their real "
-        "widefield image, instead of a simulated one; and a simulated one that is fitted to the whole real widefield "
-        "image:\n\n" + table(header, rows)
+        "What another microscope changes, on the **real** widefield image (registered). One takes all columns and "
+        "their real widefield image, instead of a simulated one. The other is a simulated one that is fitted to the "
+        "whole real widefield image:\n\n" + table(header, rows)
     )
 
 

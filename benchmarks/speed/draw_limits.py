@@ -89,7 +89,7 @@ def _stood_out(stages: dict[str, Any], growth: dict[str, dict[str, float]]) -> s
     if whole and step:
         rate = step[0]["images"] / step[0]["bfloat16"]["seconds"]
         said.insert(0, f"*data*: {whole[0]:.0f} patches a second in a whole training, {rate:.0f} in its step alone")
-    return f"What was looked at, and what became of it: {'; '.join(said)}."
+    return "What was looked at, and what became of it:\n\n" + "\n".join(f"- {one}." for one in said)
 
 
 def _formats() -> str:
@@ -99,9 +99,9 @@ def _formats() -> str:
         return "channels first in training, channels last elsewhere (not compared)"
     said = [f"{name} {one['channels first'] / one['channels last']:.2f}" for name, one in result["formats"].items()]
     return (
-        "channels first in training on a processor, channels last elsewhere; with channels first, the time is "
-        f"multiplied by: {', '.join(said)}. The training steps here were measured with channels last, before this was "
-        "found: they are quicker now"
+        "channels first in training on a processor, channels last elsewhere. With channels first, the time is "
+        f"multiplied by these factors: {', '.join(said)}. The training steps here were measured with channels last, "
+        "before this was found: they are quicker now"
     )
 
 

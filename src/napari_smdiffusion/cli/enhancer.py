@@ -158,8 +158,8 @@ def add_calibrate(commands: Any) -> None:
         action="append",
         required=True,
         metavar=("WIDEFIELD", "STORM"),
-        help="a widefield image and the super-resolution image of the same field of view or of a part of it, with the "
-        "pixel sizes of the enhancer; repeat it for several pairs",
+        help="a widefield image, and the super-resolution image of its field of view or of a part of it. Both have the "
+        "pixel sizes of the enhancer. Repeat it for several pairs",
     )
     parser.add_argument(
         "--out",

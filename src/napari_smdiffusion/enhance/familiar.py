@@ -1,9 +1,9 @@
 """Whether a widefield image looks like those that an enhancer was trained with.
 
-A few numbers describe a block of the network's input: the ratios of the energies in three bands of spatial frequency,
-how much is bright, and its shape (lines, blobs, texture). The widefield patches of the training give their mean, their
-covariance within a patch, and that between patches. An image is unfamiliar if its median block lies farther from that
-mean than the patches of the training do.
+A few numbers describe a block of the network's input. They are the ratios of the energies in three bands of spatial
+frequency, how much is bright, and its shape (lines, blobs, texture). The widefield patches of the training give their
+mean, their covariance within a patch, and that between patches. An image is unfamiliar if its median block lies farther
+from that mean than the patches of the training do.
 """
 
 from __future__ import annotations

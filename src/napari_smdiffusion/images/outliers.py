@@ -19,7 +19,8 @@ def isolated_pixels(plane: Pixels) -> npt.NDArray[np.bool_]:
     """Return which pixels (Y, X) are far brighter or darker than all their 8 neighbours.
 
     A point source has bright neighbours. An isolated pixel differs from its neighbours by `_NOISE` standard deviations
-    of the noise, and by `_RANGE` times the range of the middle ones of them; so do the local levels of an enhancer.
+    of the noise, and by `_RANGE` times the range of the middle ones of them. The local levels of an enhancer use the
+    same rule.
     """
     padded = np.pad(np.asarray(plane, np.float32), 1, mode="edge")
     shifted = np.stack(

@@ -192,7 +192,8 @@ def disjoint_windows(
     """Divide the rest of a plane into windows that do not overlap, each at least `least` pixels high and wide.
 
     The window with the most places for a square of `least` pixels comes first, then that of the remaining area, and so
-    on; so few squares are lost at the cuts. The windows are returned from top to bottom and from left to right.
+    on. In this way few squares are lost at the cuts. The windows are returned from top to bottom and from left to
+    right.
     """
     rows, columns = (_edges(length, [w[k] for w in (*inside, *held_out)]) for k, length in enumerate(size))
     free = np.full((len(rows) - 1, len(columns) - 1), not inside)

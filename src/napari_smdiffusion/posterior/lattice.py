@@ -1,7 +1,7 @@
 """Overlapping windows of a field whose results are cross-faded.
 
-Each pixel's weights in all windows have the sum 1. A window's weight depends on the size of the field alone, so that
-the results can be added one after the other, in any order, to an array or a file that begins with 0.
+Each pixel's weights in all windows have the sum 1. A window's weight depends on the size of the field alone. So
+the results can be added one after the other, and in any order, to an array or a file that begins with 0.
 """
 
 from __future__ import annotations

@@ -1,0 +1,78 @@
+"""How much memory `smdiffusion enhance` takes, against the size of the image.
+
+    python -m benchmarks.speed.memory [--only "estimate 2048" ...]
+
+Each entry is one command in a process of its own, with the bundled enhancer of microtubules, into files. The image is
+the real widefield image of SFSRM, repeated. *Own* memory is the highest that the process had of its own; *resident* is
+that with the parts of files that are mapped, which the system takes back when other programs need the room.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import FACTOR, microtubules, save_entry
+from napari_smdiffusion import Image
+from napari_smdiffusion.images.tiff import write_image
+
+# Entries: what is made, and the side of the widefield image in pixels.
+ENTRIES = {
+    **{f"estimate {side}": (side, []) for side in (512, 1024, 2048, 4096)},
+    **{f"samples {side}": (side, ["--samples", "4"]) for side in (256, 512, 1024)},
+}
+CHILD = """
+import json, sys, threading, time
+
+def of(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(key))) / 1e6
+
+highest, ended = 0.0, threading.Event()
+
+def watch():
+    global highest
+    while not ended.wait(0.02):
+        highest = max(highest, of("RssAnon"))
+
+from napari_smdiffusion.cli.entry import main
+watching = threading.Thread(target=watch)
+watching.start()
+began = time.monotonic()
+try:
+    main(sys.argv[1:])
+finally:
+    ended.set()
+    watching.join()
+print(json.dumps({"own_gb": highest, "resident_gb": of("VmHWM"), "seconds": time.monotonic() - began}))
+"""
+
+
+def measured(side: int, flags: list[str]) -> dict[str, Any]:
+    """Enhance an image of `side`² pixels in a process of its own, and return its highest memory in GB."""
+    real = microtubules()[2]
+    pixels = np.tile(real.pixels[0], (side // 256 + 1,) * 2)[:side, :side]
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "widefield.tif", Path(folder) / "enhanced.tif"
+        write_image(path, Image(pixels, real.pixel_size))
+        command = [sys.executable, "-c", CHILD, "enhance", "microtubules", str(path), "--out", str(out), *flags]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise SystemExit(result.stderr)
+        found = json.loads(result.stdout.splitlines()[-1])
+        files = sum(file.stat().st_size for file in Path(folder).glob("enhanced*.tif"))
+    return {"side": side, "side_of_result": FACTOR * side, **found, "files_gb": files / 1e9}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=ENTRIES, default=list(ENTRIES), metavar="ENTRY")
+    for name in parser.parse_args().only:
+        save_entry("memory", name, measured(*ENTRIES[name]))
