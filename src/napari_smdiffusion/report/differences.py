@@ -65,7 +65,7 @@ def _textures(results: Results, limits: Limits) -> Iterator[Difference]:
     realism = result_of(results, "realism", Realism)
     if realism is None or realism.score is None or realism.score_low is None:
         return
-    if realism.score > limits.texture and realism.score_low > 0:
+    if limits.is_other_texture(realism.score, realism.score_low):
         yield Difference("texture", realism.score / limits.texture)
 
 

@@ -62,7 +62,7 @@ def _texture(results: Results, limits: Limits) -> VerdictRow:
     value = f"{realism.score:.2f} ({realism.score_low:.2f} to {realism.score_high:.2f})"
     normal = f"up to {limits.texture:g}; 0 is another part of the experiment, 1 a mathematical model"
     level: Level = "unknown"
-    if realism.score > limits.texture and realism.score_low > 0:
+    if limits.is_other_texture(realism.score, realism.score_low):
         level = "differs"
     elif realism.score <= limits.texture and realism.score_high <= limits.uncertain:
         level = "good"
