@@ -98,7 +98,7 @@ def test_pixels_beyond_a_factor_of_two_are_refused_with_both_sizes(tiny_enhancer
 def test_a_large_image_is_resampled_into_a_file(monkeypatch, widefield):
     grid = Grid(widefield.size, 4, (1.3, 1.3))
     expected = grid.network_image(widefield).pixels
-    monkeypatch.setattr("napari_smdiffusion.enhance.resampling._IN_MEMORY", 0)
+    monkeypatch.setattr("napari_smdiffusion.base.scratch._IN_MEMORY", 0)
     mapped = grid.network_image(widefield).pixels
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, expected)

@@ -6,7 +6,6 @@ pixel of the image along each axis, so that it is exactly over the image.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, floor
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
+from ..base.scratch import scratch
 from ..images.image import read_only, with_own_pixels
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..images.tiles import Tile
     from .pixel_fit import PixelFit
 
-_IN_MEMORY = 2**26  # bytes of resampled pixels; more are kept in a temporary file
 _ROWS = 256  # rows that are resampled at once
 
 
@@ -72,7 +71,7 @@ class Grid:
         """Return the image on the pixels of the network; large ones are kept in a temporary file."""
         if not self.is_resampled:
             return image
-        pixels = _empty((len(image), *self.network_size))
+        pixels = scratch((len(image), *self.network_size))
         vertical, horizontal = (
             kernel(length, (np.arange(wanted, dtype=np.float64) + 0.5) / ratio, 1 / ratio)
             for length, wanted, ratio in zip(self.size, self.network_size, self.ratios, strict=True)
@@ -179,12 +178,3 @@ def _cubic(distance: Values) -> Values:
 def _first_centre(edge: int, step: float) -> int:
     """Return the index of the first pixel whose centre is at `edge` or beyond, for pixels of `step`."""
     return ceil(edge / step - 0.5)
-
-
-def _empty(shape: tuple[int, ...]) -> Pixels:
-    """Return an array for pixels; a large one is mapped from a temporary file, which vanishes with the array."""
-    size = 4 * int(np.prod(shape))
-    if size <= _IN_MEMORY:
-        return np.empty(shape, np.float32)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.float32, "w+", shape=shape)

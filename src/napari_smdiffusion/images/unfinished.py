@@ -21,6 +21,7 @@ import numpy as np
 
 from ..base.errors import InputError, sentence_of
 from ..base.locks import Locked, is_same_file, lock, open_for_lock
+from ..base.scratch import forget_pages
 from ..base.temporary import MARK, remove_leftovers, short_name
 from ..base.whole_files import cannot_be_written, rename_into_place
 from .tiff import ResultElsewhereError, mapped_file, restate, write_again
@@ -77,6 +78,7 @@ class Unfinished:
             return
         for array in self._arrays:
             array.flush()
+            forget_pages(array)  # otherwise the memory of the process grows with the image
         os.write(self._descriptor, b"".join(json.dumps(mark).encode() + b"\n" for mark in self._pending))
         with suppress(OSError):  # some drives cannot wait
             os.fsync(self._descriptor)

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from ..base.arrays import Pixels
 
 BLUR = 2.0  # pixels of the result, standard deviation: about the resolution that enhancers reach on real pairs
+BLUR_REACH = 8  # pixels that a blurred pixel depends on, on each side
 CERTAIN, LIKELY = 0.9, 0.5  # shares of the samples, from which on structure is called so
 _BRIGHT, _SHARE = 99.5, 0.1  # percentile of training patches, and the share of it that counts as structure
 
 
 def blurred(sample: Pixels) -> Pixels:
     """Return a plane (Y, X) at the resolution that the intervals and the map of trust are about."""
-    return np.asarray(gaussian_filter(sample, BLUR, mode="nearest"), np.float32)
+    return np.asarray(gaussian_filter(sample, BLUR, mode="nearest", radius=BLUR_REACH), np.float32)
 
 
 def structure_level(sharp: Iterable[Pixels]) -> float:
@@ -34,10 +35,11 @@ def agreement(trust: Pixels, light: Pixels) -> float | None:
     Parameters
     ----------
     trust, light
-        The map of trust and the best estimate, (N, Y, X). They are read plane by plane.
+        The map of trust and the best estimate, (N, Y, X). They are read row by row, and may be larger than memory.
     """
     total = certain = 0.0
-    for shown, values in zip(trust, light, strict=True):
-        total += float(np.sum(values, dtype=np.float64))
-        certain += float(np.sum(values, dtype=np.float64, where=shown >= CERTAIN))
+    for plane, values in zip(trust, light, strict=True):
+        for shown, row in zip(plane, values, strict=True):
+            total += float(np.sum(row, dtype=np.float64))
+            certain += float(np.sum(row, dtype=np.float64, where=shown >= CERTAIN))
     return certain / total if total > 0 else None

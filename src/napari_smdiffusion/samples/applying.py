@@ -16,6 +16,7 @@ import torch
 from ..base.devices import on_device, pick_device
 from ..base.errors import InputError, Stopped
 from ..base.events import Countdown, Note, Progress, SampleDone, Steps, Stop, TileDone, never
+from ..base.scratch import scratch
 from ..enhance.applying import Enhancement, checked, new_zeros, planned_results
 from ..enhance.local_levels import LocalLevels
 from ..enhance.network import ALIGN, REACH
@@ -28,13 +29,14 @@ from ..images.axes import PLANE, Axis
 from ..images.image import with_own_pixels
 from ..images.provenance import BLURRED_BY, SAMPLES, TRUST
 from ..images.tiles import tiles
-from ..posterior.combining import WEIGHT, best_estimate
+from ..posterior.combining import WEIGHT
 from ..posterior.conditions import conditions
 from ..posterior.empty_background import with_empty_background
 from ..posterior.field_noise import field_noise
 from ..posterior.lattice import lattice
 from ..posterior.sampling import sample_window
-from ..posterior.trust import BLUR, blurred
+from ..posterior.summary import Summary
+from ..posterior.trust import BLUR
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from ..images.tiles import Tile
     from ..posterior.facts import SamplerFacts
     from ..posterior.sampler import PosteriorSampler
+    from ..posterior.summary import HalfWidth
 
 _TILE = 256  # widefield pixels of a tile of the estimate
 _BEST = f"mean of {{}} samples and of the estimate of the enhancer, which counts as {WEIGHT} samples"
@@ -250,10 +253,10 @@ def _estimated(run: _Run, plane: Pixels, seen: PlanesSeen, n: int, stop: Stop) -
     parts = list(tiles((height, width), _TILE, reach, ALIGN))
     best = run.results["enhanced"][n]
     field = _Field(
-        np.zeros((height, width), np.float32),
-        np.zeros((height * factor, width * factor), np.float32),
-        np.zeros(best.shape, np.float32),
-        np.zeros(best.shape, np.float32),
+        scratch((height, width)),
+        scratch((height * factor, width * factor)),
+        scratch(best.shape),
+        scratch(best.shape),
         parts,
     )
     for done, tile in enumerate(parts):
@@ -283,7 +286,13 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
     height, width = field.estimate.shape
     windows = lattice((height, width), WINDOW, OVERLAP, 16)
     together = _TOGETHER.get(run.work.device.type, _TOGETHER_ELSEWHERE)
-    summary = _Summary(run, field, n)
+    summary = Summary(
+        field.shown,
+        field.unit,
+        {kind: pixels[n] for kind, pixels in run.results.items() if kind != "samples"},
+        structure=run.facts.structure,
+        half_width=_half_width(run),
+    )
     done = [k for k in range(run.config.samples) if (n, k) in finished]
     for k in done:
         summary.add(samples[k * run.planes + n])
@@ -292,7 +301,7 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
     countdown = Countdown(len(windows) * len(done), total)
     for first in range(0, len(todo), together):
         batch = todo[first : first + together]
-        fields = torch.zeros((len(batch), height, width))
+        fields = torch.from_numpy(scratch((len(batch), height, width)))
         for j, window in enumerate(windows):
             if stop():
                 return summary.count
@@ -315,6 +324,12 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
     return summary.count
 
 
+def _half_width(run: _Run) -> HalfWidth | None:
+    """Return the function that calibrates the spread of the samples; None without a calibration."""
+    calibration, confidence = run.work.enhancer.samples_calibration, run.config.confidence
+    return None if calibration is None else lambda centre, spread: calibration.half_width(centre, spread, confidence)
+
+
 def _window_of(values: Pixels, tile: Tile, factor: int) -> Pixels:
     """Return the window of a tile in a plane `factor` times finer."""
     rows, columns = (slice(part.start * factor, part.stop * factor) for part in tile.window)
@@ -335,37 +350,3 @@ def _given(run: _Run, field: _Field, rows: slice, columns: slice) -> torch.Tenso
         slice(part.start - cut.start, part.stop - cut.start) for part, cut in zip((rows, columns), fine, strict=True)
     ]
     return given[..., inner[0], inner[1]]
-
-
-class _Summary:
-    """The best estimate, the uncertainty and the map of trust of a plane, which grow with every sample."""
-
-    def __init__(self, run: _Run, field: _Field, n: int) -> None:
-        self._run, self._unit, self._n = run, field.unit, n
-        self._estimate, self._smooth_estimate = field.shown, blurred(field.shown)
-        self.count = 0
-        self._mean = np.zeros(field.unit.shape, np.float32)
-        self._blurred = np.zeros(field.unit.shape, np.float32)  # mean of the blurred samples, in local units
-        self._squares = np.zeros(field.unit.shape, np.float32)  # sum of their squared deviations (Welford 1962)
-        self._shown = np.zeros(field.unit.shape, np.float32)  # number of samples that show structure
-
-    def add(self, sample: Pixels) -> None:
-        """Add a sample (Y, X) in intensities of the result, and update the results of the plane."""
-        run, results = self._run, self._run.results
-        enhancer = run.work.enhancer
-        local = np.divide(sample, self._unit, out=np.zeros_like(self._unit), where=self._unit > 0)
-        smooth = blurred(local)
-        self.count += 1
-        self._mean += (local - self._mean) / self.count
-        before = smooth - self._blurred
-        self._blurred += before / self.count
-        self._squares += before * (smooth - self._blurred)
-        self._shown += smooth > run.facts.structure
-        results["enhanced"][self._n] = best_estimate(self._estimate, self._mean, self.count) * self._unit
-        results["trust"][self._n] = self._shown / self.count * (self._unit > 0)
-        if "uncertainty" in results:
-            spread = np.sqrt(self._squares / self.count)
-            calibration = enhancer.samples_calibration
-            centre = best_estimate(self._smooth_estimate, self._blurred, self.count)
-            width = spread if calibration is None else calibration.half_width(centre, spread, run.config.confidence)
-            results["uncertainty"][self._n] = width * self._unit
