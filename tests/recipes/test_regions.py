@@ -116,6 +116,17 @@ def test_a_model_records_the_parts_that_it_was_trained_on(storm):
     assert parts_trained_on([other], stored.training_data) == [other]
 
 
+def test_a_training_image_that_was_cropped_before_is_found_in_the_whole_one(storm):
+    cropped = dataclasses.replace(storm.crop(slice(20, 192), slice(40, 180)), provenance={}, origin=(0.0, 0.0))
+    training = training_facts(DiffusionFacts, [cropped], "m").training_data
+    assert training[0].window == ()
+    (part,) = parts_trained_on([storm], training)
+    assert part.provenance.window == (20, 192, 40, 180)
+    for pixels in (storm.pixels[:, ::-1], storm.pixels + (storm.pixels > 2)):
+        other = dataclasses.replace(storm, pixels=pixels)
+        assert parts_trained_on([other], training) == [other]
+
+
 def test_a_region_is_enhanced_at_its_place(tiny_enhancer, widefield, tmp_path):
     write_image(tmp_path / "cell.tif", widefield)
     settings = EnhanceConfig(uncertainty=True)

@@ -69,10 +69,21 @@ def shared_parts(pixels: Pixels, marks: Sequence[str]) -> set[int]:
         return found
     for k in SYMMETRIES:
         for plane in pixels if k == 0 else pixels[:_TURNED]:
-            found |= _shared_by_plane(np.ascontiguousarray(symmetry(plane, k)), records)
+            found |= {index for index, *_ in _places_in_plane(np.ascontiguousarray(symmetry(plane, k)), records)}
         if found:
             break
     return found
+
+
+def places_of_part(pixels: Pixels, marks: str) -> set[tuple[int, int]]:
+    """Return where in an image (N, Y, X) a marked image may begin: the (row, column) of its first pixel.
+
+    Parts that were turned or mirrored are not found.
+    """
+    records = [_records(marks)]
+    if not len(records[0]):
+        return set()
+    return {(row, column) for plane in pixels for _, row, column in _places_in_plane(plane, records)}
 
 
 def _records(marks: str) -> _Records:
@@ -100,8 +111,11 @@ def _plane_records(plane: Pixels, index: int) -> _Records:
     return np.concatenate(parts) if parts else np.empty(0, _RECORD)
 
 
-def _shared_by_plane(plane: Pixels, marked: Sequence[_Records]) -> set[int]:
-    """Return the indices of the marked images of which a plane shows two marks at the same displacement."""
+def _places_in_plane(plane: Pixels, marked: Sequence[_Records]) -> set[tuple[int, int, int]]:
+    """Return the marked images of which a plane shows two marks at the same displacement.
+
+    Each has its index, and the row and the column of its first pixel in the plane, which may lie outside of it.
+    """
     images = np.repeat(np.arange(len(marked)), [len(records) for records in marked])
     records = np.concatenate(list(marked))
     places: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
@@ -115,10 +129,14 @@ def _shared_by_plane(plane: Pixels, marked: Sequence[_Records]) -> set[int]:
         for row, column, value in zip((y + first).tolist(), x.tolist(), hashes[y, x].tolist(), strict=True):
             for index in np.flatnonzero(records["hash"] == value).tolist():
                 mark = records[index]
-                shift = int(mark["y"]) - row, int(mark["x"]) - column
-                places.setdefault((int(images[index]), int(mark["plane"]), *shift), []).append((row, column))
+                place = row - int(mark["y"]), column - int(mark["x"])
+                places.setdefault((int(images[index]), int(mark["plane"]), *place), []).append((row, column))
     # Windows that overlap may show one and the same spot, which other images have too.
-    return {key[0] for key, displacements in places.items() if np.ptp(np.array(displacements), axis=0).max() >= _WINDOW}
+    return {
+        (index, row, column)
+        for (index, _, row, column), found in places.items()
+        if np.ptp(np.array(found), axis=0).max() >= _WINDOW
+    }
 
 
 def _hashes(plane: Pixels) -> Iterator[tuple[int, _Hashes, npt.NDArray[np.bool_]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..images.parts import shared_parts
+from ..images.parts import places_of_part, shared_parts
 from ..images.regions import stated_window
 from ..store.catalogue import find_model
 from ..store.facts import ModelSummary
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..images.image import Image
     from ..images.provenance import TrainingImage
+    from ..images.regions import Window
 
 
 def known_training_images(generated: Image) -> tuple[TrainingImage, ...]:
@@ -49,12 +50,33 @@ def parts_trained_on(images: Iterable[Image], training: tuple[TrainingImage, ...
 
 
 def known_parts(image: Image, training: tuple[TrainingImage, ...]) -> list[Image]:
-    """Return the image if it is a training image, the parts of it that are, or an empty list."""
+    """Return the image if it is a training image, the parts of it that are, or an empty list.
+
+    A training image that states no window, as one that was cropped before it was given, is found by its content.
+    """
     if image.digest in {known.sha256 for known in training}:
         return [image]
-    windows = [(known.sha256, stated_window(known.window, image.size)) for known in training]
-    parts = [(digest, image.crop(*window)) for digest, window in windows if window is not None]
-    return [part for digest, part in parts if part.digest == digest]
+    return [
+        part
+        for known in training
+        for window in _possible_windows(image, known)
+        if (part := image.crop(*window)).digest == known.sha256
+    ]
+
+
+def _possible_windows(image: Image, known: TrainingImage) -> list[Window]:
+    """Return where an image may hold a training image: the stated window, or where the marks of its parts say."""
+    if known.window:
+        window = stated_window(known.window, image.size)
+        return [] if window is None else [window]
+    if len(known.shape) != 3 or known.shape[0] != len(image):
+        return []
+    _, height, width = known.shape
+    windows = [
+        stated_window((row, row + height, column, column + width), image.size)
+        for row, column in sorted(places_of_part(image.pixels, known.parts))
+    ]
+    return [window for window in windows if window is not None]
 
 
 def partly_trained_on(images: Iterable[Image], training: tuple[TrainingImage, ...]) -> dict[str, str]:
