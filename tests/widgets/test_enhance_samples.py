@@ -139,6 +139,7 @@ def test_stop_keeps_the_complete_samples_also_in_place(viewer, dock, click, qtbo
     assert 1 <= count < 64
     assert samples.data.any(axis=(1, 2)).all()
     assert f"the {count} sample" in dock.status.text()
+    assert "The work was stopped: what was complete is kept." in dock.status.text()
     assert coarse.name == "enhanced ×4: cell"
     best = _best_estimate(load_enhancer(my_sampler), widefield, samples.data)
     np.testing.assert_allclose(coarse.data, best, rtol=2e-3, atol=0.1)

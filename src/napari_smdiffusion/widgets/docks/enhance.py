@@ -239,6 +239,7 @@ class EnhanceDock(Dock):
         failures = [error_message(failure.error, failure.doing).removesuffix(".") + "." for failure in result.failures]
         count, factor = len(result.images), result.enhancer.config.upscale
         enhanced = f"{count} of {result.count} layers enhanced ×{factor}."
+        enhanced += " The work was stopped: what was complete is kept." * result.stopped
         trusted = [sentence_on_trust(image.name, image.enhancement) for image in result.images]
         self.drop_notes(trusted)  # they are a part of the result
         drawn = [*filter(None, trusted), *samples_sentences([image.enhancement for image in result.images])]
