@@ -1,6 +1,7 @@
 """Make the pictures of the docks for the README and these pages, by clicking through the whole work.
 
     python docs/make_screenshots.py                    # needs a screen: on a server, xvfb-run -a before it
+    python docs/make_screenshots.py --only train enhance
 
 The images are the SFSRM microtubules of File > Open Sample, which are fetched once.
 """
@@ -31,63 +32,86 @@ HERE = Path(__file__).parent / "images"
 PLUGIN = "napari-smdiffusion"
 SEEN = 960  # columns of the STORM image that the bundled model was trained on
 FACTOR = 5
+PART = slice(100, 228), slice(130, 258)  # rows and columns of the widefield image that are enhanced
+PICTURES = ("train", "generate", "compare", "enhance", "napari")
 
 
 def main() -> None:
     """Click through everything and take a picture of each dock, and one of the whole work."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=2.0, help="how long to train for the picture")
+    parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES), help="the pictures to make")
     options = parser.parse_args()
     # The user's own models and settings stay out of the pictures; the sample images are kept.
     with tempfile.TemporaryDirectory() as home:
         os.environ["SMDIFFUSION_HOME"] = str(Path(home) / "models")
         viewer = napari.Viewer(show=True, title="napari")
         viewer.window.resize(1500, 950)
-        story(viewer, options.minutes)
+        story(viewer, options.minutes, options.only)
         viewer.close()
 
 
-def story(viewer: napari.Viewer, minutes: float) -> None:
+def story(viewer: napari.Viewer, minutes: float, pictures: Sequence[str]) -> None:
     """Open the sample, train, generate, compare and enhance."""
     viewer.open_sample(PLUGIN, "microtubule_pair")
     storm, widefield = viewer.layers["microtubule, STORM"], viewer.layers["microtubule, widefield"]
     storm.contrast_limits = (0, 90)
+    widefield.visible = False
     wait(1)
+    if "train" in pictures:
+        show_training(viewer, minutes)
+    if {"generate", "compare", "napari"} & set(pictures):
+        show_generation(viewer)
+    if "compare" in pictures:
+        show_comparison(viewer, storm)
+    if {"enhance", "napari"} & set(pictures):
+        enhanced = show_enhancement(viewer, storm, widefield)
+    if "napari" in pictures:
+        show_all(viewer, storm, widefield, enhanced)
 
+
+def show_training(viewer: napari.Viewer, minutes: float) -> None:
+    """Train for some minutes, with small patches: in this time there are enough steps on a slow machine too."""
     train = opened(viewer, "Train diffusion model")
     train.time.set_minutes(minutes)
     train.name.setText("microtubules of cell 1")
-    widefield.visible = False
+    train.advanced.show_values({"patch": 64, "batch": 8})
     clicked(train.run_button)
-    wait_until(lambda: train.progress.value() > 0.75 * max(train.progress.maximum(), 2), 60 * minutes + 60)
+    wait_until(lambda: train.progress.value() > 0.75 * max(train.progress.maximum(), 2), 60 * minutes + 600)
     picture(viewer, "train")
-    wait_until(lambda: not train.running, 60 * minutes + 60)
+    clicked(train.stop_button)
+    wait_until(lambda: not train.running, 60 * minutes + 600)
     closed(viewer, train)
 
-    # What the bundled model was trained on, and what not.
-    place = {name: getattr(storm, name) for name in ("scale", "units", "colormap", "contrast_limits")}
-    corner = storm.data_to_world((0, SEEN))
-    seen = viewer.add_image(storm.data[:, :SEEN], name="microtubule, seen", translate=storm.translate, **place)
+
+def show_generation(viewer: napari.Viewer) -> None:
+    """Generate images, and find the training patch that is nearest to one of them."""
     generate = opened(viewer, "Generate images")
     generate.model.choose("microtubules")
-    generate.main.show_values({"count": 4, "height": 1024, "width": 1024, "seed": 3})
+    generate.main.show_values({"count": 2, "height": 512, "width": 512, "seed": 3})
     clicked(generate.run_button)
-    wait_until(lambda: not generate.running, 120)
+    wait_until(lambda: not generate.running, 1200)
     viewer.layers.selection.active = viewer.layers[-1]
     clicked(generate.nearest)
-    wait_until(lambda: not generate.running, 240)
-    only(viewer, "synthetic", "seen", "patch", "place in")
+    wait_until(lambda: not generate.running, 600)
+    only(viewer, "synthetic", "STORM", "patch", "place in")
     picture(viewer, "generate")
     closed(viewer, generate)
     removed(viewer, "patch")
     removed(viewer, "place in")
 
-    compare = opened(viewer, "Compare images")
+
+def show_comparison(viewer: napari.Viewer, storm: Any) -> None:
+    """Compare the generated images with the part of the STORM image that the bundled model was not trained on."""
+    place = {name: getattr(storm, name) for name in ("scale", "units", "colormap", "contrast_limits")}
+    corner = storm.data_to_world((0, SEEN))
+    seen = viewer.add_image(storm.data[:, :SEEN], name="microtubule, seen", translate=storm.translate, **place)
     held_out = viewer.add_image(storm.data[:, SEEN:], name="microtubule, held out", translate=corner, **place)
+    compare = opened(viewer, "Compare images")
     compare.experimental.choose(held_out)
     compare.training.choose([seen])
     clicked(compare.run_button)
-    wait_until(lambda: not compare.running, 480)
+    wait_until(lambda: not compare.running, 1200)
     clicked(compare.side_by_side)
     wait(1)
     scrolled_to(compare.report)
@@ -95,28 +119,41 @@ def story(viewer: napari.Viewer, minutes: float) -> None:
     clicked(compare.side_by_side)
     closed(viewer, compare)
 
-    enhance = opened(viewer, "Enhance widefield")
-    enhance.model.choose("microtubules")
-    enhance.layer_list.choose([widefield])
-    enhance.error_map.setChecked(True)
-    enhance.uncertainty.setChecked(True)
-    widefield.visible = True
+
+def show_enhancement(viewer: napari.Viewer, storm: Any, widefield: Any) -> Any:
+    """Draw samples of a part of the widefield image, show their map of trust, and return the best estimate."""
+    rows, columns = PART
+    cell = viewer.add_image(
+        widefield.data[rows, columns],
+        name="part of cell 1",
+        translate=widefield.data_to_world((rows.start, columns.start)),
+        **{name: getattr(widefield, name) for name in ("scale", "units", "colormap")},
+    )
     storm.visible = False
+    enhance = opened(viewer, "Enhance widefield")
+    enhance.layer_list.choose([cell])
+    enhance.model.choose("microtubules")
+    clicked(enhance.enhance_as.samples)
+    enhance.enhance_as.count.show_number(4)
     clicked(enhance.run_button)
-    wait_until(lambda: not enhance.running, 120)
-    only(viewer, "widefield")
+    wait_until(lambda: not enhance.running, 1800)
+    only(viewer, "part of cell 1")
     in_a_grid(viewer)
+    enhance.maps.box.setCurrentText("trust")
+    scrolled_to(enhance.enhance_as)
     picture(viewer, "enhance")
     canvas_grid(viewer).enabled = False
     closed(viewer, enhance)
+    return next(layer for layer in viewer.layers if "enhanced" in layer.name)
 
-    # The whole work in one picture: experimental, generated, widefield and enhanced, of the field that all show.
-    enhanced = next(layer for layer in viewer.layers if "enhanced" in layer.name)
+
+def show_all(viewer: napari.Viewer, storm: Any, widefield: Any, enhanced: Any) -> None:
+    """Show the whole work in one picture: experimental, generated, widefield and enhanced images of one size."""
     synthetic = next(layer for layer in viewer.layers if "synthetic" in layer.name)
     _, part, (y, x) = crop_to_common_field(layer_image(storm), layer_image(widefield), FACTOR)
-    (rows_of, columns_of), f = part.size, FACTOR
-    widefield.data = widefield.data[y : y + rows_of, x : x + columns_of]
-    enhanced.data = enhanced.data[y * f : (y + rows_of) * f, x * f : (x + columns_of) * f]
+    rows, columns = (slice(cut.start - first, cut.stop - first) for cut, first in zip(PART, (y, x), strict=True))
+    widefield.data = widefield.data[y : y + part.size[0], x : x + part.size[1]][rows, columns]
+    storm.data = storm.data[rows.start * FACTOR : rows.stop * FACTOR, columns.start * FACTOR : columns.stop * FACTOR]
     opened(viewer, "Enhance widefield")
     side_by_side(viewer, (storm, synthetic, widefield, enhanced))
     wait(1)
