@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import subprocess
 import sys
@@ -415,34 +414,6 @@ def test_the_help_of_a_command_has_an_example(command, capsys):
         main([command, "--help"])
     assert exit_info.value.code == 0
     assert f"example:\n  smdiffusion {command}" in capsys.readouterr().out
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
-def test_an_interrupted_training_saves_its_model(folder):
-    import signal
-
-    command = [
-        sys.executable,
-        "-m",
-        "napari_smdiffusion",
-        "train",
-        folder / "storm.tif",
-        "--out",
-        folder / "m",
-    ]
-    process = subprocess.Popen(
-        [*map(str, command), "--channels", "16", "32", "--patch", "64", "--minutes", "20"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("training:"):
-            break
-    process.send_signal(signal.SIGINT)
-    assert process.wait(600) == 0  # half of the time of the training, so only the interrupt can end it
-    process.stderr.close()
-    assert json.loads((folder / "m" / "model.json").read_text())["steps"] >= 1
 
 
 def test_the_help_lists_the_structures_without_importing_numpy():

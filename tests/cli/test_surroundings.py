@@ -1,5 +1,6 @@
 """Commands at the edges of the system: encodings, home folders, permissions, full disks, locks and signals."""
 
+import json
 import os
 import signal
 import sys
@@ -41,8 +42,21 @@ def test_the_home_folder_is_expanded_in_flags_and_in_python(tmp_path, monkeypatc
     assert not (tmp_path / "~").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
-def test_a_command_that_is_terminated_keeps_its_model(storm_file, tmp_path, monkeypatch, number):
+@pytest.mark.parametrize(
+    ("number", "command", "settings"),
+    [
+        (signal.SIGINT, "train", ["--minutes", 20, *TINY[2:]]),
+        (signal.SIGTERM, "train-enhancer", ["--upscale", 4, "--steps", 50, "--batch", 1, "--channels", 8]),
+        (
+            getattr(signal, "SIGHUP", signal.SIGTERM),
+            "train-enhancer",
+            ["--upscale", 4, "--steps", 50, "--batch", 1, "--channels", 8],
+        ),
+    ],
+)
+def test_a_command_that_is_interrupted_or_terminated_keeps_its_model(
+    storm_file, tmp_path, monkeypatch, number, command, settings
+):
     from napari_smdiffusion.base import terminal
 
     show = terminal.Reporter.__call__
@@ -54,9 +68,9 @@ def test_a_command_that_is_terminated_keeps_its_model(storm_file, tmp_path, monk
 
     monkeypatch.setattr(terminal.Reporter, "__call__", show_and_terminate)
     before = signal.getsignal(number)
-    arguments = ["--out", tmp_path / "e", "--upscale", 4, "--steps", 50, "--batch", 1, "--channels", 8]
-    assert _run("train-enhancer", storm_file, *arguments) == 0
+    assert _run(command, storm_file, "--out", tmp_path / "e", *settings) == 0
     assert (tmp_path / "e" / "training_state.pt").exists()
+    assert json.loads((tmp_path / "e" / "model.json").read_text())["steps"] >= 1
     assert signal.getsignal(number) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from .layer_axes import layer_axes
 from .own_metadata import STRETCHED, own_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Image as ImageLayer
+    from pint.util import UnitsContainer
 
     from ...enhance.pixel_fit import PixelSides
 
@@ -86,7 +90,7 @@ def pixel_edges(layer: ImageLayer) -> tuple[float, float]:
     """
     axes = layer_axes(layer).plane_axes
     units = [layer.units[axis] for axis in axes]
-    if len({"[length]" in unit.dimensionality for unit in units}) > 1:
+    if len({length_in_nm(unit) is None for unit in units}) > 1:
         raise InputError(f"{layer.name} has Y in {units[0]} and X in {units[1]}: give both axes a unit of length.")
     points = np.zeros((3, layer.ndim))
     for point, axis in zip(points[1:], axes, strict=True):
@@ -121,7 +125,17 @@ def unit_in_nm(layer: ImageLayer) -> float | None:
 
 def length_in_nm(unit: Any) -> float | None:
     """Return the length of a unit in nm, or None if it is not a unit of length."""
-    return float((1 * unit).to("nm").magnitude) if "[length]" in unit.dimensionality else None
+    from pint.util import to_units_container
+
+    unit_class: Any = type(unit)  # each registry of pint has its own
+    return _in_nm(unit_class, to_units_container(unit))
+
+
+@lru_cache(maxsize=256)
+def _in_nm(unit_class: Callable[[UnitsContainer], Any], units: UnitsContainer) -> float | None:
+    """Return the length of a unit in nm. The docks ask for it hundreds of times, and each takes pint a millisecond."""
+    unit = unit_class(units)
+    return float((1 * unit).to("nm").magnitude) if dict(unit.dimensionality) == {"[length]": 1} else None
 
 
 def set_pixel_size(layer: ImageLayer, pixel_size: float) -> None:
