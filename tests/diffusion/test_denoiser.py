@@ -65,6 +65,8 @@ def test_conditions_of_the_size_of_the_field_are_cut_into_windows():
 
     field = noise(1, 1, 80, 112)
     torch.testing.assert_close(Windowed(condition_alone, 32)(torch.zeros_like(field), 1.0, image=field), field)
+    # A number counts for all windows.
+    torch.testing.assert_close(Windowed(condition_alone, 32)(field, 1.0, image=2.0), torch.full_like(field, 2.0))
 
 
 def test_a_wrapper_can_guide_the_sampling():

@@ -210,6 +210,22 @@ def test_generation_halves_the_batch_when_memory_runs_out(tiny_model, monkeypatc
     np.testing.assert_allclose(images.pixels, whole, atol=1e-2 * np.ptp(whole))
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("out of memory"), "Memory ran out with a single image: choose a smaller size"),
+        (RuntimeError("shapes do not match"), "shapes do not match"),
+    ],
+)
+def test_generation_ends_when_no_image_fits_or_the_network_fails(tiny_model, monkeypatch, error, expected):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(type(tiny_model.unet), "forward", fail)
+    with pytest.raises((MemoryError, RuntimeError), match=expected):
+        tiny_model.generate(2, size=64, steps=2)
+
+
 def test_all_previews_start_from_the_same_noise(storm):
     events = []
     run(train_steps([storm], TrainConfig(steps=20, **{**TINY, "previews": 2})), events.append)

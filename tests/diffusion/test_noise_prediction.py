@@ -150,6 +150,9 @@ def test_an_unknown_parameterization_is_refused(tiny_model, tmp_path):
     with pytest.raises(ModelFolderError, match="does not know the parameterization 'flow' of the model: update"):
         DiffusionModel.load(tmp_path / "m")
     assert pick_sampler(tiny_model.unet, tiny_model.facts).channels == 1
+    unknown = replace(tiny_model.facts, parameterization=NOISE, noise_schedule=ScheduleFacts("cosine", 100))
+    with pytest.raises(ModelFolderError, match="training images is unknown: import the checkpoint again"):
+        pick_sampler(tiny_model.unet, unknown)
 
 
 def test_the_default_number_of_steps_depends_on_the_kind_of_model(tiny_model):

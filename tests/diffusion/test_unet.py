@@ -177,6 +177,11 @@ def test_unsupported_networks_are_refused(change, message, tiny_model, tmp_path)
         DiffusionModel.load(tmp_path / "m")
 
 
+def test_a_config_that_is_no_object_is_refused():
+    with pytest.raises(UnknownNetworkError, match=r"The content of config\.json must be an object"):
+        UNetConfig.from_json([1])
+
+
 def test_missing_weights_are_refused(tiny_model, tmp_path):
     tiny_model.save(tmp_path / "m")
     weights = {name: value for name, value in tiny_model.unet.state_dict().items() if name != "conv_in.bias"}

@@ -1,8 +1,9 @@
 """Enhancers as bioimage.io packages: a program that follows the description gets the result of `enhance`."""
 
+import errno
 import sys
 import zipfile
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 
 from napari_smdiffusion import Image, export_enhancer
 from napari_smdiffusion.cli.entry import main
+from napari_smdiffusion.enhance import export
+from napari_smdiffusion.enhance.export import _ScriptableEnhancer
 from napari_smdiffusion.images.registration import translated
 
 
@@ -44,12 +47,15 @@ def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, 
     with torch.no_grad():
         result = network(torch.from_numpy(counts)).numpy()
     np.testing.assert_allclose(result, expected, atol=1e-4 * np.ptp(expected))
+    uncompiled = _ScriptableEnhancer(tiny_enhancer.network, tiny_enhancer.widefield).eval()
     # In float32, as the package computes.
     monkeypatch.setattr("napari_smdiffusion.enhance.predicting.autocast", lambda device: nullcontext())
     for part in (counts[0, 0], counts[0, 0, :101, :110]):
         ours = tiny_enhancer.enhance(Image(part)).pixels
         with torch.no_grad():
             theirs = network(torch.from_numpy(part)[None, None]).numpy()[0]
+            plain = uncompiled(torch.from_numpy(part)[None, None]).numpy()[0]
+        np.testing.assert_allclose(plain, theirs, atol=1e-5 * np.ptp(ours))
         np.testing.assert_allclose(theirs, ours, atol=1e-5 * np.ptp(ours))  # float32 has 1e-6
         assert np.abs(translated(theirs[0], (0, 1)) - ours[0]).max() > 1e-2 * np.ptp(ours)
 
@@ -78,4 +84,25 @@ def test_the_command_exports_a_package_or_reports_the_error(folder, tmp_path, ca
 def test_a_missing_package_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bioimageio.spec", None)
     with pytest.raises(ValueError, match=r"pip install bioimageio\.spec"):
+        export_enhancer(folder, tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/hidden"),
+            r"a\.zip cannot be written \(the disk is full\)",
+        ),
+        (OSError("a.zip cannot be replaced. The result is saved elsewhere."), "saved elsewhere"),
+    ],
+)
+def test_a_package_that_cannot_be_written_is_named(folder, tmp_path, monkeypatch, error, message):
+    @contextmanager
+    def fail(path):
+        raise error
+        yield
+
+    monkeypatch.setattr(export, "temporary_folder", fail)
+    with pytest.raises(OSError, match=message):
         export_enhancer(folder, tmp_path / "a.zip")

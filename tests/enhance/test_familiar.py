@@ -100,7 +100,9 @@ def test_a_training_and_a_new_calibration_describe_their_images(known, storm, mo
     monkeypatch.setattr(training, "familiar_of", lambda task: known)
     enhancer = Enhancer.train(storm, upscale=4, steps=1, batch=1, channels=8, patch=64, previews=0)
     assert enhancer.familiar == known
-    assert training.recalibrated(dataclasses.replace(enhancer, familiar=None), [storm]).familiar == known
+    unknown = dataclasses.replace(enhancer, familiar=None)
+    assert training.recalibrated(unknown, [storm]).familiar == known
+    assert training.with_familiar(unknown, [storm]).familiar == known
 
 
 def test_an_unfamiliar_image_is_a_sentence_with_the_number():

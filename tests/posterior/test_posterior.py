@@ -3,13 +3,16 @@
 import pytest
 import torch
 
+from napari_smdiffusion import InputError
 from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.network import for_sampling, make_unet, with_given_images
 from napari_smdiffusion.posterior.conditions import GIVEN, conditions
-from napari_smdiffusion.posterior.facts import SampleScale
+from napari_smdiffusion.posterior.facts import SamplerFacts, SampleScale
 from napari_smdiffusion.posterior.field_noise import field_noise
 from napari_smdiffusion.posterior.lattice import lattice
+from napari_smdiffusion.posterior.sampler import read_sampler
 from napari_smdiffusion.posterior.sampling import sample_window
+from napari_smdiffusion.store.folder import WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +88,9 @@ def test_the_conditions_lie_on_the_pixels_of_the_estimate():
     assert given.shape == (1, GIVEN, 40, 40)
     brightest = divmod(int(given[0, 0].argmax()), 40)
     assert brightest == (17, 27)  # the centre of the widefield pixel
+
+
+def test_the_network_of_a_diffusion_model_is_no_sampler(tiny_model, tmp_path):
+    tiny_model.save(tmp_path / "m")
+    with pytest.raises(InputError, match=r"config\.json states a network with other numbers of channels"):
+        read_sampler(tmp_path / "m" / WEIGHTS, SamplerFacts())

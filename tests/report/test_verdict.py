@@ -12,9 +12,9 @@ from napari_smdiffusion.measure.realism import Realism
 from napari_smdiffusion.measure.restoration import Similarity
 from napari_smdiffusion.measure.spectrum import Spectrum
 from napari_smdiffusion.report.measure import LeftOut
-from napari_smdiffusion.report.measures.classifier import TwoSampleResult
+from napari_smdiffusion.report.measures.classifier import TWO_SAMPLE, TwoSampleResult
 from napari_smdiffusion.report.measures.enhanced import Agreement, Enhanced, Intervals, OwnResolution
-from napari_smdiffusion.report.measures.enhancement import ComparedWithReference, Registered
+from napari_smdiffusion.report.measures.enhancement import ENHANCEMENT, ComparedWithReference, Registered
 from napari_smdiffusion.report.measures.resolution import Resolution
 from napari_smdiffusion.report.measures.skeletons import Skeletons
 from napari_smdiffusion.report.measures.trained_on import TrainedOn
@@ -163,6 +163,12 @@ _ENHANCED = Enhanced(
 def _compared(enhanced=0.7, interpolated=0.6, *, found=True):
     blurred = [Similarity(0.0, value, 0.0, 0.0, 0.0) for value in (enhanced, interpolated)]
     return ComparedWithReference(Registered((0.0, 0.0), found, *blurred), *blurred)
+
+
+def test_the_measures_of_likeness_have_verdicts_of_their_own():
+    compared = (_compared(), _compared(0.5), _compared(found=False))
+    assert [ENHANCEMENT.verdict(each) for each in compared] == [True, False, None]
+    assert [TWO_SAMPLE.verdict(replace(_NETWORK, auc=auc)) for auc in (0.55, 0.62)] == [True, False]
 
 
 def _judged(compared=None, **changed):

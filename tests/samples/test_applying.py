@@ -1,5 +1,6 @@
 """Posterior samples of images: seeds, stacks, stops, windows, and what is computed from them."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -119,3 +120,16 @@ def test_other_pixel_sizes_are_resampled(tiny_sampler, cell):
 def test_an_enhancer_without_a_sampler_is_refused(tiny_enhancer, cell):
     with pytest.raises(InputError, match="best estimates only"):
         _sampled(tiny_enhancer, cell)
+
+
+def test_an_enhancer_that_makes_no_numbers_is_named(tiny_sampler, cell):
+    network = deepcopy(tiny_sampler.network)
+    next(network.parameters()).data += float("nan")
+    with pytest.raises(InputError, match="makes NaN or infinite pixels: train it again"):
+        _sampled(replace(tiny_sampler, network=network), cell)
+
+
+def test_a_stop_after_the_estimate_leaves_no_sample(tiny_sampler, cell):
+    events = []
+    with pytest.raises(Stopped, match="Stopped: no sample is complete"):
+        _sampled(tiny_sampler, cell, on_event=events.append, stop=lambda: bool(events))

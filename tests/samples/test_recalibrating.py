@@ -117,6 +117,19 @@ def test_unsuitable_pairs_are_refused(tiny_enhancer, pair, change, message):
         run(CalibrateJob(tiny_enhancer, [change(*pair)]).steps())
 
 
+def test_an_enhancer_of_an_earlier_version_is_refused(tiny_enhancer, pair):
+    old = replace(tiny_enhancer, widefield=replace(tiny_enhancer.widefield, method="percentiles"))
+    with pytest.raises(InputError, match="was trained by an earlier version, and cannot be calibrated on pairs"):
+        run(CalibrateJob(old, [pair]).steps())
+
+
+def test_a_stop_leaves_the_enhancer_as_it_was(tiny_enhancer, pair):
+    events = []
+    steps = CalibrateJob(tiny_enhancer, [pair]).steps(lambda: any(isinstance(event, Progress) for event in events))
+    with pytest.raises(Stopped, match="Stopped: the enhancer is as it was"):
+        run(steps, events.append)
+
+
 def test_a_bundled_enhancer_needs_a_new_folder(pair):
     with pytest.raises(InputError, match="out must name a new folder: microtubules is a bundled enhancer"):
         run(CalibrateJob("microtubules", [pair]).steps())

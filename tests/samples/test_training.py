@@ -7,12 +7,17 @@ import pytest
 import torch
 
 from napari_smdiffusion import EnhancerConfig, InputError, MicroscopeConfig, Stopped, load_enhancer, run, simulate
-from napari_smdiffusion.base.events import Progress
+from napari_smdiffusion.base.events import Preview, Progress
 from napari_smdiffusion.diffusion.facts import ScheduleFacts
 from napari_smdiffusion.enhance.facts import EnhancerRecord
+from napari_smdiffusion.enhance.training import training_set_steps
+from napari_smdiffusion.posterior.facts import SampleScale
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 from napari_smdiffusion.recipes.train_samples import _part
+from napari_smdiffusion.samples.task import SamplesTask
+from napari_smdiffusion.samples.training import SamplerInputs, check_start, recalibrated_samples, trained_sampler
 from napari_smdiffusion.store.folder import read_facts
+from napari_smdiffusion.training import loop
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +149,48 @@ def test_a_stop_before_the_first_step_leaves_nothing(storm, tiny_model, tiny_enh
     with pytest.raises(Stopped):
         _train([storm], tiny_model, start=tiny_enhancer, out=tmp_path / "mine", stop=lambda: True)
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_training_of_minutes_goes_on_with_the_samples_of_an_enhancer(
+    storm, tiny_model, tiny_sampler, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+    events = []
+    enhancer = _train(
+        [storm],
+        tiny_model,
+        start=replace(tiny_sampler, facts=replace(tiny_sampler.facts, name="theirs")),
+        out=tmp_path / "mine",
+        on_event=events.append,
+        **{"minutes": 0.005, "steps": None, "previews": 1},
+    )
+    assert (enhancer.name, enhancer.sampler.facts.started_from) == ("mine", "theirs")
+    assert enhancer.sampler.facts.steps >= 1
+    assert enhancer.samples_calibration is not None
+    previews = [event.images for event in events if isinstance(event, Preview)]
+    assert previews
+    assert all(images.shape == (1, 64, 64) and np.isfinite(images).all() for images in previews)
+    assert load_enhancer(tmp_path / "mine").digest() == enhancer.digest()
+
+
+def test_the_samples_of_an_enhancer_are_calibrated_anew(storm, tiny_sampler):
+    enhancer = recalibrated_samples(tiny_sampler, SamplerInputs([storm], tiny_sampler.microscope))
+    facts = enhancer.samples_calibration.facts
+    assert len(facts.levels) == len(facts.coverage) > 0
+    assert enhancer.calibration is tiny_sampler.calibration
+
+
+def test_enhancers_and_patches_that_samples_cannot_be_trained_for_are_refused(storm, tiny_enhancer):
+    old = replace(tiny_enhancer, widefield=replace(tiny_enhancer.widefield, method="percentiles"))
+    with pytest.raises(InputError, match="was trained by an earlier version, and no samples can be trained for it"):
+        check_start(old)
+    with pytest.raises(ValueError, match="The enhancer has no sampler"):
+        trained_sampler(tiny_enhancer, None)
+    pairs = run(
+        training_set_steps([storm], (), None, tiny_enhancer.config, tiny_enhancer.microscope, old.widefield)
+    ).task
+    task = SamplesTask(pairs, tiny_enhancer.network, SampleScale(0.3, 0.2), 128)
+    with pytest.raises(InputError, match="Samples need patches of 128 pixels or more, not 64") as error:
+        task.draw(0)
+    assert error.value.setting == "patch"
+    assert task.preview(tiny_enhancer.network) is None

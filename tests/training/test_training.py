@@ -277,6 +277,7 @@ def test_states_saved_with_diffusers_are_resumed(tmp_path):
         ("optimizer", [], "state of the optimizer"),
         ("step", -1, "numbers of steps"),
         ("step", True, "numbers of steps"),
+        ("network", [1, 2], "its network has no weights"),
         ("step", 1.5, "numbers of steps"),
         ("total", "9", "numbers of steps"),
         ("seconds", -1.0, "its time"),
@@ -297,6 +298,22 @@ def test_a_damaged_state_is_refused_and_changes_nothing(key, value, reason):
             resumed.load_state_dict(damaged)
     assert torch.equal(before["network"]["weight"], resumed.network.weight)
     assert resumed.step == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("exp_avg", float("inf"), "has values that are not finite"),
+        ("exp_avg_sq", -1.0, "has negative values, which a training never has"),
+    ],
+)
+def test_impossible_moments_are_refused(name, value, reason):
+    state = _state()
+    run(optimize_steps(state, Line(), Budget(1, 2), device=CPU))
+    saved = state.state_dict()
+    saved["optimizer"]["state"][0][name].fill_(value)
+    with pytest.raises(TensorFileError, match=reason):
+        _state().load_state_dict(saved)
 
 
 def test_the_network_holds_the_averaged_weights_only_inside_the_block():

@@ -175,7 +175,8 @@ def _with_untrained_sampler(
     if sampler is None:
         sampler = PosteriorSampler(with_given_images(prior.unet, GIVEN), measured_facts(pairs, prior.name))
     elif not resume:  # the weights of an enhancer that already has samples, whose units stay
-        facts = replace(measured_facts(pairs, enhancer.name), scale=sampler.facts.scale)
+        former = enhancer.facts.started_from or enhancer.name  # it has the name of the new enhancer already
+        facts = replace(measured_facts(pairs, former), scale=sampler.facts.scale)
         sampler = PosteriorSampler(clone_unet(sampler.network), facts)
     return replace(enhancer, sampler=sampler), sampler
 
