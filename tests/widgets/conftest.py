@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import display
 
+from . import shared_viewer
+
 # Milliseconds that a test waits for an event. Far longer than an event takes on a busy machine, and far shorter than
 # the half hour of the trainings that tests stop.
 PATIENCE = 300_000
@@ -61,21 +63,19 @@ def _quick_viewers():
         yield
 
 
-@pytest.fixture
-def _frozen():
-    """Leave out of later collections what outlives a viewer; napari has collected the garbage when it closed."""
-    yield
-    gc.freeze()
+@pytest.fixture(scope="module")
+def _viewers(qapp):
+    """Return the viewer of the tests of a module; its end checks that nothing holds a viewer or a window."""
+    with shared_viewer.isolated() as shared:
+        yield shared
 
 
 @pytest.fixture
-def viewer(_frozen, make_napari_viewer):
-    """Return a shown viewer. At the end of the test napari checks that no widget and no viewer is left."""
-    yield make_napari_viewer(show=True)
-    # A thread that still preloads a module or looks at images would disturb the next test.
-    for thread in threading.enumerate():
-        if thread.name.startswith(("preloading ", "looking at ")):
-            thread.join()
+def viewer(_viewers, request):
+    """Return a shown viewer without layers and docks, as new."""
+    yield _viewers.ready()
+    call = getattr(request.node, "rep_call", None)  # none, if another fixture failed
+    _viewers.leave(failed=call is None or call.failed)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def host_state():
     }
 
 
-def test_overlapping_runs_leave_the_host_unchanged(nothing_frozen, viewer, qtbot):
+def test_overlapping_runs_leave_the_host_unchanged(viewer, nothing_frozen, qtbot):
     before = host_state()
     first = Running(qtbot)
     second = Running(qtbot)
@@ -82,7 +82,7 @@ def test_overlapping_runs_leave_the_host_unchanged(nothing_frozen, viewer, qtbot
     assert second.pixels() is None
 
 
-def test_preloading_leaves_the_host_unchanged(nothing_frozen, viewer, tmp_path, monkeypatch):
+def test_preloading_leaves_the_host_unchanged(viewer, nothing_frozen, tmp_path, monkeypatch):
     before = host_state()
     (tmp_path / "slow_module.py").write_text("import gc, time; time.sleep(0.2); enabled = gc.isenabled()")
     monkeypatch.syspath_prepend(tmp_path)

@@ -255,8 +255,9 @@ def test_an_error_at_the_end_does_not_leave_the_dock_locked(dock, click, monkeyp
     def fail(*_):
         raise KeyError("scaling")
 
-    monkeypatch.setattr(dock, where, fail)
-    click(dock, dock.run_button)
+    with monkeypatch.context() as patch:  # the dock is closed without an error
+        patch.setattr(dock, where, fail)
+        click(dock, dock.run_button)
     assert "failed ('scaling')" in dock.status.text()
     assert "Traceback" in caplog.text
     assert dock.background is None
