@@ -40,5 +40,7 @@ def test_smooth_light_is_widened_for_broad_structure_alone():
     suited = suited_to(default, [_bars(128)], 20.0)
     assert suited.smooth_light_width_range == (1400, 5600)
     assert suited_to(suited, [_bars(128)], 20.0) == suited
+    chosen = MicroscopeConfig(smooth_light_width_range=(100.0, 300.0))
+    assert suited_to(chosen, [_bars(128)], 20.0) == chosen
     without = MicroscopeConfig(smooth_light_range=(0.0, 0.0))
     assert suited_to(without, [_bars(128)], 20.0) == without

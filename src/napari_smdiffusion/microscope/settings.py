@@ -48,8 +48,8 @@ class MicroscopeConfig(Checked):
         Span,
         Unit("nm"),
         Help(
-            "width (standard deviation) of the blur of the smooth light; a training widens both numbers to at least 2 "
-            "and 8 times the width of the structure"
+            "width (standard deviation) of the blur of the smooth light; if left as it is, a training widens it to at "
+            "least 2 to 8 times the width of the structure"
         ),
     ] = (500.0, 2000.0)
     unevenness_range: Annotated[

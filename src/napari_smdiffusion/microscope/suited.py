@@ -13,12 +13,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..images.tiles import central
+from .settings import MicroscopeConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..base.arrays import Pixels
-    from .settings import MicroscopeConfig
 
 # Least width (σ) of the blur of smooth light, relative to the width of the structure: the narrowest and the widest.
 # With these, the best linear filter of simulated pairs is about that of the real pairs, for filaments of 200 nm and for
@@ -53,9 +53,10 @@ def structure_width(planes: Sequence[Pixels], pixel_size: float) -> float:
 def suited_to(microscope: MicroscopeConfig, planes: Sequence[Pixels], pixel_size: float) -> MicroscopeConfig:
     """Return a microscope with smooth light that is at least `TIMES` as wide as the structure in planes (Y, X).
 
-    A microscope without smooth light, and one with wide enough light, stays as it is.
+    A microscope without smooth light stays as it is, and so do widths other than the default: someone chose them.
     """
-    if microscope.smooth_light_range[1] == 0:
+    chosen = microscope.smooth_light_width_range != MicroscopeConfig().smooth_light_width_range
+    if chosen or microscope.smooth_light_range[1] == 0:
         return microscope
     width = structure_width(planes, pixel_size)
     low, high = (
