@@ -145,6 +145,7 @@ MICROSCOPES = {
     "microtubules": MicroscopeConfig(),
     "mitochondria": MicroscopeConfig(unevenness_range=(0.0, 0.3)),
 }
+WIDER = MicroscopeConfig(unevenness_range=(0.0, 0.9), width_range=(0.85, 1.7), smooth_light_range=(0.0, 6.0))
 SAMPLER_PATCH, SAMPLER_BATCH = 240, 3  # pixels of the patches that samplers learn from, and their number in a step
 SIZE, LOOKED_UP = 128, 64  # of patches that are judged, and how many are looked up
 
@@ -320,9 +321,31 @@ def familiarity(structure: str) -> None:
         with_familiar(Enhancer.load(folder), [fields(structure)]).save(folder, half=True)
 
 
-def sampler(structure: str, steps: int) -> None:
-    """Train the samples of the enhancer of the real pair's factor, and ship them; goes on where it stopped."""
-    out = WORK / structure / "sampler"
+def sampler(structure: str, steps: int, wider_steps: int) -> None:
+    """Train the samples of the enhancer of the real pair's factor, and ship them; goes on where it stopped.
+
+    The last steps are through microscopes that vary more. Samples of the first steps resemble each other too much.
+    """
+    shipped = Enhancer.load(bundled_folder() / "enhancer" / structure)
+    first, last = WORK / structure / "sampler_first", WORK / structure / "sampler"
+    if not (last / "model.json").exists():
+        start = dataclasses.replace(shipped, sampler=None, samples_calibration=None)
+        _train_sampler(structure, steps, MicroscopeConfig(), start, first)
+    trained = _train_sampler(structure, wider_steps, WIDER, str(first), last)
+    known = dataclasses.replace(
+        sampler_of(trained).facts, started_from=structure, steps=steps + wider_steps, total_steps=steps + wider_steps
+    )
+    trained = dataclasses.replace(trained, sampler=dataclasses.replace(sampler_of(trained), facts=known))
+    _ship_samples(trained, structure)
+
+
+def _train_sampler(
+    structure: str, steps: int, microscope: MicroscopeConfig, start: Enhancer | str, out: Path
+) -> Enhancer:
+    """Train a sampler in the folder `out`, or go on with its training; a complete one is returned as it is."""
+    begun = (out / STATE).exists()
+    if (out / "model.json").exists() and not begun:
+        return Enhancer.load(out)
     config = EnhancerConfig(
         upscale=FACTORS[structure],
         method="samples",
@@ -332,23 +355,25 @@ def sampler(structure: str, steps: int) -> None:
         previews=0,
         seed=1,
     )
-    begun = (out / STATE).exists()
-    shipped = Enhancer.load(bundled_folder() / "enhancer" / structure)
-    start = None if begun else dataclasses.replace(shipped, sampler=None, samples_calibration=None)
     job = TrainEnhancerJob(
         fields(structure),
         config,
-        MicroscopeConfig(),
-        start=start,
+        microscope,
+        start=None if begun else start,
         prior=structure,
         out=out,
         name=structure,
         resume=begun,
     )
-    run(job.steps(), Reporter())
-    trained, shipped_before = Enhancer.load(out), Enhancer.load(bundled_folder() / "enhancer" / structure)
-    facts = dataclasses.replace(shipped_before.facts, date=trained.facts.date)
-    dataclasses.replace(trained, facts=facts).save(bundled_folder() / "enhancer" / structure, half=True)
+    return run(job.steps(), Reporter())
+
+
+def _ship_samples(trained: Enhancer, structure: str) -> None:
+    """Save an enhancer with new samples into the package, with the facts of the shipped one."""
+    folder = bundled_folder() / "enhancer" / structure
+    before = Enhancer.load(folder)
+    facts = dataclasses.replace(before.facts, date=trained.facts.date)
+    dataclasses.replace(trained, facts=facts, familiar=before.familiar).save(folder, half=True)
 
 
 def sampler_calibration(structure: str) -> None:
@@ -356,9 +381,7 @@ def sampler_calibration(structure: str) -> None:
     trained = Enhancer.load(WORK / structure / "sampler")
     microscope = sampler_of(trained).facts.microscope or trained.microscope
     trained = recalibrated_samples(trained, SamplerInputs([fields(structure)], microscope))
-    folder = bundled_folder() / "enhancer" / structure
-    before = Enhancer.load(folder)
-    dataclasses.replace(trained, facts=before.facts, familiar=before.familiar).save(folder, half=True)
+    _ship_samples(trained, structure)
 
 
 def sampler_tested(structure: str) -> None:
@@ -610,6 +633,7 @@ def main() -> None:
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
     parser.add_argument("--enhancer-steps", type=int, help="steps of an enhancer, instead of minutes")
     parser.add_argument("--sampler-steps", type=int, default=4000)
+    parser.add_argument("--wider-steps", type=int, default=650, help="of samplers, through microscopes that vary more")
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
                         "sampler, sampler-calibration, sampler-tested, familiarity, tested, background, pictures; "
                         "microtubules: + fitted, filaments, classifier")  # fmt: skip
@@ -621,7 +645,7 @@ def main() -> None:
         "enhancer-x5": lambda: enhancer(structure, 5, minutes, steps),
         "enhancer-x4": lambda: enhancer(structure, 4, minutes, steps),
         "further": lambda: further(structure, minutes, steps),
-        "sampler": lambda: sampler(structure, options.sampler_steps),
+        "sampler": lambda: sampler(structure, options.sampler_steps, options.wider_steps),
         "sampler-calibration": lambda: sampler_calibration(structure),
         "sampler-tested": lambda: sampler_tested(structure),
         "calibration": lambda: calibration(structure),
