@@ -21,7 +21,7 @@ def memory() -> str:
         "## Memory of an enhancement",
         "    python -m benchmarks.speed.memory",
         f"{where(*found.values())} `smdiffusion enhance microtubules widefield.tif --out enhanced.tif` in a process of "
-        "its own, on one thread, beside other work. *Own* is the highest memory that only this process has. *Resident* "
+        "its own. *Own* is the highest memory that only this process has. *Resident* "
         "is that with the parts of files that are mapped, which the system takes back when other programs need the "
         "room. The input is in memory, as are Python and torch; results are written tile by tile.",
         table(("pixels", "own", "resident", "files written", "time"), rows),
