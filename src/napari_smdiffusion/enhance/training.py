@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from ..microscope.settings import MicroscopeConfig
     from .examples import TrainingPairs
-    from .facts import Strides, WidefieldLevels
+    from .facts import EnhancerRecord, Strides, WidefieldLevels
     from .held_out import Region
 
 
@@ -120,10 +120,7 @@ def train_enhancer_steps(
         check_place(out, replace=resume)
     record = interrupted_enhancer(out) if resume and out is not None else None
     config = settings_from(start, config) if record is None else resumed_settings(record, config)
-    if record is not None:
-        microscope = resumed_microscope(record.microscope, microscope)
-    elif not pairs:
-        microscope = yield from suited_microscope_steps(microscope, images)
+    microscope = yield from _microscope_steps(microscope, record, () if pairs else images)
     # The network that the training starts from has these strides, and has seen images with these surroundings.
     known = start.record if record is None and start is not None else record
     levels = LOCAL_LEVELS if known is None else known.widefield
@@ -140,6 +137,15 @@ def train_enhancer_steps(
             enhancer = replace(enhancer, config=load_interrupted(state, out, record, enhancer, inputs))
         checkpoints = Checkpoints(enhancer, out, inputs)
         return (yield from _optimize_and_calibrate(enhancer, state, training_set, checkpoints, stop, began))
+
+
+def _microscope_steps(
+    microscope: MicroscopeConfig, record: EnhancerRecord | None, images: Sequence[Image]
+) -> Steps[MicroscopeConfig]:
+    """Return the microscope of a resumed training, which has a record, or of a new one that simulates `images`."""
+    if record is not None:
+        return resumed_microscope(record.microscope, microscope)
+    return (yield from suited_microscope_steps(microscope, images)) if images else microscope
 
 
 def suited_microscope_steps(microscope: MicroscopeConfig, images: Sequence[Image]) -> Steps[MicroscopeConfig]:

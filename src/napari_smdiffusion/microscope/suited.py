@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ..base.arrays import Pixels
 
 # Least width (σ) of the blur of smooth light, relative to the width of the structure: the narrowest and the widest.
-# With these, the best linear filter of simulated pairs is about that of the real pairs, for filaments of 200 nm and for
-# mitochondria of 600 nm (docs/results.md).
+# Chosen in looks at both real pairs, for filaments of 200 nm and for mitochondria of 600 nm (docs/results.md).
 TIMES = (2.0, 8.0)
 _BLUR = 40.0  # nm: single localizations are no structure
 _SHARE = 0.25  # autocorrelation at the width of a structure
