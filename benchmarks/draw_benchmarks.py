@@ -32,7 +32,7 @@ Written by `benchmarks/draw_benchmarks.py` from the JSON files in `benchmarks/re
 versions and the date it was measured on, and most the commit, with a + where files of the clone had been changed. The
 two scripts that compare with another program make its environment themselves, from PyPI. They time both in one go on
 one machine. What was trained for long was trained in several goes. Speeds were measured with nothing beside them,
-unless it is said, once or a few times: repeat it on your machine before you rely on a factor. {gpu} The experimental
+unless it is stated, once or a few times: repeat it on your machine before you rely on a factor. {gpu} The experimental
 images are of SFSRM (github.com/crrayna/SFSRM, Chen et al. 2023, BSD-3-Clause).
 {aims}
 """
@@ -175,7 +175,7 @@ def _after_equal_time() -> list[str]:
         "The table has the realism score with its 90 % interval, diversity and coverage, and the AUC of three "
         "classifiers with its 95 % interval. Diversity is how different the images are from each other, and coverage "
         "how many experimental ones have one like them; 1 is ideal. The last row has how well the classifiers tell two "
-        "halves of these columns. Times are told in steps, as many as the "
+        "halves of these columns. Times are given in steps, as many as the "
         "timing above makes of them. Images of 256 px are judged in quarters, for there are no more than 15 "
         "experimental patches of that size. The reference's raw weights are drawn by our solver, not by its own 1000 "
         "evaluations. Its average is left out, which after so few steps is near the untrained network still. The "
