@@ -17,7 +17,6 @@ from napari_smdiffusion import (
     Enhancer,
     GenerateJob,
     Image,
-    LabellingConfig,
     MicroscopeConfig,
     TrainEnhancerJob,
     TrainJob,
@@ -220,14 +219,13 @@ def _fill_compare(dock):
 
 
 def _train_enhancer(**settings):
-    microscope, labels = _microscope(settings), _labels(settings)
+    microscope = _microscope(settings)
     Enhancer.train(
         _PIXELS,
         weights=[2],
         microscope=microscope,
         fit=_PIXELS,
         simulated=[("mitochondria", 0.5)],
-        labels=labels,
         start="tiny",
         prior="mine",
         out="e",
@@ -241,12 +239,11 @@ def _train_enhancer(**settings):
 
 
 def _train_enhancer_on_pairs(**settings):
-    Enhancer.train(pairs=[(_PIXELS, _PIXELS)], microscope=_microscope(settings), labels=_labels(settings), **settings)
+    Enhancer.train(pairs=[(_PIXELS, _PIXELS)], microscope=_microscope(settings), **settings)
 
 
 def _resume_enhancer(**settings):
-    microscope, labels = _microscope(settings), _labels(settings)
-    Enhancer.train(_PIXELS, out="e", resume=True, microscope=microscope, labels=labels, **settings)
+    Enhancer.train(_PIXELS, out="e", resume=True, microscope=_microscope(settings), **settings)
 
 
 def _calibrate(**settings):
@@ -255,16 +252,8 @@ def _calibrate(**settings):
 
 def _microscope(settings):
     """Remove the settings of the microscope from `settings`, and return them."""
-    return _config(MicroscopeConfig, settings)
-
-
-def _labels(settings):
-    """Remove the settings of the labels from `settings`, and return them."""
-    return _config(LabellingConfig, settings)
-
-
-def _config(kind, settings):
-    return kind(**{setting.name: settings.pop(setting.name) for setting in setting_fields(kind)})
+    names = [setting.name for setting in setting_fields(MicroscopeConfig)]
+    return MicroscopeConfig(**{name: settings.pop(name) for name in names})
 
 
 def _enhance(**settings):

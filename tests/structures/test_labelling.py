@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_smdiffusion import STRUCTURES, InputError, LabellingConfig, TrainEnhancerJob, read_image, simulate
+from napari_smdiffusion import STRUCTURES, InputError, read_image, simulate
 from napari_smdiffusion.cli import main
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.realism import realism
@@ -90,14 +90,6 @@ def test_the_command_has_the_settings(tmp_path):
     written = read_image(tmp_path / "pores.tif")
     np.testing.assert_array_equal(written.pixels, image.pixels)
     assert written.provenance["settings"] == image.provenance["settings"]
-
-
-def test_simulated_training_images_have_the_labels_of_the_job():
-    labels = LabellingConfig(linkage_error=20.0, blinks=2.0)
-    job = TrainEnhancerJob(simulated=[("nuclear-pores", 1)], labels=labels, pixel_size=5.0)
-    _, (image,) = job._with_simulated([], [])
-    expected = simulate("nuclear-pores", 8, 512, 5.0, linkage_error=20.0, blinks=2.0)
-    np.testing.assert_array_equal(image.pixels, expected.pixels)
 
 
 def test_structures_of_the_package_leave_the_unit_of_the_realism_score_as_it_was():

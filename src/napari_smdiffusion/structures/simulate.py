@@ -83,23 +83,18 @@ def simulate(
 
 
 def simulated_like(
-    structure: Structure,
-    images: Sequence[Image],
-    seed: int = 0,
-    pixel_size: float | None = None,
-    labels: LabellingConfig | None = None,
+    structure: Structure, images: Sequence[Image], seed: int = 0, pixel_size: float | None = None
 ) -> list[Image]:
     """Simulate fields of a structure with the pixel size of `images`, as additional training images.
 
-    If `images` is empty, the pixel size is `pixel_size` in nm. The default is 20 nm. The default of `labels` are those
-    of the structure.
+    If `images` is empty, the pixel size is `pixel_size` in nm. The default is 20 nm.
 
     Returns
     -------
     A list of one image with pixels (8, 512, 512).
     """
     size = common_pixel_size(images) if images else pixel_size
-    return [simulate(structure, 8, 512, size or 20.0, seed, **to_dict(labels or LabellingConfig()))]
+    return [simulate(structure, 8, 512, size or 20.0, seed)]
 
 
 def _simulate_plane(
