@@ -2,7 +2,7 @@
 
 import gc
 import os
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,16 @@ def pytest_collection_finish():
 def _empty_user_folder(tmp_path, monkeypatch):
     """Use an empty folder in place of the folder of the user's models."""
     monkeypatch.setenv("SMDIFFUSION_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_simulated_once():
+    """Simulate the mathematical models of the realism score once for all tests that compare patches of one size."""
+    from napari_smdiffusion.measure import realism
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(realism, "simulate", lru_cache(maxsize=16)(realism.simulate))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -372,7 +372,7 @@ def test_training_on_a_real_image_lowers_the_held_out_loss(sfsrm):
     """After 160 steps the loss is far below that of an untrained model, which is the loss of the mean image."""
     storm = read_image(sfsrm / "microtubule_STORM.tif")
     train, held_out = storm.crop(slice(None), slice(0, 960)), storm.crop(slice(None), slice(960, None))
-    model = DiffusionModel.train([train], steps=160, batch=8, patch=64, channels=(32, 48), **SHORT)
+    model = DiffusionModel.train([train], steps=160, batch=4, patch=64, channels=(32, 48), **SHORT)
     clean = torch.from_numpy(model.scaling.scale(held_out.pixels[0, 200:328, :128]))[None, None].repeat(16, 1, 1, 1)
     sigma, _ = sample_sigmas(16, torch.Generator().manual_seed(1), -0.5, 1.4)
     with torch.no_grad():

@@ -175,7 +175,7 @@ def test_a_trained_enhancer_is_calibrated_on_held_out_regions(tmp_path, predicte
 
 
 def test_a_bundled_enhancer_has_its_nominal_coverage(predicted_once):
-    fields = load_diffusion_model("microtubules").generate(4, size=256, seed=5)
+    fields = load_diffusion_model("microtubules").generate(2, size=256, seed=5)
     # Each field is imaged in three directions, each with its own draw of the optics, which vary more than fields.
     turned = np.concatenate([np.rot90(fields.pixels, turns, (1, 2)) for turns in range(3)])
     enhancer = load_enhancer("microtubules")

@@ -88,7 +88,7 @@ def test_tiff_files(tmp_path):
         path.write_bytes(changed_bytes(seeds[index], edits))
         outcome(lambda: _read(path))
 
-    fuzz(st.tuples(st.integers(0, len(seeds) - 1), byte_edits), lambda drawn: check(*drawn), 150)
+    fuzz(st.tuples(st.integers(0, len(seeds) - 1), byte_edits), lambda drawn: check(*drawn), 100)
 
 
 def test_facts_in_tiff_files(tmp_path):
@@ -103,7 +103,7 @@ def test_facts_in_tiff_files(tmp_path):
         tifffile.imwrite(path, pixels, description=text.encode(), metadata=None)
         outcome(lambda: _read(path))
 
-    fuzz(tree_edits, check, 60)
+    fuzz(tree_edits, check, 40)
 
 
 _ROWS = "".join(f"{k},{k},{37 * k % 900},{53 * k % 800},{k},9.5\n" for k in range(40))
@@ -128,7 +128,7 @@ def test_tables(tmp_path):
 
     suffixes = st.sampled_from((".csv", ".csv", ".txt", ".tsv"))
     drawn = st.tuples(st.integers(0, len(TABLES) - 1), cell_edits, st.one_of(st.just([]), byte_edits), suffixes)
-    fuzz(drawn, lambda drawn: check(*drawn), 60)
+    fuzz(drawn, lambda drawn: check(*drawn), 40)
 
 
 def test_binary_tables(tmp_path):
@@ -147,7 +147,7 @@ def test_binary_tables(tmp_path):
         outcome(lambda: _read(path))
 
     drawn = st.tuples(st.integers(0, len(seeds) - 1), byte_edits, st.booleans())
-    fuzz(drawn, lambda drawn: check(*drawn), 60)
+    fuzz(drawn, lambda drawn: check(*drawn), 40)
 
 
 def _use(kind, folder):
@@ -181,7 +181,7 @@ def test_model_folders(tmp_path, monkeypatch):
             path.write_bytes(content)
 
     drawn = st.tuples(st.integers(0, len(seeds) - 1), tree_edits, byte_edits, st.booleans())
-    fuzz(drawn, lambda drawn: check(*drawn), 30)
+    fuzz(drawn, lambda drawn: check(*drawn), 20)
 
 
 def _files_of(folder):
@@ -259,7 +259,7 @@ def test_training_states():
         outcome(lambda: state.load_state_dict(changed))
         assert all(bool(torch.isfinite(value).all()) for value in state.network.parameters())
 
-    fuzz(tree_edits, check, 60)
+    fuzz(tree_edits, check, 40)
 
 
 def _listed(value):

@@ -8,7 +8,7 @@ import tifffile
 
 from napari_smdiffusion import Axis, Image, InputError, read_image, write_image
 from napari_smdiffusion.base.errors import InputWarning
-from napari_smdiffusion.images.axes import axes_from_json, axes_to_json
+from napari_smdiffusion.images.axes import arranged, axes_from_json, axes_to_json
 from napari_smdiffusion.images.image import in_file_order
 from napari_smdiffusion.images.reading import mapped_image, read_metadata
 from napari_smdiffusion.images.tiff import new_tiff
@@ -244,3 +244,9 @@ def test_two_axes_of_channels_and_many_channels():
         Image(np.zeros((3, 2, 20, 24)), axes="CSYX")
     with pytest.raises(InputError, match="9 channels: 0, 1, 2, 3, … and 8"):
         Image(np.zeros((9, 20, 24)), axes="CYX")
+
+
+@pytest.mark.parametrize("shape", [(0, 20, 24), (3, 0, 24), (2, 20, 0)])
+def test_an_image_with_an_empty_axis_is_refused(shape):
+    with pytest.raises(InputError, match=r"a.tif is empty: give an image with pixels in it\."):
+        arranged(np.zeros(shape), "ZYX", where="a.tif")

@@ -58,7 +58,7 @@ def test_larger_differences_give_a_larger_area(kinds):
 
 
 def _filaments(first, **damage):
-    return np.round(20 * grid_patches([curves(first + i, **damage) for i in range(3)], 64))
+    return np.round(20 * grid_patches([curves(first + i, **damage) for i in range(2)], 64))
 
 
 @pytest.fixture(scope="module")

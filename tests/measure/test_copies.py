@@ -266,11 +266,11 @@ def test_the_report_detects_a_model_that_copies_its_two_training_patches():
         model = replace(start, unet=make_unet((32, 48)))  # a small network copies within seconds
     optimizer = torch.optim.AdamW(model.unet.parameters(), 3e-3, betas=(0.9, 0.99), fused=True)
     model.unet.train()
-    for step in range(200):
+    for step in range(120):
         sigma, _ = sample_sigmas(2, generator(0, step), 1.2, 1.5)
         noise = torch.randn(clean.shape, generator=generator(1, step))
         optimizer.zero_grad()
-        optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / 200)
+        optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / 120)
         EdmDenoiser(model.unet).loss(clean, sigma, noise).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.unet.parameters(), 1.0)
         optimizer.step()

@@ -157,10 +157,10 @@ def test_curvature_detects_wavy_filaments_and_free_ends_detect_dashed_ones(monke
     def sparse(first, count, **damage):
         return grid_patches([curves(first + i, number=14, **damage) for i in range(count)], 128)
 
-    experiment = sparse(0, 12)
-    good = [compare_filaments(sparse(seed, 6), experiment) for seed in (100, 200)]
+    experiment = sparse(0, 8)
+    good = [compare_filaments(sparse(seed, 4), experiment) for seed in (100, 200)]
     for name, kind, steps in (("curvature", "wave", (1, 2, 4)), ("free_ends", "gap", (0.3, 0.5, 0.7))):
-        bad = [compare_filaments(sparse(100, 6, **{kind: step}), experiment)[name] for step in steps]
+        bad = [compare_filaments(sparse(100, 4, **{kind: step}), experiment)[name] for step in steps]
         differences = [summary.difference for summary in bad]
         assert differences[0] > 1.5 * max(summaries[name].difference for summaries in good)
         assert differences == sorted(differences)

@@ -24,7 +24,7 @@ def _check(folder, report):
 
 
 @pytest.fixture
-def two_fields(monkeypatch):
+def two_fields(monkeypatch, quick_calibration):
     """Generate two fields of 256² pixels instead of eight of 512²."""
     assert (demo._FIELDS, demo._FIELD) == (8, 512)
     monkeypatch.setattr(demo, "_FIELDS", 2)

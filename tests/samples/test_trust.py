@@ -24,7 +24,7 @@ def _scene(enhancer, *rows):
 def test_a_filament_that_is_erased_takes_the_trust_with_it():
     enhancer = load_enhancer("microtubules")
     both, one = (
-        run(sample_image_steps(enhancer, _scene(enhancer, *rows), EnhanceConfig(samples=3)))
+        run(sample_image_steps(enhancer, _scene(enhancer, *rows), EnhanceConfig(samples=2)))
         for rows in ((70, 170), (70,))
     )
     trust_of_both, trust_of_one = (result.trust.pixels[0] for result in (both, one))

@@ -265,7 +265,7 @@ def test_a_model_is_read_and_listed_while_it_is_replaced(tmp_path, monkeypatch):
     done = Event()
 
     def write():
-        for seed in range(300):
+        for seed in range(100):
             _save(folder, seed=seed)
         done.set()
 
@@ -275,7 +275,7 @@ def test_a_model_is_read_and_listed_while_it_is_replaced(tmp_path, monkeypatch):
             assert [entry.name for entry in list_models("diffusion")] == ["m"]
             read_facts(folder, "diffusion", TrainingFacts)
         writing.result()
-    assert read_facts(folder, "diffusion", TrainingFacts).more["seed"] == 299
+    assert read_facts(folder, "diffusion", TrainingFacts).more["seed"] == 99
 
 
 def test_a_model_of_an_interrupted_save_is_listed():

@@ -45,13 +45,24 @@ def _quick_viewers():
     """Save a large part of the time in which a viewer opens and closes.
 
     For every viewer npe2 searches the environment for plugins, and napari writes its settings six times and renews the
-    shortcuts of the welcome screen, which tests do not show. The viewer's test fixture collects garbage: what napari
-    and torch have loaded is left out.
+    shortcuts of the welcome screen, which tests do not show. For every layer it renews the style of its buttons and
+    makes sliders and a histogram. The viewer's test fixture collects garbage: what napari and torch have loaded is left
+    out.
     """
     import torch  # noqa: F401
+    from napari._qt.layer_controls.qt_image_controls import QtImageControls
+    from napari._qt.layer_controls.qt_layer_controls_base import QtLayerControls
+    from napari._qt.layer_controls.qt_layer_controls_container import layer_to_controls
+    from napari._qt.widgets.qt_viewer_buttons import QtViewerPushButton
     from napari._qt.widgets.qt_welcome import QtWelcomeWidget
+    from napari.layers import Image
     from napari.settings import NapariSettings
     from npe2 import PluginManifest
+
+    class FewControls(QtLayerControls):
+        MODE = QtImageControls.MODE
+        PAN_ZOOM_ACTION_NAME = QtImageControls.PAN_ZOOM_ACTION_NAME
+        TRANSFORM_ACTION_NAME = QtImageControls.TRANSFORM_ACTION_NAME
 
     plugins = list(PluginManifest.discover())
     gc.collect()
@@ -60,6 +71,8 @@ def _quick_viewers():
         patch.setattr(PluginManifest, "discover", lambda paths=(): plugins)
         patch.setattr(NapariSettings, "_maybe_save", lambda _: None, raising=False)
         patch.setattr(QtWelcomeWidget, "refresh", lambda *_: None, raising=False)
+        patch.setitem(layer_to_controls, Image, FewControls)
+        patch.setattr(QtViewerPushButton, "_refresh_qss", lambda *_: None, raising=False)
         yield
 
 

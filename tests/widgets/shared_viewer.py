@@ -69,6 +69,8 @@ class SharedViewer:
         self._seen.add(self._viewer)
         window = self._viewer.window._qt_window
         QTest.qWaitForWindowExposed(window)
+        window.resize(640, 480)  # to paint a larger one takes a fifth of the time of all tests
+        QTest.qWait(1)
         self._size = window.size()
         self._windows = _windows()
         return self._viewer
@@ -129,9 +131,13 @@ def _join(runs):
 
 def _reset(viewer):
     """Give the viewer the state of a new one."""
+    from napari_smdiffusion.widgets.viewer.view import scene_camera
+
     viewer.layers.clear()
     viewer.reset_view()
-    for part in (viewer.dims, viewer.camera, viewer.cursor, viewer.tooltip, viewer.text_overlay, viewer.scale_bar):
+    shown = viewer.canvas.overlays if hasattr(viewer, "canvas") else viewer  # before napari 0.9
+    texts = (shown.text, shown.scale_bar) if hasattr(shown, "text") else (shown.text_overlay, shown.scale_bar)
+    for part in (viewer.dims, scene_camera(viewer), viewer.cursor, viewer.tooltip, *texts):
         part.reset()
     viewer.theme = "dark"
 
@@ -146,8 +152,10 @@ def _process_events():
 
 def _is_watched(viewer):
     """Return whether something of this project listens to a viewer, as a dock that an error in the log still holds."""
+    from napari_smdiffusion.widgets.viewer.view import scene_camera
+
     groups = (viewer.events, viewer.layers.events, viewer.layers.selection.events, viewer.dims.events)
-    emitters = [emitter for group in (*groups, viewer.camera.events) for emitter in group.emitters.values()]
+    emitters = [emitter for group in (*groups, scene_camera(viewer).events) for emitter in group.emitters.values()]
     return any(_is_of_this_project(callback) for emitter in emitters for callback in emitter.callbacks)
 
 

@@ -155,13 +155,15 @@ def arranged(
     Raises
     ------
     InputError
-        If the letters do not fit the array, or no channel is chosen of several, or there is no such channel.
+        If the letters do not fit the array, it is empty, no channel is chosen of several, or there is no such channel.
     """
     if len(letters) != pixels.ndim or letters.count("Y") != 1 or letters.count("X") != 1:
         raise InputError(
             f"{where} has {pixels.ndim} axes, shape {pixels.shape}: name each of them by a letter, Y and X once, "
             "as in axes='TZYX'."
         )
+    if not pixels.size:
+        raise InputError(f"{where} is empty: give an image with pixels in it.")
     pixels, letters = _without_short_axes(pixels, letters)
     chosen = [k for k, letter in enumerate(letters) if axis_kind(letter) == CHANNEL]
     text = ""

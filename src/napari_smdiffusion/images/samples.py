@@ -67,8 +67,7 @@ def sfsrm_pair(structure: str) -> tuple[Image, Image]:
     widefield = read_image(_local_copy(f"{structure}/widefield/{structure}_widefield.tif"), coarse_pixel)
     y, x = _CORNER[structure]
     origin = (-y * coarse_pixel, -x * coarse_pixel)
-    shown = "microtubules" if structure == "microtubule" else structure
-    provenance = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)", structure=shown)
+    provenance = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)")
     return (
         Image(storm.pixels, fine_pixel, name=f"{structure}, STORM", provenance=provenance),
         Image(widefield.pixels, coarse_pixel, origin, f"{structure}, widefield", provenance),

@@ -19,7 +19,6 @@ from ..base.errors import InputError
 from ..images.patches import grid_patches
 from ..structures.registry import STRUCTURES
 from ..structures.simulate import simulate
-from .chance import FieldLayout, chance_score
 from .spectrum import radial_spectrum
 
 if TYPE_CHECKING:
@@ -128,9 +127,8 @@ class Realism:
     ----------
     score
         Fréchet distance of the generated patches to half of the experimental patches (mean of 20 random divisions). It
-        is 0 at the distance of the other half, and 1 at the distance of the nearest model of `STRUCTURES` that may be
-        the unit (`StructureModel.realism_unit`). It is None if the model is less than four times as far away as the
-        halves are from each other.
+        is 0 at the distance of the other half, and 1 at the distance of the nearest model of `STRUCTURES`. It is None
+        if the model is less than four times as far away as the halves are from each other.
     score_low, score_high
         90 % confidence interval of the score for the random choice of patches (see `frechet_difference`).
     frechet_generated, frechet_experimental, frechet_mathematical_model
@@ -148,9 +146,6 @@ class Realism:
         and unrealistic images lower it.
     patches
         Number of patches of the rarer kind; 0 in reports of earlier versions, which do not state it.
-    by_chance
-        Score that 95 % of the draws of equally many fields of the experiment, of equal size, stay below. None if each
-        patch is a field, or the experiment is too small for such fields.
     """
 
     score: float | None
@@ -163,16 +158,9 @@ class Realism:
     repeated: float
     coverage: float
     patches: int = 0
-    by_chance: float | None = None
 
 
-def realism(
-    generated: Pixels,
-    experimental: Pixels,
-    pixel_size: float | None = None,
-    seed: int = 0,
-    layout: FieldLayout | None = None,
-) -> Realism:
+def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0) -> Realism:
     """Measure the distance of generated patches from experimental ones, and their diversity.
 
     Parameters
@@ -183,8 +171,6 @@ def realism(
         In nm, for the mathematical models; 20 if it is unknown.
     seed
         Seed of the mathematical models and of the random divisions.
-    layout
-        The fields of view that the patches are cut from, for `Realism.by_chance`; None if each patch is a field.
 
     Raises
     ------
@@ -205,8 +191,9 @@ def realism(
     rng = np.random.default_rng(seed)
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
     experimental_features, generated_features = features(experimental), features(generated)
-    units = [name for name, model in STRUCTURES.items() if model.realism_unit]
-    models = [features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in units]
+    models = [
+        features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in STRUCTURES
+    ]
     compared = frechet_difference(generated_features, experimental_features, rng)
     firsts = [experimental_features[half[:count]] for half, _ in compared.halves]
     far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
@@ -222,7 +209,6 @@ def realism(
         repeated=repeated_share(generated_features, experimental_features),
         coverage=covered_share(subset[:count], first_half) / max(covered_share(second_half, first_half), 1 / count),
         patches=min(len(generated), len(experimental)),
-        by_chance=None if layout is None else _by_chance(experimental_features, layout, compared, far, seed),
     )
 
 
@@ -234,16 +220,6 @@ def _score(compared: FrechetDifference, far: float) -> tuple[float | None, float
     score = (compared.near - compared.floor) / scale
     reach = _Z_90 * compared.error / scale
     return score, score - reach, score + reach
-
-
-def _by_chance(
-    experimental: Values, layout: FieldLayout, compared: FrechetDifference, far: float, seed: int
-) -> float | None:
-    """Return `Realism.by_chance`, from the features of the experimental patches; None without a score."""
-    if _score(compared, far)[0] is None:
-        return None
-    scale, rng = far - compared.floor, np.random.default_rng((seed, layout.rows * layout.columns * layout.fields))
-    return chance_score(experimental, layout, compared.halves, scale, frechet_distance, rng)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -322,7 +323,8 @@ def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
     if not path.exists():
         raise ModelFolderError(f"{folder} is no model folder: it has no model.json.")
     try:
-        values = read_json(read_text(path))
+        text = read_text(path)
+        values = _values_of(text)
         version, stored_kind = values["format_version"], values["kind"]
         # True is an int too.
         if type(version) is not int or version < 1 or not isinstance(stored_kind, str):
@@ -347,6 +349,12 @@ def _checked_facts(folder: Path, kind: Kind, facts: type[_Facts]) -> _Facts:
         raise ModelFolderError(
             f"{path} is damaged ({str(error).removesuffix('.')}): train the model again or copy the folder again."
         ) from error
+
+
+@lru_cache(maxsize=64)
+def _values_of(text: str) -> Any:
+    """Return the values of a model.json. Every dock lists all models anew, and decoding takes most of that time."""
+    return read_json(text)
 
 
 def _check_readable(folder: Path) -> None:
