@@ -105,6 +105,16 @@ def structures() -> Arrays:
 
     tubules, mitochondria = (simulate(kind, 2, 160, 20.0, seed=3) for kind in ("microtubules", "mitochondria"))
     arrays = {"microtubules": tubules.pixels, "mitochondria": mitochondria.pixels}
+    names = (
+        "actin-cortex",
+        "actin-stress-fibres",
+        "clathrin-pits",
+        "endoplasmic-reticulum",
+        "nuclear-pores",
+        "synaptic-vesicles",
+        "vesicles",
+    )
+    arrays |= {name: simulate(name, size=160, pixel_size=20.0, seed=3).pixels for name in names}
     clean = torch.from_numpy(tubules.pixels / tubules.pixels.max())[:, None]
     for psf in ("gaussian", "pupil"):
         # Almost no shot noise: the draws of torch.poisson depend on the last bit of its mean.

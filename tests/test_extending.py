@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from examples import EXAMPLES, added
-from napari_smdiffusion import GenerateConfig, InputError, read_image, simulate
+from napari_smdiffusion import STRUCTURES, GenerateConfig, InputError, read_image, simulate
 from napari_smdiffusion.cli import main
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.realism import realism
@@ -37,7 +37,7 @@ def test_a_new_structure_is_simulated_and_changes_the_unit_of_the_realism_score(
     assert registered.frechet_mathematical_model < removed.frechet_mathematical_model
     assert name not in _help(capsys, "simulate")
     assert main(["train-enhancer", str(tmp_path / "s.tif"), "--out", str(tmp_path / "m"), "--simulated", name]) == 2
-    assert f"There is no structure '{name}': choose one of microtubules, mitochondria." in capsys.readouterr().err
+    assert f"There is no structure '{name}': choose one of {', '.join(STRUCTURES)}." in capsys.readouterr().err
 
 
 def test_commands_and_python_use_a_new_reader(tmp_path, tiny_enhancer, widefield):

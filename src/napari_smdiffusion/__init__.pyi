@@ -63,6 +63,7 @@ from .store.catalogue import list_models as list_models
 from .store.folder import ModelFolderError as ModelFolderError
 from .structures.registry import STRUCTURES as STRUCTURES
 from .structures.registry import structure_model as structure_model
+from .structures.settings import LabellingConfig as LabellingConfig
 from .structures.simulate import simulate as simulate
 from .structures.simulate import simulated_like as simulated_like
 from .training.loop import TrainingDivergedError as TrainingDivergedError
@@ -90,6 +91,7 @@ __all__ = [
     "Image",
     "ImportConfig",
     "InputError",
+    "LabellingConfig",
     "Measure",
     "MicroscopeConfig",
     "ModelFolderError",

@@ -362,7 +362,7 @@ def test_generate_refuses_a_size_before_it_loads_the_network(folder, capsys):
 
 
 def test_a_defect_raises_its_exception(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_smdiffusion.structures.simulate.simulate", lambda *_: np.zeros(2) + np.zeros(3))
+    monkeypatch.setattr("napari_smdiffusion.structures.simulate.simulate", lambda *_, **__: np.zeros(2) + np.zeros(3))
     with pytest.raises(ValueError, match="broadcast"):
         _run("simulate", "microtubules", "--out", tmp_path / "s.tif")
 

@@ -17,6 +17,7 @@ from napari_smdiffusion import (
     Enhancer,
     GenerateJob,
     Image,
+    LabellingConfig,
     MicroscopeConfig,
     TrainEnhancerJob,
     TrainJob,
@@ -219,13 +220,14 @@ def _fill_compare(dock):
 
 
 def _train_enhancer(**settings):
-    microscope = _microscope(settings)
+    microscope, labels = _microscope(settings), _labels(settings)
     Enhancer.train(
         _PIXELS,
         weights=[2],
         microscope=microscope,
         fit=_PIXELS,
         simulated=[("mitochondria", 0.5)],
+        labels=labels,
         start="tiny",
         prior="mine",
         out="e",
@@ -239,11 +241,12 @@ def _train_enhancer(**settings):
 
 
 def _train_enhancer_on_pairs(**settings):
-    Enhancer.train(pairs=[(_PIXELS, _PIXELS)], microscope=_microscope(settings), **settings)
+    Enhancer.train(pairs=[(_PIXELS, _PIXELS)], microscope=_microscope(settings), labels=_labels(settings), **settings)
 
 
 def _resume_enhancer(**settings):
-    Enhancer.train(_PIXELS, out="e", resume=True, microscope=_microscope(settings), **settings)
+    microscope, labels = _microscope(settings), _labels(settings)
+    Enhancer.train(_PIXELS, out="e", resume=True, microscope=microscope, labels=labels, **settings)
 
 
 def _calibrate(**settings):
@@ -252,8 +255,16 @@ def _calibrate(**settings):
 
 def _microscope(settings):
     """Remove the settings of the microscope from `settings`, and return them."""
-    names = [setting.name for setting in setting_fields(MicroscopeConfig)]
-    return MicroscopeConfig(**{name: settings.pop(name) for name in names})
+    return _config(MicroscopeConfig, settings)
+
+
+def _labels(settings):
+    """Remove the settings of the labels from `settings`, and return them."""
+    return _config(LabellingConfig, settings)
+
+
+def _config(kind, settings):
+    return kind(**{setting.name: settings.pop(setting.name) for setting in setting_fields(kind)})
 
 
 def _enhance(**settings):

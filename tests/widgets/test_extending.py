@@ -3,6 +3,7 @@
 from qtpy.QtCore import Qt
 
 from examples import added
+from napari_smdiffusion import STRUCTURES
 
 
 def _texts(box):
@@ -12,9 +13,9 @@ def _texts(box):
 def test_a_new_structure_is_offered_to_train_an_enhancer_on(open_dock):
     with added("A structure") as name:
         box = open_dock("Enhance widefield").training.simulated
-        assert _texts(box) == ["none", "microtubules", "mitochondria", name]
+        assert _texts(box) == ["none", *STRUCTURES]
         tooltip = box.itemData(box.findText(name), Qt.ItemDataRole.ToolTipRole)
-        assert tooltip.startswith("rings of eight corners (Thevathasan")
+        assert tooltip.startswith("bulbs of 70 nm (Pelkmans")
 
 
 def test_a_new_solver_is_offered_to_generate_with(open_dock):

@@ -13,6 +13,7 @@ from ..images.provenance import RESULT_KINDS, join_names
 from ..microscope.settings import MicroscopeConfig
 from ..recipes.outputs import check_writable
 from ..structures.registry import STRUCTURES
+from ..structures.settings import LabellingConfig
 from .flags import (
     MODEL,
     add_allow_computed,
@@ -86,6 +87,7 @@ def add_train_enhancer(commands: Any) -> None:
     _add_parts(parser)
     add_settings(parser, EnhancerConfig, {"previews"})
     add_settings(parser.add_argument_group("microscope"), MicroscopeConfig)  # type: ignore[arg-type]  # adds like a parser
+    add_settings(parser.add_argument_group("labels of --simulated images"), LabellingConfig)  # type: ignore[arg-type]
 
 
 def _add_starts(parser: ArgumentParser) -> None:
@@ -204,6 +206,7 @@ def train_enhancer_job(options: Namespace) -> TrainEnhancerJob:
         widefield=options.widefield or (),
         fit=options.fit,
         simulated=options.simulated,
+        labels=config_from_flags(LabellingConfig, options),
         start=None if options.start == "none" else options.start,
         prior=options.prior,
         out=options.out,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..base.settings import to_dict
 from ..recipes.outputs import check_output_file
 from ..structures.registry import STRUCTURES
-from .flags import add_command, print_status
+from ..structures.settings import LabellingConfig
+from .flags import add_command, add_settings, config_from_flags, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,6 +28,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default 512 px)")
     parser.add_argument("--pixel-size", type=float, default=20.0, metavar="NM", help="pixel size (default 20 nm)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default 0)")
+    add_settings(parser.add_argument_group("labels"), LabellingConfig)  # type: ignore[arg-type]  # adds like a parser
 
 
 def simulate(options: Namespace) -> None:
@@ -34,6 +37,8 @@ def simulate(options: Namespace) -> None:
     from ..structures.simulate import simulate as simulated
 
     out = check_output_file(options.out)
-    write_image(out, simulated(options.structure, options.count, options.size, options.pixel_size, options.seed))
+    labels = to_dict(config_from_flags(LabellingConfig, options))
+    image = simulated(options.structure, options.count, options.size, options.pixel_size, options.seed, **labels)
+    write_image(out, image)
     these = "1 simulated image" if options.count == 1 else f"{options.count} simulated images"
     print_status(f"{these} of {options.structure} {'is' if options.count == 1 else 'are'} in {out}.")

@@ -29,6 +29,7 @@ from ..store.folder import (
     write_training_state,
 )
 from ..store.weights import digest_of_weights
+from ..structures.settings import LabellingConfig
 from .facts import EnhancerFacts, EnhancerRecord, Familiar, WidefieldLevels, fields_of
 from .network import EnhancerNetwork
 from .settings import EnhanceConfig, EnhancerConfig
@@ -141,6 +142,7 @@ class Enhancer:
         microscope: MicroscopeConfig | None = None,
         fit: Image | npt.ArrayLike | None = None,
         simulated: Sequence[tuple[str, float]] = (),
+        labels: LabellingConfig | None = None,
         start: Enhancer | str | os.PathLike[str] | None = None,
         prior: DiffusionModel | str | os.PathLike[str] = DEFAULT_START,
         out: str | os.PathLike[str] | None = None,
@@ -158,7 +160,7 @@ class Enhancer:
         ----------
         images, pairs
             Super-resolution images, (Y, X) or (N, Y, X), of one pixel size; or (widefield, super-resolution) images.
-        weights, microscope, fit, simulated, start, prior, out, name, resume, pixel_size, allow_computed
+        weights, microscope, fit, simulated, labels, start, prior, out, name, resume, pixel_size, allow_computed
             See `TrainEnhancerJob`, as for `region` and `held_out`.
         **settings
             The fields of `EnhancerConfig`: `Enhancer.train(fields, upscale=5, minutes=2, method="samples")`.
@@ -168,30 +170,29 @@ class Enhancer:
         InputError, OSError, MemoryError, TrainingDivergedError, Stopped
             As `TrainEnhancerJob.steps`.
         """
-        from ..recipes.job import run_job
-        from ..recipes.train_enhancer import TrainEnhancerJob
+        from ..recipes import job, train_enhancer
 
         sharp, widefield = _images_or_pairs(as_images(images), list(pairs))
-        return run_job(
-            TrainEnhancerJob(
-                sharp,
-                EnhancerConfig(**settings),
-                microscope or MicroscopeConfig(),
-                weights=weights,
-                widefield=widefield,
-                fit=None if fit is None else as_image(fit, "widefield"),
-                simulated=simulated,
-                start=start,
-                prior=prior,
-                out=out,
-                name=name,
-                resume=resume,
-                pixel_size=pixel_size,
-                allow_computed=allow_computed,
-                region=region,
-                held_out=held_out,
-            )
+        training = train_enhancer.TrainEnhancerJob(
+            sharp,
+            EnhancerConfig(**settings),
+            microscope or MicroscopeConfig(),
+            weights=weights,
+            widefield=widefield,
+            fit=None if fit is None else as_image(fit, "widefield"),
+            simulated=simulated,
+            labels=labels or LabellingConfig(),
+            start=start,
+            prior=prior,
+            out=out,
+            name=name,
+            resume=resume,
+            pixel_size=pixel_size,
+            allow_computed=allow_computed,
+            region=region,
+            held_out=held_out,
         )
+        return job.run_job(training)
 
     def enhance(self, image: Image | npt.ArrayLike, **settings: Any) -> Image:
         """Enhance a widefield image or stack and show a progress bar.

@@ -127,8 +127,9 @@ class Realism:
     ----------
     score
         Fréchet distance of the generated patches to half of the experimental patches (mean of 20 random divisions). It
-        is 0 at the distance of the other half, and 1 at the distance of the nearest model of `STRUCTURES`. It is None
-        if the model is less than four times as far away as the halves are from each other.
+        is 0 at the distance of the other half, and 1 at the distance of the nearest model of `STRUCTURES` that may be
+        the unit (`StructureModel.realism_unit`). It is None if the model is less than four times as far away as the
+        halves are from each other.
     score_low, score_high
         90 % confidence interval of the score for the random choice of patches (see `frechet_difference`).
     frechet_generated, frechet_experimental, frechet_mathematical_model
@@ -160,7 +161,13 @@ class Realism:
     patches: int = 0
 
 
-def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = None, seed: int = 0) -> Realism:
+def realism(
+    generated: Pixels,
+    experimental: Pixels,
+    pixel_size: float | None = None,
+    seed: int = 0,
+    baseline: str | None = None,
+) -> Realism:
     """Measure the distance of generated patches from experimental ones, and their diversity.
 
     Parameters
@@ -171,11 +178,14 @@ def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = 
         In nm, for the mathematical models; 20 if it is unknown.
     seed
         Seed of the mathematical models and of the random divisions.
+    baseline
+        The structure of `STRUCTURES` whose model gives the unit of the score. None: the nearest of those that may be
+        the unit. The limits of reports hold for this common unit alone.
 
     Raises
     ------
     InputError
-        If there are fewer than 8 patches of either kind.
+        If there are fewer than 8 patches of either kind, or `baseline` is no structure.
     """
     if min(len(generated), len(experimental)) < 8:
         raise InputError(
@@ -191,9 +201,10 @@ def realism(generated: Pixels, experimental: Pixels, pixel_size: float | None = 
     rng = np.random.default_rng(seed)
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
     experimental_features, generated_features = features(experimental), features(generated)
-    models = [
-        features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in STRUCTURES
-    ]
+    if baseline is not None:
+        STRUCTURES.check(baseline)
+    units = [name for name, model in STRUCTURES.items() if model.realism_unit] if baseline is None else [baseline]
+    models = [features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in units]
     compared = frechet_difference(generated_features, experimental_features, rng)
     firsts = [experimental_features[half[:count]] for half, _ in compared.halves]
     far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)

@@ -19,6 +19,7 @@ from ..images.regions import as_rectangles
 from ..microscope.settings import MicroscopeConfig
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
 from ..structures.registry import STRUCTURES
+from ..structures.settings import LabellingConfig
 from ..structures.simulate import simulated_like
 from .job import ImageSource, check_pixel_size, check_resumed, optional_sources, read_source
 from .regions import divided, divided_weights, divided_widefield, division
@@ -59,6 +60,8 @@ class TrainEnhancerJob:
         A widefield image that the simulated microscope is fitted to: its blur, haze and noise.
     simulated
         (structure, weight) of simulated images that are mixed in; the weights are relative to those of `images`.
+    labels
+        The labels of the simulated images, and how well they are localized.
     start
         An enhancer of the same `upscale` that the training begins from, or its name or folder. None: random weights.
         With the method "samples" its best estimate stays as it is, and only the samples are trained.
@@ -93,6 +96,7 @@ class TrainEnhancerJob:
     widefield: ImageSource | Sequence[ImageSource] = ()
     fit: ImageSource | None = None
     simulated: Sequence[tuple[str, float]] = ()
+    labels: LabellingConfig = field(default_factory=LabellingConfig)
     start: Enhancer | str | os.PathLike[str] | None = None
     prior: DiffusionModel | str | os.PathLike[str] = DEFAULT_START
     out: str | os.PathLike[str] | None = None
@@ -245,7 +249,7 @@ class TrainEnhancerJob:
         simulated_images = [
             image
             for structure, _ in self.simulated
-            for image in simulated_like(structure, images, self.settings.seed, self.pixel_size)
+            for image in simulated_like(structure, images, self.settings.seed, self.pixel_size, self.labels)
         ]
         return [*weights, *(weight for _, weight in self.simulated)], [*images, *simulated_images]
 

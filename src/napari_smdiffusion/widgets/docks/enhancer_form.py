@@ -19,6 +19,7 @@ from ...recipes.train_enhancer import TrainEnhancerJob, interrupted_enhancer_tra
 from ...recipes.train_samples import ESTIMATE_SHARE
 from ...store.catalogue import checked_name, free_name
 from ...structures.registry import STRUCTURES
+from ...structures.settings import LabellingConfig
 from ..frame.dock import heading
 from ..parts.folded import Folded
 from ..parts.forms import ConfigForm, TimeChoice
@@ -83,6 +84,7 @@ class TrainingForm(QWidget):
         self.start_from = ModelBox("enhancer", [("nothing (from scratch)", "")])
         self.start_from.setToolTip("start from a trained enhancer with the same factor")
         self.factor = ConfigForm(EnhancerConfig, ("upscale",))
+        self.labels = ConfigForm(LabellingConfig, [field.name for field in setting_fields(LabellingConfig)])
         self._make_method()
         self.time = TimeChoice(_MINUTES, EnhancerConfig().minutes)
         self.optics = ConfigForm(MicroscopeConfig, [field.name for field in setting_fields(MicroscopeConfig)])
@@ -103,7 +105,7 @@ class TrainingForm(QWidget):
         self.only_sharp.setChecked(True)
         self.pairs.toggled.connect(self._enable_simulation)
         self.advanced = ConfigForm(EnhancerConfig, _TRAINING)
-        self._simulation = (self.simulated, self.simulated_weight, self.fit, self.optics)
+        self._simulation = (self.simulated, self.simulated_weight, self.labels, self.fit, self.optics)
         self._arrange()
 
     def _make_method(self) -> None:
@@ -165,6 +167,7 @@ class TrainingForm(QWidget):
         for widget in (self.time, self.fit):
             layout.addWidget(widget)
         layout.addWidget(Folded("Optics of your widefield microscope", self.optics))
+        layout.addWidget(Folded("Labels of the simulated structure", self.labels))
         layout.addWidget(Folded("Advanced training", self.advanced))
 
     def job(self, coarse: Sequence[ImageLayer], widefield: Sequence[LayerSource]) -> TrainEnhancerJob:
@@ -176,6 +179,7 @@ class TrainingForm(QWidget):
         name = checked_name(self.name.text())
         out = user_folder() / "enhancer" / name
         simulated = [] if structure == "none" else [(structure, self.simulated_weight.number())]
+        labels = LabellingConfig(**self.labels.values())
         if self._interrupted is not None and self.resume.isChecked():
             config = self._interrupted.config
             images, weights, paired = self._parts(layers, paired, config)
@@ -186,6 +190,7 @@ class TrainingForm(QWidget):
                 weights=weights,
                 widefield=paired,
                 simulated=simulated,
+                labels=labels,
                 prior=self._prior(),
                 out=out,
                 name=name,
@@ -203,6 +208,7 @@ class TrainingForm(QWidget):
             widefield=paired,
             fit=self._example(widefield),
             simulated=simulated,
+            labels=labels,
             start=self.start_from.chosen() or None,
             prior=self._prior(),
             out=out,
@@ -283,6 +289,7 @@ class TrainingForm(QWidget):
             "fit": self.fit.isChecked(),
             "simulated": self.simulated.currentText(),
             "simulated_weight": self.simulated_weight.number(),
+            "labels": self.labels.values(),
             "name": self.name.text(),
             "start": self.start_from.model(),
             "prior": self.prior.model(),
@@ -302,5 +309,6 @@ class TrainingForm(QWidget):
         self.prior.choose(str(values.get("prior") or DEFAULT_START))
         for form in (self.factor, self.method, self.advanced):
             form.show_values(values)
-        if isinstance(values.get("optics"), dict):
-            self.optics.show_values(values["optics"])
+        for name, form in (("optics", self.optics), ("labels", self.labels)):
+            if isinstance(values.get(name), dict):
+                form.show_values(values[name])

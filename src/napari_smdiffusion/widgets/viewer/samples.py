@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...images.provenance import SIMULATED, Provenance, layer_metadata
 from ...images.samples import sfsrm_pair, simulated_pair, simulated_reference
+from ...structures.simulate import simulate
 from .sample_axis import SAMPLE, is_stack_of_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...images.image import Image
 
@@ -31,6 +32,27 @@ def simulated_training_layers() -> list[LayerData]:
 def _marked(image: Image) -> Image:
     """Return a simulated sample with the record that it is simulated, which its file lacks."""
     return replace(image, provenance=Provenance(SIMULATED, structure="microtubules"))
+
+
+def _simulated_sample(structure: str, pixel_size: float = 20.0) -> Callable[[], list[LayerData]]:
+    """Return a function that simulates 1024 × 1024 pixels of a structure and returns them as a napari layer."""
+
+    def layers() -> list[LayerData]:
+        image = simulate(structure, size=1024, pixel_size=pixel_size)
+        return _layers([image], (f"{structure} (simulated)",))
+
+    return layers
+
+
+# One sample for each structure of `napari.yaml`. The smallest details need pixels of 10 nm.
+simulated_mitochondria = _simulated_sample("mitochondria")
+simulated_actin_cortex = _simulated_sample("actin-cortex", 10.0)
+simulated_actin_stress_fibres = _simulated_sample("actin-stress-fibres")
+simulated_clathrin_pits = _simulated_sample("clathrin-pits", 10.0)
+simulated_endoplasmic_reticulum = _simulated_sample("endoplasmic-reticulum")
+simulated_nuclear_pores = _simulated_sample("nuclear-pores", 10.0)
+simulated_synaptic_vesicles = _simulated_sample("synaptic-vesicles", 10.0)
+simulated_vesicles = _simulated_sample("vesicles")
 
 
 def microtubule_layers() -> list[LayerData]:
