@@ -38,7 +38,8 @@ def test_the_preferred_enhancer_is_chosen_only_where_it_fits(enhancers):
 
 
 def test_an_enhancer_of_another_structure_is_reported(enhancers):
-    entry = next(entry for entry in enhancers if entry.name == "microtubules")
-    assert "draws microtubules into images of mitochondria" in mismatch(entry, {"mitochondria"})
-    assert mismatch(entry, {"microtubules", ""}) == ""
+    assert "mine was trained on microtubules, and draws microtubules into images of mitochondria" in mismatch(
+        "mine", "microtubules", {"mitochondria"}
+    )
+    assert mismatch("mine", "microtubules", {"microtubules", ""}) == mismatch("mine", "", {"mitochondria"}) == ""
     assert known_structures(enhancers) == ["microtubules", "mitochondria"]

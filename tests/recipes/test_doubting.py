@@ -1,14 +1,19 @@
 """What raises doubt about an enhancement is said before and after it, and stated in its files."""
 
 import dataclasses
+import itertools
+import json
 
 import numpy as np
 import pytest
 import tifffile
 
-from napari_smdiffusion import EnhanceConfig, EnhanceJob, read_image, run
+from napari_smdiffusion import EnhanceConfig, EnhanceJob, load_enhancer, read_image, run, user_folder
 from napari_smdiffusion.base.events import Note, TileDone
 from napari_smdiffusion.enhance.facts import FEATURES, Familiar
+from napari_smdiffusion.images.provenance import Provenance
+from napari_smdiffusion.images.samples import simulated_pair
+from napari_smdiffusion.recipes.doubting import doubts_before
 
 _ZERO = (0.0,) * FEATURES
 _TINY = tuple(tuple(1e-4 * (row == column) for column in range(FEATURES)) for row in range(FEATURES))
@@ -65,8 +70,35 @@ def test_files_state_the_doubts_and_a_finished_run_repeats_them(enhancer, widefi
 
 
 def test_of_a_stack_the_most_familiar_plane_counts(enhancer, widefield, monkeypatch):
-    distances = iter([3.0, 0.0, 1.5])
-    monkeypatch.setattr("napari_smdiffusion.enhance.familiar.strangeness", lambda *arguments: next(distances))
+    distances = itertools.chain([3.0, 0.0, 1.5], itertools.repeat(9.0))  # of the planes, then of other enhancers
+    monkeypatch.setattr("napari_smdiffusion.enhance.likely_structure.strangeness", lambda *arguments: next(distances))
     stack = dataclasses.replace(widefield, pixels=np.stack([widefield.pixels[0]] * 3))
     doubts = run(EnhanceJob(enhancer, stack).steps()).images[0].enhancement.image.provenance.doubts
     assert "(distance 1.50;" in doubts[0]
+
+
+@pytest.fixture
+def microtubules():
+    """Return a bundled enhancer, and the widefield image of simulated microtubules, whose structure is not stated."""
+    return load_enhancer("microtubules"), simulated_pair()[1]
+
+
+def test_a_wrong_structure_is_named_if_an_enhancer_of_the_right_one_is_at_hand(microtubules):
+    right, image = microtubules
+    wrong = load_enhancer("mitochondria-x5")
+    (said,) = doubts_before(wrong, image)
+    assert "looks more like microtubules than like mitochondria, which mitochondria-x5 was trained on" in said
+    assert doubts_before(right, image) == ()
+    stated = dataclasses.replace(image, provenance=Provenance(structure="microtubules"))
+    (said,) = doubts_before(wrong, stated)
+    assert "mitochondria-x5 was trained on mitochondria, and draws mitochondria into images of microtubules" in said
+    assert doubts_before(right, stated) == ()
+
+
+def test_a_damaged_enhancer_costs_no_other_its_result(microtubules):
+    right, image = microtubules
+    folder = user_folder() / "enhancer" / "damaged"
+    load_enhancer("mitochondria-x5").save(folder)
+    facts = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**facts, "levels": "bright"}))
+    assert doubts_before(right, image) == ()

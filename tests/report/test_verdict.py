@@ -59,7 +59,7 @@ def test_images_like_the_experiment_are_good():
     assert [row.name for row in verdict.rows] == [
         *("Texture", "Recognized by a network", "Shape of the structure", "Sharpness", "New and varied images")
     ]
-    assert verdict.rows[3].text == "80 nm (experiment: 82 nm) (normal: 63 to 107 nm)"
+    assert verdict.rows[3].text == "80 nm, experiment 82 nm (normal: 63 to 107 nm)"
 
 
 def test_a_good_verdict_states_its_limits():
@@ -184,6 +184,12 @@ def _judged(compared=None, **changed):
         (None, {"explained": 0.84}, "warning", "does not explain its widefield image. Blurred again"),
         (None, {"explained": None}, "unknown", "Cannot say whether the enhanced image explains"),
         (_compared(), {}, "good", "and is more like the super-resolution image than the interpolated one."),
+        (
+            _compared(),
+            {"agreement": Agreement(90.0, 310.0)},
+            "good",
+            "down to 310 nm only, no finer than the",
+        ),
         (_compared(0.585), {}, "good", "and is more like"),
         (_compared(0.575), {}, "differs", "less like the super-resolution image than the interpolated one"),
         (_compared(0.1, found=False), {}, "good", "could not be registered"),
@@ -203,8 +209,10 @@ def test_the_rows_of_an_enhanced_image():
         row for row in _judged(_compared(), agreement=Agreement(90.0, 310.0)).rows if row.name == "True detail"
     )
     assert coarse.level == "differs"
+    *_, map_row = _judged(_compared(), uncertainty=None).rows
+    assert map_row.text == "not measured: it needs the uncertainty map"
     assert rows["Uncertainty map"].level == "good"
-    assert rows["Sharpness"].text == "90 nm (widefield image: 300 nm) (normal: finer than the widefield image)"
+    assert rows["Sharpness"].text == "90 nm, widefield image 300 nm (normal: finer than the widefield image)"
     without = _judged(
         uncertainty=replace(_ENHANCED.uncertainty, coverage=0.79), agreement=None, resolution="None."
     ).rows

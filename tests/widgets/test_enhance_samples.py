@@ -127,7 +127,7 @@ def test_stop_keeps_the_complete_samples_also_in_place(viewer, dock, click, qtbo
     dock.in_place.setChecked(True)
     _choose_samples(dock, 64, click)
     click(dock, dock.run_button, wait=False)
-    named = "sampling: cell"
+    named = "drawing samples: cell"
     qtbot.waitUntil(lambda: named in viewer.layers and len(viewer.layers[named].data) >= 3, timeout=PATIENCE)
     assert viewer.dims.point[0] == len(viewer.layers[named].data) - 1  # the slider follows the newest one
     with pytest.raises(ValueError, match="still being computed: wait"):
@@ -146,6 +146,7 @@ def test_stop_keeps_the_complete_samples_also_in_place(viewer, dock, click, qtbo
     click(dock, dock.restore)
     assert coarse.data.shape == (24, 32)
     assert not samples.visible
+    assert dock.status.text() == "Restored: cell. The samples of the enhanced image are hidden."
 
 
 def test_only_enhancers_that_draw_samples_offer_them_and_the_wish_is_remembered(

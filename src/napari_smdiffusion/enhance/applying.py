@@ -190,6 +190,7 @@ def planned_results(enhancer: Enhancer, image: Image, config: EnhanceConfig) -> 
         pixel_size_assumed=image.pixel_size is None and enhancer.pixel_size is not None,
         resampled_to_nm=fit.expected if fit.kind == "resampled" else image.provenance.resampled_to_nm,
         settings=to_dict(config),
+        structure=enhancer.facts.structure or None,
         channel=image.provenance.channel,
         model_digest=enhancer.digest()[:SHORT_DIGEST],
         window=image.provenance.window,

@@ -43,14 +43,21 @@ def known_structures(entries: Iterable[ModelEntry]) -> list[str]:
     return list(dict.fromkeys(entry.summary.structure for entry in entries if entry.summary.structure))
 
 
-def mismatch(entry: ModelEntry, structures: Collection[str]) -> str:
-    """Return a sentence if images of these structures are enhanced with an enhancer of another one; otherwise ""."""
-    own = entry.summary.structure
+def mismatch(enhancer: str, own: str, structures: Collection[str]) -> str:
+    """Return a sentence if images of these structures are enhanced with an enhancer of another one; otherwise "".
+
+    Parameters
+    ----------
+    enhancer, own
+        Its name, and the structure that it was trained on; "" if that is unknown.
+    structures
+        What the images show; "" where it is unknown.
+    """
     others = sorted({structure for structure in structures if structure and structure != own})
     if not own or not others:
         return ""
     return (
-        f"{entry.name} was trained on {own}, and draws {own} into images of {', '.join(others)}: choose an enhancer of "
+        f"{enhancer} was trained on {own}, and draws {own} into images of {', '.join(others)}: choose an enhancer of "
         "that structure, or train one."
     )
 

@@ -27,6 +27,17 @@ def grid_patches(planes: Sequence[Pixels], size: int) -> Pixels:
     return np.stack(patches) if patches else np.empty((0, size, size), np.float32)
 
 
+def grid_places(planes: Sequence[Pixels], size: int) -> npt.NDArray[np.int64]:
+    """Return the plane, the row and the column in its grid of each patch of `grid_patches`: (N, 3)."""
+    places = [
+        (number, y, x)
+        for number, plane in enumerate(planes)
+        for y in range(plane.shape[0] // size)
+        for x in range(plane.shape[1] // size)
+    ]
+    return np.asarray(places, np.int64).reshape(-1, 3)
+
+
 SYMMETRIES = range(8)
 
 

@@ -67,7 +67,8 @@ def sfsrm_pair(structure: str) -> tuple[Image, Image]:
     widefield = read_image(_local_copy(f"{structure}/widefield/{structure}_widefield.tif"), coarse_pixel)
     y, x = _CORNER[structure]
     origin = (-y * coarse_pixel, -x * coarse_pixel)
-    provenance = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)")
+    shown = "microtubules" if structure == "microtubule" else structure
+    provenance = Provenance(source="SFSRM, Chen et al. 2023 (BSD-3-Clause)", structure=shown)
     return (
         Image(storm.pixels, fine_pixel, name=f"{structure}, STORM", provenance=provenance),
         Image(widefield.pixels, coarse_pixel, origin, f"{structure}, widefield", provenance),

@@ -19,6 +19,7 @@ from ..base.errors import InputError
 from ..images.patches import grid_patches
 from ..structures.registry import STRUCTURES
 from ..structures.simulate import simulate
+from .chance import FieldLayout, chance_score
 from .spectrum import radial_spectrum
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ class Realism:
         and unrealistic images lower it.
     patches
         Number of patches of the rarer kind; 0 in reports of earlier versions, which do not state it.
+    by_chance
+        Score that 95 % of the draws of equally many fields of the experiment, of equal size, stay below. None if each
+        patch is a field, or the experiment is too small for such fields.
     """
 
     score: float | None
@@ -159,6 +163,7 @@ class Realism:
     repeated: float
     coverage: float
     patches: int = 0
+    by_chance: float | None = None
 
 
 def realism(
@@ -167,6 +172,7 @@ def realism(
     pixel_size: float | None = None,
     seed: int = 0,
     baseline: str | None = None,
+    layout: FieldLayout | None = None,
 ) -> Realism:
     """Measure the distance of generated patches from experimental ones, and their diversity.
 
@@ -181,6 +187,8 @@ def realism(
     baseline
         The structure of `STRUCTURES` whose model gives the unit of the score. None: the nearest of those that may be
         the unit. The limits of reports hold for this common unit alone.
+    layout
+        The fields of view that the patches are cut from, for `Realism.by_chance`; None if each patch is a field.
 
     Raises
     ------
@@ -220,6 +228,7 @@ def realism(
         repeated=repeated_share(generated_features, experimental_features),
         coverage=covered_share(subset[:count], first_half) / max(covered_share(second_half, first_half), 1 / count),
         patches=min(len(generated), len(experimental)),
+        by_chance=None if layout is None else _by_chance(experimental_features, layout, compared, far, seed),
     )
 
 
@@ -231,6 +240,16 @@ def _score(compared: FrechetDifference, far: float) -> tuple[float | None, float
     score = (compared.near - compared.floor) / scale
     reach = _Z_90 * compared.error / scale
     return score, score - reach, score + reach
+
+
+def _by_chance(
+    experimental: Values, layout: FieldLayout, compared: FrechetDifference, far: float, seed: int
+) -> float | None:
+    """Return `Realism.by_chance`, from the features of the experimental patches; None without a score."""
+    if _score(compared, far)[0] is None:
+        return None
+    scale, rng = far - compared.floor, np.random.default_rng((seed, layout.rows * layout.columns * layout.fields))
+    return chance_score(experimental, layout, compared.halves, scale, frechet_distance, rng)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Reasons to doubt an enhancement: an unfamiliar image before it, and a contradictory, gridded or ringing result."""
+"""Reasons to doubt an enhancement: an image of another kind before it, and a contradictory or ringing result."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..enhance.choosing import mismatch
 from ..enhance.pixel_fit import PixelFit
 from ..images.image import with_own_pixels
 from ..measure.grid import grid_doubt, grid_strength
@@ -14,24 +15,59 @@ from .widefield_images import compared_planes, contradictions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..base.arrays import Pixels
     from ..enhance.applying import Enhancement
+    from ..enhance.facts import EnhancerRecord
     from ..enhance.model import Enhancer
+    from ..enhance.pixel_fit import PixelSides
     from ..images.image import Image
 
 
 def doubts_before(enhancer: Enhancer, image: Image) -> tuple[str, ...]:
-    """Return a sentence if a widefield image is unlike the training of the enhancer.
+    """Return a sentence if a widefield image is unlike the training of the enhancer, or shows another structure."""
+    planes = [image.pixels[plane] for plane in compared_planes(image)]
+    structure = image.provenance.structure or ""
+    return doubts_about(enhancer.record, image.name, structure, planes, image.pixel_size)
 
-    Of a stack, the plane that is least unlike the training counts: planes out of focus are a part of stacks.
+
+def doubts_about(
+    record: EnhancerRecord, name: str, structure: str, planes: Sequence[Pixels], pixels: PixelSides | None
+) -> tuple[str, ...]:
+    """Return the sentences of `doubts_before`, from the facts of the enhancer.
+
+    Of a stack, the plane that is least unlike the training counts: planes out of focus are a part of stacks. Which
+    structure an image shows is only asked if it is not stated.
+
+    Parameters
+    ----------
+    record
+        The facts of the enhancer.
+    name, structure
+        Name of the image, and what it shows; "" if that is unknown.
+    planes
+        Some of its planes (Y, X); finite.
+    pixels
+        Its pixel size in nm; None if it is unknown.
     """
-    from ..enhance.familiar import strangeness, unfamiliar
+    from ..enhance.familiar import unfamiliar
+    from ..enhance.likely_structure import (
+        distance_from,
+        enhancers_at_hand,
+        likelier_sentence,
+        structure_distances,
+    )
 
-    familiar, fit = enhancer.familiar, PixelFit(image.pixel_size, enhancer.widefield_pixel_size)
-    if familiar is None or fit.kind == "refused":
-        return ()
-    found = [strangeness(familiar, enhancer.widefield, image.pixels[plane], fit) for plane in compared_planes(image)]
-    said = unfamiliar(enhancer.name, image.name, min((value for value in found if value), default=0.0))
-    return (said,) if said else ()
+    contradicted = mismatch(record.name, record.structure, [structure])
+    judged = [(distance, n) for n, plane in enumerate(planes) if (distance := distance_from(record, plane, pixels))]
+    if not judged:
+        return (contradicted,) if contradicted else ()
+    least, nearest = min(judged)
+    said = ""
+    if record.structure and not structure:
+        distances = structure_distances(record.structure, least, enhancers_at_hand(), planes[nearest], pixels)
+        said = likelier_sentence(record.name, record.structure, name, distances)
+    said = said or unfamiliar(record.name, name, least)
+    return tuple(filter(None, (contradicted, said)))
 
 
 def doubts_after(enhancer: Enhancer, enhanced: Image, widefield: Image) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ..base.errors import InputError
 from ..base.events import Stop, never
 from ..images.image import Image, common_pixel_size
-from ..images.patches import grid_patches
+from ..images.patches import grid_patches, grid_places
+from ..measure.chance import FieldLayout
 from ..measure.realism import spread
 from .pictures import contrast
 from .training_data import known_training_images, partly_trained_on
@@ -116,6 +117,16 @@ class MeasureContext:
     def patches(self) -> Patches | None:
         """At most 1000 patches of each kind, spread evenly over all patches; None without generated images."""
         return None if self.all_patches is None else self.all_patches.spread(_COMPARED)
+
+    @cached_property
+    def layout(self) -> FieldLayout | None:
+        """The fields of view that the patches are cut from; None if each generated patch is a field."""
+        if self.generated is None or self.all_patches is None:
+            return None
+        rows, columns = (side // self.all_patches.size for side in self.generated.size)
+        places = grid_places([plane for image in self.experimental for plane in image.pixels], self.all_patches.size)
+        layout = FieldLayout(spread(places, _COMPARED), rows, columns, len(self.generated))
+        return layout if rows * columns > 1 else None
 
     @cached_property
     def contrast(self) -> tuple[float, float]:

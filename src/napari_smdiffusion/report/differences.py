@@ -63,10 +63,8 @@ def differences_of(results: Results, fewest: int, limits: Limits) -> list[Differ
 
 def _textures(results: Results, limits: Limits) -> Iterator[Difference]:
     realism = result_of(results, "realism", Realism)
-    if realism is None or realism.score is None or realism.score_low is None:
-        return
-    if limits.is_other_texture(realism.score, realism.score_low):
-        yield Difference("texture", realism.score / limits.texture)
+    if realism is not None and realism.score is not None and limits.is_other_texture(realism):
+        yield Difference("texture", realism.score / limits.texture_limit(realism))
 
 
 def recognized_limit(result: TwoSampleResult, limits: Limits) -> float:

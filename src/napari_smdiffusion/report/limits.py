@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from ..measure.explained import DOUBTED
 from .measures.realism import ALIKE, COVERED, REPEATED, repeated_limit
 from .measures.spectrum import MOST_DOUBLINGS
+
+if TYPE_CHECKING:
+    from ..measure.realism import Realism
 
 Level: TypeAlias = Literal["good", "differs", "warning", "unknown"]
 Results: TypeAlias = Mapping[str, Any]
@@ -22,8 +25,8 @@ class Limits:
     Parameters
     ----------
     texture
-        Realism score above which textures differ. One part of an experimental image reaches 0.10 ± 0.02 against the
-        whole image (docs/results.md, claim A), so that a smaller score is no defect.
+        Least realism score above which textures differ, see `texture_limit`. One part of an experimental image reaches
+        0.10 ± 0.02 against the whole image (docs/results.md, claim A), so that a smaller score is no defect.
     part
         Score that this interval must be above, since one part of an experimental image reaches it. Of 40 draws of four
         real fields of 256 pixels, 4 had a score above `texture` and an interval above 0, and none one above this.
@@ -72,9 +75,16 @@ class Limits:
     worse: float = 0.02
     misses: float = 2.0
 
-    def is_other_texture(self, score: float, low: float) -> bool:
-        """Return whether the textures of a realism score differ, whose interval begins at `low`."""
-        return score > self.texture and low > (0 if score > self.uncertain else self.part)
+    def is_other_texture(self, realism: Realism) -> bool:
+        """Return whether the textures differ: the score is above its limit, and its interval is too."""
+        score, low = realism.score, realism.score_low
+        if score is None or low is None:
+            return False
+        return score > self.texture_limit(realism) and low > (0 if score > self.uncertain else self.part)
+
+    def texture_limit(self, realism: Realism) -> float:
+        """Return the realism score above which textures differ: at least what real fields reach by chance."""
+        return max(self.texture, realism.by_chance or 0.0)
 
     def repeated_limit(self, patches: int) -> float:
         """Return the limit of `repeated` for a number of patches of the rarer kind; see `measures.realism`."""

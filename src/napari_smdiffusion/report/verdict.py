@@ -15,7 +15,7 @@ from .measures.classifier import TwoSampleResult
 from .measures.enhanced import Enhanced
 from .measures.enhancement import ComparedWithReference
 from .measures.trained_on import TrainedOn
-from .verdict_rows import enhanced_rows, generated_rows, less_like_reference
+from .verdict_rows import enhanced_rows, generated_rows, less_like_reference, true_detail_level
 
 Subject: TypeAlias = Literal["generated", "enhanced"]
 
@@ -31,7 +31,8 @@ class Verdict:
     subject
         What was compared: "generated" or "enhanced".
     level
-        "good", "differs", "warning" (copies, or an enhanced image that does not explain its input), or "unknown".
+        "good", "differs", "warning" (copies, or an enhanced image that does not explain its input or is doubted), or
+        "unknown".
     text
         The verdict, which begins with the level in words.
     rows
@@ -99,6 +100,11 @@ def _missing(results: Results, realism: Realism, limits: Limits) -> str:
             "The experimental patches differ from each other nearly as much as from a mathematical model, or there are "
             "too few: give more or larger images."
         )
+    if limits.texture < realism.score <= limits.texture_limit(realism):
+        return (
+            f"The realism score is {realism.score:.2f}, and so few fields of the experiment itself reach up to "
+            f"{limits.texture_limit(realism):.2f} by chance: generate more or larger images."
+        )
     if realism.score > limits.texture or realism.score_high > limits.uncertain:
         return (
             f"The realism score lies between {realism.score_low:.2f} and {realism.score_high:.2f}, which is not exact "
@@ -129,6 +135,8 @@ def _enhanced(enhanced: Enhanced, compared: ComparedWithReference | None, limits
             "Warning: the enhanced image does not explain its widefield image. Blurred again, it agrees with it by "
             f"{enhanced.explained:.2f}, a good result by {limits.explained:g} or more.",
         )
+    if enhanced.doubts:
+        return "warning", f"Warning: the enhanced image is in doubt. {enhanced.doubts[0]}"
     explains = "the enhanced image explains its widefield image"
     if compared is None:
         return "good", f"Good: {explains}."
@@ -141,4 +149,8 @@ def _enhanced(enhanced: Enhanced, compared: ComparedWithReference | None, limits
         )
     if enhanced.agreement is not None and enhanced.agreement.frc_half_with_reference is None:
         return "differs", f"Different: {explains}, but its detail hardly agrees with the super-resolution image."
-    return "good", f"Good: {explains}, and is more like the super-resolution image than the interpolated one."
+    likeness = f"Good: {explains}, and is more like the super-resolution image than the interpolated one."
+    if true_detail_level(enhanced) == "differs" and enhanced.agreement is not None:
+        period = enhanced.agreement.frc_half_with_reference
+        likeness += f" But its detail agrees with it down to {period:.0f} nm only, no finer than the widefield image."
+    return "good", likeness

@@ -39,7 +39,7 @@ def enhanced_rows(results: Results, limits: Limits) -> tuple[VerdictRow, ...]:
         _own_sharpness(enhanced),
         _likeness(compared, limits),
         _true_detail(enhanced, compared),
-        _uncertainty(enhanced.uncertainty, limits),
+        _uncertainty(enhanced.uncertainty, compared, limits),
     )
 
 
@@ -60,9 +60,11 @@ def _texture(results: Results, limits: Limits) -> VerdictRow:
     if realism is None or realism.score is None or realism.score_low is None or realism.score_high is None:
         return _not_measured(name, "it needs more patches, or an experiment unlike the mathematical models")
     value = f"{realism.score:.2f} ({realism.score_low:.2f} to {realism.score_high:.2f})"
-    normal = f"up to {limits.texture:g}; 0 is another part of the experiment, 1 a mathematical model"
+    limit = limits.texture_limit(realism)
+    chance = "" if limit == limits.texture else ", which so few real fields reach by chance"
+    normal = f"up to {limit:.2g}{chance}; 0 is another part of the experiment, 1 a mathematical model"
     level: Level = "unknown"
-    if limits.is_other_texture(realism.score, realism.score_low):
+    if limits.is_other_texture(realism):
         level = "differs"
     elif realism.score <= limits.texture and realism.score_high <= limits.uncertain:
         level = "good"
@@ -100,7 +102,7 @@ def _sharpness(results: Results, limits: Limits) -> VerdictRow:
         return _left_out(results, "resolution", name, "it needs larger images")
     low, high = resolution.experimental / limits.sharpness, resolution.experimental * limits.sharpness
     level: Level = "good" if low <= resolution.generated <= high else "differs"
-    value = f"{resolution.generated:.0f} nm (experiment: {resolution.experimental:.0f} nm)"
+    value = f"{resolution.generated:.0f} nm, experiment {resolution.experimental:.0f} nm"
     return VerdictRow(name, value, level, f"{low:.0f} to {high:.0f} nm")
 
 
@@ -143,7 +145,7 @@ def _own_sharpness(enhanced: Enhanced) -> VerdictRow:
     if own.resolution_widefield is None:
         return VerdictRow(name, value, "unknown", normal)
     level: Level = "good" if own.resolution < own.resolution_widefield else "differs"
-    return VerdictRow(name, f"{value} (widefield image: {own.resolution_widefield:.0f} nm)", level, normal)
+    return VerdictRow(name, f"{value}, widefield image {own.resolution_widefield:.0f} nm", level, normal)
 
 
 def less_like_reference(compared: ComparedWithReference, limits: Limits) -> bool:
@@ -173,16 +175,25 @@ def _true_detail(enhanced: Enhanced, compared: ComparedWithReference | None) -> 
     normal, period = "finer than the widefield image", agreement.frc_half_with_reference
     if period is None:
         return VerdictRow(name, "hardly any agrees with the super-resolution image", "differs", normal)
-    own = enhanced.resolution
+    return VerdictRow(name, f"down to {period:.0f} nm", true_detail_level(enhanced), normal)
+
+
+def true_detail_level(enhanced: Enhanced) -> Level:
+    """Return whether an enhanced image agrees with its reference in detail that its widefield image does not have."""
+    if enhanced.agreement is None:
+        return "unknown"
+    own, period = enhanced.resolution, enhanced.agreement.frc_half_with_reference
     coarse = own.resolution_widefield if isinstance(own, OwnResolution) else None
-    level: Level = "unknown" if coarse is None else "good" if period < coarse else "differs"
-    return VerdictRow(name, f"down to {period:.0f} nm", level, normal)
+    if period is None:
+        return "differs"
+    return "unknown" if coarse is None else "good" if period < coarse else "differs"
 
 
-def _uncertainty(intervals: Intervals | None, limits: Limits) -> VerdictRow:
+def _uncertainty(intervals: Intervals | None, compared: ComparedWithReference | None, limits: Limits) -> VerdictRow:
     name = "Uncertainty map"
     if intervals is None:
-        return _not_measured(name, f"{_NEEDS_REFERENCE}, and the map")
+        needed = f"{_NEEDS_REFERENCE}, and the map" if compared is None else "it needs the uncertainty map"
+        return _not_measured(name, needed)
     value = f"holds in {100 * intervals.coverage:.0f} % of the pixels"
     if intervals.stated is None:
         return VerdictRow(name, value, "unknown")

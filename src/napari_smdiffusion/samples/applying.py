@@ -312,7 +312,7 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
             step = len(windows) * (len(done) + first) + (j + 1) * len(batch)
             share = (n + step / total) / run.planes
             detail = f"sample {batch[0] + 1} of {run.config.samples}"
-            yield Progress("sampling", step, total, countdown.left(step), detail=detail, share=share)
+            yield Progress("drawing", step, total, countdown.left(step), detail=detail, share=share)
         for k, values in zip(batch, with_empty_background(fields.numpy(), run.facts), strict=True):
             sample = samples[k * run.planes + n]
             for tile in field.tiles:

@@ -23,6 +23,7 @@ from ...measure.resolution import (
     typical_resolution,
 )
 from ...measure.restoration import linear_fit, rank_correlation
+from ..doubts import stated_doubts
 from ..measure import Measure, PictureRow
 from ..pictures import contrast, show
 from . import MEASURES
@@ -112,6 +113,8 @@ class Enhanced:
     explained
         Correlation with the widefield image, see `measure.explained` (median over the planes); None if the widefield
         image is too small or constant, or the report is of an earlier version.
+    doubts
+        Sentences on why the enhanced image may be wrong: those that it states, or that its structure is another one.
     """
 
     rse: float
@@ -121,6 +124,7 @@ class Enhanced:
     agreement: Agreement | None = None
     uncertainty: Intervals | None = None
     explained: float | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def _compute(context: MeasureContext) -> Enhanced | None:
@@ -137,7 +141,8 @@ def _compute(context: MeasureContext) -> Enhanced | None:
         if field.uncertainty is not None:
             uncertainty = _intervals(field, offset)
     rse, rsp = (float(np.mean(values)) for values in ([m.rse for m in maps], [m.rsp for m in maps]))
-    return Enhanced(rse, rsp, field.part, _own_resolution(field), agreement, uncertainty, _explained(field))
+    own = _own_resolution(field)
+    return Enhanced(rse, rsp, field.part, own, agreement, uncertainty, _explained(field), stated_doubts(field))
 
 
 def _explained(field: EnhancedField) -> float | None:
@@ -237,6 +242,7 @@ def _blurred(error: Pixels, uncertainty: Image) -> Pixels:
 
 
 def _sentences(result: Enhanced) -> Iterator[str]:
+    yield from result.doubts
     if result.part:
         yield result.part
     if isinstance(result.resolution, OwnResolution) and (finest := result.resolution.resolution):
@@ -274,6 +280,7 @@ def _encode(result: Enhanced) -> dict[str, Any]:
         "rse": result.rse,
         "rsp": result.rsp,
         **({} if result.explained is None else {"explained": result.explained}),
+        **({"doubts": list(result.doubts)} if result.doubts else {}),
         **({} if result.agreement is None else asdict(result.agreement)),
         **({} if result.uncertainty is None else {"uncertainty": asdict(result.uncertainty)}),
     }
@@ -287,9 +294,9 @@ def _decode(value: Mapping[str, Any]) -> Enhanced:
         uncertainty = TypeAdapter(Intervals).validate_python(value["uncertainty"])
     own = TypeAdapter(OwnResolution).validate_python(value) if left_out is None else str(left_out)
     agrees = None if value.get("explained") is None else float(value["explained"])
-    return Enhanced(
-        float(value["rse"]), float(value["rsp"]), value.get("part", ""), own, agreement, uncertainty, agrees
-    )
+    doubts = TypeAdapter(tuple[str, ...]).validate_python(value.get("doubts", ()))
+    rse, rsp = float(value["rse"]), float(value["rsp"])
+    return Enhanced(rse, rsp, value.get("part", ""), own, agreement, uncertainty, agrees, doubts)
 
 
 def _row(_result: Enhanced, context: MeasureContext) -> PictureRow | None:
@@ -354,6 +361,7 @@ _MEANINGS = {
         "Correlation of the blurred enhanced image and the widefield image without smooth light: 1 is ideal. Below "
         f"{DOUBTED:g}, the enhanced image does not explain the widefield image."
     ),
+    "doubts": "Why the enhanced image may show what is not there: what was noticed when it was made, or its structure.",
     "uncertainty.stated": "Share of the pixels that should be within the uncertainty map.",
     "uncertainty.coverage": (
         "Share of the pixels of the super-resolution image that are within the map, after a linear fit of intensities: "
@@ -372,13 +380,8 @@ _MEANINGS = {
     ),
 }
 
-_LENGTHS = (
-    "resolution",
-    "resolution_widefield",
-    "frc_widefield",
-    "frc_with_reference",
-    "frc_half_with_reference",
-)
+_AGREED = ("frc_with_reference", "frc_half_with_reference")
+_LENGTHS = ("resolution", "resolution_widefield", "frc_widefield", *_AGREED)
 
 ENHANCED = Measure(
     "enhanced",

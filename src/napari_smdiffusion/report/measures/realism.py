@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ...measure.realism import Realism, realism
 from ..measure import Measure
@@ -39,7 +40,7 @@ def _compute(context: MeasureContext) -> Realism | None:
     patches = context.patches
     if patches is None:
         return None
-    return realism(patches.generated, patches.experimental, context.pixel_size)
+    return realism(patches.generated, patches.experimental, context.pixel_size, layout=context.layout)
 
 
 def _sentences(result: Realism) -> Iterator[str]:
@@ -104,11 +105,25 @@ _MEANINGS = {
         "Share of the experimental patches with a similar generated patch, relative to other experimental patches: 1 "
         "is ideal. Near 0, generated patches repeat a few images, or differ from the experiment."
     ),
+    "by_chance": (
+        "Score that 95 of 100 draws of equally many real fields of this size stay below: a score below it is no "
+        "difference. None if the patches are no parts of larger fields, or the experiment is too small."
+    ),
     "patches": (
         "Number of patches of the rarer kind: with few patches, the other numbers vary by chance. 0 if an earlier "
         "version did not state it."
     ),
 }
 
-REALISM = Measure("realism", Realism, _compute, _MEANINGS, sentences=_sentences, verdict=_verdict, order=10)
+
+def _encode(result: Realism) -> dict[str, Any]:
+    values = asdict(result)
+    if result.by_chance is None:  # reports of earlier versions have no such key
+        del values["by_chance"]
+    return values
+
+
+REALISM = Measure(
+    "realism", Realism, _compute, _MEANINGS, sentences=_sentences, verdict=_verdict, encode=_encode, order=10
+)
 MEASURES.register("realism")(REALISM)

@@ -13,6 +13,7 @@ from ...base.errors import InputError
 from ...enhance.facts import EnhancerRecord
 from ...enhance.settings import EnhanceConfig
 from ...enhance.trust import trust_sentence
+from ...images.provenance import SAMPLES
 from ...images.provenance import TRUST as TRUST_KIND
 from ...images.provenance import UNCERTAINTY as UNCERTAINTY_KIND
 from ...posterior.facts import SamplerFacts
@@ -273,11 +274,12 @@ class EnhanceDock(Dock):
         if not chosen:
             self.show_failure("No layer was enhanced in place: there is nothing to restore.")
             return
-        hidden = [restore(layer) for layer in chosen]
+        hidden = {kind(added) for layer in chosen for added in restore(layer)}
         self.maps.clear()
         self.layer_list.refresh()
-        maps = " The maps of the enhanced image are hidden." if any(hidden) else ""
-        self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.{maps}")
+        results = ["maps"] * bool(hidden - {SAMPLES}) + ["samples"] * (SAMPLES in hidden)
+        shown = f" The {' and the '.join(results)} of the enhanced image are hidden." if results else ""
+        self.show_status(f"Restored: {', '.join(layer.name for layer in chosen)}.{shown}")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings to remember; not *in place*, which replaces data and must be chosen again."""

@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from ...base.errors import InputError, sentence_of
-from ...enhance.choosing import OTHER_STRUCTURE, fitting_enhancer, known_structures, mismatch
+from ...enhance.choosing import OTHER_STRUCTURE, fitting_enhancer, known_structures
 from ...enhance.pixel_fit import PixelFit, in_words
 from ..viewer.enhanced_layers import original_name, widefield_pixels
 from ..viewer.layer_structure import layer_structure, set_structure
@@ -149,8 +149,6 @@ class EnhancerChoice(QWidget):
             sentences = [
                 f"{_names([layer for layer in layers if fits[layer].words == text])}: {text}." for text in words
             ]
-            if message := mismatch(entry, {layer_structure(layer) for layer in layers}):
-                sentences.append(message)
         elif self._model.model() is None and layers:
             try:
                 self.check()

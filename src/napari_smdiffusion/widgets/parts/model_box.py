@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QToolButton, QWidget
 
 from ...base.errors import InputError, sentence_of
 from ...base.folders import user_folder
 from ...store.catalogue import find_model, list_models
+from .elided_box import ElidedBox
 from .plain import plain_message
 
 if TYPE_CHECKING:
@@ -44,11 +45,8 @@ class ModelBox(QWidget):
         self._folders: list[str] = []
         self._entries: list[ModelEntry] = []
         self._wanted = ""  # the folder of the model that was chosen last
-        self.box = QComboBox()
-        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.box.setMinimumContentsLength(12)
-        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.setToolTip("bundled models, your own models, and model folders that you opened")
+        tip = "bundled models, your own models, and model folders that you opened"
+        self.box = ElidedBox(Qt.TextElideMode.ElideRight, tip)  # the name comes first
         self.box.setPlaceholderText("choose a model")
         self.open = QToolButton()
         self.open.setText("…")

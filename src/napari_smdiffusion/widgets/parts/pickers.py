@@ -9,14 +9,10 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
     QSizePolicy,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -28,6 +24,7 @@ from ..viewer.layer_pixels import known_pixel_size, known_pixels, set_pixel_size
 from ..viewer.layer_watch import watch_layers
 from ..viewer.layers import image_layers, made_here, size_text
 from .channels import ChannelRow
+from .elided_box import ElidedBox
 from .numbers import NumberField
 from .plain import plain_label, set_tooltip
 from .scale_button import ScaleButton
@@ -290,7 +287,7 @@ def _small_button(text: str, tooltip: str) -> QToolButton:
     return button
 
 
-class LayerBox(QComboBox):
+class LayerBox(ElidedBox):
     """A choice of one image layer.
 
     Parameters
@@ -313,17 +310,13 @@ class LayerBox(QComboBox):
         finest: bool = False,
         optional: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
         self._viewer = viewer
         self._finest = finest
         self._optional = optional
         self._likely = likely
         self._touched = False
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
         self.setPlaceholderText("open an image first")
-        self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.activated.connect(self._on_activated)
         watch_layers(viewer, self, self.refresh)
 
@@ -336,17 +329,6 @@ class LayerBox(QComboBox):
         """Choose a layer; None chooses no layer."""
         self._touched = True
         self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) is layer), -1))
-
-    def paintEvent(self, event: object) -> None:
-        """Draw the chosen layer with an elided middle: Qt cuts the end, in which names often differ."""
-        painter, option = QStylePainter(self), QStyleOptionComboBox()
-        self.initStyleOption(option)
-        field = QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self).width()
-        text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
-        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room - 8)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def refresh(self) -> None:
         """Update the list. Chosen layers stay chosen."""

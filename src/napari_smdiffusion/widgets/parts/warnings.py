@@ -68,7 +68,9 @@ class ResultWarnings(Warnings):
 
 
 class FamiliarityWarnings(Warnings):
-    """Whether the ticked widefield layers are unlike the training of the chosen enhancer, computed in a thread.
+    """Whether the ticked widefield layers show another structure than the chosen enhancer, or are unlike its training.
+
+    The images are looked at in a thread.
 
     The thread gets what it needs, and appends its sentences to a queue; it has no Qt object.
     """
@@ -89,7 +91,8 @@ class FamiliarityWarnings(Warnings):
             with suppress(ValueError):
                 source = live_widefield_source(layer)
                 questions.append((original_name(layer), source, PixelFit(widefield_pixels(layer), None)))
-        asked = (model, [(name, id(source.pixels), source.index, fit) for name, source, fit in questions])
+        about = [(id(source.pixels), source.index, source.provenance.structure) for _, source, _ in questions]
+        asked = (model, [(name, facts, fit) for (name, _, fit), facts in zip(questions, about, strict=True)])
         if asked == self._asked:
             return
         self._asked = asked
@@ -120,17 +123,11 @@ def _answer(model: str, questions: Sequence[Question], answers: deque[list[str]]
         answers.append(sentences)
 
 
-def _sentences(model: str, name: str, source: LayerSource, fit: PixelFit) -> list[str]:
-    record = read_facts(find_model(model, "enhancer"), "enhancer", EnhancerRecord)
-    expected = record.pixel_size_nm and record.pixel_size_nm * record.config.upscale
-    fit = PixelFit(fit.pixels, expected)
-    if record.familiar is None or fit.kind == "refused":
-        return []
-    from ...enhance.familiar import strangeness, unfamiliar  # imports torch
+def _sentences(model: str, name: str, source: LayerSource, fit: PixelFit) -> tuple[str, ...]:
+    from ...recipes.doubting import doubts_about  # imports torch
 
-    distance = strangeness(record.familiar, record.widefield, middle_plane(source), fit)
-    said = unfamiliar(record.name, name, distance)
-    return [said] if said else []
+    record = read_facts(find_model(model, "enhancer"), "enhancer", EnhancerRecord)
+    return doubts_about(record, name, source.provenance.structure or "", [middle_plane(source)], fit.pixels)
 
 
 def middle_plane(source: LayerSource) -> Any:

@@ -125,7 +125,7 @@ def original_name(layer: ImageLayer) -> str:
     return str(state["name"] if state is not None and layer.name == state["enhanced_name"] else layer.name)
 
 
-def restore(layer: ImageLayer) -> bool:
+def restore(layer: ImageLayer) -> list[ImageLayer]:
     """Restore the data, name, place and contrast of a layer that was enhanced in place.
 
     The user's changes since are kept: the place, the calibration and the metadata of the layer. The maps and the
@@ -133,11 +133,11 @@ def restore(layer: ImageLayer) -> bool:
 
     Returns
     -------
-    Whether there were maps to hide.
+    The layers that were visible and are hidden now.
     """
     state = original(layer)
     if state is None:
-        return False
+        return []
     place, metadata = _original_place(layer, state), _original_metadata(layer, state)
     layer.data, layer.name = state["data"], original_name(layer)
     layer.metadata = metadata
@@ -146,7 +146,7 @@ def restore(layer: ImageLayer) -> bool:
     shown = [map_layer for ref in state.get("maps", ()) if (map_layer := ref()) is not None and map_layer.visible]
     for map_layer in shown:
         map_layer.visible = False
-    return bool(shown)
+    return shown
 
 
 def show_enhanced(

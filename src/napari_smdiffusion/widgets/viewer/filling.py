@@ -199,7 +199,7 @@ class SamplesLayer(_Unfinished):
         place = sample_place(self._viewer, result)
         self.layer = self._viewer.add_image(
             self._stack(count, len(place["scale"])),
-            name=f"sampling: {original_name(self._source)}",
+            name=f"drawing samples: {original_name(self._source)}",
             colormap=self._source.colormap,
             contrast_limits=shown_range(self._pixels[0]),
             metadata=layer_metadata({"kind": SAMPLES}, unfinished=True),
