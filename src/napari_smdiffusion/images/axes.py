@@ -162,9 +162,7 @@ def arranged(
             f"{where} has {pixels.ndim} axes, shape {pixels.shape}: name each of them by a letter, Y and X once, "
             "as in axes='TZYX'."
         )
-    if not pixels.size:
-        raise InputError(f"{where} is empty: give an image with pixels in it.")
-    pixels, letters = _without_short_axes(pixels, letters)
+    pixels, letters = _without_short_axes(pixels, letters, where)
     chosen = [k for k, letter in enumerate(letters) if axis_kind(letter) == CHANNEL]
     text = ""
     if len(chosen) > 1:
@@ -188,8 +186,10 @@ def _are_planes(channel: Channel, names: Sequence[str]) -> bool:
     return text == ALL_CHANNELS and text not in [name.casefold() for name in names]
 
 
-def _without_short_axes(pixels: npt.NDArray[Any], letters: str) -> tuple[npt.NDArray[Any], str]:
-    """Return an array and its letters without axes of length 1 other than Y and X."""
+def _without_short_axes(pixels: npt.NDArray[Any], letters: str, where: str) -> tuple[npt.NDArray[Any], str]:
+    """Return an array and its letters without axes of length 1 other than Y and X; an empty array is refused."""
+    if not pixels.size:
+        raise InputError(f"{where} is empty: give an image with pixels in it.")
     longer = [k for k, letter in enumerate(letters) if letter in "YX" or pixels.shape[k] > 1]
     return pixels.reshape([pixels.shape[k] for k in longer]), "".join(letters[k] for k in longer)
 

@@ -209,10 +209,9 @@ def realism(
     rng = np.random.default_rng(seed)
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
     experimental_features, generated_features = features(experimental), features(generated)
-    if baseline is not None:
-        STRUCTURES.check(baseline)
-    units = [name for name, model in STRUCTURES.items() if model.realism_unit] if baseline is None else [baseline]
-    models = [features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in units]
+    models = [
+        features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in _units(baseline)
+    ]
     compared = frechet_difference(generated_features, experimental_features, rng)
     firsts = [experimental_features[half[:count]] for half, _ in compared.halves]
     far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
@@ -230,6 +229,14 @@ def realism(
         patches=min(len(generated), len(experimental)),
         by_chance=None if layout is None else _by_chance(experimental_features, layout, compared, far, seed),
     )
+
+
+def _units(baseline: str | None) -> list[str]:
+    """Return the structures whose nearest model is the unit of the score."""
+    if baseline is None:
+        return [name for name, model in STRUCTURES.items() if model.realism_unit]
+    STRUCTURES.check(baseline)
+    return [baseline]
 
 
 def _score(compared: FrechetDifference, far: float) -> tuple[float | None, float | None, float | None]:
