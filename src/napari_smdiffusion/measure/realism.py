@@ -200,7 +200,7 @@ def realism(
             f"Realism needs at least 8 patches of each kind, not {len(generated)} generated and {len(experimental)} "
             "experimental: generate more, or use smaller patches."
         )
-    # The experimental background becomes 0, so that a wrong background of generated patches changes the features.
+    # The experimental background becomes 0: a wrong background of generated patches changes the features.
     dark, std = float(np.percentile(experimental, 1)), float(experimental.std()) or 1.0
 
     def features(patches: Pixels) -> Values:
@@ -209,15 +209,14 @@ def realism(
     rng = np.random.default_rng(seed)
     count, size = min(len(experimental) // 2, len(generated)), generated.shape[-1]
     experimental_features, generated_features = features(experimental), features(generated)
-    models = [
-        features(_model_patches(name, count, size, pixel_size or 20.0, experimental, seed)) for name in _units(baseline)
-    ]
+    simulated = (count, size, pixel_size or 20.0, experimental, seed)
+    models = [features(_model_patches(name, *simulated)) for name in _units(baseline)]
     compared = frechet_difference(generated_features, experimental_features, rng)
-    firsts = [experimental_features[half[:count]] for half, _ in compared.halves]
-    far = min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
+    far = _nearest_unit(models, [experimental_features[half[:count]] for half, _ in compared.halves], count)
     first_half, second_half = (experimental_features[half[:count]] for half in compared.halves[0])
     # At most the number of experimental patches: the distance to the nearest neighbour falls with the number.
     subset = generated_features[rng.permutation(len(generated_features))[: len(experimental_features)]]
+    covered = covered_share(subset[:count], first_half) / max(covered_share(second_half, first_half), 1 / count)
     return Realism(
         *_score(compared, far),
         frechet_generated=compared.near,
@@ -225,10 +224,15 @@ def realism(
         frechet_mathematical_model=far,
         diversity=diversity_of(subset, experimental_features),
         repeated=repeated_share(generated_features, experimental_features),
-        coverage=covered_share(subset[:count], first_half) / max(covered_share(second_half, first_half), 1 / count),
+        coverage=covered,
         patches=min(len(generated), len(experimental)),
         by_chance=None if layout is None else _by_chance(experimental_features, layout, compared, far, seed),
     )
+
+
+def _nearest_unit(models: list[Values], firsts: list[Values], count: int) -> float:
+    """Return the mean Fréchet distance of the nearest model to the halves of the experiment."""
+    return min(float(np.mean([frechet_distance(model[:count], first) for first in firsts])) for model in models)
 
 
 def _units(baseline: str | None) -> list[str]:
