@@ -1,6 +1,7 @@
 """The plan of a training of some minutes, and the choice of torch's threads, on a machine whose speed changes."""
 
 import copy
+import re
 import time
 from dataclasses import dataclass
 
@@ -135,6 +136,13 @@ def test_too_short_a_time_is_reported_after_the_first_steps(clock):
     assert str(ENOUGH_STEPS) in message
     _, events = _train(clock, lambda now: 0.3)
     assert not any(isinstance(event, Note) for _, event in events)
+
+
+def test_the_report_is_withdrawn_if_the_machine_becomes_faster(clock):
+    _, events = _train(clock, lambda now: 1.0 if now < 15 else 0.2)
+    first, second = (event.message for _, event in events if isinstance(event, Note))
+    assert first.startswith("Only about 1")
+    assert re.fullmatch(r"Training became faster: about (3|4|5)\d\d steps fit into the time now, .*", second)
 
 
 def test_previews_come_ten_times_and_take_a_tenth_of_the_time_at_most(clock):

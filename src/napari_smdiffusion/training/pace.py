@@ -26,6 +26,7 @@ PREVIEWS = 10  # per run
 _WINDOW = 30.0  # s; the speed is that of the steps in this time
 _FEWEST, _MOST = 3, 200  # steps that the speed is measured over
 _EARLY = 0.1  # share of the time that the start of a run may take, until its steps are counted
+_CLEARLY = 1.1  # times the fewest steps of use, from which on a report of too few is withdrawn
 _PREVIEW_SHARE = 0.1  # of the time, that is reserved for the preview at the end at most
 _CALIBRATION_SHARE = 0.25  # of the time, that the work after the training takes at most
 
@@ -83,7 +84,7 @@ class Pace:
         self._costs = {"preview": 0.0, "save": 0.0}  # s, of the newest one
         self._after: list[float] = []  # duration of the work after the training, in steps
         self._last_preview = now
-        self._warned = False
+        self._warned = self._withdrawn = False
 
     @property
     def timed(self) -> bool:
@@ -118,7 +119,10 @@ class Pace:
             self._last_preview = time.monotonic()
 
     def plan(self) -> Iterator[Note]:
-        """Plan the number of steps after a step; yield a note, once, if the time is too short for a useful model."""
+        """Plan the number of steps after a step; yield a note if the time is too short for a useful model.
+
+        The note comes once. If the machine becomes faster and the time suffices after all, another note withdraws it.
+        """
         state = self._state
         if not self.timed:
             return
@@ -140,6 +144,9 @@ class Pace:
                 f"Only about {state.total} training steps fit into the time, and a useful model needs at least "
                 f"{ENOUGH_STEPS}: choose a longer time, or close other programs."
             )
+        elif self._warned and not self._withdrawn and enough(round(state.total / _CLEARLY)):
+            self._withdrawn = True
+            yield Note(f"Training became faster: about {state.total} steps fit into the time now, which is enough.")
 
     def preview_due(self, previous_share: float) -> bool:
         """Return whether a preview is made after a step that began at `previous_share`: ten times in a run."""
