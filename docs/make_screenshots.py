@@ -127,7 +127,7 @@ def show_enhancement(viewer: napari.Viewer, storm: Any, widefield: Any) -> Any:
         widefield.data[rows, columns],
         name="part of cell 1",
         translate=widefield.data_to_world((rows.start, columns.start)),
-        **{name: getattr(widefield, name) for name in ("scale", "units", "colormap")},
+        **{name: getattr(widefield, name) for name in ("scale", "units", "colormap", "metadata")},
     )
     storm.visible = False
     enhance = opened(viewer, "Enhance widefield")
@@ -154,7 +154,9 @@ def show_all(viewer: napari.Viewer, storm: Any, widefield: Any, enhanced: Any) -
     rows, columns = (slice(cut.start - first, cut.stop - first) for cut, first in zip(PART, (y, x), strict=True))
     widefield.data = widefield.data[y : y + part.size[0], x : x + part.size[1]][rows, columns]
     storm.data = storm.data[rows.start * FACTOR : rows.stop * FACTOR, columns.start * FACTOR : columns.stop * FACTOR]
-    opened(viewer, "Enhance widefield")
+    enhance = opened(viewer, "Enhance widefield")
+    enhance.layer_list.choose([widefield])
+    enhance.model.choose("microtubules")
     side_by_side(viewer, (storm, synthetic, widefield, enhanced))
     wait(1)
     picture(viewer, "napari")
@@ -233,7 +235,10 @@ def clicked(button: Any) -> None:
 
 
 def picture(viewer: napari.Viewer, name: str) -> None:
-    """Save what the window shows."""
+    """Save what the window shows, without notifications of napari."""
+    for widget in QApplication.allWidgets():
+        if type(widget).__name__ == "NapariQtNotification":
+            widget.close()
     wait(0.7)
     viewer.window.screenshot(path=str(HERE / f"dock_{name}.png"), flash=False)
     print(name)
