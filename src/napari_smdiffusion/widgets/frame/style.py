@@ -1,5 +1,7 @@
 """The parts of the docks' look that napari's themes leave out: the focus of buttons, and boxes that are not ticked.
 
+The button "☰" has no arrow of a menu, which would be drawn over it.
+
 The colors are visible on napari's dark and light backgrounds, and for all kinds of color vision.
 """
 
@@ -19,6 +21,7 @@ QCheckBox::indicator, QRadioButton::indicator:unchecked {{ border: 1px solid {_B
 QLabel#warning {{ border: 1px solid {_WARNING}; border-left: 5px solid {_WARNING}; padding: 4px; }}
 QToolButton#small {{ border: 1px solid {_BORDER}; border-radius: 2px; padding: 0px 5px; }}
 QToolButton#small:focus {{ border: 1px solid {_FOCUS}; }}
+QToolButton::menu-indicator {{ image: none; }}
 QListView::item {{ padding: 2px; }}
 QListView::indicator {{ width: 14px; height: 14px; border: 1px solid {_BORDER}; border-radius: 2px; }}
 QListView::indicator:checked {{ background-color: {ticked}; image: url("theme_{theme}:/check.svg"); }}
