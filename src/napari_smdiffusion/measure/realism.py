@@ -195,11 +195,7 @@ def realism(
     InputError
         If there are fewer than 8 patches of either kind, or `baseline` is no structure.
     """
-    if min(len(generated), len(experimental)) < 8:
-        raise InputError(
-            f"Realism needs at least 8 patches of each kind, not {len(generated)} generated and {len(experimental)} "
-            "experimental: generate more, or use smaller patches."
-        )
+    _check_enough(generated, experimental)
     # The experimental background becomes 0: a wrong background of generated patches changes the features.
     dark, std = float(np.percentile(experimental, 1)), float(experimental.std()) or 1.0
 
@@ -228,6 +224,14 @@ def realism(
         patches=min(len(generated), len(experimental)),
         by_chance=None if layout is None else _by_chance(experimental_features, layout, compared, far, seed),
     )
+
+
+def _check_enough(generated: Pixels, experimental: Pixels) -> None:
+    if min(len(generated), len(experimental)) < 8:
+        raise InputError(
+            f"Realism needs at least 8 patches of each kind, not {len(generated)} generated and {len(experimental)} "
+            "experimental: generate more, or use smaller patches."
+        )
 
 
 def _nearest_unit(models: list[Values], firsts: list[Values], count: int) -> float:
