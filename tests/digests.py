@@ -216,7 +216,7 @@ def train_enhancer(channels: int, steps: int) -> Enhancer:
     config = EnhancerConfig(
         upscale=4, channels=channels, steps=steps, batch=2, patch=64, seed=3, previews=0, device="cpu"
     )
-    even = MicroscopeConfig(unevenness_range=(0.0, 0.0))
+    even = MicroscopeConfig(unevenness_range=(0.0, 0.0), correlated_noise_range=(0.0, 0.0))
     work = train_enhancer_steps([training_image()], config, even, stop=lambda: done >= steps, name="old")
     return run(work, note)
 

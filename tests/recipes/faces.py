@@ -108,7 +108,7 @@ def another(setting):
         low = int(setting.low or 0)
         value = max(low, step) if default is None else default + step
         return value if setting.high is None or value <= setting.high else default - step
-    return 20.0 if default is None else 0.9 * default if default else 0.1
+    return 20.0 if default is None else 0.9 * default if default else 0.01
 
 
 def other_settings(kind):

@@ -17,6 +17,7 @@ from . import shared_viewer
 # Milliseconds that a test waits for an event. Far longer than an event takes on a busy machine, and far shorter than
 # the half hour of the trainings that tests stop.
 PATIENCE = 300_000
+_FAILED = pytest.StashKey[bool]()
 
 _PROBLEM = display.problem()
 if _PROBLEM:
@@ -76,6 +77,15 @@ def _quick_viewers():
         yield
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Keep the report of a test for the fixtures that end after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
+
 @pytest.fixture(scope="module")
 def _viewers(qapp):
     """Return the viewer of the tests of a module; its end checks that nothing holds a viewer or a window."""
@@ -87,8 +97,7 @@ def _viewers(qapp):
 def viewer(_viewers, request):
     """Return a shown viewer without layers and docks, as new."""
     yield _viewers.ready()
-    call = getattr(request.node, "rep_call", None)  # none, if another fixture failed
-    _viewers.leave(failed=call is None or call.failed)
+    _viewers.leave(failed=request.node.stash.get(_FAILED, True))  # none, if another fixture failed
 
 
 @pytest.fixture

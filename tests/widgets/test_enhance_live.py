@@ -8,7 +8,7 @@ from napari_smdiffusion import load_enhancer
 from napari_smdiffusion.widgets.frame import dock as frame
 from napari_smdiffusion.widgets.viewer.layers import kind, layer_image
 from napari_smdiffusion.widgets.viewer.regions import SEEN
-from napari_smdiffusion.widgets.viewer.view import scene_camera
+from napari_smdiffusion.widgets.viewer.view import _seen, scene_camera
 
 from .conftest import PATIENCE
 
@@ -88,7 +88,8 @@ def test_the_visible_part_is_enhanced_at_its_place(viewer, dock, click, coarse, 
     click(dock, dock.run_button)
     first = viewer.layers[-1]
     assert first.data.shape == (256, 256)  # 64 widefield pixels, the least
-    camera.zoom = 0.1
+    (top, _), (bottom, _) = _seen(viewer)  # a nm per pixel of the canvas now
+    camera.zoom = (bottom - top) / (100 * 80)  # 100 widefield pixels of 80 nm
     click(dock, dock.copy_button)
     click(dock, dock.run_button)
     part = viewer.layers[-1]
