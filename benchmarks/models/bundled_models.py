@@ -140,11 +140,12 @@ STEPS_BEFORE = {
 WORK = Path("build") / "bundled"
 SHARES = (0.5, 0.7, 0.9)  # of pixels, that intervals are to hold
 FIELDS = 48
-# In first looks, uneven light improved microtubules on the real pair, and did not improve mitochondria: they see less.
+# The noise of the real image of mitochondria is shared by neighbouring pixels, that of microtubules hardly.
 MICROSCOPES = {
-    "microtubules": MicroscopeConfig(),
-    "mitochondria": MicroscopeConfig(unevenness_range=(0.0, 0.3)),
+    "microtubules": MicroscopeConfig(correlated_noise_range=(0.0, 0.0)),
+    "mitochondria": MicroscopeConfig(correlated_noise_range=(0.0, 0.12)),
 }
+PATCHES = {"mitochondria": 160}  # sides of the patches of best estimates, if not the default
 WIDER = MicroscopeConfig(unevenness_range=(0.0, 0.9), width_range=(0.85, 1.7), smooth_light_range=(0.0, 6.0))
 SAMPLER_PATCH, SAMPLER_BATCH = 240, 3  # pixels of the patches that samplers learn from, and their number in a step
 SIZE, LOOKED_UP = 128, 64  # of patches that are judged, and how many are looked up
@@ -284,7 +285,8 @@ def enhancer(
 ) -> None:
     """Train an enhancer on generated fields, from nothing or from `start`, and ship it; goes on where it stopped."""
     name = enhancer_name(structure, factor)
-    config = EnhancerConfig(upscale=factor, minutes=minutes, steps=steps, previews=0)
+    patch = PATCHES.get(structure, EnhancerConfig().patch)
+    config = EnhancerConfig(upscale=factor, minutes=minutes, steps=steps, patch=patch, previews=0)
     out = WORK / structure / f"training-x{factor}"
     begun = (out / STATE).exists()
     work = train_enhancer_steps(
@@ -330,8 +332,9 @@ def sampler(structure: str, steps: int, wider_steps: int) -> None:
     first, last = WORK / structure / "sampler_first", WORK / structure / "sampler"
     if not (last / "model.json").exists():
         start = dataclasses.replace(shipped, sampler=None, samples_calibration=None)
-        _train_sampler(structure, steps, MicroscopeConfig(), start, first)
-    trained = _train_sampler(structure, wider_steps, WIDER, str(first), last)
+        _train_sampler(structure, steps, MICROSCOPES[structure], start, first)
+    wider = dataclasses.replace(WIDER, correlated_noise_range=MICROSCOPES[structure].correlated_noise_range)
+    trained = _train_sampler(structure, wider_steps, wider, str(first), last)
     known = dataclasses.replace(
         sampler_of(trained).facts, started_from=structure, steps=steps + wider_steps, total_steps=steps + wider_steps
     )

@@ -2,10 +2,10 @@
 
     python -m benchmarks.models.microscope_ablation
 
-Small enhancers of the same network, steps and seeds learn through microscopes that differ in their smooth and uneven
-light alone. Each is judged on the real widefield image of its structure, registered, in the part that no
-diffusion model saw and in the other part. A third structure is simulated: a network that fills much of the field, under
-light of other planes that is stronger than its own. No microscope was chosen by it.
+Small enhancers of the same network, steps and seeds learn through microscopes that differ in their smooth light, their
+uneven light and their correlated noise alone. Each is judged on the real widefield image of its structure, registered,
+in the part that no diffusion model saw and in the other part. A third structure is simulated: a network that fills much
+of the field, under light of other planes that is stronger than its own. No microscope was chosen by it.
 
 Called again, it goes on where it was cut.
 """
@@ -46,11 +46,13 @@ NAME = "microscope_ablation"
 STEPS, CHANNELS, PATCH = 800, 24, 160
 HIGH_PASS = 500.0  # nm: the smooth part that is removed from both images
 BLUR = 80.0  # nm
-EVEN = MicroscopeConfig(unevenness_range=(0.0, 0.0))
+INDEPENDENT_NOISE = MicroscopeConfig(correlated_noise_range=(0.0, 0.0))
+EVEN = replace(INDEPENDENT_NOISE, unevenness_range=(0.0, 0.0))
 NO_SMOOTH_LIGHT = replace(EVEN, smooth_light_range=(0.0, 0.0))
 ANY = "smooth light of one width for any structure"
 ARMS = {
-    "smooth light, wider than the structure, and uneven light (the default)": MicroscopeConfig(),
+    "smooth light, wider than the structure, uneven light, and correlated noise (the default)": MicroscopeConfig(),
+    "smooth light, wider than the structure, and uneven light": INDEPENDENT_NOISE,
     "smooth light, wider than the structure": EVEN,
     ANY: EVEN,
     "neither": NO_SMOOTH_LIGHT,

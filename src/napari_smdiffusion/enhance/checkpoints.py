@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from .facts import EnhancerFacts
     from .model import Enhancer
 
-_LIGHT = ("smooth_light_range", "smooth_light_width_range", "unevenness_range", "unevenness_width_range")
+_LEFT_OUT = (
+    "smooth_light_range",
+    "smooth_light_width_range",
+    "unevenness_range",
+    "unevenness_width_range",
+    "correlated_noise_range",
+    "correlated_noise_width_range",
+)
 _LENGTH = ("minutes", "steps", "device", "previews")  # settings that a resumed training may change
 
 
@@ -92,12 +99,12 @@ def resumed_settings(record: EnhancerRecord, config: EnhancerConfig) -> Enhancer
 
 
 def resumed_microscope(former: MicroscopeConfig, microscope: MicroscopeConfig) -> MicroscopeConfig:
-    """Return the microscope of a training that is resumed: smooth and uneven light may be left out.
+    """Return the microscope of a training that is resumed: smooth and uneven light and shared noise may be left out.
 
     They depend on the structure, and earlier versions had other defaults.
     """
     default = MicroscopeConfig()
-    left_out = [name for name in _LIGHT if getattr(microscope, name) == getattr(default, name)]
+    left_out = [name for name in _LEFT_OUT if getattr(microscope, name) == getattr(default, name)]
     return replace(microscope, **{name: getattr(former, name) for name in left_out})
 
 

@@ -15,6 +15,7 @@ from ..base.errors import InputError
 from ..images.patches import averaged, symmetry
 from ..images.unmeasured import scan
 from ..microscope.camera import camera_counts
+from ..microscope.correlated_noise import with_correlated_noise
 from ..microscope.lighting import with_smooth_light
 from ..training.task import Batch
 from .disturbances import with_bright_spots
@@ -227,7 +228,8 @@ class SimulatedPairs(TrainingPairs):
         scene = scenes.draw(count, rng, random, uneven)
         optics = scene.optics
         light = with_smooth_light(scene.light, self.microscope, self.pixel_size * self.config.upscale, random)
-        counts = camera_counts(light / self.bright, optics, self.microscope, random)
+        light = with_correlated_noise(light / self.bright, optics.background, self.microscope, random)
+        counts = camera_counts(light, optics, self.microscope, random)
         above, unit, _ = local_levels(self.local, counts)
         contrast = self.widefield.contrast
         # The network must return the light for any exposure and any gain of the camera.

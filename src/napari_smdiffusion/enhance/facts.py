@@ -245,12 +245,25 @@ class EnhancerRecord(EnhancerFacts):
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "EnhancerRecord":
         """Return the facts in model.json; see `TrainingFacts.from_json`."""
-        return super().from_json(_with_former_light(values))
+        values = dict(_with_former_light(values))
+        if "microscope" in values:
+            values["microscope"] = _with_former_noise(values["microscope"])
+        samples = values.get("samples")
+        if isinstance(samples, dict) and "microscope" in samples:
+            values["samples"] = {**samples, "microscope": _with_former_noise(samples["microscope"])}
+        return super().from_json(values)
 
     @property
     def facts(self) -> EnhancerFacts:
         """The facts of the training, without the settings."""
         return EnhancerFacts(**fields_of(self))
+
+
+def _with_former_noise(microscope: Any) -> Any:
+    """Return the stated microscope without correlated noise, if an earlier version trained, which had none."""
+    if isinstance(microscope, dict) and "correlated_noise_range" not in microscope:
+        return {"correlated_noise_range": [0.0, 0.0], **microscope}
+    return microscope
 
 
 def _with_former_light(values: Mapping[str, Any]) -> Mapping[str, Any]:

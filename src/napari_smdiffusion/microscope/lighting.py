@@ -39,7 +39,7 @@ def with_smooth_light(
     field = _smooth_fields(light.shape, config.smooth_light_width_range, pixel_size, random)
     field = field - field.amin((2, 3), keepdim=True)
     field = field / field.std((2, 3), keepdim=True).clamp(min=1e-12)
-    strength = _uniform(config.smooth_light_range, len(light), random)[:, None, None, None]
+    strength = uniform(config.smooth_light_range, len(light), random)[:, None, None, None]
     return light + strength * light.std((2, 3), keepdim=True) * field
 
 
@@ -77,7 +77,7 @@ def uneven_gain(
     field = field - field.mean((2, 3), keepdim=True)
     field = field / field.std((2, 3), keepdim=True).clamp(min=1e-12)
     field = F.interpolate(field, size=tuple(shape[2:]), mode="bilinear", align_corners=False)
-    unevenness = _uniform(config.unevenness_range, shape[0], random)[:, None, None, None]
+    unevenness = uniform(config.unevenness_range, shape[0], random)[:, None, None, None]
     return torch.exp(unevenness * field)
 
 
@@ -86,11 +86,11 @@ def _smooth_fields(
 ) -> torch.Tensor:
     """Return noise (B, 1, Y, X), each image blurred by a width in nm that is drawn from `widths`."""
     low, high = (width / pixel_size for width in widths)
-    width = _uniform((low, high), shape[0], random)
+    width = uniform((low, high), shape[0], random)
     return gaussian_blur(torch.randn(shape, generator=random), width)
 
 
-def _uniform(limits: tuple[float, float], count: int, random: torch.Generator) -> torch.Tensor:
+def uniform(limits: tuple[float, float], count: int, random: torch.Generator) -> torch.Tensor:
     """Draw (count,) numbers."""
     low, high = limits
     return low + (high - low) * torch.rand(count, generator=random)

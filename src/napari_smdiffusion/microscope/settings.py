@@ -63,6 +63,17 @@ class MicroscopeConfig(Checked):
     unevenness_width_range: Annotated[
         Span, Unit("nm"), Help("width (standard deviation) of the blur of the uneven light")
     ] = (600.0, 2000.0)
+    correlated_noise_range: Annotated[
+        tuple[NotNegative, NotNegative],
+        ASCENDING,
+        Help(
+            "noise that neighbouring pixels share, as in averaged, registered or denoised images: standard deviation "
+            "at a bright widefield pixel, relative to it; for training"
+        ),
+    ] = (0.0, 0.06)
+    correlated_noise_width_range: Annotated[
+        Span, Unit("px"), Help("width (standard deviation) of the blur of that noise, in widefield pixels")
+    ] = (0.5, 1.3)
     photons_range: Annotated[Span, Unit("photons"), Help("photons in a bright widefield pixel")] = (50.0, 2000.0)
     background_range: Annotated[
         tuple[NotNegative, NotNegative], ASCENDING, Help("uniform background, relative to a bright widefield pixel")

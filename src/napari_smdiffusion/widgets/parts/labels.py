@@ -11,6 +11,8 @@ _LABELS = {
     "smooth_light_width_range": "blur of the smooth light",
     "unevenness_range": "uneven light",
     "unevenness_width_range": "blur of the uneven light",
+    "correlated_noise_range": "correlated noise",
+    "correlated_noise_width_range": "blur of the correlated noise",
     "photons_range": "photons in a bright pixel",
     "background_range": "background",
     "offset": "camera offset",
