@@ -124,6 +124,14 @@ def _calibrate_quickly(patch):
 
 
 @pytest.fixture
+def no_other_enhancers(monkeypatch):
+    """Leave the likely structure of an image open: its images are nearer to one or the other bundled enhancer."""
+    from napari_smdiffusion.enhance import likely_structure
+
+    monkeypatch.setattr(likely_structure, "enhancers_at_hand", lambda: iter(()))
+
+
+@pytest.fixture
 def no_picture(monkeypatch):
     """Draw no picture of a comparison: that takes half of the time of a test that asks for the numbers alone."""
     from napari_smdiffusion.report import compare

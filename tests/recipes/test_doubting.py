@@ -33,6 +33,7 @@ def _notes(events):
     return [event.message for event in events if isinstance(event, Note)]
 
 
+@pytest.mark.usefixtures("no_other_enhancers")
 def test_an_unfamiliar_image_is_named_before_the_first_tile_and_in_the_result(enhancer, widefield):
     events = []
     result = run(EnhanceJob(enhancer, widefield).steps(), events.append).images[0].enhancement.image

@@ -543,6 +543,7 @@ def test_a_layer_with_channels_and_depths_is_enhanced_plane_by_plane(viewer, doc
     np.testing.assert_array_equal(viewer.layers[-1].data, enhanced.data)
 
 
+@pytest.mark.usefixtures("no_other_enhancers")
 def test_warnings_are_shown_before_the_run_and_beside_the_result(viewer, dock, click, widefield, tiny_enhancer, qtbot):
     elsewhere = Familiar((50.0, *[0.0] * (FEATURES - 1)), *[tuple(map(tuple, 1e-4 * np.eye(FEATURES)))] * 2, 1.0)
     dataclasses.replace(tiny_enhancer, familiar=elsewhere).save(user_folder() / "enhancer" / "other")
