@@ -62,12 +62,12 @@ def doubts_about(
     if not judged:
         return (contradicted,) if contradicted else ()
     least, nearest = min(judged)
-    said = ""
+    sentence = ""
     if record.structure and not structure:
         distances = structure_distances(record.structure, least, enhancers_at_hand(), planes[nearest], pixels)
-        said = likelier_sentence(record.name, record.structure, name, distances)
-    said = said or unfamiliar(record.name, name, least)
-    return tuple(filter(None, (contradicted, said)))
+        sentence = likelier_sentence(record.name, record.structure, name, distances)
+    sentence = sentence or unfamiliar(record.name, name, least)
+    return tuple(filter(None, (contradicted, sentence)))
 
 
 def doubts_after(enhancer: Enhancer, enhanced: Image, widefield: Image) -> tuple[str, ...]:
@@ -81,14 +81,14 @@ def doubts_after(enhancer: Enhancer, enhanced: Image, widefield: Image) -> tuple
     planes = [enhanced.pixels[plane] for plane in compared_planes(widefield)]
     grid = grid_doubt(widefield.name, max(grid_strength(plane, period) for plane in planes))
     # A grid has ripples at every widefield pixel: only a result without one can ring.
-    said = grid or ringing_doubt(widefield.name, max(ringing(plane, period) for plane in planes))
-    return (*contradictions(enhanced, widefield), *([said] if said else []))
+    sentence = grid or ringing_doubt(widefield.name, max(ringing(plane, period) for plane in planes))
+    return (*contradictions(enhanced, widefield), *([sentence] if sentence else []))
 
 
-def doubted(enhancement: Enhancement, said: Sequence[str]) -> Enhancement:
+def doubted(enhancement: Enhancement, sentence: Sequence[str]) -> Enhancement:
     """Return the results with sentences of doubt in their provenance."""
     images = {
-        name: with_own_pixels(image, image.pixels, provenance=replace(image.provenance, doubts=tuple(said)))
+        name: with_own_pixels(image, image.pixels, provenance=replace(image.provenance, doubts=tuple(sentence)))
         for name, image in vars(enhancement).items()
         if image is not None
     }
