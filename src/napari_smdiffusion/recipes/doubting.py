@@ -85,10 +85,10 @@ def doubts_after(enhancer: Enhancer, enhanced: Image, widefield: Image) -> tuple
     return (*contradictions(enhanced, widefield), *([sentence] if sentence else []))
 
 
-def doubted(enhancement: Enhancement, sentence: Sequence[str]) -> Enhancement:
+def doubted(enhancement: Enhancement, doubts: Sequence[str]) -> Enhancement:
     """Return the results with sentences of doubt in their provenance."""
     images = {
-        name: with_own_pixels(image, image.pixels, provenance=replace(image.provenance, doubts=tuple(sentence)))
+        name: with_own_pixels(image, image.pixels, provenance=replace(image.provenance, doubts=tuple(doubts)))
         for name, image in vars(enhancement).items()
         if image is not None
     }
