@@ -13,7 +13,8 @@ import numpy as np
 
 from benchmarks.common import no_options, save, sfsrm
 from napari_smdiffusion.images.patches import grid_patches
-from napari_smdiffusion.measure.realism import covered_share, diversity_of, repeated_share, texture_features
+from napari_smdiffusion.measure.realism import covered_share, diversity_of, repeated_share
+from napari_smdiffusion.measure.texture import texture_features
 from napari_smdiffusion.report.limits import LIMITS
 
 if TYPE_CHECKING:

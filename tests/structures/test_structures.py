@@ -7,7 +7,8 @@ import pytest
 
 from napari_smdiffusion import simulate
 from napari_smdiffusion.images.patches import grid_patches
-from napari_smdiffusion.measure.realism import frechet_distance, texture_features
+from napari_smdiffusion.measure.realism import frechet_distance
+from napari_smdiffusion.measure.texture import texture_features
 
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria"])
