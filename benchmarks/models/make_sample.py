@@ -43,7 +43,10 @@ def save(name: str, plane: np.ndarray, pixel_size: float) -> Path:
 def main() -> None:
     """Write the three files."""
     no_options(__doc__)
-    sharp, other = (eight_bit(simulate("microtubules", 1, 1280, PIXEL_SIZE, seed).pixels[0]) for seed in (11, 12))
+    sharp, other = (
+        eight_bit(simulate("microtubules", 1, 1280, PIXEL_SIZE, seed, organisation="random").pixels[0])
+        for seed in (11, 12)
+    )
     plane = torch.from_numpy(other.astype(np.float32))[None, None]
     camera = widefield(plane, MICROSCOPE, PIXEL_SIZE, FACTOR, generator(12))[0, 0].numpy()
     for name, pixels, size in (

@@ -48,7 +48,7 @@ def images() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     found: dict[str, np.ndarray] = {}
     for sigma in (1.0, 1.5, 2.0, 3.0, 4.0):
-        field = gaussian_filter(simulate("microtubules", 1, 512, PIXEL, seed=1).pixels[0], sigma)
+        field = gaussian_filter(simulate("microtubules", 1, 512, PIXEL, seed=1, organisation="random").pixels[0], sigma)
         noise = 0.05 * field.std()
         found[f"filaments, sigma {sigma * PIXEL:g} nm"] = field + rng.normal(0, noise, field.shape)
         pair = rng.poisson(np.stack([field, field]) / field.max() * 200)

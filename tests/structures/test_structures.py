@@ -40,9 +40,9 @@ def test_the_structures_differ_in_texture():
     first, second, mitochondria = (
         texture_features(grid_patches(list(p / p.std()), 64))
         for p in (
-            simulate("microtubules", 2, 256, seed=0).pixels,
-            simulate("microtubules", 2, 256, seed=1).pixels,
-            simulate("mitochondria", 2, 256, seed=0).pixels,
+            simulate("microtubules", 6, 256, seed=0).pixels,  # of six cells each
+            simulate("microtubules", 6, 256, seed=1).pixels,
+            simulate("mitochondria", 6, 256, seed=0).pixels,
         )
     )
     assert frechet_distance(first, mitochondria) > 3 * frechet_distance(first, second)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base.settings import to_dict
+from ..base.errors import InputError
+from ..base.settings import setting_fields, to_dict
 from ..recipes.outputs import check_output_file
 from ..structures.registry import STRUCTURES
-from ..structures.settings import LabellingConfig
+from ..structures.settings import LabellingConfig, MicrotubuleConfig
 from .flags import add_command, add_settings, config_from_flags, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+_WITH_SETTINGS = "microtubules"
 
 
 def add_simulate(commands: Any) -> None:
@@ -29,6 +32,7 @@ def add_simulate(commands: Any) -> None:
     parser.add_argument("--pixel-size", type=float, default=20.0, metavar="NM", help="pixel size (default 20 nm)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default 0)")
     add_settings(parser.add_argument_group("labels"), LabellingConfig)  # type: ignore[arg-type]  # adds like a parser
+    add_settings(parser.add_argument_group(f"{_WITH_SETTINGS} only"), MicrotubuleConfig)  # type: ignore[arg-type]
 
 
 def simulate(options: Namespace) -> None:
@@ -38,7 +42,27 @@ def simulate(options: Namespace) -> None:
 
     out = check_output_file(options.out)
     labels = to_dict(config_from_flags(LabellingConfig, options))
-    image = simulated(options.structure, options.count, options.size, options.pixel_size, options.seed, **labels)
+    shape = _shape(options)
+    image = simulated(
+        options.structure, options.count, options.size, options.pixel_size, options.seed, **labels, **shape
+    )
     write_image(out, image)
     these = "1 simulated image" if options.count == 1 else f"{options.count} simulated images"
     print_status(f"{these} of {options.structure} {'is' if options.count == 1 else 'are'} in {out}.")
+
+
+def _shape(options: Namespace) -> dict[str, Any]:
+    """Return the settings of the structure itself, which only microtubules have.
+
+    Raises
+    ------
+    InputError
+        If such a setting was given for another structure.
+    """
+    if options.structure == _WITH_SETTINGS:
+        return to_dict(config_from_flags(MicrotubuleConfig, options))
+    for field in setting_fields(MicrotubuleConfig):
+        if getattr(options, field.name) != field.default:
+            flag = f"--{field.name.replace('_', '-')}"
+            raise InputError(f"{flag} is a setting of {_WITH_SETTINGS}, not of {options.structure}: leave it out.")
+    return {}

@@ -330,7 +330,8 @@ def spread(patches: npt.NDArray[Number], count: int) -> npt.NDArray[Number]:
 
 
 def _model_patches(structure: str, count: int, size: int, pixel_size: float, experimental: Pixels, seed: int) -> Pixels:
-    fields = simulate(structure, -(-count // 4), 2 * size, pixel_size, seed).pixels
+    drawn = STRUCTURES[structure].unit_settings
+    fields = simulate(structure, -(-count // 4), 2 * size, pixel_size, seed, **drawn).pixels
     return _brightness_matched(grid_patches(list(fields), size), experimental)
 
 

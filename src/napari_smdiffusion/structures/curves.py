@@ -62,3 +62,12 @@ def shift_sideways(points: Values, angle: npt.NDArray[np.float64], across: npt.N
     """Return points (..., 2) shifted by `across` nm at a right angle to their curve, whose direction is `angle`."""
     shifted: Values = points + np.stack([np.cos(angle), -np.sin(angle)], axis=-1) * across[..., np.newaxis]
     return shifted
+
+
+def smooth_noise(sites: int, scale: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Draw noise (sites,) with mean 0 and standard deviation 1 that changes over `scale` nm along a curve."""
+    spacing = max(int(scale / STEP / 4), 1)  # noise at every fourth of the scale is enough
+    coarse = gaussian_filter1d(rng.normal(0, 1, sites // spacing + 16), 4, mode="wrap")
+    coarse *= np.sqrt(8 * np.sqrt(np.pi))
+    noise: npt.NDArray[np.float64] = np.interp(np.arange(sites) / spacing, np.arange(len(coarse)), coarse)
+    return noise

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..base.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
+    from collections.abc import Callable, Mapping
 
     from ..base.arrays import Values
 
-DrawSites: TypeAlias = "Callable[[float, float, np.random.Generator], Values]"
+DrawSites: TypeAlias = "Callable[..., Values]"
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,8 @@ class StructureModel:
     ----------
     draw_sites
         Function of the side of a square field in nm, the labelling, and a random generator. It returns the positions
-        (N, 2) of the labelled sites as (y, x) in nm. Sites outside the field do not appear in the image.
+        (N, 2) of the labelled sites as (y, x) in nm. Sites outside the field do not appear in the image. With
+        `settings`, its fourth argument is an object of that class.
     description
         The appearance of the structure, in one line.
     source
@@ -39,6 +38,11 @@ class StructureModel:
         Whether the realism score considers this model. Its unit is the distance of the experiment to the nearest of
         these models, so one more of them can make the unit smaller, and all scores larger. Of the models in the
         package, only microtubules and mitochondria are considered: scores stay comparable with earlier ones.
+    settings
+        Dataclass with settings of this structure alone, which are keywords of `simulate`; None if there are none. Their
+        names differ from those of `LabellingConfig`.
+    unit_settings
+        The settings with which the realism score draws this model, where they are not the defaults.
     """
 
     draw_sites: DrawSites
@@ -47,6 +51,8 @@ class StructureModel:
     labelling: float = 0.5
     linkage_error: float = 0.0
     realism_unit: bool = True
+    settings: type[Any] | None = None
+    unit_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 STRUCTURES: Registry[StructureModel] = Registry("structure", "STRUCTURES", __package__)
@@ -58,9 +64,12 @@ def structure_model(
     labelling: float = 0.5,
     linkage_error: float = 0.0,
     realism_unit: bool = True,
+    settings: type[Any] | None = None,
+    unit_settings: Mapping[str, Any] | None = None,
 ) -> Callable[[DrawSites], StructureModel]:
     """Return a decorator that turns a function which draws labelled sites into a `StructureModel`.
 
     The parameters are those of `StructureModel`.
     """
-    return lambda draw_sites: StructureModel(draw_sites, description, source, labelling, linkage_error, realism_unit)
+    facts = (description, source, labelling, linkage_error, realism_unit, settings, unit_settings or {})
+    return lambda draw_sites: StructureModel(draw_sites, *facts)

@@ -7,14 +7,14 @@ realism score.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from ..base.errors import InputError
-from ..base.settings import to_dict
+from ..base.settings import setting_fields, to_dict
 from ..images.image import Image, common_pixel_size, read_only
 from ..images.provenance import SIMULATED, Provenance
 from .labelling import localize, unspecific_localizations
@@ -37,7 +37,7 @@ def simulate(
     pixel_size: float = 20.0,
     seed: int = 0,
     labelling: float | None = None,
-    **settings: float | None,
+    **settings: float | str | None,
 ) -> Image:
     """Simulate super-resolution images of a structure.
 
@@ -56,7 +56,8 @@ def simulate(
         there are hardly any gaps. The default is the one of the structure.
     **settings
         Other fields of `LabellingConfig`: `linkage_error` and `localization_precision` in nm, `blinks` (localizations
-        per label), and `unspecific_background` (localizations per µm²).
+        per label), and `unspecific_background` (localizations per µm²). A structure can have settings of its own: those
+        of microtubules are the fields of `MicrotubuleConfig`.
 
     Returns
     -------
@@ -73,9 +74,12 @@ def simulate(
             f"count ({count}) must be at least 1, size ({size}) at least 16, the seed ({seed}) at least 0, and the "
             f"pixel size ({pixel_size}) positive."
         )
+    names = {field.name for field in setting_fields(model.settings)} if model.settings else set()
+    shape = [model.settings(**{name: settings.pop(name) for name in names & {*settings}})] if model.settings else []
     config = LabellingConfig(labelling=labelling, **settings)  # type: ignore[arg-type]  # its fields check themselves
-    planes = [_simulate_plane(model, size, pixel_size, config, np.random.default_rng([seed, k])) for k in range(count)]
-    changed = {name: value for name, value in to_dict(config).items() if value != getattr(LabellingConfig, name)}
+    rngs = (np.random.default_rng([seed, k]) for k in range(count))
+    planes = [_simulate_plane(model, size, pixel_size, config, shape, rng) for rng in rngs]
+    changed = {name: value for each in (config, *shape) for name, value in _changed(each).items()}
     provenance = Provenance(
         SIMULATED, structure=structure, seed=int(seed), pixel_size_nm=float(pixel_size), settings=changed
     )
@@ -102,11 +106,22 @@ def simulated_like(
     return [simulate(structure, 8, 512, size or 20.0, seed, **to_dict(labels or LabellingConfig()))]
 
 
+def _changed(config: Any) -> dict[str, Any]:
+    """Return the values of a config that are not the defaults."""
+    return {name: value for name, value in to_dict(config).items() if value != getattr(type(config), name)}
+
+
 def _simulate_plane(
-    model: StructureModel, size: int, pixel_size: float, config: LabellingConfig, rng: np.random.Generator
+    model: StructureModel,
+    size: int,
+    pixel_size: float,
+    config: LabellingConfig,
+    shape: Sequence[Any],
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.float32]:
+    """Simulate one plane; `shape` holds the settings of the structure, if it has any."""
     field, precision = size * pixel_size, config.localization_precision
-    sites = model.draw_sites(field, _stated(config.labelling, model.labelling), rng)
+    sites = model.draw_sites(field, _stated(config.labelling, model.labelling), rng, *shape)
     linkage_error = _stated(config.linkage_error, model.linkage_error)
     localizations = localize(sites, linkage_error, _stated(config.blinks, BLINKS), precision, rng)
     background = unspecific_localizations(field, config.unspecific_background, rng)
