@@ -87,7 +87,7 @@ def _error_of_another_library():
 
 def test_messages_of_errors_are_sentences():
     """Every error with a literal message ends with a full stop; those about parts of a file are parts of a sentence."""
-    parts = {"AttributeError", "TensorFileError", "UnboundedTiffError"}
+    parts = {"AttributeError", "NgffError", "TensorFileError", "UnboundedTiffError"}
     for path in Path(napari_smdiffusion.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:

@@ -20,6 +20,7 @@ def imported(channels, blocks, attention, scale_shift=True, **settings):
 
 CONFIGS = {
     "ours": make_unet((16, 48, 32)).config,
+    "ours, with classes": make_unet((16, 32), classes=2).config,
     "imported": imported((32, 64, 64, 64), 1, (False, True, True, False), image_size=32),
     "imported, time added": imported((32, 64, 64), 2, (False, False, True), scale_shift=False),
     "imported, two heads": imported((32, 32, 64, 64), 1, (False, False, True, True), heads=2),
@@ -47,11 +48,12 @@ def pair(request):
 
 
 def random_input(config, count=2, deepest=4):
-    """Return images that are `deepest` pixels wide at the lowest resolution, and times."""
+    """Return images that are `deepest` pixels wide at the lowest resolution, times, and classes if there are any."""
     random = torch.Generator().manual_seed(1)
     size = deepest * 2 ** (len(config.block_out_channels) - 1)
     x = torch.randn((count, config.in_channels, size, size), generator=random)
-    return x, 1000 * torch.rand(count, generator=random)
+    labels = () if config.num_class_embeds is None else (torch.arange(count) % config.num_class_embeds,)
+    return x, 1000 * torch.rand(count, generator=random), *labels
 
 
 def test_a_seed_gives_the_same_network(pair):
@@ -65,11 +67,11 @@ def test_a_seed_gives_the_same_network(pair):
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("training", [True, False])
 def test_outputs_and_gradients_are_the_same(pair, layout, training):
-    x, time = random_input(pair[0].config)
+    x, *others = random_input(pair[0].config)
     results = []
     for network in pair:
         network.to(memory_format=layout).train(training)
-        output = network(x.contiguous(memory_format=layout), time)
+        output = network(x.contiguous(memory_format=layout), *others)
         output = output if isinstance(output, torch.Tensor) else output.sample
         output.square().mean().backward()
         results.append([output.detach(), *(weights.grad for weights in network.parameters())])
@@ -79,10 +81,11 @@ def test_outputs_and_gradients_are_the_same(pair, layout, training):
 
 
 def test_outputs_of_many_images_and_times_of_any_shape_are_the_same(pair):
-    x, time = random_input(pair[0].config, 65, deepest=1)
+    x, time, *labels = random_input(pair[0].config, 65, deepest=1)
     with torch.no_grad():
         for times in (time, time[0], time[:1].long()):
-            torch.testing.assert_close(pair[0](x, times), pair[1](x, times).sample, atol=1e-6, rtol=1e-6)
+            ours, theirs = pair[0](x, times, *labels), pair[1](x, times, *labels).sample
+            torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
 
 
 def test_each_library_loads_the_folders_of_the_other(pair, tmp_path):
@@ -144,7 +147,8 @@ _LISTS = ("block_out_channels", "down_block_types", "up_block_types")
         ({"up_block_types": ["SkipUpBlock2D", "UpBlock2D"]}, "up_block_types must be .* SkipUpBlock2D"),
         ({"resnet_time_scale_shift": "ada_group"}, "resnet_time_scale_shift must be default or scale_shift"),
         ({"time_embedding_type": "fourier"}, "time_embedding_type must be 'positional' .* not 'fourier'"),
-        ({"num_class_embeds": 10}, "num_class_embeds must be None .* not 10"),
+        ({"num_class_embeds": 0}, "num_class_embeds must be from 1 to 1024 .* not 0"),
+        ({"class_embed_type": "timestep"}, "class_embed_type must be None .* not 'timestep'"),
         ({"block_out_channels": [16, 32, 64]}, "equally long"),
         ({"layers_per_block": True}, "layers_per_block must be from 1 to 8 .* not True"),
         ({"block_out_channels": [32, 10**9]}, "block_out_channels must be whole numbers from 1 to 4096"),

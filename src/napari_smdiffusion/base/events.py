@@ -54,11 +54,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """Intermediate images at step `step`, (N, Y, X), in the units of the result."""
+    """Intermediate images at step `step`, (N, Y, X), in the units of the result.
+
+    `names` states what each image shows, if they show different structures.
+    """
 
     stage: str
     step: int
     images: npt.NDArray[np.float32]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,15 @@ def add_train(commands: Any) -> None:
         "train a diffusion model on super-resolution images",
         "smdiffusion train storm.tif --out my-model --minutes 15",
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help=IMAGES)
+    parser.add_argument("images", nargs="*", metavar="IMAGES", help=IMAGES)
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="NAME=IMAGES",
+        help="instead of IMAGES, for one model of several structures: the name of a structure, and a file or folder of "
+        "its images; once for each structure, and again for more files of it",
+    )
     parser.add_argument("--out", required=True, metavar="MODEL", help="model folder to write")
     parser.add_argument("--name", metavar="NAME", help="name of the model (default: the name of its folder)")
     parser.add_argument("--resume", action="store_true", help="continue the training that was interrupted in --out")
@@ -95,12 +103,41 @@ def add_import(commands: Any) -> None:
     add_settings(parser, ImportConfig)
 
 
+def _training_images(options: Namespace) -> Any:
+    """Return the files to train on: those of one structure, or of each structure by its name.
+
+    Raises
+    ------
+    InputError
+        If neither IMAGES nor --group is given, or both are, or a group has no name or no file.
+    """
+    left_out = () if options.allow_computed else MADE_BY_MODELS
+    if not options.images and not options.group:
+        raise InputError(
+            "No image was given: name the images of one structure, or --group NAME=IMAGES for each of several."
+        )
+    if options.images and options.group:
+        raise InputError(
+            f"{options.images[0]} is given without the name of its structure, beside --group: write NAME= before each "
+            "file, with a --group of its own."
+        )
+    if not options.group:
+        return in_slab(options.images, options, left_out)
+    groups: dict[str, list[str]] = {}
+    for text in options.group:
+        name, _, path = text.partition("=")
+        if not name.strip() or not path:
+            raise InputError(f"--group must be NAME=IMAGES, such as microtubules=a.tif, not {text}.")
+        groups.setdefault(name.strip(), []).append(path)
+    return {name: in_slab(paths, options, left_out) for name, paths in groups.items()}
+
+
 def train_job(options: Namespace) -> TrainJob:
     """Return the job that the flags describe."""
     from ..recipes.train_diffusion import TrainJob
 
     return TrainJob(
-        images=in_slab(options.images, options, () if options.allow_computed else MADE_BY_MODELS),
+        images=_training_images(options),
         settings=config_from_flags(TrainConfig, options, previews=0),
         start=None if options.start == "none" else options.start or "default",
         out=options.out,
@@ -118,11 +155,13 @@ def train(options: Namespace) -> None:
     """Run `smdiffusion train`."""
     from ..recipes.job import run_job
     from ..recipes.outcome import outcome
+    from ..store.card import quoted
 
     model = run_job(train_job(options))
     out = Path(options.out)
     print_status(outcome(f"the model {model.name}", model.facts, "The same command with --resume goes on with it."))
-    print_status(f"The model is in {out}. Next: smdiffusion generate {out} --out generated.tif")
+    chosen = f" --structure {quoted(model.structures[0])}" if model.structures else ""
+    print_status(f"The model is in {out}. Next: smdiffusion generate {out}{chosen} --out generated.tif")
 
 
 def generate_job(options: Namespace) -> GenerateJob:

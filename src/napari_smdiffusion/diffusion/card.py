@@ -18,7 +18,8 @@ def write_diffusion_card(folder: Path, record: DiffusionRecord) -> None:
     """Write the card of a diffusion model into `folder`."""
     imported, steps = record.imported, f"{record.steps} steps"
     size = 512 if imported is None else imported.image_size
-    use = f"smdiffusion generate {quoted(record.name)} --out generated.tif --count 16 --size {size}"
+    chosen = f" --structure {quoted(record.structures[0])}" if record.structures else ""
+    use = f"smdiffusion generate {quoted(record.name)}{chosen} --out generated.tif --count 16 --size {size}"
     title = f"{record.name}: a diffusion model of super-resolution images"
     if imported is None:
         origin = f"Trained by {program_and_date(record)}, {steps}"

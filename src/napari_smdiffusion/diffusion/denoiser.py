@@ -1,8 +1,9 @@
 """The denoiser: it estimates the clean image from a noisy one.
 
 A denoiser is anything with the call `Denoiser`. `EdmDenoiser` is the denoiser of EDM (Karras et al. 2022) around a
-network. Wrappers with the same call extend a denoiser: `Windowed` (large fields), `Clamped` (a range of intensities),
-and later guidance. The solvers take any of them. Denoisers leave gradients on; the caller turns them off.
+network. Wrappers with the same call extend a denoiser: `Windowed` (large fields), `Clamped` (a range of intensities)
+and `Guided` (a structure of a conditional network). The solvers take any of them. Denoisers leave gradients on; the
+caller turns them off.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Denoiser(Protocol):
         sigma
             Noise level σ: one number for all images, or one per image, (B,).
         **condition
-            Further inputs of the network, such as a class; tensors whose first axis is B.
+            Further inputs of the network, such as `class_labels`; tensors whose first axis is B.
 
         Returns
         -------

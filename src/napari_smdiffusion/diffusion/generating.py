@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ..base.devices import is_out_of_memory, on_device, pick_device, release_memory
 from ..base.errors import Stopped
@@ -16,12 +17,13 @@ from ..images.image import Image, empty_images, read_only
 from ..images.parts import fewer_marks
 from ..images.provenance import SYNTHETIC, Provenance, TrainingImage
 from ..store.weights import SHORT_DIGEST, digest_of_weights
+from .facts import check_structure
+from .guidance import LABELS
 from .intensities import to_intensities, to_numpy
 from .noise import start_noise
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
     from ..base.arrays import Pixels
     from .model import DiffusionModel
@@ -56,13 +58,14 @@ def generate_steps(
     Raises
     ------
     InputError
-        If the size or the number of steps does not suit the network.
+        If the size, the number of steps or the structure does not suit the network.
     MemoryError
         If memory is too small for `count` images or for computing a single one.
     Stopped
         If `stop` returned True before the first image was finished.
     """
     model.sampler.check(config)
+    check_structure(model.facts, config)
     device = pick_device(config.device)
     pixels = empty_images(config.count, config.height, config.width) if pixels is None else pixels
     together = min(config.batch, _images_together(config))
@@ -129,19 +132,28 @@ def _generate_batch(
     stop: Stop,
 ) -> Steps[npt.NDArray[np.float32]]:
     """Return images `indices` of the run, (B, height, width), or no image if the run was stopped."""
-    sampler = model.sampler
+    sampler, scaling = model.sampler, model.scaling_of(config.structure)
+    condition = _condition(model, config, len(indices))
     noise = start_noise(config.seed, indices, sampler.denoised_size(config.height, config.width), sampler.channels)
     steps = sampler.steps(config)
     total = config.count * steps
-    for step, field in enumerate(sampler.sample(unet, noise, steps, config.solver), start=1):
+    fields = sampler.sample(unet, noise, steps, config.solver, config.guidance, **condition)
+    for step, field in enumerate(fields, start=1):
         clean = field[..., : config.height, : config.width]
         if stop():
             return np.empty((0, config.height, config.width), np.float32)
         done = indices.start * steps + step * len(indices)
         yield Progress("generating", done, total, countdown.left(done), detail=_detail(config, indices, step, steps))
         if step % 4 == 0:
-            yield Preview("generating", step, to_intensities(to_numpy(clean[:1]), model.scaling))
-    return to_intensities(to_numpy(clean), model.scaling)
+            yield Preview("generating", step, to_intensities(to_numpy(clean[:1]), scaling))
+    return to_intensities(to_numpy(clean), scaling)
+
+
+def _condition(model: DiffusionModel, config: GenerateConfig, count: int) -> dict[str, Any]:
+    """Return the class of `count` images of a conditional model, (count,); nothing for a model of one structure."""
+    if not model.facts.groups:
+        return {}
+    return {LABELS: torch.full((count,), model.facts.structures.index(config.structure))}
 
 
 def _detail(config: GenerateConfig, indices: range, step: int, steps: int) -> str:
@@ -153,13 +165,16 @@ def _detail(config: GenerateConfig, indices: range, step: int, steps: int) -> st
 
 def provenance(model: DiffusionModel, config: GenerateConfig) -> Provenance:
     """Return the provenance of generated images."""
+    settings = {**to_dict(config), "steps": model.sampler.steps(config)}
+    if not model.facts.groups:  # of a model of one structure they have no meaning
+        del settings["structure"], settings["guidance"]
     return Provenance(
         SYNTHETIC,
         f"napari-smdiffusion {__version__}",
         model.name,
         _stated(model.facts.training_data),
-        structure=model.facts.structure or None,
-        settings={**to_dict(config), "steps": model.sampler.steps(config)},
+        structure=config.structure or model.facts.structure or None,
+        settings=settings,
         model_digest=digest_of_weights(model.unet)[:SHORT_DIGEST],
     )
 

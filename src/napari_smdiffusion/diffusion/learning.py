@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import torch
 
 from ..base.devices import generator, seeded
 from ..base.errors import InputError
-from ..base.events import Note, Progress, Steps
+from ..base.events import Note, Preview, Progress, Steps
 from ..base.settings import to_dict
 from ..images.patches import draw_patches
 from ..store.folder import STATE, model_errors, read_facts, read_training_state
@@ -20,8 +21,9 @@ from ..store.whole_folders import settle
 from ..training.task import Batch
 from .denoiser import EdmDenoiser
 from .facts import DiffusionRecord
+from .guidance import LABELS
 from .intensities import Scaling, to_intensities, to_numpy
-from .network import clone_unet, field_multiple, make_unet
+from .network import clone_unet, field_multiple, make_unet, with_classes, without_classes
 from .noise import sample_sigmas, start_noise
 from .sampler import sample_steps
 from .settings import EDM, TrainConfig
@@ -50,9 +52,15 @@ _SEEN_TOO_OFTEN = 2000
 
 
 def times_seen(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> float:
-    """Return the number of times that each part of the training images was seen after `step` training steps."""
-    pixels = sum(math.prod(image.shape) for image in images)
-    return step * config.batch * config.patch**2 / pixels if pixels else 0.0
+    """Return the number of times that each part of the training images was seen after `step` training steps.
+
+    Of a conditional model, it is that of the structure whose images have the fewest pixels.
+    """
+    pixels: dict[str, int] = defaultdict(int)  # by structure; each is in an equal share of the patches
+    for image in images:
+        pixels[image.group] += math.prod(image.shape)
+    fewest = min(pixels.values(), default=0)
+    return step * config.batch * config.patch**2 / len(pixels) / fewest if fewest else 0.0
 
 
 def copy_warning(images: Sequence[TrainingImage], config: TrainConfig, step: int) -> str:
@@ -71,49 +79,119 @@ _USUAL_MINUTES = TrainConfig().minutes
 _PREVIEW_SEED = 2**31  # larger than any seed a user can choose, so that a preview is never a generated image
 
 
+_UNLABELLED = 0.1  # share of the patches of a conditional model that are learned without a class, for guidance
+
+
 @dataclass(frozen=True)
 class DenoisingTask:
-    """The task of a diffusion model: patches, noise levels and noise, drawn at every training step."""
+    """The task of a diffusion model: patches, noise levels and noise, drawn at every training step.
 
-    planes: Sequence[npt.NDArray[np.float32]]
+    Parameters
+    ----------
+    planes
+        For each structure, its planes in network units; of one structure for a model without classes.
+    config
+        Settings.
+    scalings
+        The scaling of each structure.
+    structures
+        The names of the structures; () for a model without classes.
+    stage
+        The name of the task in progress events.
+    """
+
+    planes: Sequence[Sequence[npt.NDArray[np.float32]]]
     config: TrainConfig
-    scaling: Scaling
+    scalings: Sequence[Scaling]
+    structures: tuple[str, ...] = ()
     stage: str = "training"
 
     def draw(self, step: int) -> Batch:
-        """Return the patches, noise levels and noise of a training step."""
+        """Return the patches, noise levels, noise and, if there are any, classes of a training step."""
         rng = np.random.default_rng([self.config.seed, 0, step])
         random = generator(self.config.seed, 1, step)
         size, count = self.config.patch, self.config.batch
-        wide = min(min(plane.shape) for plane in self.planes) >= 2 * size and count >= 4
+        wide = min(min(plane.shape) for own in self.planes for plane in own) >= 2 * size and count >= 4
         if wide and rng.random() < self.config.wide_fraction:
             size, count = 2 * size, count // 4
-        clean = torch.from_numpy(draw_patches(self.planes, size, count, rng))[:, None]
+        if self.structures:
+            patches, labels = labelled_patches(self.planes, size, count, step, rng)
+        else:
+            patches, labels = draw_patches(self.planes[0], size, count, rng), None
+        clean = torch.from_numpy(patches)[:, None]
         sigma, quartile = sample_sigmas(count, random, self.config.log_sigma_mean, self.config.log_sigma_std)
-        return Batch((clean, sigma, torch.randn(clean.shape, generator=random)), quartile)
+        tensors = clean, sigma, torch.randn(clean.shape, generator=random)
+        return Batch(tensors if labels is None else (*tensors, torch.from_numpy(labels)), quartile)
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the denoising loss of each example, (B,)."""
-        clean, sigma, noise = tensors
-        return EdmDenoiser(network).loss(clean, sigma, noise)
+        clean, sigma, noise, *labels = tensors
+        return EdmDenoiser(network).loss(clean, sigma, noise, **dict(zip((LABELS,), labels, strict=False)))
 
     def preview(self, network: torch.nn.Module) -> npt.NDArray[np.float32] | None:
-        """Return generated images, (N, Y, X), or None if the settings ask for no preview."""
+        """Return generated images, (N, Y, X), or None if the settings ask for no preview.
+
+        Those of a conditional model show its structures in turn, in the intensities of the first one.
+        """
         if not self.config.previews:
             return None
         size = (self.config.patch, self.config.patch)
-        noise = start_noise(_PREVIEW_SEED, range(self.config.previews), size)
-        *_, last = sample_steps(network, noise)
-        return to_intensities(to_numpy(last), self.scaling)
+        kinds = max(1, len(self.structures))
+        count = -(-self.config.previews // kinds) * kinds
+        condition: dict[str, Any] = {LABELS: torch.arange(count) % kinds} if self.structures else {}
+        *_, last = sample_steps(network, start_noise(_PREVIEW_SEED, range(count), size), **condition)
+        images = to_numpy(last)
+        first = self.scalings[0]
+        for kind, scaling in enumerate(self.scalings):
+            own = to_intensities(images[kind::kinds], scaling)
+            images[kind::kinds] = own if kind == 0 else first.unscale(scaling.scale(own))
+        return images
 
 
-def with_copy_warning(steps: Steps[None], images: Sequence[TrainingImage], config: TrainConfig) -> Steps[None]:
-    """Pass on the events of a training, and add one Note when the model may begin to copy its training images."""
-    warned = False
+def labelled_patches(
+    planes: Sequence[Sequence[npt.NDArray[np.float32]]], size: int, count: int, step: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return patches of all structures in equal shares and random order, and the class of each.
+
+    Some patches have the class "no class", which is the number of structures.
+
+    Parameters
+    ----------
+    planes
+        The planes of each structure.
+    size, count
+        Side of a patch in pixels, and number of patches.
+    step
+        The training step: structures that a step leaves out come first in the next one.
+    rng
+        Random generator for all draws.
+
+    Returns
+    -------
+    (count, size, size) float32, and (count,) int64.
+    """
+    kinds = rng.permutation((step * count + np.arange(count)) % len(planes))
+    patches = np.empty((count, size, size), np.float32)
+    for kind, own in enumerate(planes):
+        patches[kinds == kind] = draw_patches(own, size, int((kinds == kind).sum()), rng)
+    return patches, np.where(rng.random(count) < _UNLABELLED, len(planes), kinds).astype(np.int64)
+
+
+def annotated(steps: Steps[None], images: Sequence[TrainingImage], task: DenoisingTask) -> Steps[None]:
+    """Pass on the events of a training on `images`.
+
+    Previews of a conditional model state the structure of each image. One Note is added when the model may begin to
+    copy its training images.
+    """
+    warned, structures = False, task.structures
     with closing(steps):
         for event in steps:
+            if structures and isinstance(event, Preview):
+                names = tuple(structures[k % len(structures)] for k in range(len(event.images)))
+                event = replace(event, names=names)
             yield event
-            if not warned and isinstance(event, Progress) and (warning := copy_warning(images, config, event.step)):
+            step = 0 if warned or not isinstance(event, Progress) else event.step
+            if step and (warning := copy_warning(images, task.config, step)):
                 yield Note(warning)
                 warned = True
 
@@ -127,8 +205,13 @@ def interrupted_run(out: Path | None) -> DiffusionRecord:
     return read_facts(out, "diffusion", DiffusionRecord)
 
 
-def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[TrainConfig, Any]:
+def initial_network(
+    config: TrainConfig, start: DiffusionModel | None, structures: Sequence[str] = ()
+) -> tuple[TrainConfig, Any]:
     """Return the settings with the channels of the network, and a new network or one with the weights of `start`.
+
+    With the names of several structures, the network has a class for each. It begins as that of `start` for the
+    structure of this name, or as that without a class.
 
     Raises
     ------
@@ -148,7 +231,7 @@ def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[
             )
         config = replace(config, channels=start.config.channels)
     with seeded(config.seed):
-        unet = make_unet(config.channels) if start is None else clone_unet(start.unet)
+        unet = make_unet(config.channels, classes=len(structures)) if start is None else _started(start, structures)
     multiple = field_multiple(unet)
     if config.patch % multiple:
         raise InputError(
@@ -157,6 +240,14 @@ def initial_network(config: TrainConfig, start: DiffusionModel | None) -> tuple[
             "patch",
         )
     return config, unet
+
+
+def _started(start: DiffusionModel, structures: Sequence[str]) -> Any:
+    """Return a network with the weights of `start`, and a class for each of the structures."""
+    unet, known = clone_unet(start.unet), start.structures
+    if not structures:
+        return without_classes(unet)
+    return with_classes(unet, [known.index(name) if name in known else None for name in structures])
 
 
 def resume_run(
@@ -176,6 +267,9 @@ def resume_run(
     """
     if [image.sha256 for image in before.training_data] != [image.sha256 for image in facts.training_data]:
         raise InputError(f"{out} was trained on other images: resume with the same images, or start a new model.")
+    if [image.group for image in before.training_data] != [image.group for image in facts.training_data]:
+        stated = before.shows if before.groups else "images of one structure"
+        raise InputError(f"{out} was trained on {stated}: resume with the same names of the same images.")
     original = before.config
     former = to_dict(original)
     for key, value in to_dict(config).items():

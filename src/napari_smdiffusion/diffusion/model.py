@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import torch
 
@@ -32,7 +33,6 @@ from .unet_config import UnknownNetworkError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ..images.regions import Rectangles
     from ..training.state import TrainingState
     from .intensities import Scaling
+
+    Images: TypeAlias = Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike]
 
 KIND: Kind = "diffusion"
 
@@ -53,7 +55,8 @@ class DiffusionModel:
     unet
         The network, on the CPU, in float32.
     scaling
-        Map from intensities to network units, fitted on the training images.
+        Map from intensities to network units, fitted on the training images; of a conditional model that of its first
+        structure, see `scaling_of`.
     pixel_size
         Pixel size of the training images and of the generated images, in nm; None where it is unknown.
     config
@@ -78,6 +81,15 @@ class DiffusionModel:
         """The content of its model.json."""
         return DiffusionRecord.of(self.facts, config=self.config, pixel_size_nm=self.pixel_size, scaling=self.scaling)
 
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The structures of a conditional model, one of which `generate` needs; () for a model of one structure."""
+        return self.facts.structures
+
+    def scaling_of(self, structure: str = "") -> Scaling:
+        """Return the scaling of a structure of a conditional model, or that of a model of one structure."""
+        return self.record.scaling_of(structure)
+
     @cached_property
     def sampler(self) -> Sampler:
         """The sampler of its network."""
@@ -86,7 +98,7 @@ class DiffusionModel:
     @classmethod
     def train(
         cls,
-        images: Image | npt.ArrayLike | Sequence[Image | npt.ArrayLike],
+        images: Images | Mapping[str, Images],
         *,
         start: DiffusionModel | str | os.PathLike[str] | None = "default",
         out: str | os.PathLike[str] | None = None,
@@ -103,17 +115,17 @@ class DiffusionModel:
         Parameters
         ----------
         images
-            One or more super-resolution images, (Y, X) or (N, Y, X), of one pixel size.
+            Super-resolution images, (Y, X) or (N, Y, X), of one pixel size. For one model of several structures, those
+            of each structure by its name: `{"microtubules": a, "mitochondria": [b, c]}`.
         start
             The model to start from, its name or its folder; None to train from scratch. "default" is the bundled
             `simulated-filaments`, or None if `channels` differ from those of its network.
         out, name
-            Folder for the model, which is also saved during the training; None to keep it in memory only. Name of the
-            model; by default the name of the folder.
+            Folder of the model, also during the training; None to keep it in memory. Name, by default of the folder.
         resume
             Continue the interrupted training in `out`, with the same images and settings.
         pixel_size
-            Pixel size in nm, which replaces that of the images.
+            In nm; replaces that of the images.
         allow_computed
             Train on generated and enhanced images too; they are refused otherwise.
         region, held_out
@@ -132,7 +144,7 @@ class DiffusionModel:
 
         return run_job(
             TrainJob(
-                as_images(images),
+                _read_groups(images),
                 TrainConfig(**settings),
                 start,
                 out,
@@ -167,7 +179,7 @@ class DiffusionModel:
         resume
             Go on with the images of an interrupted run in `out`.
         **settings
-            Other fields of `GenerateConfig`.
+            Other fields of `GenerateConfig`: `structure` names one of `structures`, if the model has several.
 
         Returns
         -------
@@ -176,7 +188,7 @@ class DiffusionModel:
         Raises
         ------
         InputError
-            If a setting is invalid, or the size does not suit the network.
+            If a setting is invalid, or the size or the structure does not suit the network.
         OSError
             If `out` cannot be written.
         MemoryError
@@ -225,8 +237,18 @@ def _check_network(unet: UNet, record: DiffusionRecord) -> None:
         raise InputError("config.json and model.json state different widths of the network.")
     if shape.in_channels != shape.out_channels or (edm and shape.in_channels != BLOCK**2):
         raise InputError("config.json states a network with other numbers of channels.")
-    if edm and abs(record.scaling.sigma_data - SIGMA_DATA) > 1e-6:
+    if shape.num_class_embeds != (len(record.groups) + 1 if record.groups else None):
+        raise InputError("config.json and model.json state different numbers of structures.")
+    scalings = [record.scaling, *(group.scaling for group in record.groups)]
+    if edm and any(abs(scaling.sigma_data - SIGMA_DATA) > 1e-6 for scaling in scalings):
         raise InputError(f"model.json states a spread other than {SIGMA_DATA}.")
+
+
+def _read_groups(images: Images | Mapping[str, Images]) -> list[Image] | dict[str, list[Image]]:
+    """Return arrays as images, by the name of the structure if there are names."""
+    if isinstance(images, Mapping):
+        return {name: as_images(own) for name, own in images.items()}
+    return as_images(images)
 
 
 def _sides(size: Any) -> tuple[Any, Any]:

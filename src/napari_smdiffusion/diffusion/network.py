@@ -16,10 +16,11 @@ from .unet_config import UNetConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_CLASSES, _TIME_BIAS = "class_embedding.weight", "time_embedding.linear_2.bias"
 BLOCK = 4  # pixels; each block of BLOCK × BLOCK pixels becomes BLOCK² channels of one position
 
 
-def make_unet(channels: Sequence[int], given: int = 0) -> UNet:
+def make_unet(channels: Sequence[int], given: int = 0, classes: int = 0) -> UNet:
     """Return an untrained U-Net with one residual layer per resolution, and attention at the lowest resolution.
 
     Parameters
@@ -28,6 +29,8 @@ def make_unet(channels: Sequence[int], given: int = 0) -> UNet:
         Width at each resolution, the finest first.
     given
         Number of images that the network receives beside the noisy one; see `network_output`.
+    classes
+        Number of classes; 0 for a network without. It then has one more class, "no class".
     """
     plain = len(channels) - 1
     config = UNetConfig(
@@ -40,10 +43,13 @@ def make_unet(channels: Sequence[int], given: int = 0) -> UNet:
         attention_head_dim=16,
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift",
+        num_class_embeds=classes + 1 if classes else None,
     )
     unet = UNet(config)
     # Before the training, an output of zero has the smallest expected loss.
     torch.nn.init.zeros_(unet.conv_out.weight)
+    if unet.class_embedding is not None:
+        torch.nn.init.zeros_(unet.class_embedding.weight)
     return _in_format(unet, torch.channels_last)
 
 
@@ -59,6 +65,41 @@ def with_given_images(unet: UNet, given: int) -> UNet:
     weights["conv_in.weight"] = torch.cat([known, known.new_zeros(len(known), BLOCK**2 * given, *known.shape[2:])], 1)
     wider.load_state_dict(weights)
     return _in_format(wider, torch.channels_last)
+
+
+def with_classes(unet: UNet, former: Sequence[int | None]) -> UNet:
+    """Return a network with classes that begins with the weights of `unet`, with or without classes.
+
+    Until it is trained, it computes for each class what `unet` does for the former class.
+
+    Parameters
+    ----------
+    unet
+        The network that it begins with.
+    former
+        For each class, the class of `unet`; None for "no class", or for a network without classes.
+    """
+    known = unet.state_dict().get(_CLASSES)
+    if known is None:
+        rows = torch.zeros(len(former) + 1, 4 * unet.config.block_out_channels[0])
+    else:
+        rows = torch.stack([known[-1 if index is None else index] for index in (*former, None)])
+    classes = UNet(dataclasses.replace(unet.config, num_class_embeds=len(rows)))
+    classes.load_state_dict({**unet.state_dict(), _CLASSES: rows})
+    return _in_format(classes, torch.channels_last)
+
+
+def without_classes(unet: UNet) -> UNet:
+    """Return a network without classes that computes what `unet` does for "no class"."""
+    if unet.class_embedding is None:
+        return unet
+    weights = dict(unet.state_dict())
+    no_class = weights.pop(_CLASSES)[-1]
+    # The embeddings of the time and of the class are added.
+    weights[_TIME_BIAS] = weights[_TIME_BIAS] + no_class
+    single = UNet(dataclasses.replace(unet.config, num_class_embeds=None))
+    single.load_state_dict(weights)
+    return _in_format(single, torch.channels_last)
 
 
 def _in_format(unet: UNet, layout: torch.memory_format) -> UNet:

@@ -10,6 +10,7 @@ import torch
 from ..store.folder import ModelFolderError
 from .denoiser import Clamped, Denoiser, EdmDenoiser
 from .facts import generation_limits
+from .guidance import Guided
 from .network import field_multiple
 from .noise_prediction import NOISE_STEPS, NoisePredictionDenoiser, NoiseSchedule
 from .settings import EDM, NOISE, check_generation
@@ -43,10 +44,12 @@ def denoiser_of(network: torch.nn.Module) -> Denoiser:
 
 
 @torch.no_grad()
-def sample_steps(network: torch.nn.Module, noise: torch.Tensor, steps: int = STEPS) -> Iterator[torch.Tensor]:
+def sample_steps(
+    network: torch.nn.Module, noise: torch.Tensor, steps: int = STEPS, **condition: Any
+) -> Iterator[torch.Tensor]:
     """Turn noise, (B, 1, Y, X), into images with a network that was trained here; see `Sampler.sample`."""
     start = noise.to(next(network.parameters()).device)
-    yield from SOLVERS["dpmpp-2m"](denoiser_of(network), start, noise_levels(steps))
+    yield from SOLVERS["dpmpp-2m"](denoiser_of(network), start, noise_levels(steps), **condition)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,13 @@ class Sampler:
 
     @torch.no_grad()
     def sample(
-        self, network: torch.nn.Module, noise: torch.Tensor, steps: int, solver: str = "dpmpp-2m", **condition: Any
+        self,
+        network: torch.nn.Module,
+        noise: torch.Tensor,
+        steps: int,
+        solver: str = "dpmpp-2m",
+        guidance: float = 1.0,
+        **condition: Any,
     ) -> Iterator[torch.Tensor]:
         """Turn noise into images.
 
@@ -105,6 +114,8 @@ class Sampler:
             Number of network evaluations.
         solver
             A name in `SOLVERS`.
+        guidance
+            Strength of the guidance by the class; see `Guided`.
         **condition
             See `Denoiser`.
 
@@ -113,7 +124,8 @@ class Sampler:
         The estimate of the clean image at each noise level, (B, 1, Y, X) in network units; the last one is the result.
         """
         start = noise.to(next(network.parameters()).device)
-        for clean in SOLVERS[solver](self.denoiser_of(network), start, self.levels(steps), **condition):
+        denoiser = Guided(self.denoiser_of(network), guidance)
+        for clean in SOLVERS[solver](denoiser, start, self.levels(steps), **condition):
             yield clean if self.channels == 1 else clean.mean(1, keepdim=True)
 
 

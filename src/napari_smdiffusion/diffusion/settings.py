@@ -77,6 +77,13 @@ class GenerateConfig(Checked):
         Help("method that turns noise into an image in these steps"),
     ] = "dpmpp-2m"
     device: Annotated[Device, Help("where to compute")] = "auto"
+    structure: Annotated[str, Help("structure to generate, for a model of several structures")] = ""
+    guidance: Annotated[
+        float,
+        Ge(1),
+        Le(10),
+        Help("how strictly the images follow the structure, for a model of several structures; 1 is off"),
+    ] = 1.0
 
 
 @dataclass(frozen=True)

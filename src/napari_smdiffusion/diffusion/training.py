@@ -15,20 +15,21 @@ from ..store.folder import bytes_of_model, check_place, save_or_save_beside, tra
 from ..training.loop import optimize_steps
 from ..training.pace import Budget
 from ..training.state import TrainingState, released_when_done
-from .facts import DiffusionFacts, DiffusionRecord
+from .facts import DiffusionFacts, DiffusionRecord, StructureGroup
+from .groups import as_groups, check_no_image_twice, structure_names
 from .intensities import Scaling
-from .learning import DenoisingTask, initial_network, interrupted_run, resume_run, with_copy_warning
+from .learning import DenoisingTask, annotated, initial_network, interrupted_run, resume_run
 from .model import DiffusionModel, save_model
 from .network import for_sampling, for_training
 from .settings import TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
 def train_steps(
-    images: Sequence[Image],
+    images: Sequence[Image] | Mapping[str, Sequence[Image]],
     config: TrainConfig,
     *,
     start: DiffusionModel | None = None,
@@ -42,7 +43,7 @@ def train_steps(
     Parameters
     ----------
     images
-        One or more super-resolution images of one pixel size, (N, Y, X).
+        Super-resolution images of one pixel size, (N, Y, X); for several structures, those of each by its name.
     config
         Settings.
     start
@@ -84,7 +85,7 @@ def train_steps(
         run = yield from _resumed(run)
         length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
         steps = optimize_steps(run.state, run.task, length, stop=stop, checkpoint=run.save, device=device)
-        yield from with_copy_warning(steps, run.model.facts.training_data, run.model.config)
+        yield from annotated(steps, run.model.facts.training_data, run.task)
     for_sampling(run.model.unet)
     return run.trained()
 
@@ -131,7 +132,7 @@ class _Run:
 
 
 def _prepared(
-    images: Sequence[Image],
+    images: Sequence[Image] | Mapping[str, Sequence[Image]],
     config: TrainConfig,
     start: DiffusionModel | None,
     out: Path | None,
@@ -139,8 +140,10 @@ def _prepared(
     name: str | None,
 ) -> _Run:
     """Check the images and the place, and make the network and its state."""
-    pixel_size = common_pixel_size(images)
-    check_patch(images, config.patch)
+    groups = as_groups(images)
+    pixel_size = common_pixel_size(_all(groups))
+    check_patch(_all(groups), config.patch)
+    check_no_image_twice(groups)
     if out is not None:
         check_place(out, replace=resume)
     device = pick_device(config.device)
@@ -154,24 +157,59 @@ def _prepared(
     # The channels of a resumed training may come from its start; `resume_run` refuses others that are stated.
     if interrupted is not None and config.channels == TrainConfig().channels:
         config = replace(config, channels=interrupted.config.channels)
-    config, unet = initial_network(config, start)
+    structures = structure_names(groups)
+    config, unet = initial_network(config, start, structures)
     if out is not None:
         check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in unet.parameters())))
-    scaling = Scaling.fit(images)
-    if limited := [image.name for image in images if image.pixels.max() > scaling.high]:
-        notes.append(
-            f"{', '.join(limited[:3])}: a few pixels are far brighter than the structure, as beads and hot pixels are. "
-            f"They are limited to {scaling.high:g}, so that the model learns the structure."
-        )
+    scalings = [Scaling.fit(own) for own in groups.values()]
+    notes += [note for own, scaling in zip(groups.values(), scalings, strict=True) for note in _limited(own, scaling)]
     origin = start.name if start is not None else None
     started_from = origin if interrupted is None else interrupted.started_from
     name = name or (out.name if out is not None else UNNAMED)
-    facts = training_facts(DiffusionFacts, images, name, started_from=started_from)
+    facts = _facts(groups, scalings, name, started_from)
     # Half the learning rate preserves more of what the start has learned.
     state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if started_from else 1.0))
-    task = DenoisingTask([scaling.scale(plane) for image in images for plane in image.pixels], config, scaling)
-    model = DiffusionModel(unet, scaling, pixel_size, config, facts)
+    planes = [
+        [scaling.scale(plane) for image in own for plane in image.pixels]
+        for own, scaling in zip(groups.values(), scalings, strict=True)
+    ]
+    task = DenoisingTask(planes, config, scalings, structures)
+    model = DiffusionModel(unet, scalings[0], pixel_size, config, facts)
     return _Run(model, state, task, out, interrupted, tuple(notes))
+
+
+def _all(groups: Mapping[str, Sequence[Image]]) -> list[Image]:
+    """Return the images of all groups."""
+    return [image for own in groups.values() for image in own]
+
+
+def _limited(images: Sequence[Image], scaling: Scaling) -> list[str]:
+    """Return a note if pixels of the images are brighter than structure; otherwise nothing."""
+    limited = [image.name for image in images if image.pixels.max() > scaling.high]
+    if not limited:
+        return []
+    return [
+        f"{', '.join(limited[:3])}: a few pixels are far brighter than the structure, as beads and hot pixels are. "
+        f"They are limited to {scaling.high:g}, so that the model learns the structure."
+    ]
+
+
+def _facts(
+    groups: Mapping[str, Sequence[Image]], scalings: Sequence[Scaling], name: str, started_from: str | None
+) -> DiffusionFacts:
+    """Return the facts of a model at the start of its training."""
+    facts = training_facts(DiffusionFacts, _all(groups), name, started_from=started_from)
+    if not structure_names(groups):
+        return facts
+    owners = [group for group, own in groups.items() for _ in own]
+    return replace(
+        facts,
+        structure="",
+        training_data=tuple(
+            replace(image, group=owner) for image, owner in zip(facts.training_data, owners, strict=True)
+        ),
+        groups=tuple(StructureGroup(*pair) for pair in zip(groups, scalings, strict=True)),
+    )
 
 
 def _resumed(run: _Run) -> Steps[_Run]:

@@ -28,7 +28,7 @@ _CONFIG_FILE, _WEIGHTS_FILE = "config.json", "diffusion_pytorch_model.safetensor
 
 
 class UNet(nn.Module):
-    """A U-Net whose inputs are an image and a time, with attention at chosen resolutions.
+    """A U-Net whose inputs are an image, a time and perhaps a class, with attention at chosen resolutions.
 
     The parameters are created in the order of diffusers, so that a seed gives the same network.
     """
@@ -40,6 +40,9 @@ class UNet(nn.Module):
         deepest = len(widths) - 1
         self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
         self.time_embedding = _TimeEmbedding(widths[0])
+        self.class_embedding: nn.Embedding | None = None
+        if config.num_class_embeds is not None:
+            self.class_embedding = nn.Embedding(config.num_class_embeds, 4 * widths[0])
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         for level, kind in enumerate(config.down_block_types):
             before = widths[max(0, level - 1)]
@@ -51,7 +54,7 @@ class UNet(nn.Module):
         self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[0], config.norm_eps)
         self.conv_out = nn.Conv2d(widths[0], config.out_channels, 3, padding=1)
 
-    def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, time: torch.Tensor, class_labels: torch.Tensor | None = None) -> torch.Tensor:
         """Compute the output of the network.
 
         Parameters
@@ -60,12 +63,26 @@ class UNet(nn.Module):
             Images, (B, in_channels, Y, X). Their sides are multiples of 2 ** (number of resolutions - 1).
         time
             Times, (B,) or (), from 0 to about 1000.
+        class_labels
+            Class of each image, (B,) whole numbers, for a network with classes. None: the last class, "no class".
 
         Returns
         -------
         (B, out_channels, Y, X).
+
+        Raises
+        ------
+        ValueError
+            If classes are given to a network without.
         """
         embedded = self.time_embedding(_waves(time.expand(len(x)), self.conv_in.out_channels).to(self.dtype))
+        if self.class_embedding is not None:
+            labels = class_labels
+            if labels is None:
+                labels = torch.full((len(x),), self.class_embedding.num_embeddings - 1, device=x.device)
+            embedded = embedded + self.class_embedding(labels.to(x.device)).to(self.dtype)
+        elif class_labels is not None:
+            raise ValueError("The network has no classes.")
         x = self.conv_in(x)
         skips = [x]
         for down in self.down_blocks:

@@ -15,7 +15,7 @@ _HEADER = {"_class_name": "UNet2DModel", "_diffusers_version": "0.42.1"}
 _VARIABLE = {
     "sample_size", "in_channels", "out_channels", "down_block_types", "up_block_types", "block_out_channels",
     "layers_per_block", "attention_head_dim", "norm_num_groups", "attn_norm_num_groups", "norm_eps",
-    "resnet_time_scale_shift",
+    "resnet_time_scale_shift", "num_class_embeds",
 }  # fmt: skip
 # A damaged or hostile file must not fill the memory, nor make a network whose every step takes hours.
 _MOST_LAYERS = 8  # residual layers at one resolution; known models have 1 to 3
@@ -29,8 +29,9 @@ _LIMITS = {  # smallest and largest whole number of each field
     "attn_norm_num_groups": (1, _MOST_WIDTH),
     "attention_head_dim": (1, _MOST_WIDTH),
     "sample_size": (1, 2**16),
+    "num_class_embeds": (1, 1024),
 }
-_OPTIONAL = {"attn_norm_num_groups", "attention_head_dim", "sample_size"}
+_OPTIONAL = {"attn_norm_num_groups", "attention_head_dim", "sample_size", "num_class_embeds"}
 DOWN_BLOCKS, UP_BLOCKS = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")
 
 
@@ -68,6 +69,8 @@ class UNetConfig:
         Added to the variances of the group normalization.
     resnet_time_scale_shift
         "scale_shift" if the time embedding scales and shifts the features, "default" if it is added to them.
+    num_class_embeds
+        Number of classes of a conditional network, with the last one for "no class"; None for a network without.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class GenerateJob:
     model
         The model, its name or its folder.
     settings
-        Number and size of the images, and settings of the solver.
+        Number and size of the images, the structure of a model of several, and settings of the solver.
     out
         TIFF file. Each image is written into it when it is finished, so all images together may be larger than memory.
         A file that this program wrote is replaced; any other file raises an error. None: images in memory only.
@@ -90,7 +90,7 @@ class GenerateJob:
         Raises
         ------
         InputError
-            If there is no such model, or the size or the number of steps does not suit it.
+            If there is no such model, or the size, the structure or the number of steps does not suit it.
         OSError
             If `out` cannot be written.
         MemoryError
@@ -194,10 +194,11 @@ def facts_to_generate(model: str | os.PathLike[str], settings: GenerateConfig) -
     ModelFolderError
         If there is no such model, or it is damaged.
     InputError
-        If the model cannot generate images of the size, or with the number of steps, in `settings`.
+        If the model cannot generate images of the size, of the structure or with the number of steps in `settings`.
     """
-    from ..diffusion.facts import DiffusionRecord, generation_limits
+    from ..diffusion.facts import DiffusionRecord, check_structure, generation_limits
 
     record = read_facts(find_model(model, "diffusion"), "diffusion", DiffusionRecord)
     check_generation(settings, *generation_limits(record))
+    check_structure(record, settings)
     return record

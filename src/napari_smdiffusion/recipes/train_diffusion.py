@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ..base.events import Note, Steps, Stop, never
 from ..base.folders import bundled_folder, user_path
@@ -13,16 +13,20 @@ from ..diffusion.settings import DEFAULT_START, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
 from ..images.regions import as_rectangles
 from ..store.folder import STATE, ModelFolderError, check_place, read_facts
-from .job import ImageSource, as_sources, check_pixel_size, check_resumed
+from .groups import checked_sources, groups_of, ungrouped
+from .job import check_pixel_size, check_resumed
 from .regions import divided, division
 from .training_images import read_training_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..diffusion.facts import DiffusionRecord
     from ..diffusion.model import DiffusionModel
     from ..images.axes import Channel
+    from ..images.image import Image
     from ..images.regions import Rectangles
+    from .groups import GroupedSources
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,8 @@ class TrainJob:
     ----------
     images
         One or more super-resolution images of one pixel size: images, layers, files or folders of files. Results of
-        this program in folders are skipped.
+        this program in folders are skipped. For one model of several structures, those of each structure by its name:
+        `{"microtubules": "a.tif", "mitochondria": ["b.tif", "c.tif"]}`.
     settings
         Settings of the network and of the training.
     start
@@ -65,7 +70,7 @@ class TrainJob:
         If there is no image, or two fields contradict each other.
     """
 
-    images: ImageSource | Sequence[ImageSource]
+    images: GroupedSources
     settings: TrainConfig = field(default_factory=TrainConfig)
     start: DiffusionModel | str | os.PathLike[str] | None = "default"
     out: str | os.PathLike[str] | None = None
@@ -78,7 +83,7 @@ class TrainJob:
     held_out: Rectangles = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", as_sources(self.images))
+        object.__setattr__(self, "images", checked_sources(self.images))
         for name in ("region", "held_out"):
             object.__setattr__(self, name, as_rectangles(getattr(self, name), name))
         check_pixel_size(self.pixel_size)
@@ -116,10 +121,7 @@ class TrainJob:
             _check_out(out, self.resume)
             # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
             import matplotlib.figure  # noqa: F401
-        sources = cast("tuple[ImageSource, ...]", self.images)
-        images = read_training_images(sources, self.pixel_size, MADE_BY_MODELS, self.allow_computed, self.channel, stop)
-        region, held_out = (as_rectangles(value, "region") for value in (self.region, self.held_out))
-        images = divided(images, division(images, region, held_out, self.settings.patch))
+        images = self._training_images(stop)
         from ..diffusion.training import train_steps
 
         start, note = (None, None) if self.resume else starting_model(self.start, self.settings.channels)
@@ -130,6 +132,19 @@ class TrainJob:
                 images, self.settings, start=start, out=out, resume=self.resume, name=self.name, stop=stop
             )
         )
+
+    def _training_images(self, stop: Stop) -> list[Image] | dict[str, list[Image]]:
+        """Return the parts of the images that are trained on, by structure if there are several."""
+        region, held_out = (as_rectangles(value, "region") for value in (self.region, self.held_out))
+        groups = {
+            name: read_training_images(
+                sources, self.pixel_size, MADE_BY_MODELS, self.allow_computed, self.channel, stop
+            )
+            for name, sources in groups_of(self.images).items()
+        }
+        images = [image for own in groups.values() for image in own]
+        windows = iter(division(images, region, held_out, self.settings.patch))
+        return ungrouped({name: divided(own, [next(windows) for _ in own]) for name, own in groups.items()})
 
 
 def _check_out(out: Path, resume: bool) -> None:
@@ -144,6 +159,20 @@ def interrupted_training(out: Path) -> TrainConfig | None:
 
     The function reads only model.json, so a form can call it while the user types a name.
     """
+    record = _interrupted_record(out)
+    return None if record is None else record.config
+
+
+def interrupted_structures(out: Path) -> dict[str, str]:
+    """Return the structures that the images of an interrupted training show, by the names of the images.
+
+    It is empty if there is nothing to resume in `out`, and for a model of one structure.
+    """
+    record = _interrupted_record(out)
+    return {} if record is None else {image.name: image.group for image in record.training_data if image.group}
+
+
+def _interrupted_record(out: Path) -> DiffusionRecord | None:
     if not (out / STATE).exists():
         return None
     from ..diffusion.facts import DiffusionRecord
@@ -153,7 +182,7 @@ def interrupted_training(out: Path) -> TrainConfig | None:
     except ModelFolderError:  # a damaged training cannot be resumed
         return None
     total = record.total_steps
-    return None if total is not None and record.steps >= total else record.config
+    return None if total is not None and record.steps >= total else record
 
 
 def default_start(channels: Sequence[int]) -> DiffusionModel | None:

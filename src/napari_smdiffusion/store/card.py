@@ -50,7 +50,7 @@ def program_and_date(facts: TrainingFacts) -> str:
 def training_list(facts: TrainingFacts) -> str:
     """Return the training images as a list in Markdown."""
     return "".join(
-        f"- {image.name}, {' × '.join(map(str, image.shape))} pixels"
+        f"- {image.group and f'{image.group}: '}{image.name}, {' × '.join(map(str, image.shape))} pixels"
         f"{f' ({in_words(image.window)})' if image.window else ''}\n"
         for image in facts.training_data
     )
@@ -70,7 +70,7 @@ def write_card(folder: Path, facts: TrainingFacts, pixel_size: float | None, tex
     if facts.curve:
         _draw_curve(folder / "picture.png", facts.curve)
         picture = "\n![Loss during training](picture.png)\n"
-    stated = ("structure", facts.structure), ("tested on", facts.tested_on), ("not for", facts.not_for)
+    stated = ("structure", facts.shows), ("tested on", facts.tested_on), ("not for", facts.not_for)
     purpose = "".join(f"- {label}: {value}\n" for label, value in stated if value)
     page = (
         f"# {text.title}\n\n{text.origin}. Pixel size of its images: {pixel}.\n\n"

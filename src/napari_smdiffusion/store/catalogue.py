@@ -68,7 +68,8 @@ def _entry(folder: Path, kind: Kind, bundled: bool) -> ModelEntry | None:
     # Before the pixel sizes, which a narrow list cuts.
     factor = f"×{facts.config.upscale}{' with samples' * (facts.samples is not None)}"
     if kind == "diffusion":
-        description = f"{pixel}, {facts.steps} steps"
+        several = f", {len(facts.structures)} structures" if facts.structures else ""
+        description = f"{pixel}{several}, {facts.steps} steps"
     elif coarse := facts.widefield_pixel_size:
         description = f"{factor}, from {coarse:.3g} to {pixel}"
     else:

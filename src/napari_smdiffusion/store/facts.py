@@ -89,10 +89,15 @@ class TrainingFacts:
             if member.name != "more" and not (member.name in self.optional and value == member.default):
                 values[member.name] = to_json(value)
         for image in values["training_data"]:
-            for key in ("parts", "window"):
+            for key in ("parts", "window", "group"):
                 if not image[key]:  # earlier versions have no such keys
                     del image[key]
         return {**values, **self.more}
+
+    @property
+    def shows(self) -> str:
+        """What its images show, in words; "" if it is not stated."""
+        return self.structure
 
     def after(self: _Facts, curve: Sequence[Sequence[float]], steps: int, total_steps: int | None) -> _Facts:
         """Return the facts after `steps` training steps with this loss curve."""
@@ -120,6 +125,11 @@ class _Sampler:
 
 
 @dataclass(frozen=True)
+class _Group:
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class ModelSummary(TrainingFacts):
     """The facts of a model that the catalogue shows.
 
@@ -137,6 +147,8 @@ class ModelSummary(TrainingFacts):
         Of an enhancer: the training of its posterior sampler; None if it makes best estimates only.
     calibrated_on
         Of an enhancer: names of the pairs that its intervals were calibrated on after its training.
+    groups
+        Of a diffusion model of several structures: one for each structure.
     """
 
     pixel_size_nm: PixelSize | None = None
@@ -146,6 +158,17 @@ class ModelSummary(TrainingFacts):
     imported: Mapping[str, object] | None = None
     samples: _Sampler | None = None
     calibrated_on: tuple[str, ...] = ()
+    groups: tuple[_Group, ...] = ()
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The structures of a diffusion model of several; () for other models."""
+        return tuple(group.name for group in self.groups)
+
+    @property
+    def shows(self) -> str:
+        """What its images show, in words; "" if it is not stated."""
+        return ", ".join(self.structures) or self.structure
 
     @property
     def widefield_pixel_size(self) -> float | None:

@@ -49,7 +49,7 @@ def read_model_card(model: str | os.PathLike[str], kind: Kind) -> ModelCard:
 
 def card_rows(summary: ModelSummary, kind: Kind) -> tuple[tuple[str, str], ...]:
     """Return the (label, text) rows of a card from the facts of a model."""
-    rows = [("structure", summary.structure or NOT_STATED)]
+    rows = [("structure", summary.shows or NOT_STATED)]
     if kind == "enhancer":
         rows += [
             ("widefield pixels", _widefield_pixels(summary)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,9 @@ _WARM_UP = 100  # steps; at most a tenth of the run
 _CURVE_EVERY = 20  # steps per point of the loss curve
 _DIVERGED = 1.6  # a loss this many times its first values has diverged
 _POINTS = 5  # points of the loss curve that are averaged on each side of that comparison
+# Learning rate of class embeddings, relative to that of the other weights. They begin at zero, and are added to
+# embeddings of the noise level whose values are about 1: at the common rate, 400 steps changed no image.
+_CLASS_FACTOR = 30.0
 _MAX_DECAY = 0.9995  # largest share of the averaged weights that a step keeps
 
 
@@ -146,7 +150,7 @@ class TrainingState:
         """
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * _schedule(self.step, self.total, share)
+            group["lr"] = self.learning_rate * group["factor"] * _schedule(self.step, self.total, share)
         self.optimizer.step()
         self.network.zero_grad(set_to_none=True)
         self.step += 1
@@ -174,8 +178,14 @@ class TrainingState:
 
 
 def _adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Return the optimizer. Its parameters have the order of those of the network, as saved states assume."""
     fused = next(network.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(network.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=fused)
+    classes = {id(module.weight) for module in network.modules() if isinstance(module, torch.nn.Embedding)}
+    groups = [
+        {"params": list(parameters), "factor": _CLASS_FACTOR if of_classes else 1.0}
+        for of_classes, parameters in groupby(network.parameters(), lambda weights: id(weights) in classes)
+    ]
+    return torch.optim.AdamW(groups, learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=fused)
 
 
 def _schedule(step: int, total: int | None, share: float | None = None) -> float:

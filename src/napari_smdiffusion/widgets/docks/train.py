@@ -16,9 +16,10 @@ from ...base.folders import user_folder
 from ...base.settings import to_dict
 from ...diffusion.settings import DEFAULT_START, TrainConfig
 from ...images.provenance import PREVIEW, layer_metadata
-from ...recipes.job import as_sources, read_sources
+from ...recipes.groups import groups_of, ungrouped
+from ...recipes.job import read_sources
 from ...recipes.outcome import outcome
-from ...recipes.train_diffusion import TrainJob, interrupted_training
+from ...recipes.train_diffusion import TrainJob, interrupted_structures, interrupted_training
 from ...report.pictures import contact_sheet
 from ...store.catalogue import checked_name, free_name
 from ..frame.dock import Dock, heading
@@ -29,6 +30,7 @@ from ..parts.model_box import ModelBox
 from ..parts.model_menu import ModelMenu
 from ..parts.pickers import LayerList
 from ..parts.region_row import RegionRow
+from ..parts.structure_names import StructureNames
 from ..parts.training_view import GO_ON, TrainingView
 from ..viewer.layers import free_place, live_source
 from ..viewer.regions import training_parts
@@ -78,6 +80,7 @@ class TrainDock(Dock):
             "train on generated and enhanced images too: a model that is trained on them learns the errors of another "
             "model"
         )
+        self.structures = StructureNames(self.layer_list)
         self.region = RegionRow(self.viewer, "train on", leave_out=True)
         self.advanced = ConfigForm(TrainConfig, _ADVANCED)
         self.as_layer = QCheckBox("show the preview as a layer too")
@@ -92,6 +95,7 @@ class TrainDock(Dock):
         self._pixel_size: float | None = None
         for text, widget in (
             ("Super-resolution layers to train on", self.layer_list),
+            ("", self.structures),
             ("", self.region),
             ("", self.allow_computed),
             ("Name of the model", self.name),
@@ -114,7 +118,8 @@ class TrainDock(Dock):
         values = {"minutes": self.time.minutes(), **self.advanced.values()}
         whole = [live_source(layer) for layer in layers]
         patch = TrainConfig(**values).patch
-        sources = tuple(training_parts(self.viewer, self.region.region(), layers, whole, patch))
+        parts = training_parts(self.viewer, self.region.region(), layers, whole, patch)
+        sources = self.structures.grouped(layers, parts)
         name = checked_name(self.name.text())
         out = user_folder() / "diffusion" / name
         if self._interrupted is not None and self.resume.isChecked():
@@ -130,7 +135,7 @@ class TrainDock(Dock):
     def on_start(self, job: TrainJob) -> None:
         """Forget the preview of the previous run, and show an empty plot."""
         self._model_name, self._training = checked_name(self.name.text()), True
-        self._pixel_size = getattr(as_sources(job.images)[0], "pixel_size", None)
+        self._pixel_size = getattr(next(iter(groups_of(job.images).values()))[0], "pixel_size", None)
         self._limits = []
         self._preview_wanted = True
         self.view.begin()
@@ -202,6 +207,7 @@ class TrainDock(Dock):
         if resumed and self._interrupted is not None:
             self.time.set_minutes(self._interrupted.minutes)
             self.advanced.show_values(to_dict(self._interrupted))
+            self.structures.show_names(interrupted_structures(user_folder() / "diffusion" / self.name.text().strip()))
         for widget in (self.time, self.start_from):
             widget.setEnabled(not resumed)
 
@@ -233,6 +239,8 @@ class TrainDock(Dock):
 
 def _train(job: TrainJob, limits: list[float], stop: Stop) -> Steps[DiffusionModel]:
     """Put the contrast limits of the first image into `limits`, then train."""
-    images = read_sources(as_sources(job.images), job.pixel_size, stop=stop)
-    limits[:] = (float(value) for value in np.percentile(images[0].pixels[0], (1, 99.8)))
+    groups = {name: read_sources(own, job.pixel_size, stop=stop) for name, own in groups_of(job.images).items()}
+    first = next(iter(groups.values()))[0]  # previews of all structures have its intensities
+    limits[:] = (float(value) for value in np.percentile(first.pixels[0], (1, 99.8)))
+    images = ungrouped(groups)
     return (yield from replace(job, images=images).steps(stop))

@@ -81,7 +81,8 @@ class PreviewView(QWidget):
         colors = tiled_colors(preview.images, limits)
         newest = "the newest" if index == len(self._previews) - 1 else f"{index + 1} of {len(self._previews)}"
         step = f"after {preview.step} steps" if preview.step else "before the first step"
-        self.caption.setText(f"Preview {step} ({newest}).")
+        names = f" Row by row: {', '.join(preview.names)}." if preview.names else ""
+        self.caption.setText(f"Preview {step} ({newest}).{names}")
         self.picture.show_pixels(colors)
         if self._window is not None:
             self._window.picture.show_pixels(colors)
