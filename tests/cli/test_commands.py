@@ -103,7 +103,7 @@ def test_enhance_writes_several_images_into_a_folder(folder, widefield):
     write_image(folder / "many" / "a.tif", widefield)
     write_image(folder / "many" / "b.tif", widefield.crop(slice(0, 100), slice(0, 60)))
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 0
-    results = {path.name: read_image(path) for path in (folder / "results").iterdir()}
+    results = {path.name: read_image(path) for path in (folder / "results").glob("*.tif")}
     assert {name: image.size for name, image in results.items()} == {
         "a_enhanced.tif": (600, 524),
         "b_enhanced.tif": (400, 240),
@@ -115,7 +115,11 @@ def test_enhance_continues_after_an_image_that_fails(folder, widefield, capsys):
     for name, pixels in (("a", widefield.pixels), ("b", 0 * widefield.pixels), ("c", widefield.pixels)):
         write_image(folder / "many" / f"{name}.tif", Image(pixels, 80.0))
     assert _run("enhance", folder / "enhancer", folder / "many", "--out", folder / "results") == 2
-    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "c_enhanced.tif"]
+    assert sorted(p.name for p in (folder / "results").iterdir()) == [
+        "a_enhanced.tif",
+        "c_enhanced.tif",
+        "enhanced.csv",
+    ]
     printed = capsys.readouterr()
     assert "b.tif could not be enhanced: All pixels of" in printed.out + printed.err
     assert "1 of 3 images failed" in printed.err
@@ -130,7 +134,11 @@ def test_an_enhanced_image_is_kept_when_its_error_map_fails(folder, widefield, c
     monkeypatch.setattr("napari_smdiffusion.report.enhanced.error_map", raise_memory_error)
     arguments = ["--out", folder / "results", "--error-map"]
     assert _run("enhance", folder / "enhancer", folder / "many", *arguments) == 2
-    assert sorted(p.name for p in (folder / "results").iterdir()) == ["a_enhanced.tif", "b_enhanced.tif"]
+    assert sorted(p.name for p in (folder / "results").iterdir()) == [
+        "a_enhanced.tif",
+        "b_enhanced.tif",
+        "enhanced.csv",
+    ]
     printed = capsys.readouterr()
     assert "b.tif enhanced ×4" in printed.out + printed.err
     assert re.search(r"The error map of \S*b\.tif failed: There is no memory", printed.out + printed.err)
@@ -154,7 +162,7 @@ def test_enhance_skips_results_of_an_earlier_run_in_the_same_folder(folder, wide
     maps = ["--uncertainty", "--error-map"]
     for _ in range(2):
         assert _run("enhance", folder / "enhancer", many, "--out", many, *maps) == 0
-        names = ["a.tif", "a_enhanced.tif", "a_enhanced_error.tif", "a_enhanced_uncertainty.tif"]
+        names = ["a.tif", "a_enhanced.tif", "a_enhanced_error.tif", "a_enhanced_uncertainty.tif", "enhanced.csv"]
         assert sorted(path.name for path in many.iterdir()) == names
     # A result that the user names as a file is enhanced.
     assert _run("enhance", folder / "enhancer", many / "a_enhanced_error.tif", "--out", folder / "x.tif") == 0

@@ -11,7 +11,7 @@ import pytest
 
 from napari_smdiffusion import Image, write_image
 from napari_smdiffusion.cli import demo, entry, main
-from napari_smdiffusion.recipes.enhance import EnhanceResult
+from napari_smdiffusion.recipes.enhance_results import EnhanceResult
 from napari_smdiffusion.report.report import Report
 
 

@@ -14,7 +14,7 @@ from napari_smdiffusion.images.brightness import brightness
 
 @pytest.fixture(scope="module")
 def field() -> np.ndarray:
-    plane = simulate("microtubules", size=256, pixel_size=20.0, seed=1).pixels[0]
+    plane = simulate("microtubules", size=256, pixel_size=20.0, seed=1, organisation="random").pixels[0]
     return np.random.default_rng(0).poisson(3 * plane / plane.mean()).astype(np.float32)
 
 

@@ -25,7 +25,7 @@ FACTOR = 5
 @pytest.fixture(scope="module")
 def pairs():
     """Return six simulated widefield images with haze and noise, (6, 64, 64), and their fields, (6, 320, 320)."""
-    sharp = simulate("microtubules", count=6, size=320, pixel_size=20.0, seed=3).pixels
+    sharp = simulate("microtubules", count=6, size=320, pixel_size=20.0, seed=3, organisation="random").pixels
     random = torch.Generator().manual_seed(0)
     widefield = simulate_widefield(torch.from_numpy(sharp)[:, None], MicroscopeConfig(), 20.0, FACTOR, random)
     return widefield[:, 0].numpy(), sharp

@@ -101,6 +101,8 @@ def another(setting):
         return next(choice for choice in setting.choices if choice not in (default, "cuda", "mps"))
     if setting.kind is bool:
         return not default
+    if setting.kind is str:
+        return "microtubules"
     if isinstance(default, tuple):
         return tuple(another(dataclasses.replace(setting, default=element, length=None)) for element in default)
     if setting.kind is int:
@@ -108,7 +110,8 @@ def another(setting):
         low = int(setting.low or 0)
         value = max(low, step) if default is None else default + step
         return value if setting.high is None or value <= setting.high else default - step
-    return 20.0 if default is None else 0.9 * default if default else 0.01
+    value = 20.0 if default is None else 0.9 * default if default else 0.01
+    return value if setting.low is None or value >= setting.low else 1.1 * default
 
 
 def other_settings(kind):
@@ -136,6 +139,16 @@ def _fill_train(dock):
     dock.start_from.choose("tiny")
 
 
+def _fill_several(dock):
+    """Fill in the form to train one model of two structures."""
+    _fill_train(dock)
+    layer = dock.viewer.layers["storm"]
+    other = dock.viewer.add_image(layer.data[::-1], name="other", scale=layer.scale, units=layer.units)
+    dock.layer_list.choose([layer, other])
+    dock.structures.several.setChecked(True)
+    dock.structures.name_layers({"storm": "microtubules", "other": "mitochondria"})
+
+
 def _fill_resume(dock):
     """Fill in the form to resume an interrupted training."""
     dock.name.setText("interrupted")
@@ -157,6 +170,10 @@ def _train_from_start(**settings):
     )
 
 
+def _train_several(**settings):
+    DiffusionModel.train({"microtubules": _PIXELS, "mitochondria": [_PIXELS[:32]]}, **settings)
+
+
 def _resume_training(**settings):
     DiffusionModel.train(_PIXELS, out="m", resume=True, **settings)
 
@@ -165,6 +182,11 @@ def _generate(**settings):
     size = settings.pop("height"), settings.pop("width")
     model = DiffusionModel(None, None, None, None)
     model.generate(settings.pop("count"), size=size, out="g.tif", resume=True, **settings)
+
+
+def _fill_generate(dock):
+    dock.model.choose("tiny two")
+    dock.structure.choose("microtubules")
 
 
 def _fill_simulated(dock):
@@ -283,11 +305,12 @@ JOBS = {
             "train a.tif b.tif --out m --name n --start tiny --pixel-size 20 --channel 1 --allow-computed "
             "--region 0,40,0,64 --held-out 0,16,0,20 40,64,0,64",
             "train a.tif --out m --resume",
+            "train --group mt=a.tif --group mito=b.tif --group mt=c.tif --out m",
         ),
         diffusion.train_job,
-        (_train_from_start, _resume_training),
+        (_train_from_start, _resume_training, _train_several),
         "Train diffusion model",
-        (_fill_train, _fill_resume),
+        (_fill_train, _fill_resume, _fill_several),
         ("previews",),  # a terminal shows no previews
         {
             "method": {"channel": "images have chosen theirs"},
@@ -311,7 +334,7 @@ JOBS = {
         diffusion.generate_job,
         (_generate,),
         "Generate images",
-        (lambda dock: dock.model.choose("tiny"),),
+        (_fill_generate,),
         ("height", "width"),  # the flag is --size
         {"form": {"out": "the images are added to a layer", "resume": "a layer has no unfinished file"}},
     ),
@@ -342,7 +365,10 @@ JOBS = {
     ),
     "enhance": Faces(
         EnhanceJob,
-        ("enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --channel mito --resume --region 0,40,0,64",),
+        (
+            "enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --channel mito --resume --region 0,40,0,64 "
+            "--glob c*.tif",
+        ),
         enhancer.enhance_job,
         (_enhance,),
         "Enhance widefield",
@@ -351,6 +377,7 @@ JOBS = {
             "method": {
                 "error_map": "the method returns an Enhancement, which has no error map",
                 "channel": "images have chosen theirs",
+                "glob": "an image is no folder",
             },
             "form": {
                 "out": "the images are added as layers",
@@ -358,6 +385,7 @@ JOBS = {
                 "channel": "layers have their own",
                 "resume": "a layer has no unfinished file",
                 "region": _CUT,
+                "glob": "layers are no folders",
             },
         },
     ),

@@ -161,7 +161,7 @@ def test_the_result_has_the_axes_of_its_input_and_one_channel(tiny_enhancer, hyp
 def test_results_of_two_channels_have_names_of_their_own(tiny_enhancer, hyperstack, tmp_path):
     for channel in ("tubulin", "1"):
         run(EnhanceJob(tiny_enhancer, hyperstack[0], out=tmp_path / "out", channel=channel).steps())
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = {path.name for path in (tmp_path / "out").glob("*.tif")}
     assert names == {"cells_channel_tubulin_enhanced.tif", "cells_channel_1_enhanced.tif"}
 
 

@@ -27,7 +27,7 @@ from napari_smdiffusion import (
 from napari_smdiffusion.base.events import Note
 from napari_smdiffusion.images.image import AnisotropicPixelsError
 from napari_smdiffusion.recipes import generate, outputs
-from napari_smdiffusion.recipes.enhance import EnhanceFailure
+from napari_smdiffusion.recipes.enhance_results import EnhanceFailure
 from napari_smdiffusion.recipes.job import read_source
 from napari_smdiffusion.recipes.nearest_patch import nearest_patch
 from napari_smdiffusion.recipes.outputs import check_output_file, check_output_folder, check_writable

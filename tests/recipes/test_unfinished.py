@@ -1,6 +1,5 @@
 """Results that are written as they are computed: killed, stopped and resumed runs of generate and enhance."""
 
-import os
 import shutil
 from copy import deepcopy
 from dataclasses import replace
@@ -15,6 +14,8 @@ from napari_smdiffusion.images import unfinished
 from napari_smdiffusion.images.tiff import ResultElsewhereError
 from napari_smdiffusion.images.unfinished import part_of
 from napari_smdiffusion.images.unfinished import unfinished as hold_marks
+
+from .interrupted import run_until
 
 _IMAGES = GenerateConfig(count=4, height=64, width=64, steps=2, batch=2)
 _TILES = EnhanceConfig(tile=64, uncertainty=True)
@@ -35,29 +36,6 @@ def _names(folder):
     return sorted(path.name for path in folder.iterdir() if path.name != "home")
 
 
-def _run_until(job, kind, count, *, kill=False):
-    """Run a job, and stop or kill it when it has `count` results of a kind."""
-    seen = []
-
-    def watch(event):
-        seen.append(isinstance(event, kind))
-        if kill and sum(seen) == count:
-            os.kill(os.getpid(), 9)
-
-    if not kill:
-        return run(job.steps(lambda: sum(seen) >= count), watch)
-    if not hasattr(os, "fork"):
-        pytest.skip("needs fork")
-    child = os.fork()
-    if child == 0:
-        try:
-            run(job.steps(), watch)
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 9
-    return None
-
-
 def _count(job, kind):
     """Run a job, and return its result and the number of its results of a kind."""
     seen = []
@@ -67,7 +45,7 @@ def _count(job, kind):
 @pytest.mark.parametrize("kill", [False, True])
 def test_an_interrupted_generation_goes_on_with_the_same_images(tmp_path, tiny_model, kill):
     job = GenerateJob(tiny_model, _IMAGES, tmp_path / "g.tif")
-    _run_until(job, Generated, 2, kill=kill)
+    run_until(job, Generated, 2, kill=kill)
     assert (tmp_path / "g.tif").exists() is not kill
     with pytest.raises(InputError, match=r"g\.tif was begun with seed 0, not 4"):
         run(replace(job, settings=replace(_IMAGES, seed=4), resume=True).steps())
@@ -101,7 +79,7 @@ def _changed(network):
 
 def test_a_run_without_resume_begins_again_and_removes_the_files_of_a_killed_run(tmp_path, tiny_model):
     job = GenerateJob(tiny_model, _IMAGES, tmp_path / "g.tif")
-    _run_until(job, Generated, 2, kill=True)
+    run_until(job, Generated, 2, kill=True)
     assert part_of(tmp_path / "g.tif").exists()
     assert _count(job, Generated)[1] == 4
     assert _names(tmp_path) == ["g.tif"]
@@ -111,10 +89,10 @@ def test_a_run_without_resume_begins_again_and_removes_the_files_of_a_killed_run
 def test_an_interrupted_enhancement_goes_on_with_the_same_pixels(tmp_path, tiny_enhancer, widefield, kill):
     job = EnhanceJob(tiny_enhancer, widefield, _TILES, out=tmp_path / "x.tif")
     if kill:
-        _run_until(job, TileDone, 2, kill=True)
+        run_until(job, TileDone, 2, kill=True)
     else:
         with pytest.raises(Stopped, match=r"x\.tif is not finished\. To go on .* --resume"):
-            _run_until(job, TileDone, 2)
+            run_until(job, TileDone, 2)
     assert not (tmp_path / "x.tif").exists()
     for other, what in (
         (replace(job, settings=replace(_TILES, confidence=0.5)), "with confidence 0.9, not 0.5"),

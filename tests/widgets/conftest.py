@@ -141,6 +141,15 @@ def my_model(tiny_model):
 
 
 @pytest.fixture
+def my_conditional(tiny_conditional):
+    """Put a tiny model of two structures into the user's folder and return its name."""
+    from napari_smdiffusion.base.folders import user_folder
+
+    tiny_conditional.save(user_folder() / "diffusion" / "tiny two")
+    return "tiny two"
+
+
+@pytest.fixture
 def interrupted(storm, my_model):
     """Return the job of an interrupted training, whose model "interrupted" is in the user's folder."""
     import itertools

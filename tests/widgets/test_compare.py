@@ -21,13 +21,16 @@ SIDE = 192  # pixels of each field
 @pytest.fixture(scope="module")
 def fields():
     """Return the pixels of two and of three simulated fields."""
-    return [simulate("microtubules", count=n, size=SIDE, pixel_size=20.0, seed=n - 1).pixels for n in (2, 3)]
+    return [
+        simulate("microtubules", count=n, size=SIDE, pixel_size=20.0, seed=n - 1, organisation="random").pixels
+        for n in (2, 3)
+    ]
 
 
 @pytest.fixture(scope="module")
 def truth():
     """Return the pixels of a simulated field."""
-    return simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+    return simulate("microtubules", size=256, pixel_size=20.0, seed=3, organisation="random").pixels[0]
 
 
 @pytest.fixture
@@ -148,7 +151,9 @@ def test_the_experimental_image_is_not_ticked_as_a_training_image(pair, open_doc
 
 def test_training_images_are_searched_for_copies(dock, pair, click, viewer):
     training = viewer.add_image(
-        simulate("microtubules", count=1, size=SIDE, pixel_size=20.0, seed=9).pixels[0], name="training", scale=(20, 20)
+        simulate("microtubules", count=1, size=SIDE, pixel_size=20.0, seed=9, organisation="random").pixels[0],
+        name="training",
+        scale=(20, 20),
     )
     dock.training.choose([training])
     click(dock, dock.run_button)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog, QPushButton
 from scipy.ndimage import gaussian_filter
 
-from napari_smdiffusion import Enhancement, Image, load_enhancer, simulate
+from napari_smdiffusion import Enhancement, Image, load_enhancer, simulate, write_image
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.enhance.facts import FEATURES, Familiar
 from napari_smdiffusion.widgets.frame.remembered import remember
@@ -242,7 +243,7 @@ def test_a_trained_enhancer_is_remembered_with_its_settings(viewer, open_dock, c
 
 
 def test_training_on_real_pairs(viewer, dock, click, coarse):
-    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels[0]
+    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=3, organisation="random").pixels[0]
     place = {"units": ("nm", "nm")}
     wide = viewer.add_image(gaussian_filter(truth, 4)[2::4, 2::4], name="wide", scale=(80, 80), **place)
     part = viewer.add_image(truth[40:240, 20:180], name="part", scale=(20, 20), **place)
@@ -567,3 +568,21 @@ def test_warnings_are_shown_before_the_run_and_beside_the_result(viewer, dock, c
     ] == lines
     dock.model.choose("tiny")  # a model that does not know its training
     assert dock.choice.familiarity.isHidden()
+
+
+def test_a_folder_is_enhanced_without_layers(viewer, dock, click, widefield, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        write_image(tmp_path / "in" / f"{name}.tif", widefield.crop(slice(0, 40), slice(0, 40)), np.float32)
+    write_image(tmp_path / "in" / "c.tif", Image(np.zeros((40, 40), np.float32), 80.0))
+    folders = [str(tmp_path / "in"), str(tmp_path / "out"), ""]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: folders.pop(0))
+    layers = list(viewer.layers)
+    button = dock.findChild(QPushButton, "enhance folder")
+    click(dock, button)
+    table = tmp_path / "out" / "enhanced.csv"
+    expected = f"2 of 3 images are enhanced. 1 failed or lacks its error map. {table} lists what became of each file."
+    assert dock.status.text() == expected
+    assert table.exists()
+    assert list(viewer.layers) == layers
+    click(dock, button)  # the dialog is closed without a choice
+    assert not dock.running

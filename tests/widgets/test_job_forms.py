@@ -27,6 +27,8 @@ def _read(value):
     """Return a value of a job for comparison, with the images that its sources read."""
     if isinstance(value, (list, tuple)):
         return tuple(map(_read, value))
+    if isinstance(value, dict):
+        return {name: _read(own) for name, own in value.items()}
     image = value.read() if hasattr(value, "read") else value
     return (image.name, image.digest, image.pixel_size) if isinstance(image, Image) else image
 
@@ -40,7 +42,17 @@ def _part(job, kind):
 
 @pytest.mark.parametrize("name", [name for name, faces in JOBS.items() if faces.dock])
 def test_forms_set_every_field_and_copied_code_makes_the_same_job(
-    name, viewer, open_dock, click, storm_layer, interrupted, interrupted_enhancer, my_enhancer, my_sampler, monkeypatch
+    name,
+    viewer,
+    open_dock,
+    click,
+    storm_layer,
+    interrupted,
+    interrupted_enhancer,
+    my_conditional,
+    my_enhancer,
+    my_sampler,
+    monkeypatch,
 ):
     faces, jobs, copied = JOBS[name], [], []
     for place in ("napari_smdiffusion.run_job", "napari_smdiffusion.recipes.job.run_job"):

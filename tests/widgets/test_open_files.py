@@ -6,7 +6,7 @@ import tifffile
 from napari.errors import MultipleReaderError
 from napari.layers import Image as ImageLayer
 
-from napari_smdiffusion import Image, InputError, read_image, write_image
+from napari_smdiffusion import Axis, Image, InputError, read_image, write_image
 from napari_smdiffusion.base.errors import InputWarning
 from napari_smdiffusion.images.provenance import METADATA
 from napari_smdiffusion.widgets.parts.pickers import LayerList
@@ -189,3 +189,30 @@ def test_use_as_scale_takes_the_unit_of_the_other_layers(viewer, qtbot):
 def test_read_image_keeps_the_record_of_the_layer(tmp_path):
     write_image(tmp_path / "a.tif", Image(np.eye(32), 25.0, provenance={"layer": {"name": "a"}}))
     assert shown_in(read_image(tmp_path / "a.tif").provenance).name == "a"
+
+
+def test_a_store_becomes_lazy_layers_at_its_place(viewer, open_dock, tmp_path, monkeypatch):
+    pytest.importorskip("zarr", minversion="3")
+    import dask.array as da
+    from qtpy.QtWidgets import QFileDialog
+
+    pixels = np.random.default_rng(0).random((6, 600, 40)).astype(np.float32)
+    axes = (Axis("T", 2, 0.5), Axis("Z", 3, 300.0))
+    path = tmp_path / "cell.zarr"
+    write_image(path, Image(pixels, 100.0, (1000.0, 500.0), provenance={"kind": "simulated"}, axes=axes))
+    folders = [str(path), str(tmp_path)]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: folders.pop(0))
+    dock = open_dock("Open tables and results")
+    dock.open_store.click()
+    layer = viewer.layers["cell"]
+    assert layer.multiscale
+    assert isinstance(layer.data[0], da.Array)
+    assert [level.shape for level in layer.data] == [(2, 3, 600, 40), (2, 3, 300, 20)]
+    assert tuple(layer.scale) == (1, 300, 100, 100)
+    assert tuple(layer.translate) == (0, 0, 1050, 550)
+    image = layer_image(layer)
+    assert np.array_equal(image.pixels, pixels)
+    assert (image.pixel_size, image.origin) == (100.0, (1000.0, 500.0))
+    assert image.provenance.kind == "simulated"
+    dock.open_store.click()
+    assert "is no OME-Zarr store" in dock.status.text()

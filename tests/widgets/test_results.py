@@ -150,8 +150,8 @@ def test_the_dock_shows_how_far_intervals_can_be_trusted():
     sentence = trust_sentence(record)
     assert sentence.startswith("Intervals of 90 % held for")
     assert "of simulated images" in sentence
-    assert "73 to 81 % of the pixels with structure" in sentence
-    assert "73 to 81 %" in trust_sentence(None)
+    assert "77 to 78 % of the pixels with structure" in sentence
+    assert "77 to 78 %" in trust_sentence(None)
 
 
 def test_code_opens_the_files_of_layers_at_their_place(viewer, tmp_path):

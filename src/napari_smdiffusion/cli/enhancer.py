@@ -131,8 +131,22 @@ def add_enhance(commands: Any) -> None:
         "smdiffusion enhance microtubules widefield.tif --out enhanced.tif --uncertainty",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("widefield", nargs="+", metavar="WIDEFIELD", help="TIFF files or folders of them")
-    parser.add_argument("--out", required=True, metavar="PATH", help="TIFF file, or a folder for several images")
+    parser.add_argument(
+        "widefield", nargs="+", metavar="WIDEFIELD", help="TIFF files, OME-Zarr stores, or folders of them"
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="PATH",
+        help="TIFF file or OME-Zarr store (.zarr), or a folder for several images, which also gets the table "
+        "enhanced.csv; images whose same result is in the folder are skipped",
+    )
+    parser.add_argument(
+        "--glob",
+        default="*",
+        metavar="PATTERN",
+        help="of a folder, enhance only the TIFF files whose names match, such as 'cell*.tif' (in quotes)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run into --out stopped")
     parser.add_argument(
         "--error-map",
@@ -248,6 +262,7 @@ def enhance_job(options: Namespace) -> EnhanceJob:
         channel=options.channel,
         resume=options.resume,
         region=options.region,
+        glob=options.glob,
     )
 
 

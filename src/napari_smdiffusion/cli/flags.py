@@ -31,7 +31,7 @@ def add_settings(parser: argparse.ArgumentParser, config: Any, excluded: Collect
         if field.name in excluded:
             continue
         unit = f" {field.unit}" if field.unit else ""
-        default = "" if field.default is None else f" (default {_as_typed(field.default)}{unit})"
+        default = "" if field.default in (None, "") else f" (default {_as_typed(field.default)}{unit})"
         flag, text = f"--{field.name.replace('_', '-')}", f"{field.help}{default}"
         if field.kind is bool:
             parser.add_argument(flag, action="store_true", help=text)
@@ -40,7 +40,7 @@ def add_settings(parser: argparse.ArgumentParser, config: Any, excluded: Collect
         if field.choices:
             extra["choices"] = field.choices
         else:
-            extra["metavar"] = "N" if field.kind is int else "X"
+            extra["metavar"] = {int: "N", str: "NAME"}.get(field.kind, "X")
         parser.add_argument(flag, type=field.kind, default=field.default, help=text, **extra)
 
 

@@ -54,6 +54,8 @@ class TrainingImage:
         `images.parts.marks_of`, by which a part of the image is recognized; only of experimental images.
     window
         The part of the file or layer that was trained on, if it was not all of it; see `Provenance.window`.
+    group
+        Name of the structure that it was given for, if the model generates several.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TrainingImage:
     kind: str = ""
     parts: str = ""
     window: tuple[int, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,12 +274,12 @@ def _training_data(value: Any) -> tuple[TrainingImage, ...] | None:
 def _training_image(value: Any) -> TrainingImage | None:
     if not isinstance(value, dict):
         return None
-    name, sha256, kind, parts = (value.get(key, "") for key in ("name", "sha256", "kind", "parts"))
+    name, sha256, kind, parts, group = (value.get(key, "") for key in ("name", "sha256", "kind", "parts", "group"))
     shape = value.get("shape", [])
-    texts = all(isinstance(text, str) for text in (name, sha256, kind, parts))
+    texts = all(isinstance(text, str) for text in (name, sha256, kind, parts, group))
     window = _window(value.get("window")) or ()
     valid = texts and isinstance(shape, list) and all(_whole_number(side) is not None for side in shape)
-    return TrainingImage(name, tuple(shape), sha256, kind, parts, window) if valid else None
+    return TrainingImage(name, tuple(shape), sha256, kind, parts, window, group) if valid else None
 
 
 # Values of fields that count as not stated, besides None.

@@ -103,6 +103,8 @@ class Reader:
         if the reader supports it.
     channels
         Whether `read` takes the index or name of a channel as its third argument, None if the user chose none.
+    folders
+        Whether an image is a folder, as that of a Zarr store.
     """
 
     read: ReadImage
@@ -112,6 +114,7 @@ class Reader:
     in_napari: bool = True
     also_other_files: tuple[str, ...] = ()
     channels: bool = False
+    folders: bool = False
 
     def image(self, path: Path, pixel_size: float | None, channel: Channel = None) -> Image:
         """Read a file; warns with an InputWarning if a channel is chosen and files of this kind have none.
@@ -121,7 +124,8 @@ class Reader:
         InputError
             If it is no regular file, or cannot be read.
         """
-        check_regular(path)
+        if not (self.folders and path.is_dir()):
+            check_regular(path)
         if self.channels:
             return self.read(path, pixel_size, channel)
         if channel not in (None, 0):
@@ -140,6 +144,7 @@ def image_reader(
     in_napari: bool = True,
     also_other_files: tuple[str, ...] = (),
     channels: bool = False,
+    folders: bool = False,
 ) -> Callable[[ReadImage], Reader]:
     """Return a decorator that makes a `Reader` from a function `read`.
 
@@ -148,13 +153,13 @@ def image_reader(
     """
 
     def metadata_of_regular(path: Path) -> FileMetadata:
-        return metadata(path) if is_regular(path) else FileMetadata()
+        return metadata(path) if (folders and path.is_dir()) or is_regular(path) else FileMetadata()
 
     def supports_regular(path: Path) -> bool:
-        return is_regular(path) and supports(path)
+        return ((folders and path.is_dir()) or is_regular(path)) and supports(path)
 
     return lambda read: Reader(
-        read, suffixes, metadata_of_regular, supports_regular, in_napari, also_other_files, channels
+        read, suffixes, metadata_of_regular, supports_regular, in_napari, also_other_files, channels, folders
     )
 
 
@@ -178,6 +183,11 @@ def is_named_as_image(path: Path, suffixes: Container[str]) -> bool:
         return False
     readers = readers_of_suffix(path)
     return not readers or any(suffix not in reader.also_other_files or reader.supports(path) for reader in readers)
+
+
+def is_folder_of_images(path: Path) -> bool:
+    """Return whether a path is a folder that holds images, and is not itself an image, as a Zarr store is."""
+    return path.is_dir() and not any(reader.folders and reader.supports(path) for reader in READERS.values())
 
 
 def readers_of_suffix(path: Path) -> list[Reader]:

@@ -14,8 +14,9 @@ from .axes import Channel, fitting_axes
 from .image import Image, common_pixel_size, with_own_pixels
 from .localizations import WHOLE_DEPTH, ZRange, is_table, render_table
 from .pixel_size import check_pixel_size
-from .readers import FileMetadata, image_suffixes, is_named_as_image, reader_of, readers_of_suffix
+from .readers import FileMetadata, image_suffixes, is_folder_of_images, is_named_as_image, reader_of, readers_of_suffix
 from .tiff import own_metadata
+from .zarr_planes import ZARR_SUFFIXES
 
 if TYPE_CHECKING:
     import os
@@ -135,7 +136,7 @@ def image_files(
     for path in map(user_path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no file {path}.")
-        if not path.is_dir():
+        if not is_folder_of_images(path):
             files.append(path)
             continue
         inside = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
@@ -163,12 +164,16 @@ def kind_of_file(path: Path) -> str:
 
 
 def mapped_image(path: Path) -> Image:
-    """Return the image in a TIFF file that `new_tiff` wrote, mapped: a plane is read from the disk when it is used.
+    """Return the image in a TIFF file or a Zarr store of this package: a part is read from the disk when it is used.
 
     Returns
     -------
     Image of (N, Y, X) float32 in the byte order of the file, read-only.
     """
+    if path.suffix.lower() in ZARR_SUFFIXES:
+        from .ome_zarr import lazy_store
+
+        return lazy_store(path)
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:

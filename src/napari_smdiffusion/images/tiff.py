@@ -79,12 +79,12 @@ def own_metadata(tiff: Any) -> OwnMetadata:
         text = tiff.imagej_metadata[_METADATA_KEY] if tiff.is_imagej else tiff.pages[0].description
         values = read_json(text)
         if isinstance(values, dict):
-            return _checked_metadata(values)
+            return checked_metadata(values)
     return OwnMetadata()
 
 
-def _checked_metadata(values: dict[str, Any]) -> OwnMetadata:
-    """Return the metadata of a description, and the reasons for those that are left out."""
+def checked_metadata(values: dict[str, Any]) -> OwnMetadata:
+    """Return the metadata of a file or a store, and the reasons for those that are left out."""
     size, corner, stated = (values.get(key) for key in ("pixel_size_nm", "origin_nm", "provenance"))
     right = (
         ("pixel_size_nm", size, size is None or (_is_number(size) and _SMALLEST <= size <= _LARGEST)),

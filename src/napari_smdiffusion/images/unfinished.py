@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..base.json_values import Json
     from .provenance import Provenance
+    from .zarr_results import UnfinishedZarr
 
     Mark = tuple[int, ...]
 
@@ -161,6 +163,19 @@ def unfinished(
         os.close(descriptor)
 
 
+def forget_unfinished(target: Path, others: tuple[Path, ...] = ()) -> None:
+    """Remove what a killed run has left of results that are finished already; nothing of a run that goes on."""
+    marks = _marks_of(target)
+    if not marks.exists():
+        return
+    with suppress(OSError):
+        descriptor = _locked(marks, target)
+        try:
+            _remove(*(part_of(path) for path in (target, *others)), marks)
+        finally:
+            os.close(descriptor)
+
+
 def _locked(marks: Path, target: Path) -> int:
     """Return the descriptor of the locked file of the marks."""
     while True:
@@ -205,7 +220,10 @@ def check_same_run(before: Mapping[str, Json], identity: Mapping[str, Json], tar
 def _remove(*paths: Path) -> None:
     for path in paths:
         with suppress(OSError):
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():  # a store
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 class UnfinishedTiff:
@@ -287,7 +305,7 @@ class UnfinishedTiff:
             raise
 
 
-def finish_all(files: Iterable[UnfinishedTiff]) -> None:
+def finish_all(files: Iterable[UnfinishedTiff | UnfinishedZarr]) -> None:
     """Finish several files, also if one of them fails; the error has the message of each that failed."""
     errors: list[OSError | ResultElsewhereError] = []
     for file in files:

@@ -5,18 +5,38 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
+from ..base.folders import user_path
 from ..enhance.settings import EnhanceConfig
 from ..images.image import in_file_order
-from ..images.provenance import RESULT_KINDS
-from ..images.reading import image_files, read_image
+from ..images.readers import is_folder_of_images
 from ..images.regions import as_rectangles, one_rectangle
-from ..images.tiff import TIFF_SUFFIXES, write_image
+from ..images.writing import write_image
 from .doubting import doubted, doubts_after, doubts_before
-from .enhanced_files import beside, enhance_into_files, enhancement_in_files, notes_on_files, target_files
+from .enhance_results import EnhancedImage, EnhanceFailure, EnhanceResult
+from .enhance_sources import ALL, check_pattern, expanded, other_files
+from .enhanced_files import (
+    beside,
+    enhance_into_files,
+    enhancement_in_files,
+    has_current_error_map,
+    is_finished,
+    notes_on_files,
+    target_files,
+)
+from .enhanced_table import (
+    ENHANCED,
+    FAILED,
+    NO_ERROR_MAP,
+    SKIPPED,
+    EnhancedTable,
+    RowInWork,
+    left_out,
+    without_frames,
+)
 from .enhancements import (
     check_memory_for,
     check_sampler,
@@ -45,102 +65,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class EnhancedImage:
-    """The results of one widefield image.
-
-    Parameters
-    ----------
-    index
-        Index of the widefield image among those of the job.
-    name
-        Name of the widefield image.
-    upscale
-        Enhanced pixels per side of a widefield pixel.
-    path
-        File of the enhanced image; its samples and maps are stored beside it. None: the results are in memory.
-    in_memory, error_in_memory
-        The results in memory. The error map is None if it was not requested, or failed.
-    """
-
-    index: int
-    name: str
-    upscale: int
-    path: Path | None
-    in_memory: Enhancement | None = None
-    error_in_memory: Image | None = None
-
-    @property
-    def enhancement(self) -> Enhancement:
-        """The enhanced image, its samples and its maps; planes of files are read when they are used."""
-        return cast("Enhancement", self.in_memory) if self.path is None else enhancement_in_files(self.path)
-
-    @property
-    def error(self) -> Image | None:
-        """Map of the disagreement between the enhanced and the widefield image; None if there is no map."""
-        if self.path is None:
-            return self.error_in_memory
-        path = beside(self.path, "error")
-        return read_image(path) if path.exists() else None
-
-
-@dataclass(frozen=True)
-class EnhanceFailure:
-    """A widefield image whose enhanced image or error map failed.
-
-    Parameters
-    ----------
-    index, name
-        Index and name of the widefield image.
-    enhanced
-        Whether the image was enhanced, so that only its error map is missing.
-    error
-        The exception.
-    """
-
-    index: int
-    name: str
-    enhanced: bool
-    error: Exception
-
-    @property
-    def doing(self) -> str:
-        """Short description of the work that failed."""
-        return f"mapping the errors of {self.name}" if self.enhanced else f"enhancing {self.name}"
-
-    @property
-    def sentence(self) -> str:
-        """Message for the user: the work that failed, and why."""
-        if self.enhanced:
-            return f"The error map of {self.name} failed: {self.error}"
-        return f"{self.name} could not be enhanced: {self.error}"
-
-
-@dataclass(frozen=True, eq=False)
-class EnhanceResult:
-    """The results of a job.
-
-    Parameters
-    ----------
-    enhancer
-        The enhancer of all images.
-    count
-        Number of widefield images of the job.
-    images
-        Results in the order of the widefield images.
-    failures
-        Images or error maps that failed.
-    stopped
-        Whether the job was stopped before all results were complete.
-    """
-
-    enhancer: Enhancer
-    count: int
-    images: tuple[EnhancedImage, ...]
-    failures: tuple[EnhanceFailure, ...]
-    stopped: bool
-
-
-@dataclass(frozen=True, eq=False)
 class EnhanceJob:
     """Enhance widefield images.
 
@@ -157,7 +81,8 @@ class EnhanceJob:
         Whether to map where each result disagrees with its widefield image.
     out
         A TIFF file for one image, or a folder for several. Each result is written while it is computed, so it may be
-        larger than memory. Maps are stored beside it, as `…_uncertainty.tif` and `…_error.tif`. None: in memory.
+        larger than memory. Maps are stored beside it, as `…_uncertainty.tif` and `…_error.tif`. A folder also gets
+        the table `enhanced.csv`, and images whose same result is in it are skipped. None: in memory.
     pixel_size
         Pixel size of the widefield images in nm; replaces their own.
     channel
@@ -168,6 +93,8 @@ class EnhanceJob:
     resume
         Go on where an interrupted run into `out` stopped: finished images are kept, and a part of an image is
         completed. Input and settings must be the same.
+    glob
+        Pattern of the names of the files that are enhanced in folders, such as "cell*.tif".
 
     Raises
     ------
@@ -185,11 +112,13 @@ class EnhanceJob:
     channel: Channel = None
     resume: bool = False
     region: Rectangles = ()
+    glob: str = ALL
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widefield", as_sources(self.widefield))
         check_pixel_size(self.pixel_size)
         object.__setattr__(self, "region", one_rectangle(self.region, "region"))
+        check_pattern(self.glob)
         if self.resume and self.out is None:
             raise InputError("out must name the files of the run that is resumed.", "out")
         check_samples(self.model, self.settings)
@@ -197,8 +126,14 @@ class EnhanceJob:
     @property
     def title(self) -> str:
         """Short description of the job."""
-        count = len(as_sources(self.widefield))
-        enhancing = f"enhancing {count} image{'s' * (count != 1)}"
+        sources = as_sources(self.widefield)
+        enhancing = f"enhancing {len(sources)} image{'s' * (len(sources) != 1)}"
+        if (
+            len(sources) == 1
+            and isinstance(sources[0], (str, os.PathLike))
+            and is_folder_of_images(user_path(sources[0]))
+        ):
+            enhancing = f"enhancing the images in {sources[0]}"
         return f"{self.model.title}, {enhancing}" if isinstance(self.model, TrainEnhancerJob) else enhancing
 
     def steps(self, stop: Stop = never, *, new_array: NewResultArray | None = None) -> Steps[EnhanceResult]:
@@ -233,12 +168,19 @@ class EnhanceJob:
         Exception
             The error of the only image.
         """
-        sources = _expanded(self.widefield)
-        targets = target_files(self, sources)
+        sources = expanded(self.widefield, self.glob)
+        targets, table = target_files(self, sources), EnhancedTable(self.out)
         enhancer = yield from _enhancer(self.model, stop)
         if not isinstance(self.model, TrainEnhancerJob):  # an enhancer that this job trains is a result too
             check_sampler(enhancer, self.settings)
-        return (yield from _enhanced_in_turn(self, enhancer, sources, targets, stop, new_array))
+        try:
+            yield from left_out(table, other_files(self.widefield, self.glob))
+            result = yield from _enhanced_in_turn(self, enhancer, sources, targets, table, stop, new_array)
+        finally:
+            table.finish()
+        if table.sentence:
+            yield Note(table.sentence)
+        return result
 
 
 def _enhanced_in_turn(
@@ -246,6 +188,7 @@ def _enhanced_in_turn(
     enhancer: Enhancer,
     sources: Sequence[ImageSource],
     targets: Sequence[Path | None],
+    table: EnhancedTable,
     stop: Stop,
     new_array: NewResultArray | None,
 ) -> Steps[EnhanceResult]:
@@ -257,19 +200,16 @@ def _enhanced_in_turn(
     stopped = False
     whole = WholeProgress(sources)
     for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        row = RowInWork(table, source_name(source), target)
         try:
             if stop():
                 raise Stopped("Stopped: no image is enhanced.")
             yield PartBegun(index)
             whole.begin(index)
-            read = partial(read_source, source, job.pixel_size, stop, job.channel)
-            region = as_rectangles(job.region, "region")
-            image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name, region)
-            image = image if target is None else in_file_order(image)
             make = None if new_array is None else partial(new_array, index)
-            said = doubts_before(enhancer, image)
-            yield from map(Note, said)
-            enhancement = yield from whole.of(_enhanced(job, enhancer, image, said, target, stop, make))
+            image, enhancement, kept = yield from row.listen(
+                _one(job, enhancer, source, target, row, whole, stop, make)
+            )
         except Stopped:
             if not results and not may_be_empty:
                 raise
@@ -277,33 +217,58 @@ def _enhanced_in_turn(
             break
         # A source is any object with `read`, so it can raise any exception.
         except Exception as error:
-            failures.append(EnhanceFailure(index, source_name(source), False, error))
+            failures.append(EnhanceFailure(index, source_name(source), False, without_frames(error)))
+            row.end(FAILED, error)
             continue
         result = EnhancedImage(index, source_name(source), enhancer.config.upscale, target)
-        with_maps = _with_maps(result, job.error_map, enhancement, image, stop)
-        result, map_error = yield from whole.of(with_maps)
+        wants_map = job.error_map and not (kept and has_current_error_map(target))
+        with_maps = _with_maps(result, wants_map, enhancement, image, stop)
+        result, map_error = yield from row.listen(whole.of(with_maps))
         whole.end()
         stopped = stopped or not is_complete(enhancement, job.settings)
         if isinstance(map_error, Stopped):
             stopped = True
         elif map_error is not None:
-            failures.append(EnhanceFailure(index, result.name, True, map_error))
+            failures.append(EnhanceFailure(index, result.name, True, without_frames(map_error)))
         results.append(result)
+        row.end(NO_ERROR_MAP if map_error else SKIPPED if kept and not wants_map else ENHANCED, map_error)
         yield PartDone(index, result)
     if not results and not may_be_empty:
         _raise(failures)
-    return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped)
+    return EnhanceResult(enhancer, len(sources), tuple(results), tuple(failures), stopped, table.path)
 
 
-def _expanded(sources: ImageSource | Sequence[ImageSource]) -> list[ImageSource]:
-    """Return the sources; each folder is replaced by its TIFF files, without results of an earlier run."""
-    expanded: list[ImageSource] = []
-    for source in as_sources(sources):
-        if isinstance(source, (str, os.PathLike)):
-            expanded += image_files([source], TIFF_SUFFIXES, left_out=RESULT_KINDS)
-        else:
-            expanded.append(source)
-    return expanded
+def _one(
+    job: EnhanceJob,
+    enhancer: Enhancer,
+    source: ImageSource,
+    target: Path | None,
+    row: RowInWork,
+    whole: WholeProgress,
+    stop: Stop,
+    make: NewArray | None,
+) -> Steps[tuple[Image, Enhancement, bool]]:
+    """Read and enhance one source.
+
+    Returns
+    -------
+    The widefield image, its results, and whether these were finished by an earlier run and kept.
+    """
+    read = row.heard(partial(read_source, source, job.pixel_size, stop, job.channel))
+    region = as_rectangles(job.region, "region")
+    image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name, region)
+    row.pixel_size = image.pixel_size
+    image = image if target is None else in_file_order(image)
+    may_be_kept = row.table.path is not None or job.resume
+    if target is not None and may_be_kept and is_finished(enhancer, image, job.settings, target, resume=job.resume):
+        yield Note(f"{target} is finished already.")
+        enhancement = enhancement_in_files(target)
+        yield from map(Note, enhancement.image.provenance.doubts)
+        return image, enhancement, True
+    said = doubts_before(enhancer, image)
+    yield from map(Note, said)
+    enhancement = yield from whole.of(_enhanced(job, enhancer, image, said, target, stop, make))
+    return image, enhancement, False
 
 
 def _enhancer(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, stop: Stop) -> Steps[Enhancer]:

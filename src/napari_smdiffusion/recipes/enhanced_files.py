@@ -16,13 +16,14 @@ from ..images.axes import axes_text
 from ..images.image import with_own_pixels
 from ..images.reading import mapped_image
 from ..images.regions import as_rectangles
-from ..images.tiff import TIFF_SUFFIXES
-from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, unfinished
+from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, forget_unfinished, part_of, unfinished
+from ..images.zarr_planes import ZARR_SUFFIXES
+from ..images.zarr_results import StagedZarr, UnfinishedZarr, chunk_side
 from ..store.weights import WEIGHTS_KEY
 from .doubting import doubts_after
 from .enhancements import enhancement_steps, plans_of
 from .job import ImageSource, source_name
-from .outputs import check_output_file
+from .outputs import RESULT_SUFFIXES, check_output_file, check_output_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,9 +51,11 @@ def target_files(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Pa
     if job.out is None:
         return [None] * len(sources)
     out = user_path(job.out)
-    is_file = out.suffix.lower() in TIFF_SUFFIXES
+    is_file = out.suffix.lower() in RESULT_SUFFIXES
     if (is_file and len(sources) != 1) or (not is_file and out.is_file()):
-        raise InputError(f"out must be a folder for {len(sources)} images, or end in .tif for one, not {out}.", "out")
+        raise InputError(
+            f"out must be a folder for {len(sources)} images, or end in .tif or .zarr for one, not {out}.", "out"
+        )
     stems = [re.sub(_NO_FILE_NAME, "_", Path(source_name(source)).stem) for source in sources]
     if len(set(stems)) < len(stems):
         raise InputError("Two of the widefield images have the same file name: enhance them in two runs.")
@@ -60,7 +63,9 @@ def target_files(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Pa
         stems = [f"{stem}_channel_{re.sub(_NO_FILE_NAME, '_', str(job.channel))}" for stem in stems]
     for rectangle in as_rectangles(job.region, "region"):  # the results of two regions neither
         stems = [f"{stem}_region_{'_'.join(map(str, rectangle))}" for stem in stems]
-    targets = [out] if is_file else [out / f"{stem}_enhanced.tif" for stem in stems]
+    endings = [".zarr" if source_name(source).lower().endswith(ZARR_SUFFIXES) else ".tif" for source in sources]
+    results = [out / f"{stem}_enhanced{ending}" for stem, ending in zip(stems, endings, strict=True)]
+    targets = [out] if is_file else results
     wanted = {
         "uncertainty": job.settings.uncertainty,
         "samples": job.settings.samples > 0,
@@ -69,7 +74,7 @@ def target_files(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Pa
     }
     for target in targets:
         for path in (target, *(beside(target, word) for word, is_wanted in wanted.items() if is_wanted)):
-            check_output_file(path)
+            (check_output_store if path.suffix.lower() in ZARR_SUFFIXES else check_output_file)(path)
     return targets
 
 
@@ -98,6 +103,34 @@ def notes_on_files(target: Path, image: Image, enhancement: Enhancement, upscale
         yield Note(f"{beside(target, 'trust')} maps the trust in it: the {trust.provenance.meaning}.")
 
 
+def is_finished(enhancer: Enhancer, image: Image, settings: EnhanceConfig, target: Path, *, resume: bool) -> bool:
+    """Return whether an earlier run has finished the files of an image, with this enhancer and these settings.
+
+    The hidden files of a later run that was killed are removed then: they are not needed.
+
+    Raises
+    ------
+    InputError
+        With `resume`, if there are finished files of another image or of other settings. Without, they are replaced.
+    """
+    plans, paths = _files_of(enhancer, image, settings, target)
+    try:
+        finished = _are_finished(paths, plans)
+        if finished:
+            forget_unfinished(target, tuple(paths[1:]))
+        return finished
+    except (InputError, OSError):
+        if resume:
+            raise
+        return False
+
+
+def has_current_error_map(target: Path | None) -> bool:
+    """Return whether the error map of a result is beside it, and no older than it."""
+    path = None if target is None else beside(target, "error")
+    return bool(target and path and path.exists() and path.stat().st_mtime_ns >= target.stat().st_mtime_ns)
+
+
 def enhance_into_files(
     enhancer: Enhancer,
     image: Image,
@@ -110,41 +143,28 @@ def enhance_into_files(
     """Enhance one image into the file `target`, and its maps into the files beside it.
 
     Posterior samples and their map of trust have files beside it too. A killed or stopped run leaves hidden files, with
-    which a run with `resume` goes on. That run keeps a finished `target` of the same input and settings. The provenance
-    has the sentences of doubt `said`, and those about the result.
+    which a run with `resume` goes on. The provenance has the sentences of doubt `said`, and those about the result.
 
     Raises
     ------
     InputError
         If the files to go on with are of another input or of other settings.
     """
-    plans = [
-        replace(plan, provenance=_identified(plan.provenance, enhancer, image))
-        for plan in plans_of(enhancer, image, settings)
-    ]
-    paths = [target if plan.kind == "enhanced" else beside(target, plan.kind) for plan in plans]
-    if resume and _are_finished(paths, plans):
-        yield Note(f"{target} is finished already.")
-        return
+    plans, paths = _files_of(enhancer, image, settings, target)
     identity = _identity(plans[0].provenance, plans[0].pixel_size, plans[0].origin, plans[0].shape)
     with unfinished(target, identity, resume=resume, others=tuple(paths[1:])) as work:
         if not work.finished:
             check_space(target, (sum(plan.shape[0] for plan in plans), *plans[0].shape[1:]))
         files = {
-            plan.kind: UnfinishedTiff(
-                work,
-                path,
-                plan.shape,
-                pixel_size=plan.pixel_size,
-                origin=plan.origin,
-                provenance=plan.provenance,
-                axes=plan.axes,
-            )
+            plan.kind: _result_file(work, path, plan, enhancer.config.upscale, settings)
             for path, plan in zip(paths, plans, strict=True)
         }
         try:
             yield from _marked(enhancer, image, settings, lambda plan: files[plan.kind].pixels, work, stop)
             _state_doubts(enhancer, image, plans, files, said)
+            for file in files.values():
+                if isinstance(file, UnfinishedZarr):
+                    yield from file.complete(stop)
             finish_all(files.values())
         except Stopped as stopped:
             if not work.finished:
@@ -176,17 +196,45 @@ def _marked(
         raise Stopped("Stopped: samples are missing.")
 
 
+def _files_of(
+    enhancer: Enhancer, image: Image, settings: EnhanceConfig, target: Path
+) -> tuple[list[ResultPlan], list[Path]]:
+    """Return the plans of the results of an image, with what identifies them, and their files."""
+    plans = [
+        replace(plan, provenance=_identified(plan.provenance, enhancer, image))
+        for plan in plans_of(enhancer, image, settings)
+    ]
+    return plans, [target if plan.kind == "enhanced" else beside(target, plan.kind) for plan in plans]
+
+
 def _state_doubts(
     enhancer: Enhancer,
     image: Image,
     plans: Sequence[ResultPlan],
-    files: Mapping[ResultKind, UnfinishedTiff],
+    files: Mapping[ResultKind, UnfinishedTiff | UnfinishedZarr],
     said: tuple[str, ...],
 ) -> None:
     """Look for reasons to doubt a result that is complete, and write them and `said` into its files."""
     doubts = (*said, *doubts_after(enhancer, with_own_pixels(image, files["enhanced"].pixels), image))
     for plan in plans if doubts else ():
         files[plan.kind].restate(replace(plan.provenance, doubts=doubts))
+
+
+def _result_file(
+    work: Unfinished, path: Path, plan: ResultPlan, factor: int, settings: EnhanceConfig
+) -> UnfinishedTiff | UnfinishedZarr:
+    """Return the file or the store that a result is written into as it is computed."""
+    metadata = {
+        "pixel_size": plan.pixel_size,
+        "origin": plan.origin,
+        "provenance": plan.provenance,
+        "axes": plan.axes,
+    }
+    if path.suffix.lower() not in ZARR_SUFFIXES:
+        return UnfinishedTiff(work, path, plan.shape, **metadata)
+    if settings.samples:  # each sample changes the best estimate and the maps
+        return StagedZarr(work, path, plan.shape, **metadata)
+    return UnfinishedZarr(work, path, part_of(path), plan.shape, chunk_side(factor), **metadata)
 
 
 def _identified(provenance: Provenance, enhancer: Enhancer, image: Image) -> Provenance:

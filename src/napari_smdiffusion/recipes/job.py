@@ -20,6 +20,7 @@ from ..base.terminal import Reporter
 from ..images.image import AnisotropicPixelsError, Image, common_pixel_size
 from ..images.localizations import TableSlab
 from ..images.pixel_size import check_pixel_size as check_image_pixel_size
+from ..images.readers import is_folder_of_images
 from ..images.reading import image_files, read_image
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def read_sources(
 def _without_folders(sources: Sequence[ImageSource], left_out: Collection[str]) -> Iterator[ImageSource]:
     """Yield the sources; each folder is replaced by its files."""
     for source in sources:
-        if isinstance(source, (str, os.PathLike)) and user_path(source).is_dir():
+        if isinstance(source, (str, os.PathLike)) and is_folder_of_images(user_path(source)):
             yield from image_files([source], left_out=left_out)
         else:
             yield source

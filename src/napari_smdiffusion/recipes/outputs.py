@@ -12,6 +12,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Endings of the results of an enhancement: TIFF files and Zarr stores.
+RESULT_SUFFIXES = (".tif", ".tiff", ".zarr")
+
+
+def check_output_store(path: Path) -> Path:
+    """Return the path of a Zarr store that a job will write.
+
+    Raises
+    ------
+    InputError
+        If the package zarr is missing.
+    FileExistsError
+        If something is there that this program did not write.
+    OSError
+        If it cannot be written.
+    """
+    from ..images.ome_zarr import store_made_by_us
+    from ..images.zarr_planes import imported_zarr
+    from ..images.zarr_results import settle_store
+
+    imported_zarr(path)
+    settle_store(path)
+    if path.exists() and not store_made_by_us(path):
+        raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another store.")
+    check_writable(path.with_name(f"{path.name}.tif"))
+    return path
+
+
 def check_output_file(path: str | os.PathLike[str]) -> Path:
     """Return the path of a TIFF file that a job will write.
 

@@ -17,7 +17,8 @@ from ...images.provenance import SAMPLES
 from ...images.provenance import TRUST as TRUST_KIND
 from ...images.provenance import UNCERTAINTY as UNCERTAINTY_KIND
 from ...posterior.facts import SamplerFacts
-from ...recipes.enhance import EnhancedImage, EnhanceJob, EnhanceResult
+from ...recipes.enhance import EnhanceJob
+from ...recipes.enhance_results import EnhancedImage, EnhanceResult
 from ...recipes.enhancements import sentence_on_trust
 from ...recipes.job import as_sources
 from ...recipes.outcome import enhancer_outcome
@@ -29,6 +30,7 @@ from ..frame.dock import Dock, heading
 from ..frame.remembered import remember
 from ..frame.scripts import job_code
 from ..parts.enhance_as import EnhanceAs
+from ..parts.enhance_folder import EnhanceFolder
 from ..parts.enhancer_choice import EnhancerChoice
 from ..parts.folded import Folded
 from ..parts.forms import ConfigForm
@@ -61,6 +63,7 @@ from .enhancer_form import TrainingForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
@@ -101,9 +104,7 @@ class EnhanceDock(Dock):
         self.enhance_as = EnhanceAs()
         self.new_layer, self.in_place = QRadioButton("new layer"), QRadioButton("in place")
         self.new_layer.setToolTip("add the enhanced image as a new layer, exactly on top of the widefield layer")
-        self.in_place.setToolTip(
-            "replace the pixels of the widefield layer with the enhanced image; the original can be restored"
-        )
+        self.in_place.setToolTip("replace the widefield layer with the enhanced image; the original can be restored")
         self._places = QButtonGroup(self)
         for button in (self.new_layer, self.in_place):
             self._places.addButton(button)
@@ -115,16 +116,12 @@ class EnhanceDock(Dock):
             "8 times as long with it, samples do not"
         )
         self.error_map = QCheckBox("error map")
-        self.error_map.setToolTip(
-            "add a map of where the enhanced image, blurred again, disagrees with the widefield image"
-        )
+        self.error_map.setToolTip("map where the enhanced image, blurred again, disagrees with the widefield image")
         self.trust = plain_label()
         self.trust.setWordWrap(True)
         self.advanced = ConfigForm(EnhanceConfig, ("confidence", "seed", "tile", "device"))
         self.restore = QPushButton("Restore original")
-        self.restore.setToolTip(
-            "restore the original pixels of the ticked or selected layers, or else of all layers enhanced in place"
-        )
+        self.restore.setToolTip("restore the pixels of the ticked or selected layers, or else of all enhanced in place")
         self.restore.clicked.connect(self.restore_originals)
         self._shown = ResultLayers(self.viewer, [])  # of this run
         self._suggested = None
@@ -157,6 +154,7 @@ class EnhanceDock(Dock):
         self.calibrating = Folded("Calibrate on a pair of your own", self.calibration)
         self.form.addWidget(self.calibrating)
         self.form.addWidget(self.restore)
+        self.form.addWidget(EnhanceFolder(self, self.folder_job))
         for widget in (ResultWarnings(self.save_results), self.maps, self.save_results, self.view):
             self.results.addWidget(widget)
 
@@ -187,10 +185,17 @@ class EnhanceDock(Dock):
         if self.in_place.isChecked():
             check_in_place(layers, sources, region != WHOLE)
         sources = widefield_parts(self.viewer, region, layers)
-        settings = EnhanceConfig(
-            samples=self.enhance_as.number(), uncertainty=self.uncertainty.isChecked(), **self.advanced.values()
-        )
-        return EnhanceJob(model, sources, settings, self.error_map.isChecked())
+        return EnhanceJob(model, sources, self._config(), self.error_map.isChecked())
+
+    def folder_job(self, widefield: Path, out: Path) -> EnhanceJob:
+        """Return the enhancement of the files in a folder."""
+        if not (model := self.model.chosen()):
+            raise InputError("Choose an enhancer for the folder: a new one must be trained before.")
+        return EnhanceJob(model, widefield, self._config(), self.error_map.isChecked(), out)
+
+    def _config(self) -> EnhanceConfig:
+        samples, uncertainty = self.enhance_as.number(), self.uncertainty.isChecked()
+        return EnhanceConfig(samples=samples, uncertainty=uncertainty, **self.advanced.values())
 
     def code(self) -> str:
         """Return Python code of the job, which also shows the results as layers."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineE
 
 from ...base.errors import InputError, InputWarning, is_user_error, sentence_of
 from ...images.localizations import Localizations, ZRange, checked_z_range, read_table
+from ...images.ome_zarr import is_store, open_store
 from ...images.readers import image_suffixes
 from ..parts.numbers import NumberField
 from ..parts.plain import plain_label, plain_message, set_tooltip
@@ -39,11 +40,14 @@ class OpenFiles(QWidget):
         self.z_min, self.z_max = _bound("lowest"), _bound("highest")
         self.open = QPushButton("Open files…")
         self.open.setToolTip("localization tables, and images at the place and with the contrast that they were saved")
+        self.open_store = QPushButton("Open a store…")
+        self.open_store.setToolTip("the folder of an OME-Zarr store: its channels become layers that are read as shown")
         self.render = QPushButton("Render again")
         self.render.setToolTip("render the localization table of the selected layer with these values")
         self.status = plain_label()
         self.status.setWordWrap(True)
         self.open.clicked.connect(self._choose_files)
+        self.open_store.clicked.connect(self._choose_store)
         self.render.clicked.connect(lambda: self._guarded(self._render_again))
         self._lay_out()
         selection = self.viewer.layers.selection.events
@@ -126,6 +130,13 @@ class OpenFiles(QWidget):
         if names:
             self._guarded(lambda: self.open_files([Path(name) for name in names]))
 
+    def _choose_store(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a store")
+        if folder and not is_store(Path(folder)):
+            self._guarded(lambda: open_store(Path(folder)))  # states why it is none
+        elif folder:
+            self._guarded(lambda: self.open_files([Path(folder)]))
+
     def _guarded(self, work: Callable[[], object]) -> None:
         """Do work with a waiting cursor, and show the sentence of an error for users."""
         QGuiApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
@@ -149,6 +160,7 @@ class OpenFiles(QWidget):
         form.addRow("z", depth)
         buttons = QHBoxLayout()
         buttons.addWidget(self.open)
+        buttons.addWidget(self.open_store)
         buttons.addWidget(self.render)
         layout = QVBoxLayout(self)
         layout.addLayout(form)

@@ -71,6 +71,9 @@ def _expression(value: Any, imports: _Imports, indent: str = "") -> str:
     if isinstance(value, (tuple, list)):
         parts = [_expression(item, imports, f"{indent}    ") for item in value]
         return _bracketed("(", parts, ")", indent, alone=",")
+    if isinstance(value, dict):
+        parts = [f"{name!r}: {_expression(item, imports, f'{indent}    ')}" for name, item in value.items()]
+        return _bracketed("{", parts, "}", indent)
     if is_dataclass(value) and not isinstance(value, type):
         name = type(value).__name__
         imports[_OURS].add(name)

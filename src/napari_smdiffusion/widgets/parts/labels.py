@@ -7,6 +7,7 @@ _LABELS = {
     "width_range": "width of the PSF",
     "haze_range": "out-of-focus light",
     "haze_width_range": "blur of the out-of-focus light",
+    "haze_unevenness_range": "uneven out-of-focus light",
     "smooth_light_range": "smooth light",
     "smooth_light_width_range": "blur of the smooth light",
     "unevenness_range": "uneven light",

@@ -92,7 +92,7 @@ class LayerList(QWidget):
         self._pixel_size_row = QWidget()
         row = QHBoxLayout(self._pixel_size_row)
         row.setContentsMargins(0, 0, 0, 0)
-        self._pixel_size_label = _label_of_a_layer()
+        self._pixel_size_label = label_of_a_layer()
         self.pixel_size = NumberField(0, 10_000, suffix=" nm", zero="unknown")
         self.pixel_size.setObjectName("pixel_size")
         self.pixel_size.setToolTip(
@@ -105,7 +105,7 @@ class LayerList(QWidget):
         self._weight_row = QWidget()
         weight_row = QHBoxLayout(self._weight_row)
         weight_row.setContentsMargins(0, 0, 0, 0)
-        self._weight_label = _label_of_a_layer("weight")
+        self._weight_label = label_of_a_layer("weight")
         self.weight = NumberField(0, 1000)
         self.weight.setObjectName("weight")
         self.weight.show_number(1)
@@ -269,7 +269,7 @@ class LayerList(QWidget):
             self._weights[item.data(_LAYER)] = value
 
 
-def _label_of_a_layer(text: str = "") -> QElidingLabel:
+def label_of_a_layer(text: str = "") -> QElidingLabel:
     """Return a label for the name of a layer. A name that is too long is elided."""
     label = QElidingLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)

@@ -147,10 +147,10 @@ def training_windows(
 
 def training_parts(
     viewer: ViewerModel, region: Region, layers: Sequence[ImageLayer], sources: Sequence[LayerSource], patch: int
-) -> list[LayerSource]:
-    """Return the parts of the layers that are trained on."""
+) -> list[list[LayerSource]]:
+    """Return the parts of each layer that are trained on."""
     windows = training_windows(viewer, region, layers, sources, patch)
-    return [cut(source, window) for source, own in zip(sources, windows, strict=True) for window in own]
+    return [[cut(source, window) for window in own] for source, own in zip(sources, windows, strict=True)]
 
 
 def _size(layer: ImageLayer) -> tuple[int, int]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ...base.events import Event
     from ...images.regions import Window
-    from ...recipes.enhance import EnhancedImage
+    from ...recipes.enhance_results import EnhancedImage
     from .layer_source import LayerSource
 
 

@@ -115,7 +115,7 @@ def show_rendered(layer: ImageLayer, data: LayerData) -> None:
 
 
 def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange) -> list[LayerData]:
-    """Return files of any kind as layers at their places: tables are rendered, and images are read.
+    """Return files of any kind as layers at their places: tables are rendered, and images are read; stores stay lazy.
 
     Raises
     ------
@@ -123,12 +123,17 @@ def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange
         If a file cannot be read. The message names it.
     """
     from ...images.localizations import is_table
+    from ...images.ome_zarr import is_store
     from ...images.reading import read_image
     from .shown import shown_in
+    from .stores import store_layers
     from .trust_map import look_of
 
     layers: list[LayerData] = []
     for path in paths:
+        if is_store(path):
+            layers += store_layers(path)
+            continue
         if is_table(path):
             layers.append(table_layer(path, pixel_size, z_range))
             continue
