@@ -37,7 +37,7 @@ from .images.readers import FileMetadata as FileMetadata
 from .images.readers import image_reader as image_reader
 from .images.reading import read_image as read_image
 from .images.reading import read_images as read_images
-from .images.tiff import write_image as write_image
+from .images.writing import write_image as write_image
 from .measure.resolution import decorrelation_analysis as decorrelation_analysis
 from .measure.resolution import fourier_ring_correlation as fourier_ring_correlation
 from .measure.resolution import single_image_frc as single_image_frc
@@ -64,6 +64,7 @@ from .store.folder import ModelFolderError as ModelFolderError
 from .structures.registry import STRUCTURES as STRUCTURES
 from .structures.registry import structure_model as structure_model
 from .structures.settings import LabellingConfig as LabellingConfig
+from .structures.settings import MicrotubuleConfig as MicrotubuleConfig
 from .structures.simulate import simulate as simulate
 from .structures.simulate import simulated_like as simulated_like
 from .training.loop import TrainingDivergedError as TrainingDivergedError
@@ -94,6 +95,7 @@ __all__ = [
     "LabellingConfig",
     "Measure",
     "MicroscopeConfig",
+    "MicrotubuleConfig",
     "ModelFolderError",
     "Note",
     "Preview",

@@ -210,9 +210,9 @@ def test_an_enhancer_is_saved_beside_a_folder_that_appeared_during_the_training(
 
 
 def test_training_beats_interpolation():
-    sharp = simulate("microtubules", count=2, size=512, pixel_size=20.0, seed=1)
+    sharp = simulate("microtubules", count=2, size=512, pixel_size=20.0, seed=1, organisation="random")
     enhancer = Enhancer.train(sharp, upscale=4, steps=100, batch=4, patch=96, channels=16, previews=0)
-    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=9).pixels
+    truth = simulate("microtubules", size=256, pixel_size=20.0, seed=9, organisation="random").pixels
     plane = torch.from_numpy(truth / np.percentile(truth, 99.8))[:, None]
     camera = imaged(plane, MicroscopeConfig(), 20.0, 4, generator(0))[0, 0].numpy()
     enhanced = image_similarity(enhancer.enhance(camera).pixels[0], truth[0])

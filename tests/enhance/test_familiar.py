@@ -29,14 +29,16 @@ def known():
 
 
 def _task(patch):
-    images = [simulate("microtubules", size=384, pixel_size=20.0, seed=seed) for seed in range(3)]
+    images = [
+        simulate("microtubules", size=384, pixel_size=20.0, seed=seed, organisation="random") for seed in range(3)
+    ]
     config = EnhancerConfig(upscale=4, patch=patch, previews=0)
     regions, _ = split_held_out(images, draw_weights(images, None), config)
     return training.simulation_task(images, regions, config, MicroscopeConfig(), 20.0)
 
 
 def _microtubules(seed):
-    fine = simulate("microtubules", size=640, pixel_size=20.0, seed=seed)
+    fine = simulate("microtubules", size=640, pixel_size=20.0, seed=seed, organisation="random")
     return widefield_image(fine, 20.0, MicroscopeConfig(), 4, generator(seed)).pixels[0]
 
 

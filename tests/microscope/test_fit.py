@@ -15,7 +15,8 @@ FACTOR = 5
 @pytest.fixture(scope="module")
 def fields():
     """Return the imaged fields, and other fields of the same structure."""
-    return simulate("microtubules", 2, 960, 20.0, seed=1), simulate("microtubules", 2, 640, 20.0, seed=50)
+    fields = ((960, 1), (640, 50))
+    return tuple(simulate("microtubules", 2, size, 20.0, seed, organisation="random") for size, seed in fields)
 
 
 @pytest.mark.parametrize(("width", "haze", "haze_width", "photons"), [(1.2, 0.7, 300, 300), (1.0, 0.5, 450, 1000)])

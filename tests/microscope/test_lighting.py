@@ -9,9 +9,10 @@ from napari_smdiffusion import EnhancerConfig, MicroscopeConfig, simulate
 from napari_smdiffusion.base.devices import generator
 from napari_smdiffusion.enhance.examples import simulation_task
 from napari_smdiffusion.enhance.held_out import split_held_out
-from napari_smdiffusion.microscope.lighting import uneven_gain, with_smooth_light
+from napari_smdiffusion.microscope.camera import light_through_optics
+from napari_smdiffusion.microscope.lighting import uneven_gain, uneven_haze, with_smooth_light
 
-EVEN = MicroscopeConfig(smooth_light_range=(0.0, 0.0), unevenness_range=(0.0, 0.0))
+EVEN = MicroscopeConfig(smooth_light_range=(0.0, 0.0), unevenness_range=(0.0, 0.0), haze_unevenness_range=(0.0, 0.0))
 
 
 def _correlation_length(fields, pixel_size):
@@ -46,8 +47,31 @@ def test_uneven_light_has_its_strength_and_its_width_at_any_factor():
     assert uneven_gain(gain.shape, EVEN, 20.0, 4, generator(0)) is None
 
 
+def test_uneven_haze_has_its_strength_and_the_same_light_in_all():
+    config = replace(EVEN, haze_unevenness_range=(0.8, 0.8), unevenness_width_range=(400.0, 400.0))
+    gain = uneven_haze(torch.Size((8, 1, 384, 384)), config, 20.0, 4, generator(0))
+    assert gain.shape == (8, 1, 96, 96)
+    assert gain.mean((2, 3)).flatten().tolist() == pytest.approx([1.0] * 8, rel=1e-4)
+    assert gain.log().std((2, 3)).flatten().tolist() == pytest.approx([0.8] * 8, rel=0.02)
+    assert uneven_haze(gain.shape, EVEN, 20.0, 4, generator(0)) is None
+
+
+def test_uneven_haze_changes_the_light_out_of_focus_alone():
+    images = torch.rand(2, 1, 64, 64, generator=generator(1))
+    focused = MicroscopeConfig(haze_range=(0.0, 0.0))
+    gain = torch.rand(2, 1, 16, 16, generator=generator(2)) + 0.5
+
+    def light(config, gain):
+        return light_through_optics(images, config, 20.0, 4, generator(0), gain)[0]
+
+    assert torch.equal(light(focused, gain), light(focused, None))
+    hazy = replace(focused, haze_range=(0.5, 0.5))
+    in_focus = 0.5 * light(focused, None)
+    torch.testing.assert_close(light(hazy, gain) - in_focus, gain * (light(hazy, None) - in_focus))
+
+
 def test_uneven_light_changes_nothing_else_of_the_training():
-    image = simulate("microtubules", size=256, pixel_size=20.0, seed=2)
+    image = simulate("microtubules", size=256, pixel_size=20.0, seed=2, organisation="random")
     config = EnhancerConfig(upscale=4, batch=2, patch=128, channels=8, previews=0)
     regions, _ = split_held_out([image], [1], config)
     without, faint, strong = (

@@ -1,5 +1,7 @@
 """Posterior samples: noise of fields, windows, conditions, and the network with further inputs."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -47,6 +49,13 @@ def test_the_weights_of_the_windows_have_the_sum_1(size):
         assert float(window.weights.min()) >= 0
         total[window.rows, window.columns] += window.weights
     torch.testing.assert_close(total, torch.ones(size))
+
+
+@pytest.mark.parametrize(("length", "sides"), [(112, [64, 64]), (113, [48, 48, 49]), (120, [56, 56, 56]), (1000, None)])
+def test_windows_overlap_as_much_as_they_must_and_hardly_more(length, sides):
+    rows = [window.rows for window in lattice((length, 10), 64, 16, 8)]
+    assert sides is None or [row.stop - row.start for row in rows] == sides
+    assert all(16 <= before.stop - after.start < 16 + 2 * 8 for before, after in pairwise(rows))
 
 
 def test_new_inputs_change_nothing_before_the_training(unet):

@@ -55,6 +55,13 @@ def test_a_sample_depends_on_the_seed_alone(tiny_sampler, cell, result):
     assert not np.array_equal(other.samples.pixels[0], result.samples.pixels[0])
 
 
+def test_samples_take_the_evaluations_that_their_sampler_states(tiny_sampler, cell, result):
+    sampler = tiny_sampler.sampler
+    fewer = replace(tiny_sampler, sampler=replace(sampler, facts=replace(sampler.facts, evaluations=2)))
+    assert fewer.digest() != tiny_sampler.digest()
+    assert not np.allclose(_sampled(fewer, cell).samples.pixels, result.samples.pixels, rtol=1e-3)
+
+
 def test_a_batch_gives_the_samples_of_single_runs(tiny_sampler, cell, result, monkeypatch):
     monkeypatch.setattr(applying, "_TOGETHER", {"cpu": 2})
     again = _sampled(tiny_sampler, cell)

@@ -28,7 +28,7 @@ def pair():
     """Return a widefield image and a super-resolution image of one field, 48² pixels of 80 nm."""
     from napari_smdiffusion import simulate
 
-    fine = simulate("microtubules", size=192, pixel_size=20.0, seed=11)
+    fine = simulate("microtubules", size=192, pixel_size=20.0, seed=11, organisation="random")
     noise = np.random.default_rng(1).gamma(2, 0.1 * fine.pixels.std(), fine.pixels.shape)
     fine = Image((fine.pixels + noise).astype(np.float32), 20.0, name="storm.tif")
     light = fine.pixels.reshape(1, 48, 4, 48, 4).mean((2, 4)) * 50

@@ -12,6 +12,7 @@ from napari_smdiffusion.diffusion.facts import ScheduleFacts
 from napari_smdiffusion.enhance.facts import EnhancerRecord
 from napari_smdiffusion.enhance.training import training_set_steps
 from napari_smdiffusion.posterior.facts import SampleScale
+from napari_smdiffusion.posterior.sampling import EVALUATIONS
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 from napari_smdiffusion.recipes.train_samples import _part
 from napari_smdiffusion.samples.task import SamplesTask
@@ -56,11 +57,12 @@ def test_an_interrupted_training_of_samples_is_resumed(storm, tiny_model, tiny_e
     assert loaded.samples_calibration is not None
     assert loaded.digest() == again.digest() == whole.digest()
     assert loaded.sampler.facts.microscope == MicroscopeConfig()
+    assert loaded.sampler.facts.evaluations == EVALUATIONS
     assert not (tmp_path / "parts" / "training_state.pt").exists()
 
 
 def test_samples_are_added_to_an_enhancer_as_it_is(tiny_model, tiny_enhancer):
-    other = simulate("microtubules", size=192, pixel_size=20.0, seed=9)
+    other = simulate("microtubules", size=192, pixel_size=20.0, seed=9, organisation="random")
     enhancer = _train([other], tiny_model, start=tiny_enhancer, steps=1)
     stated = [image.sha256 for image in enhancer.facts.training_data]
     assert stated == [*(image.sha256 for image in tiny_enhancer.facts.training_data), other.digest]
@@ -90,7 +92,7 @@ def test_a_resumed_training_needs_the_same_images(storm, tiny_model, tiny_enhanc
     out = tmp_path / "mine"
     events = []
     _train([storm], tiny_model, start=tiny_enhancer, out=out, stop=lambda: len(events) > 1, on_event=events.append)
-    other = simulate("microtubules", size=192, pixel_size=20.0, seed=9)
+    other = simulate("microtubules", size=192, pixel_size=20.0, seed=9, organisation="random")
     with pytest.raises(InputError, match="other images"):
         _train([other], tiny_model, out=out, resume=True, channels=16)
     settings = EnhancerConfig(upscale=4, method="samples", steps=4, patch=64, batch=2, previews=0, channels=16)
@@ -134,6 +136,13 @@ def test_the_progress_has_the_share_of_both_parts():
 
     shares = [event.share for begin, end in ((0.0, 0.4), (0.4, 1.0)) for event in _part(part(), begin, end)]
     assert shares == pytest.approx([0.18, 0.36, 0.38, 0.4, 0.67, 0.94, 0.97, 1.0])
+
+
+def test_the_samples_begin_with_what_a_prior_of_several_structures_knows_without_names(
+    storm, tiny_enhancer, tiny_conditional
+):
+    network = _train([storm], tiny_conditional, start=tiny_enhancer, steps=1).sampler.network
+    assert network.config.num_class_embeds is None
 
 
 def test_an_imported_prior_is_refused(storm, tiny_enhancer, tiny_model):

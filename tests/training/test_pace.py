@@ -154,6 +154,23 @@ def test_previews_come_ten_times_and_take_a_tenth_of_the_time_at_most(clock):
     assert len([event for _, event in events if isinstance(event, Preview)]) <= 4
 
 
+def test_a_slow_first_preview_makes_no_pessimistic_plan(clock):
+    seconds = [6.0, *[0.5] * 20]  # the first one loads and allocates
+
+    class SlowAtFirst(Machine):
+        def preview(self, network):
+            self.clock.work(seconds.pop(0))
+            return super().preview(network)
+
+    task = SlowAtFirst(clock, lambda now: 0.3)
+    plans = []
+    for event in optimize_steps(_state(), task, Budget(2.0), device=CPU):
+        assert not isinstance(event, Note)
+        if isinstance(event, Progress) and event.total:
+            plans.append(event.total)
+    assert plans[0] == pytest.approx(plans[-1], rel=0.15)
+
+
 def test_a_resumed_training_takes_the_rest_of_its_time(clock):
     saved = {}
     state, _ = _train(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..base.json_values import to_json
 from ..images.provenance import join_names
-from ..posterior.sampling import STEPS
 from ..posterior.trust import BLUR
 from ..store.card import CardText, program_and_date, quoted, training_list, write_card
 from .facts import SIMULATED_WIDEFIELD
@@ -62,7 +61,8 @@ def _samples(record: EnhancerRecord) -> str:
         "The enhancer draws posterior samples: sharp images that could all have made the widefield image, and are "
         "equally probable. What all of them show is likely there; what comes and goes is not to be trusted. They do "
         "not protect from a structure that the enhancer was not trained on.",
-        f"Their network was trained in {facts.steps} steps{start}. A sample takes {STEPS} evaluations of it.",
+        f"Their network was trained in {facts.steps} steps{start}.",
+        f"A sample takes {facts.evaluations} evaluations of it.",
     ]
     if facts.microscope is not None and facts.microscope != record.microscope:
         own, other = to_json(facts.microscope), to_json(record.microscope)

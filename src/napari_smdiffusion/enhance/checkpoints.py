@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .model import Enhancer
 
 _LEFT_OUT = (
+    "haze_unevenness_range",
     "smooth_light_range",
     "smooth_light_width_range",
     "unevenness_range",

@@ -40,6 +40,7 @@ _LEVEL_PATCHES = 64  # simulated patches that the levels of the widefield images
 _GAIN = 0.6, 1.67  # by which the brightness of training examples is varied
 _SHIFT = 0.06  # up to which their background is shifted, in units
 _BRIGHT = 99.5  # percentile of the simulated light that receives the drawn number of photons
+_NONE = (0.0, 0.0)
 _PREVIEW_STEP = 2**31  # training never reaches this step, so that its examples are new
 
 
@@ -121,6 +122,10 @@ class TrainingPairs(ABC):
     def with_light(self, light: float) -> Self:
         """Return the task with truths for an enhancer whose `WidefieldLevels.light` is `light`."""
         return replace(self, widefield=replace(self.widefield, light=light))
+
+    def evenly_lit(self) -> Self:
+        """Return the task whose images show the structure undisturbed; see `SimulatedPairs.evenly_lit`."""
+        return self
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the weighted mean squared error of each patch, (B,).
@@ -207,6 +212,16 @@ class SimulatedPairs(TrainingPairs):
         rng, random, uneven = np.random.default_rng([seed, 8]), generator(seed, 7), generator(seed, 10)
         unit = self._imaged(_LEVEL_PATCHES, rng, random, uneven)[2]
         return float(unit.clamp(min=1e-6).log().mean().exp())
+
+    def evenly_lit(self) -> SimulatedPairs:
+        """Return the task with even light and haze, and with independent noise.
+
+        Light that varies strongly makes images of any structure alike.
+        """
+        even = replace(
+            self.microscope, unevenness_range=_NONE, haze_unevenness_range=_NONE, correlated_noise_range=_NONE
+        )
+        return replace(self, microscope=even)
 
     def examples(self, step: int) -> Examples:
         """Return simulated examples."""

@@ -30,6 +30,7 @@ _PERCENTILES_PER_UNIT, _LIGHT_OF_PERCENTILES = 2.0, 0.3
 Strides = Literal["plain", "smooth"]
 # Models of versions before these were settings: those with local levels saw this smooth light, the others none.
 _FORMER_SMOOTH_LIGHT, _FORMER_WIDTHS = [0.0, 4.0], (5.0, 20.0)  # standard deviations of the light, widefield pixels
+_FORMER_MICROSCOPE = {"correlated_noise_range": [0.0, 0.0], "haze_unevenness_range": [0.0, 0.0]}
 
 FEATURES = 8  # of a block of widefield pixels, see `familiar.features`
 REGISTERED_PAIRS, SIMULATED_WIDEFIELD = "registered pairs", "simulated widefield"
@@ -247,10 +248,10 @@ class EnhancerRecord(EnhancerFacts):
         """Return the facts in model.json; see `TrainingFacts.from_json`."""
         values = dict(_with_former_light(values))
         if "microscope" in values:
-            values["microscope"] = _with_former_noise(values["microscope"])
+            values["microscope"] = _with_former_microscope(values["microscope"])
         samples = values.get("samples")
         if isinstance(samples, dict) and "microscope" in samples:
-            values["samples"] = {**samples, "microscope": _with_former_noise(samples["microscope"])}
+            values["samples"] = {**samples, "microscope": _with_former_microscope(samples["microscope"])}
         return super().from_json(values)
 
     @property
@@ -259,11 +260,9 @@ class EnhancerRecord(EnhancerFacts):
         return EnhancerFacts(**fields_of(self))
 
 
-def _with_former_noise(microscope: Any) -> Any:
-    """Return the stated microscope without correlated noise, if an earlier version trained, which had none."""
-    if isinstance(microscope, dict) and "correlated_noise_range" not in microscope:
-        return {"correlated_noise_range": [0.0, 0.0], **microscope}
-    return microscope
+def _with_former_microscope(microscope: Any) -> Any:
+    """Return the stated microscope with what was no setting in the version that trained: it simulated none of it."""
+    return {**_FORMER_MICROSCOPE, **microscope} if isinstance(microscope, dict) else microscope
 
 
 def _with_former_light(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -55,13 +55,13 @@ _TINY = 1e-6
 
 
 def familiar_of(task: TrainingPairs) -> Familiar | None:
-    """Describe the widefield patches of a training; None if they are too small, or too few show signal."""
+    """Describe the evenly lit widefield patches of a training; None if they are too small, or too few show signal."""
     side = task.source.size // task.config.upscale
     if side < SIDE:
         return None
     # Simulated patches of at least two blocks along each side: several super-resolution patches make one then.
     patch = -(-2 * SIDE // side) * task.source.size
-    task = replace(task, config=replace(task.config, patch=max(patch, task.config.patch)))
+    task = replace(task.evenly_lit(), config=replace(task.config, patch=max(patch, task.config.patch)))
     found: list[Features] = []
     for step in range(_FIRST_STEP, _FIRST_STEP + _MOST_STEPS):
         patches = task.local.compressed(task.examples(step).widefield).numpy()[:, 0]

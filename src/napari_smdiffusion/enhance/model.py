@@ -17,6 +17,7 @@ from ..base.tensors import read_weights, shapes_of
 from ..diffusion.settings import DEFAULT_START
 from ..images.image import Image, as_image, as_images
 from ..microscope.settings import MicroscopeConfig
+from ..posterior.facts import SamplerFacts
 from ..posterior.sampler import PosteriorSampler, read_sampler, write_sampler
 from ..store.folder import (
     WEIGHTS,
@@ -129,6 +130,8 @@ class Enhancer:
         if self.sampler is not None:
             facts = self.sampler.facts
             values = json.dumps([to_json(facts.scale), facts.structure, to_json(record.samples_calibration)])
+            if facts.evaluations != SamplerFacts.evaluations:  # results of earlier versions state the digest without it
+                values += str(facts.evaluations)
             text += f" {digest_of_weights(self.sampler.network)} {values}"
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from ..base.errors import InputError
 from ..images.patches import draw_patches
 from ..microscope.camera import light_through_optics
-from ..microscope.lighting import uneven_gain
+from ..microscope.lighting import uneven_gain, uneven_haze
 from ..microscope.optics import binned
 from .held_out import LEAST_HELD_OUT
 
@@ -101,16 +101,17 @@ class Scenes:
     def draw(
         self, count: int, rng: np.random.Generator, random: torch.Generator, uneven: torch.Generator | None = None
     ) -> Scene:
-        """Draw patches and their light, which is uneven if there is a generator for it."""
+        """Draw patches and their light, which and whose haze are uneven if there is a generator for them."""
         side = max(1, self.config.patch // self.source.size)
         sharp = torch.from_numpy(_mosaics(self.source.draw(count * side**2, rng), side))[:, None]
         if self.empty_parts:
             sharp = with_empty_parts(sharp, rng)
         size, factor = self.pixel_size, self.config.upscale
         shown = sharp.clamp(min=0)
+        haze = None if uneven is None else uneven_haze(sharp.shape, self.microscope, size, factor, uneven)
         gain = None if uneven is None else uneven_gain(sharp.shape, self.microscope, size, factor, uneven)
         emitted = shown if gain is None else shown * gain
-        light, optics = light_through_optics(emitted, self.microscope, size, factor, random)
+        light, optics = light_through_optics(emitted, self.microscope, size, factor, random, haze)
         # The truth is in units of the local light. Where that is dim, errors are large numbers; weights make them as
         # large as under even light, so that the training does not diverge.
         weight = torch.ones_like(light) if gain is None else binned(gain, factor).clamp(max=1.0).square()

@@ -45,6 +45,7 @@ def light_through_optics(
     pixel_size: float,
     factor: int,
     generator: torch.Generator,
+    haze_gain: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Optics]:
     """Draw optics and simulate noise-free widefield images.
 
@@ -60,13 +61,15 @@ def light_through_optics(
         Super-resolution pixels per widefield pixel, along each side.
     generator
         Random generator of the optics.
+    haze_gain
+        (B, 1, Y/factor, X/factor) gain of the out-of-focus light; None for 1.
 
     Returns
     -------
     Images (B, 1, Y/factor, X/factor) in the units of `images`, and their optics.
     """
     optics = draw_optics(config, len(images), pixel_size, factor, generator)
-    return mean_widefield(images, optics, factor), optics
+    return mean_widefield(images, optics, factor, haze_gain), optics
 
 
 def widefield(

@@ -1,6 +1,6 @@
-"""Smooth light and uneven light: what differs between the light of real fields and their super-resolution images.
+"""Smooth light, uneven light and uneven haze: what super-resolution images do not show of the light of real fields.
 
-Both vary slowly. They are drawn for trainings alone; `widefield` leaves them out.
+All vary slowly. They are drawn for trainings alone; `widefield` leaves them out.
 """
 
 from __future__ import annotations
@@ -71,14 +71,45 @@ def uneven_gain(
     """
     if config.unevenness_range[1] == 0:
         return None
-    # A gain so smooth is drawn on the widefield pixels, which are fewer.
+    field = F.interpolate(
+        _coarse_field(shape, config, pixel_size, factor, random),
+        size=tuple(shape[2:]),
+        mode="bilinear",
+        align_corners=False,
+    )
+    unevenness = uniform(config.unevenness_range, shape[0], random)[:, None, None, None]
+    return torch.exp(unevenness * field)
+
+
+def uneven_haze(
+    shape: torch.Size, config: MicroscopeConfig, pixel_size: float, factor: int, random: torch.Generator
+) -> torch.Tensor | None:
+    """Draw a slowly varying gain of the out-of-focus light: a cell is thicker in some places than in others.
+
+    Parameters and errors are those of `uneven_gain`.
+
+    Returns
+    -------
+    (B, 1, Y/f, X/f) positive factors with mean 1 in each image; None if the range is 0.
+    """
+    if config.haze_unevenness_range[1] == 0:
+        return None
+    field = _coarse_field(shape, config, pixel_size, factor, random)
+    gain = torch.exp(uniform(config.haze_unevenness_range, shape[0], random)[:, None, None, None] * field)
+    return gain / gain.mean((2, 3), keepdim=True)
+
+
+def _coarse_field(
+    shape: torch.Size, config: MicroscopeConfig, pixel_size: float, factor: int, random: torch.Generator
+) -> torch.Tensor:
+    """Return a smooth field (B, 1, Y/f, X/f) with mean 0 and standard deviation 1 in each image.
+
+    A field so smooth is drawn on the widefield pixels, which are fewer.
+    """
     coarse = torch.Size((*shape[:2], shape[2] // factor, shape[3] // factor))
     field = _smooth_fields(coarse, config.unevenness_width_range, pixel_size * factor, random)
     field = field - field.mean((2, 3), keepdim=True)
-    field = field / field.std((2, 3), keepdim=True).clamp(min=1e-12)
-    field = F.interpolate(field, size=tuple(shape[2:]), mode="bilinear", align_corners=False)
-    unevenness = uniform(config.unevenness_range, shape[0], random)[:, None, None, None]
-    return torch.exp(unevenness * field)
+    return field / field.std((2, 3), keepdim=True).clamp(min=1e-12)
 
 
 def _smooth_fields(

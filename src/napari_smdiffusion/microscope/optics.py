@@ -158,15 +158,20 @@ def _pupil_psfs(config: MicroscopeConfig, pixel_size: float, width: torch.Tensor
     )
 
 
-def mean_widefield(images: torch.Tensor, optics: Optics, factor: int) -> torch.Tensor:
+def mean_widefield(
+    images: torch.Tensor, optics: Optics, factor: int, haze_gain: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the noise-free widefield images, (B, 1, Y/f, X/f), in the units of `images`.
 
-    Half of the out-of-focus light (haze) comes from the image itself. The other half comes from the previous image of
-    the batch, in place of the unknown structure above and below the plane.
+    The out-of-focus light (haze) is multiplied by `haze_gain`, (B, 1, Y/f, X/f), if there is one. Half of it comes from
+    the image itself. The other half comes from the previous image of the batch, in place of the unknown structure above
+    and below the plane.
     """
     blurred = gaussian_blur(images, optics.sigma) if optics.psf is None else convolved(images, optics.psf)
     focused = binned(blurred, factor)
     out_of_focus = 0.5 * (focused + focused.roll(1, 0))
     hazy = gaussian_blur(out_of_focus, optics.haze_sigma)
+    if haze_gain is not None:
+        hazy = hazy * haze_gain
     share = optics.haze[:, None, None, None]
     return (1 - share) * focused + share * hazy

@@ -36,6 +36,14 @@ class MicroscopeConfig(Checked):
         200.0,
         600.0,
     )
+    haze_unevenness_range: Annotated[
+        tuple[Unevenness, Unevenness],
+        ASCENDING,
+        Help(
+            "uneven out-of-focus light, as cells differ in thickness: standard deviation of the logarithm of its "
+            "slowly varying gain; for training"
+        ),
+    ] = (0.0, 1.5)
     smooth_light_range: Annotated[
         tuple[NotNegative, NotNegative],
         ASCENDING,
@@ -61,7 +69,9 @@ class MicroscopeConfig(Checked):
         ),
     ] = (0.0, 0.6)
     unevenness_width_range: Annotated[
-        Span, Unit("nm"), Help("width (standard deviation) of the blur of the uneven light")
+        Span,
+        Unit("nm"),
+        Help("width (standard deviation) of the blur of uneven light and of uneven out-of-focus light"),
     ] = (600.0, 2000.0)
     correlated_noise_range: Annotated[
         tuple[NotNegative, NotNegative],

@@ -67,6 +67,8 @@ class SamplerFacts:
         Area in pixels of the smallest structure in the sharp training images; None if they show single pixels.
     microscope
         The microscope that was simulated for the samples; None for that of the best estimate, or for real pairs.
+    evaluations
+        Evaluations of the network for a sample. The calibration holds for this number alone.
     calibrated_on
         Names of the pairs that the samples were calibrated on after the training; see `EnhancerFacts`.
     """
@@ -80,6 +82,7 @@ class SamplerFacts:
     faintest: Annotated[float, Ge(0), Le(1e3)] = 0.0
     smallest: Annotated[int, Ge(2), Le(LARGEST)] | None = None
     microscope: MicroscopeConfig | None = None
+    evaluations: Annotated[int, Ge(2), Le(200)] = 10  # of the samplers that do not state it
     calibrated_on: tuple[str, ...] = ()
 
     @property

@@ -36,7 +36,8 @@ def lattice(size: tuple[int, int], side: int, overlap: int, align: int) -> list[
     size
         (Y, X) of the field in pixels.
     side, overlap
-        Largest side of a window, and least overlap of neighbours; multiples of `align`.
+        Largest side of a window, and least overlap of neighbours; multiples of `align`. The windows are as many as
+        this side needs, and no larger than this overlap needs.
     align
         Windows begin at multiples of this number of pixels.
     """
@@ -49,8 +50,10 @@ def _parts(length: int, side: int, overlap: int, align: int) -> list[tuple[slice
     if length <= side:
         return [(slice(0, length), torch.ones(length))]
     count = -(-(length - overlap) // (side - overlap))
-    starts = [round(k * (length - side) / (count - 1) / align) * align for k in range(count - 1)]
-    starts.append((length - side) // align * align)
+    # No larger than the overlap asks for: a pixel in two windows is computed twice.
+    last = length // align * align
+    side = -(-(last + (count - 1) * overlap) // (count * align)) * align
+    starts = [round(k * (last - side) / (count - 1) / align) * align for k in range(count)]
     stops = [start + side for start in starts[:-1]] + [length]
     # The sum of the weights is 1: between the start of a window and the end of the former one they go from 0 to 1.
     rises = [

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 _TILE = 256  # widefield pixels of a tile of the estimate
 _BEST = f"mean of {{}} samples and of the estimate of the enhancer, which counts as {WEIGHT} samples"
-WINDOW, OVERLAP = 640, 64  # pixels of the result: side of a window of a sample, and overlap of neighbours
+WINDOW, OVERLAP = 672, 64  # pixels of the result: largest side of a window of a sample, and overlap of neighbours
 _TOGETHER = {"cpu": 1}  # samples in one batch: on a CPU a larger one saves no time, and shows the first sample later
 _TOGETHER_ELSEWHERE = 8
 
@@ -307,7 +307,8 @@ def _sampled(run: _Run, field: _Field, n: int, finished: Container[tuple[int, ..
                 return summary.count
             given = _given(run, field, window.rows, window.columns)
             noise = torch.stack([field_noise(run.config.seed, k, window.rows, window.columns, n) for k in batch])
-            *_, last = sample_window(run.denoiser, given.to(run.work.device), noise[:, None])
+            given = given.to(run.work.device)
+            *_, last = sample_window(run.denoiser, given, noise[:, None], run.facts.evaluations)
             fields[:, window.rows, window.columns] += scale.to_local(last)[:, 0].cpu() * window.weights
             step = len(windows) * (len(done) + first) + (j + 1) * len(batch)
             share = (n + step / total) / run.planes

@@ -20,7 +20,7 @@ from ..enhance.held_out import LEAST_HELD_OUT, Region
 from ..enhance.uncertainty import Calibration, Patches, calibrate
 from ..posterior.combining import best_estimate
 from ..posterior.empty_background import with_empty_background
-from ..posterior.sampling import STEPS, sample_window
+from ..posterior.sampling import EVALUATIONS, sample_window
 from ..posterior.trust import blurred
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def sampled_patches(task: SamplesTask, sampler: PosteriorSampler, first: int, co
         for k in range(min(len(sharp), count - len(columns[0]))):
             random = generator(task.pairs.config.seed, 13, step, k)
             noise = torch.randn((SAMPLES, 1, *sharp.shape[2:]), generator=random)
-            *_, last = sample_window(sampler.network, given[k : k + 1].to(device), noise)
+            *_, last = sample_window(sampler.network, given[k : k + 1].to(device), noise, sampler.facts.evaluations)
             clean = with_empty_background(task.scale.to_local(last)[:, 0].cpu().numpy(), sampler.facts)
             samples = np.stack([blurred(sample) for sample in clean])
             estimate = blurred(task.scale.to_local(given[k, 1]).cpu().numpy())
@@ -99,4 +99,4 @@ def calibration_seconds(task: SamplesTask, network: UNet, threads: ThreadChoice,
             pass
         seconds = (time.monotonic() - began) / 2
     network.train(training)
-    return seconds * STEPS * SAMPLES * count
+    return seconds * EVALUATIONS * SAMPLES * count

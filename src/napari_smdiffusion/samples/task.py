@@ -16,7 +16,7 @@ from ..enhance.examples import SimulatedPairs, finer_weight, varied_examples
 from ..posterior.conditions import conditions
 from ..posterior.empty_background import faintest, smallest
 from ..posterior.facts import SamplerFacts, SampleScale
-from ..posterior.sampling import sample_window
+from ..posterior.sampling import EVALUATIONS, sample_window
 from ..posterior.trust import structure_level
 from ..training.task import Batch
 
@@ -118,7 +118,7 @@ class SamplesTask:
         widefield = self.pairs.local.compressed(self.pairs.examples(_PREVIEW_STEP).widefield[:count])
         given = self.given(widefield)
         noise = torch.randn(given[:, :1].shape, generator=generator(self.pairs.config.seed, 12))
-        *_, sample = sample_window(cast("UNet", network), given, noise)
+        *_, sample = sample_window(cast("UNet", network), given, noise, EVALUATIONS)
         return self.pairs.sharp_levels.unscale(self.scale.to_local(sample)[:, 0].cpu().numpy())
 
 
@@ -133,4 +133,5 @@ def measured_facts(pairs: TrainingPairs, started_from: str | None) -> SamplerFac
         faintest=faintest(planes),
         smallest=smallest(pairs.source.planes),
         microscope=pairs.microscope if isinstance(pairs, SimulatedPairs) else None,
+        evaluations=EVALUATIONS,
     )

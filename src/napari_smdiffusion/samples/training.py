@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from ..base.devices import pick_device
 from ..base.errors import InputError
 from ..base.events import Steps, Stop, never, run
-from ..diffusion.network import clone_unet, field_multiple, for_sampling, for_training, with_given_images
+from ..diffusion.network import (
+    clone_unet,
+    field_multiple,
+    for_sampling,
+    for_training,
+    with_given_images,
+    without_classes,
+)
 from ..diffusion.settings import EDM
 from ..enhance.calibrating import fitting_count
 from ..enhance.checkpoints import digest_of_inputs, resumed_microscope
@@ -173,7 +180,9 @@ def _with_untrained_sampler(
     """Return the enhancer with the sampler that the training begins with, and this sampler."""
     sampler = enhancer.sampler
     if sampler is None:
-        sampler = PosteriorSampler(with_given_images(prior.unet, GIVEN), measured_facts(pairs, prior.name))
+        # Of a model of several structures, the samples begin with what it learned without their names.
+        network = with_given_images(without_classes(prior.unet), GIVEN)
+        sampler = PosteriorSampler(network, measured_facts(pairs, prior.name))
     elif not resume:  # the weights of an enhancer that already has samples, whose units stay
         former = enhancer.facts.started_from or enhancer.name  # it has the name of the new enhancer already
         facts = replace(measured_facts(pairs, former), scale=sampler.facts.scale)

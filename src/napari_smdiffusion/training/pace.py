@@ -27,7 +27,7 @@ _WINDOW = 30.0  # s; the speed is that of the steps in this time
 _FEWEST, _MOST = 3, 200  # steps that the speed is measured over
 _EARLY = 0.1  # share of the time that the start of a run may take, until its steps are counted
 _CLEARLY = 1.1  # times the fewest steps of use, from which on a report of too few is withdrawn
-_PREVIEW_SHARE = 0.1  # of the time, that is reserved for the preview at the end at most
+_PREVIEW_SHARE = 0.1  # of the time, that previews take at most, and that is reserved for the one at the end at most
 _CALIBRATION_SHARE = 0.25  # of the time, that the work after the training takes at most
 
 
@@ -136,7 +136,7 @@ class Pace:
         # Some systems update the clock every 16 ms only: the first steps may seem to take no time.
         if per_step == 0 or (len(self._steps) < _FEWEST and state.seconds < _EARLY * self._length):
             return
-        left -= self._previews_left() * self._costs["preview"]
+        left -= self._previews_seconds(left)
         state.total = state.step + max(1, round(left / per_step))
         if not self._warned and not enough(state.total):
             self._warned = True
@@ -156,7 +156,8 @@ class Pace:
         if self.done():
             return True  # a picture of the result
         # On a slow machine a preview takes long: at most a tenth of the time is spent on previews.
-        rested = time.monotonic() - self._last_preview >= 9 * self._costs["preview"]
+        rest = (1 / _PREVIEW_SHARE - 1) * self._costs["preview"]
+        rested = time.monotonic() - self._last_preview >= rest
         return rested and math.floor(self.share() * PREVIEWS) > math.floor(previous_share * PREVIEWS)
 
     def finish(self) -> None:
@@ -207,5 +208,8 @@ class Pace:
                 break
         return total / count
 
-    def _previews_left(self) -> int:
-        return max(0, PREVIEWS - 1 - math.floor(self.share() * PREVIEWS))
+    def _previews_seconds(self, left: float) -> float:
+        """Return how much of the time that is left, in s, the previews before the last one take."""
+        previews = max(0, PREVIEWS - 1 - math.floor(self.share() * PREVIEWS))
+        # The first preview takes longer than the next ones, and long ones are made less often: see `preview_due`.
+        return min(previews * self._costs["preview"], _PREVIEW_SHARE * left)
