@@ -103,8 +103,10 @@ def structures() -> Arrays:
     from napari_smdiffusion import MicroscopeConfig, simulate
     from napari_smdiffusion.microscope.camera import widefield
 
-    tubules, mitochondria = (simulate(kind, 2, 160, 20.0, seed=3) for kind in ("microtubules", "mitochondria"))
+    tubules = simulate("microtubules", 2, 160, 20.0, seed=3, organisation="random")  # the unit of the realism score
+    mitochondria = simulate("mitochondria", 2, 160, 20.0, seed=3)
     arrays = {"microtubules": tubules.pixels, "mitochondria": mitochondria.pixels}
+    arrays["microtubules of a cell"] = simulate("microtubules", 2, 160, 20.0, seed=3).pixels
     names = (
         "actin-cortex",
         "actin-stress-fibres",
@@ -156,7 +158,9 @@ def camera_image(height: int, width: int) -> Image:
 
     from napari_smdiffusion import Image, simulate
 
-    blurred = gaussian_filter(simulate("microtubules", size=96, pixel_size=100.0, seed=3).pixels[0], 1.3)
+    blurred = gaussian_filter(
+        simulate("microtubules", size=96, pixel_size=100.0, seed=3, organisation="random").pixels[0], 1.3
+    )
     noise = np.random.default_rng(3).normal(0, 3, (height, width))
     return Image(100 + 500 * blurred[:height, :width] / blurred.max() + noise, 100.0, name="cell")
 
@@ -216,7 +220,8 @@ def train_enhancer(channels: int, steps: int) -> Enhancer:
     config = EnhancerConfig(
         upscale=4, channels=channels, steps=steps, batch=2, patch=64, seed=3, previews=0, device="cpu"
     )
-    even = MicroscopeConfig(unevenness_range=(0.0, 0.0), correlated_noise_range=(0.0, 0.0))
+    none = (0.0, 0.0)
+    even = MicroscopeConfig(unevenness_range=none, correlated_noise_range=none, haze_unevenness_range=none)
     work = train_enhancer_steps([training_image()], config, even, stop=lambda: done >= steps, name="old")
     return run(work, note)
 
@@ -320,7 +325,9 @@ def write_old() -> None:
 
     for kind in ("diffusion", "enhancer"):
         shutil.rmtree(OLD / kind, ignore_errors=True)
-    write_image(OLD / "simulated.tif", simulate("microtubules", size=112, pixel_size=25.0, seed=3))
+    write_image(
+        OLD / "simulated.tif", simulate("microtubules", size=112, pixel_size=25.0, seed=3, organisation="random")
+    )
     done = 0
 
     def note(event: object) -> None:

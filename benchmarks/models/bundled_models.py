@@ -46,6 +46,7 @@ from napari_smdiffusion import (
 from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.terminal import Reporter
 from napari_smdiffusion.diffusion.network import BLOCK
+from napari_smdiffusion.enhance.network import EnhancerNetwork
 from napari_smdiffusion.enhance.training import recalibrated, with_familiar
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
 from napari_smdiffusion.images.registration import translated
@@ -57,6 +58,7 @@ from napari_smdiffusion.measure.resolution import HALF, ONE_SEVENTH
 from napari_smdiffusion.microscope.camera import light_through_optics
 from napari_smdiffusion.microscope.camera import widefield as widefield_of
 from napari_smdiffusion.microscope.fit import fit_microscope
+from napari_smdiffusion.posterior.sampling import EVALUATIONS
 from napari_smdiffusion.recipes.train_enhancer import TrainEnhancerJob
 from napari_smdiffusion.report.enhanced import compare_with_reference
 from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figure, save_figure, show
@@ -65,7 +67,7 @@ from napari_smdiffusion.samples.training import SamplerInputs, recalibrated_samp
 from napari_smdiffusion.store.folder import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ATTRIBUTION = """
 The STORM image of {structure} of SFSRM (github.com/crrayna/SFSRM, BSD-3-Clause, the licence is in LICENSE-SFSRM of the
@@ -129,13 +131,20 @@ NOT_FOR = {
     ),
 }
 # Stages for models that are trained already; trainings do their work too, or need another benchmark before.
-REPEATED = ("further", "calibration", "sampler-calibration", "sampler-tested", "familiarity", "tested")
-# The steps of the enhancer of version 0.1.0, and those of a training between it and the last one.
+REPEATED = (
+    "further",
+    "calibration",
+    "sampler-further",
+    "sampler-calibration",
+    "sampler-tested",
+    "familiarity",
+    "tested",
+)
+# The steps of the enhancer of version 0.1.0, and those of the trainings between it and the last one.
 STEPS_BEFORE = {
-    "microtubules": (2249, 450),
-    "microtubules-x4": (1796,),
-    "mitochondria": (1784,),
-    "mitochondria-x5": (2251,),
+    "microtubules": (2249, 450, 300),
+    "microtubules-x4": (1796, 200),
+    "mitochondria-x5": (2251, 170),
 }
 WORK = Path("build") / "bundled"
 SHARES = (0.5, 0.7, 0.9)  # of pixels, that intervals are to hold
@@ -302,11 +311,20 @@ def enhancer(
     shutil.rmtree(out)
 
 
-def further(structure: str, minutes: float, steps: int | None) -> None:
-    """Train the enhancers that ship on, as after a change of the simulation or of the levels."""
-    for factor in (5, 4):
+def further(structure: str, minutes: float, steps: int | None, factors: Sequence[int] = (5, 4)) -> None:
+    """Train the enhancers that ship on, as after a change of the simulation or of the levels, with smooth strides."""
+    for factor in factors:
         start = Enhancer.load(bundled_folder() / "enhancer" / enhancer_name(structure, factor))
-        enhancer(structure, factor, minutes, steps, start)
+        if start.sampler is not None:
+            start.save(WORK / structure / "former")
+        enhancer(structure, factor, minutes, steps, smoothed(start))
+
+
+def smoothed(trained: Enhancer) -> Enhancer:
+    """Return an enhancer without samples, whose network has the same weights and smooth strides."""
+    network = EnhancerNetwork(trained.config.upscale, trained.config.channels, "smooth")
+    network.load_state_dict(trained.network.state_dict())
+    return dataclasses.replace(trained, network=network.eval(), sampler=None, samples_calibration=None)
 
 
 def calibration(structure: str) -> None:
@@ -337,6 +355,27 @@ def sampler(structure: str, steps: int, wider_steps: int) -> None:
     trained = _train_sampler(structure, wider_steps, wider, str(first), last)
     known = dataclasses.replace(
         sampler_of(trained).facts, started_from=structure, steps=steps + wider_steps, total_steps=steps + wider_steps
+    )
+    trained = dataclasses.replace(trained, sampler=dataclasses.replace(sampler_of(trained), facts=known))
+    _ship_samples(trained, structure)
+
+
+def sampler_further(structure: str, steps: int) -> None:
+    """Train the shipped samples on, for the best estimate of stage `further`, through microscopes that vary more.
+
+    The shipped enhancer has the new estimate and no samples. Those of the former one are in the work folder.
+    """
+    shipped = Enhancer.load(bundled_folder() / "enhancer" / structure)
+    former, last = Enhancer.load(WORK / structure / "former"), WORK / structure / "sampler"
+    start = dataclasses.replace(shipped, sampler=sampler_of(former), samples_calibration=None)
+    wider = dataclasses.replace(WIDER, correlated_noise_range=MICROSCOPES[structure].correlated_noise_range)
+    trained = _train_sampler(structure, steps, wider, start, last)
+    before = sampler_of(former).facts
+    known = dataclasses.replace(
+        sampler_of(trained).facts,
+        started_from=structure,
+        steps=before.steps + steps,
+        total_steps=(before.total_steps or before.steps) + steps,
     )
     trained = dataclasses.replace(trained, sampler=dataclasses.replace(sampler_of(trained), facts=known))
     _ship_samples(trained, structure)
@@ -380,9 +419,11 @@ def _ship_samples(trained: Enhancer, structure: str) -> None:
 
 
 def sampler_calibration(structure: str) -> None:
-    """Calibrate the samples of the trained sampler anew, and ship it."""
+    """Calibrate the samples of the trained sampler anew, with as many evaluations as new samplers have, and ship it."""
     trained = Enhancer.load(WORK / structure / "sampler")
-    microscope = sampler_of(trained).facts.microscope or trained.microscope
+    facts = dataclasses.replace(sampler_of(trained).facts, evaluations=EVALUATIONS)
+    trained = dataclasses.replace(trained, sampler=dataclasses.replace(sampler_of(trained), facts=facts))
+    microscope = facts.microscope or trained.microscope
     trained = recalibrated_samples(trained, SamplerInputs([fields(structure)], microscope))
     _ship_samples(trained, structure)
 
@@ -471,9 +512,10 @@ def _stated(started_from: str | None, structure: str, factor: int, registered: d
 def _began(structure: str, factor: int) -> str:
     """Return the sentence of a card on the trainings before the last one."""
     first, *more = STEPS_BEFORE[enhancer_name(structure, factor)]
-    between = f" A training of {more[0]} steps preceded the last one." if more else ""
+    trainings = "A training" if len(more) == 1 else "Trainings"
     return f"""
-The enhancer began from the one of version 0.1.0 ({first} steps), whose levels were percentiles.{between}
+The enhancer began from the one of version 0.1.0 ({first} steps), whose levels were percentiles.
+{trainings} of {" and ".join(map(str, more))} steps followed, and the last one, with smooth strides.
 """
 
 
@@ -635,11 +677,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0, help="for the diffusion model")
     parser.add_argument("--enhancer-minutes", type=float, default=2.0)
     parser.add_argument("--enhancer-steps", type=int, help="steps of an enhancer, instead of minutes")
+    parser.add_argument("--factors", type=int, nargs="+", default=[5, 4], help="of the enhancers that are trained on")
     parser.add_argument("--sampler-steps", type=int, default=4000)
     parser.add_argument("--wider-steps", type=int, default=650, help="of samplers, through microscopes that vary more")
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
-                        "sampler, sampler-calibration, sampler-tested, familiarity, tested, background, pictures; "
-                        "microtubules: + fitted, filaments, classifier")  # fmt: skip
+                        "sampler, sampler-further, sampler-calibration, sampler-tested, familiarity, tested, "
+                        "background, pictures; microtubules: + fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes, steps = options.structure, options.enhancer_minutes, options.enhancer_steps
     stages: dict[str, Callable[[], None]] = {
@@ -647,8 +690,9 @@ def main() -> None:
         "judged": lambda: judged(structure),
         "enhancer-x5": lambda: enhancer(structure, 5, minutes, steps),
         "enhancer-x4": lambda: enhancer(structure, 4, minutes, steps),
-        "further": lambda: further(structure, minutes, steps),
+        "further": lambda: further(structure, minutes, steps, options.factors),
         "sampler": lambda: sampler(structure, options.sampler_steps, options.wider_steps),
+        "sampler-further": lambda: sampler_further(structure, options.wider_steps),
         "sampler-calibration": lambda: sampler_calibration(structure),
         "sampler-tested": lambda: sampler_tested(structure),
         "calibration": lambda: calibration(structure),

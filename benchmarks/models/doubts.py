@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.common import CELLS, save
+from benchmarks.common import CELLS, earlier_drawing, save
 from napari_smdiffusion import Enhancer, Image, MicroscopeConfig, simulate
 from napari_smdiffusion.base.devices import generator
 from napari_smdiffusion.enhance.pixel_fit import PixelFit
@@ -61,7 +61,9 @@ def simulated(enhancer: Enhancer, structure: str) -> list[float]:
     """Return the agreement of each simulated image."""
     values, factor = [], enhancer.config.upscale
     for seed in range(SIMULATED):
-        fine = simulate(structure, size=SIDE, pixel_size=enhancer.pixel_size or 20.0, seed=100 + seed)
+        fine = simulate(
+            structure, size=SIDE, pixel_size=enhancer.pixel_size or 20.0, seed=100 + seed, **earlier_drawing(structure)
+        )
         image = widefield_image(fine, fine.pixel_size or 20.0, MicroscopeConfig(), factor, generator(seed))
         values.append(explained(enhancer.enhance(image).pixels[0], image.pixels[0], factor))
     return values

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.common import CELLS, save
+from benchmarks.common import CELLS, earlier_drawing, save
 from benchmarks.models.doubts import PART, TIMES, resampled
 from napari_smdiffusion import MicroscopeConfig, simulate
 from napari_smdiffusion.base.devices import generator
@@ -57,7 +57,7 @@ def simulated(shown: str) -> Views:
     """Return simulated images, through a microscope of their own each."""
     found = []
     for seed in range(SIMULATED):
-        fine = simulate(shown, size=SIDE, pixel_size=20.0, seed=100 + seed)
+        fine = simulate(shown, size=SIDE, pixel_size=20.0, seed=100 + seed, **earlier_drawing(shown))
         image = widefield_image(fine, 20.0, MicroscopeConfig(), FACTOR, generator(seed))
         found.append((image.pixels[0], image.pixel_size))
     return found

@@ -3,9 +3,10 @@
     python -m benchmarks.models.microscope_ablation
 
 Small enhancers of the same network, steps and seeds learn through microscopes that differ in their smooth light, their
-uneven light and their correlated noise alone. Each is judged on the real widefield image of its structure, registered,
-in the part that no diffusion model saw and in the other part. A third structure is simulated: a network that fills much
-of the field, under light of other planes that is stronger than its own. No microscope was chosen by it.
+uneven light, their correlated noise and their uneven haze alone. Each is judged on the real widefield image of its
+structure, registered, in the part that no diffusion model saw and in the other part. A third structure is simulated: a
+network that fills much of the field, under light of other planes that is stronger than its own. No microscope was
+chosen by it.
 
 Called again, it goes on where it was cut.
 """
@@ -46,12 +47,16 @@ NAME = "microscope_ablation"
 STEPS, CHANNELS, PATCH = 800, 24, 160
 HIGH_PASS = 500.0  # nm: the smooth part that is removed from both images
 BLUR = 80.0  # nm
-INDEPENDENT_NOISE = MicroscopeConfig(correlated_noise_range=(0.0, 0.0))
+EVEN_HAZE = MicroscopeConfig(haze_unevenness_range=(0.0, 0.0))
+INDEPENDENT_NOISE = replace(EVEN_HAZE, correlated_noise_range=(0.0, 0.0))
 EVEN = replace(INDEPENDENT_NOISE, unevenness_range=(0.0, 0.0))
 NO_SMOOTH_LIGHT = replace(EVEN, smooth_light_range=(0.0, 0.0))
 ANY = "smooth light of one width for any structure"
 ARMS = {
-    "smooth light, wider than the structure, uneven light, and correlated noise (the default)": MicroscopeConfig(),
+    "smooth light, wider than the structure, uneven light, correlated noise, and uneven haze (the default)": (
+        MicroscopeConfig()
+    ),
+    "smooth light, wider than the structure, uneven light, and correlated noise": EVEN_HAZE,
     "smooth light, wider than the structure, and uneven light": INDEPENDENT_NOISE,
     "smooth light, wider than the structure": EVEN,
     ANY: EVEN,
@@ -88,7 +93,9 @@ def network(count: int, size: int, seed: int) -> Image:
     planes = []
     for k in range(count):
         tubes = simulate("mitochondria", 3, size, 20.0, seed + 10 * k, labelling=2.0).pixels.sum(0)
-        filaments = simulate("microtubules", 5, size, 20.0, seed + 10 * k + 5, labelling=2.0).pixels.sum(0)
+        filaments = simulate(
+            "microtubules", 5, size, 20.0, seed + 10 * k + 5, labelling=2.0, organisation="random"
+        ).pixels.sum(0)
         planes.append(tubes / tubes.std() + filaments / filaments.std())
     return Image(np.stack(planes).astype(np.float32), 20.0, name=DENSE, provenance={"kind": "simulated"})
 

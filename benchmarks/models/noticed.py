@@ -20,7 +20,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
-from benchmarks.common import CELLS, save
+from benchmarks.common import CELLS, earlier_drawing, save
 from benchmarks.models.bundled_models import fields
 from benchmarks.models.doubts import ENHANCERS, PART, resampled
 from napari_smdiffusion import Enhancer, Image, MicroscopeConfig, simulate
@@ -116,7 +116,10 @@ def distances(enhancer: Enhancer, structure: str) -> dict[str, Any]:
                 "whole": round(distance(image.pixels[0], image.pixel_size), 3),
                 "parts": summary([distance(part, image.pixel_size) for part in parts], UNFAMILIAR),
             }
-        planes = [simulate(shown, size=SIDE * 4, pixel_size=20.0, seed=100 + k).pixels[0] for k in range(MADE)]
+        planes = [
+            simulate(shown, size=SIDE * 4, pixel_size=20.0, seed=100 + k, **earlier_drawing(shown)).pixels[0]
+            for k in range(MADE)
+        ]
         made = [distance(through_microscope(plane, enhancer, k)) for k, plane in enumerate(planes)]
         found[f"simulated {shown}"] = summary(made, UNFAMILIAR)
     own = CELLS[structure]()[2].pixels[0]
@@ -181,7 +184,10 @@ def ripples(enhancer: Enhancer, structure: str) -> dict[str, Any]:
             for height in RIPPLES:
                 rippled = with_ripple(sharp, factor, height)
                 found[f"made ripple of {height:g}"] = round(ringing(rippled, factor), 4)
-        planes = [simulate(shown, size=SIDE * factor, pixel_size=20.0, seed=k).pixels[0] for k in range(MADE)]
+        planes = [
+            simulate(shown, size=SIDE * factor, pixel_size=20.0, seed=k, **earlier_drawing(shown)).pixels[0]
+            for k in range(MADE)
+        ]
         found[f"simulated {shown}"] = summary([ringing(plane, factor) for plane in planes], RINGING)
     makers = {"dense network": lambda k: dense(enhancer, k), "texture": texture, "edges": edges}
     for name, make in makers.items():
