@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_smdiffusion import Image, read_image
+from napari_smdiffusion import STRUCTURES, Image, read_image
 from napari_smdiffusion.diffusion.intensities import to_intensities, to_numpy
 from napari_smdiffusion.diffusion.noise import start_noise
 from napari_smdiffusion.diffusion.sampler import denoiser_of
@@ -119,6 +119,14 @@ def drawn(model: DiffusionModel, plan: Plan, count: int, size: int, seed: int) -
         *_, last = run_multistep(denoiser_of(model.unet.eval()), noise, plan)
         made.append(to_intensities(to_numpy(last), model.scaling))
     return np.concatenate(made)
+
+
+def earlier_drawing(structure: str) -> dict[str, Any]:
+    """Return the settings by which `simulate` draws a structure as it did when the figures of docs were measured.
+
+    Microtubules were independent curves then. They still are in the unit of the realism score.
+    """
+    return dict(STRUCTURES[structure].unit_settings)
 
 
 def no_options(doc: str | None) -> None:

@@ -631,7 +631,36 @@ def _fine_tuned_enhancers() -> list[str]:
     ]
 
 
-PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, microscope, memory, limits)
+def conditional() -> str:
+    """Tabulate the realism of one model of two structures and of a model of each."""
+    found = list(entries("conditional").values())
+    if not found:
+        return ""
+    groups: dict[tuple[str, str, float, int], list[dict[str, Any]]] = defaultdict(list)
+    for one in found:
+        groups[one["structure"], one["model"], one["guidance"], one["steps"]].append(one)
+    rows = [
+        (structure, "it alone" if model == structure else f"both, guidance {guidance:g}", steps, len(seeds),
+         interval(one["realism"] for one in seeds), interval(one["diversity"] for one in seeds),
+         f"{100 * max(one['like_the_other'] for one in seeds):.1f} %")
+        for (structure, model, guidance, steps), seeds in sorted(groups.items())
+    ]  # fmt: skip
+    experimental = max(one["experimental_like_the_other"] for one in found)
+    return "\n\n".join(
+        [
+            "## One model of several structures",
+            "    python -m benchmarks.models.conditional",
+            f"{where(*found)} All models begin from `simulated-filaments`. The model of both has twice the steps, half "
+            f"of each for a structure. The table has the realism score and the diversity of {found[0]['patches']} "
+            "patches of 128²: means over seeds, from three on with intervals of 95 %. The last column is the largest "
+            "share of patches whose nearest experimental patch, by texture, is of the other structure. Of experimental "
+            f"patches it is at most {100 * experimental:.1f} %.",
+            table(("structure", "model of", "steps", "seeds", "realism", "diversity", "like the other"), rows),
+        ]
+    )
+
+
+PARTS = (reference, care, start_up, solver_steps, large_field, fine_tuning, conditional, microscope, memory, limits)
 
 if __name__ == "__main__":
     no_options(__doc__)

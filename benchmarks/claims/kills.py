@@ -1,6 +1,6 @@
 """Kill commands at random moments, and look at what is left: nothing half, nothing lost, nothing hidden.
 
-    python -m benchmarks.claims.kills [number of kills, default 60] [seed, default 0]
+    python -m benchmarks.claims.kills [number of kills, default 75] [seed, default 0]
 
 Each command runs in a forked child with everything imported, and gets SIGKILL after a random time. Its output must be
 whole or absent, the former output must be kept until then, and the same command with --resume must complete it to the
@@ -37,16 +37,17 @@ COMMANDS = {
     "train-enhancer": "train-enhancer {0}/storm.tif --out {0}/out/e --upscale 4 --steps 12 --batch 1 --channels 8",
     "generate": "generate {0}/model --out {0}/out/g.tif --count 12 --size 64 --steps 2 --batch 2",
     "enhance": "enhance {0}/enhancer {0}/cell.tif --out {0}/out/x.tif --uncertainty --tile 64",
+    "enhance into stores": "enhance {0}/enhancer {0}/cell.zarr --out {0}/out/x.zarr --uncertainty --tile 64",
 }
 
 
 def _prepare(folder: Path) -> None:
     """Write the images and models that the commands need."""
-    storm = simulate("microtubules", size=192, pixel_size=20.0, seed=3)
+    storm = simulate("microtubules", size=192, pixel_size=20.0, seed=3, organisation="random")
     write_image(folder / "storm.tif", storm)
-    write_image(
-        folder / "cell.tif", Image(np.random.default_rng(0).gamma(0.5, 100, (200, 200)).astype(np.float32), 80.0)
-    )
+    cell = Image(np.random.default_rng(0).gamma(0.5, 100, (200, 200)).astype(np.float32), 80.0)
+    for name in ("cell.tif", "cell.zarr"):
+        write_image(folder / name, cell)
     DiffusionModel.train([storm], steps=2, patch=64, batch=1, channels=(16, 32), start=None).save(folder / "model")
     settings = EnhancerConfig(upscale=4, steps=2, batch=1, channels=8, previews=0)
     run_job(TrainEnhancerJob(storm, settings)).save(folder / "enhancer")
@@ -83,7 +84,8 @@ def _content(command: str, out: Path) -> list[np.ndarray]:
         return [w.detach().numpy() for w in DiffusionModel.load(out / "m").unet.parameters()]
     if command == "train-enhancer":
         return [w.detach().numpy() for w in Enhancer.load(out / "e").network.parameters()]
-    return [np.asarray(read_image(path).pixels) for path in sorted(out.glob("*.tif")) if not path.name.startswith(".")]
+    files = [path for path in sorted(out.iterdir()) if path.suffix in (".tif", ".zarr") and path.name[0] != "."]
+    return [np.asarray(read_image(path).pixels) for path in files]
 
 
 def _complete(arguments: list[str], out: Path) -> int:
@@ -117,7 +119,7 @@ def _emptied(out: Path) -> None:
 
 
 def kills(number: int, seed: int) -> dict[str, Counter[str]]:
-    """Kill each command `number` / 4 times, and print and return the counts by command."""
+    """Kill each command equally often, `number` times in all, and print and return the counts by command."""
     loop._CHECKPOINT_SECONDS = 0.0
     unfinished._SECONDS = 0.0
     torch.set_num_threads(1)
@@ -142,4 +144,4 @@ def kills(number: int, seed: int) -> dict[str, Counter[str]]:
 
 if __name__ == "__main__":
     given = [int(value) for value in sys.argv[1:3]]
-    kills(*(given + [60, 0][len(given) :]))
+    kills(*(given + [75, 0][len(given) :]))

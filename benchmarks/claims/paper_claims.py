@@ -331,7 +331,7 @@ def without_fields(seed: int) -> dict[str, Any]:
     """Train enhancers on what needs no experimental field."""
     pixel = cell("microtubules")[0].pixel_size or 20.0
     return {
-        "mathematical": enhancer([simulate("microtubules", MADE, MADE_SIZE, pixel, seed)], seed),
+        "mathematical": enhancer([simulate("microtubules", MADE, MADE_SIZE, pixel, seed, organisation="random")], seed),
         "continuous": enhancer([continuous(seed)], seed),
         "pretrained": enhancer([_fields(load_diffusion_model(START), seed)], seed),
     }

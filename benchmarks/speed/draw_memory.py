@@ -5,6 +5,8 @@ from __future__ import annotations
 from benchmarks.claims.draw_claims import table
 from benchmarks.common import entries, where
 
+_KINDS = {"estimate": "best estimate", "samples": "4 samples", "store": "best estimate, OME-Zarr"}
+
 
 def memory() -> str:
     """Tabulate how much memory an enhancement takes, against the size of the image."""
@@ -12,7 +14,7 @@ def memory() -> str:
     if not found:
         return ""
     rows = [
-        (f"{'best estimate' if name.startswith('estimate') else '4 samples'}, {one['side']}² to "
+        (f"{_KINDS[name.split()[0]]}, {one['side']}² to "
          f"{one['side_of_result']}²", *(f"{one[key]:.2f} GB" for key in ("own_gb", "resident_gb", "files_gb")),
          f"{one['seconds']:.0f} s")
         for name, one in found.items()
@@ -23,7 +25,8 @@ def memory() -> str:
         f"{where(*found.values())} `smdiffusion enhance microtubules widefield.tif --out enhanced.tif` in a process of "
         "its own. *Own* is the highest memory that only this process has. *Resident* "
         "is that with the parts of files that are mapped, which the system takes back when other programs need the "
-        "room. The input is in memory, as are Python and torch; results are written tile by tile.",
+        "room. The input is in memory, as are Python and torch; results are written tile by tile. "
+        "With OME-Zarr the input is in a temporary file.",
         table(("pixels", "own", "resident", "files written", "time"), rows),
     ]
     return "\n\n".join(parts)

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import FACTOR, microtubules, save_entry
-from napari_smdiffusion import Image
-from napari_smdiffusion.images.tiff import write_image
+from napari_smdiffusion import Image, write_image
 
-# Entries: what is made, and the side of the widefield image in pixels.
+# Entries: what is made, and the side of the widefield image in pixels. A "store" is enhanced into a store.
 ENTRIES = {
     **{f"estimate {side}": (side, []) for side in (512, 1024, 2048, 4096)},
     **{f"samples {side}": (side, ["--samples", "4"]) for side in (256, 512, 1024)},
+    **{f"store {side}": (side, []) for side in (512, 1024, 2048, 4096)},
 }
 CHILD = """
 import json, sys, threading, time
@@ -55,19 +55,20 @@ print(json.dumps({"own_gb": highest, "resident_gb": of("VmHWM"), "seconds": time
 """
 
 
-def measured(side: int, flags: list[str]) -> dict[str, Any]:
+def measured(side: int, flags: list[str], suffix: str = ".tif") -> dict[str, Any]:
     """Enhance an image of `side`² pixels in a process of its own, and return its highest memory in GB."""
     real = microtubules()[2]
     pixels = np.tile(real.pixels[0], (side // 256 + 1,) * 2)[:side, :side]
     with tempfile.TemporaryDirectory() as folder:
-        path, out = Path(folder) / "widefield.tif", Path(folder) / "enhanced.tif"
+        path, out = Path(folder) / f"widefield{suffix}", Path(folder) / f"enhanced{suffix}"
         write_image(path, Image(pixels, real.pixel_size))
         command = [sys.executable, "-c", CHILD, "enhance", "microtubules", str(path), "--out", str(out), *flags]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise SystemExit(result.stderr)
         found = json.loads(result.stdout.splitlines()[-1])
-        files = sum(file.stat().st_size for file in Path(folder).glob("enhanced*.tif"))
+        written = [path for name in Path(folder).glob("enhanced*") for path in (name, *name.rglob("*"))]
+        files = sum(path.stat().st_size for path in written if path.is_file())
     return {"side": side, "side_of_result": FACTOR * side, **found, "files_gb": files / 1e9}
 
 
@@ -75,4 +76,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=ENTRIES, default=list(ENTRIES), metavar="ENTRY")
     for name in parser.parse_args().only:
-        save_entry("memory", name, measured(*ENTRIES[name]))
+        save_entry("memory", name, measured(*ENTRIES[name], ".zarr" if name.startswith("store") else ".tif"))
