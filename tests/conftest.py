@@ -58,6 +58,16 @@ def tiny_model(storm):
 
 
 @pytest.fixture(scope="session")
+def tiny_conditional(storm):
+    """Return a model of two structures, "noise" (of another brightness) and "microtubules", after two steps."""
+    from napari_smdiffusion import DiffusionModel, Image
+
+    noise = Image(np.random.default_rng(0).normal(500, 20, (1, 64, 64)), storm.pixel_size, name="noise.tif")
+    images = {"noise": noise, "microtubules": [storm]}
+    return DiffusionModel.train(images, start=None, steps=2, patch=64, batch=4, channels=(16, 32), previews=0)
+
+
+@pytest.fixture(scope="session")
 def tiny_enhancer(storm):
     """Return an enhancer ×4 with random weights in all layers, so that every layer changes the result."""
     import torch

@@ -16,7 +16,8 @@ Arguments = tuple[list[Image], Image | None, list[Image], EnhancedField | None]
 def cases() -> dict[str, Arguments]:
     """Return arguments of `compare_images` without the folder, by name; together they reach every part of a report."""
     real, generated, training = (
-        simulate("microtubules", 1, size, 20.0, seed=seed) for seed, size in ((1, 448), (2, 448), (3, 256))
+        simulate("microtubules", 1, size, 20.0, seed=seed, organisation="random")
+        for seed, size in ((1, 448), (2, 448), (3, 256))
     )
     blurred = replace(_pair(2), name="made")
     copied = generated.pixels.copy()
@@ -37,12 +38,13 @@ def cases() -> dict[str, Arguments]:
 
 
 def _pair(seed: int) -> Image:
-    return simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=seed)
+    return simulate("microtubules", count=2, size=256, pixel_size=20.0, seed=seed, organisation="random")
 
 
 def _field() -> EnhancedField:
     """Return an enhanced image that is the truth with noise, its widefield image, the truth and an uncertainty map."""
-    truth = gaussian_filter(simulate("microtubules", size=256, pixel_size=20.0, seed=3).pixels, (0, 1.5, 1.5))
+    sharp = simulate("microtubules", size=256, pixel_size=20.0, seed=3, organisation="random").pixels
+    truth = gaussian_filter(sharp, (0, 1.5, 1.5))
     coarse = gaussian_filter(truth[0].reshape(64, FACTOR, 64, FACTOR).mean((1, 3)), 1.3)[np.newaxis] * 40 + 7
     noise = np.random.default_rng(0).normal(0, 0.02 * truth.std(), truth.shape).astype(np.float32)
     width = np.full_like(truth, 0.03 * truth.std())

@@ -180,8 +180,8 @@ def _judged(compared=None, **changed):
     ("compared", "changed", "level", "words"),
     [
         (None, {}, "good", "explains its widefield image."),
-        (None, {"explained": 0.86}, "good", "explains its widefield image."),
-        (None, {"explained": 0.84}, "warning", "does not explain its widefield image. Blurred again"),
+        (None, {"explained": 0.76}, "good", "explains its widefield image."),
+        (None, {"explained": 0.74}, "warning", "does not explain its widefield image. Blurred again"),
         (None, {"explained": None}, "unknown", "Cannot say whether the enhanced image explains"),
         (_compared(), {}, "good", "and is more like the super-resolution image than the interpolated one."),
         (

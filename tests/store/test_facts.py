@@ -55,6 +55,7 @@ _NO_LIGHT = {
     "smooth_light_width_range": [500.0, 2000.0],
     "unevenness_range": [0.0, 0.0],
     "unevenness_width_range": [600.0, 2000.0],
+    "haze_unevenness_range": [0.0, 0.0],
     "correlated_noise_range": [0.0, 0.0],
     "correlated_noise_width_range": [0.5, 1.3],
 }
@@ -77,7 +78,9 @@ def test_an_enhancer_of_an_earlier_version_states_the_light_it_was_trained_with(
     folder = old_model("enhancer")
     _change(folder, ["widefield"], {"method": "local"})  # its pixels are 25 nm, and its factor 4
     record = read_facts(folder, "enhancer", EnhancerRecord)
-    assert record.microscope == MicroscopeConfig(unevenness_range=(0.0, 0.0), correlated_noise_range=(0.0, 0.0))
+    assert record.microscope == MicroscopeConfig(
+        unevenness_range=(0.0, 0.0), correlated_noise_range=(0.0, 0.0), haze_unevenness_range=(0.0, 0.0)
+    )
     _change(folder, ["pixel_size_nm"], 10.0)
     assert read_facts(folder, "enhancer", EnhancerRecord).microscope.smooth_light_width_range == (200.0, 800.0)
     # What a model of this version states counts.
