@@ -122,17 +122,26 @@ def finished(folder: Path) -> bool:
     return bool(facts.steps == facts.total_steps)
 
 
-def train(images: Image, config: TrainConfig, out: Path, start: DiffusionModel | None = None) -> DiffusionModel:
-    """Train, or go on with a training that was cut; write down how long it took, all calls together."""
+def train(
+    images: Image | dict[str, list[Image]],
+    config: TrainConfig,
+    out: Path,
+    start: DiffusionModel | None = None,
+    name: str = "simulated-filaments",
+) -> DiffusionModel:
+    """Train, or go on with a training that was cut; write down how long it took, all calls together.
+
+    With the images of several structures by their names, it is a conditional model.
+    """
     cut = (out / STATE).exists()
     began = time.monotonic()
     with stop_on_interrupt() as stop:
         steps = train_steps(
-            [images],
+            [images] if isinstance(images, Image) else images,
             config,
             start=start,
             out=out,
-            name="simulated-filaments",
+            name=name,
             resume=cut,
             stop=stop,
         )
