@@ -23,7 +23,8 @@ from napari_smdiffusion.images.reading import image_files, kind_of_file, read_im
 from napari_smdiffusion.recipes import enhanced_files
 from napari_smdiffusion.recipes.train_enhancer import interrupted_enhancer_training
 
-from .test_unfinished import _count, _run_until
+from .interrupted import run_until
+from .test_unfinished import _count
 
 _SAMPLES = EnhanceConfig(samples=3, seed=4, uncertainty=True)
 
@@ -81,10 +82,10 @@ def _no_space():
 def test_interrupted_samples_go_on_with_the_same_pixels(tiny_sampler, widefield, tmp_path, kill):
     job = EnhanceJob(tiny_sampler, widefield, _SAMPLES, out=tmp_path / "x.tif")
     if kill:
-        _run_until(job, SampleDone, 2, kill=True)
+        run_until(job, SampleDone, 2, kill=True)
     else:
         with pytest.raises(Stopped, match=r"x\.tif is not finished\. To go on .* --resume"):
-            _run_until(job, SampleDone, 2)
+            run_until(job, SampleDone, 2)
     assert not list(tmp_path.glob("[!.]*.tif"))
     for settings, what in ((replace(_SAMPLES, seed=5), "seed 4, not 5"), (replace(_SAMPLES, samples=4), "samples 3")):
         with pytest.raises(InputError, match=f"was begun with {what}"):
@@ -101,7 +102,7 @@ def test_interrupted_samples_go_on_with_the_same_pixels(tiny_sampler, widefield,
 
 
 def test_a_stop_in_memory_keeps_the_samples_that_are_complete(tiny_sampler, widefield):
-    result = _run_until(EnhanceJob(tiny_sampler, widefield, _SAMPLES), SampleDone, 2)
+    result = run_until(EnhanceJob(tiny_sampler, widefield, _SAMPLES), SampleDone, 2)
     assert (result.stopped, len(result.images[0].enhancement.samples)) == (True, 2)
     whole = run(EnhanceJob(tiny_sampler, widefield, replace(_SAMPLES, samples=2)).steps())
     for name, image in _results(whole).items():
