@@ -80,7 +80,11 @@ def main() -> None:
     model.save(options.out / f"{name}-model", half=True)
     if not options.without:
         model.save(bundled_folder() / "diffusion" / NAME, half=True)
-    facts_of_run = {"steps": model.facts.steps, "seconds": seconds_of(options.out).get(name), "curve": model.facts.curve}
+    facts_of_run = {
+        "steps": model.facts.steps,
+        "seconds": seconds_of(options.out).get(name),
+        "curve": model.facts.curve,
+    }
     save(f"start_any_{name}", {"structures": structures, "fields": FIELDS, "size": SIZE, **facts_of_run})
 
 

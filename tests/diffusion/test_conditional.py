@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from digests import one_thread_float32
 from scipy.ndimage import gaussian_filter
 
+from digests import one_thread_float32
 from napari_smdiffusion import DiffusionModel, GenerateConfig, Image, InputError, TrainConfig
 from napari_smdiffusion.base.events import Preview, run
 from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
