@@ -45,7 +45,11 @@ from napari_smdiffusion import (
 )
 from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.terminal import Reporter
+from napari_smdiffusion.diffusion.card import write_diffusion_card
+from napari_smdiffusion.diffusion.facts import DiffusionRecord
 from napari_smdiffusion.diffusion.network import BLOCK
+from napari_smdiffusion.enhance.card import write_enhancer_card
+from napari_smdiffusion.enhance.facts import EnhancerRecord
 from napari_smdiffusion.enhance.network import EnhancerNetwork
 from napari_smdiffusion.enhance.training import recalibrated, with_familiar
 from napari_smdiffusion.images.patches import draw_patches, grid_patches
@@ -65,6 +69,7 @@ from napari_smdiffusion.report.pictures import contact_sheet, contrast, new_figu
 from napari_smdiffusion.samples.applying import sampler_of
 from napari_smdiffusion.samples.training import SamplerInputs, recalibrated_samples
 from napari_smdiffusion.store.folder import STATE
+from napari_smdiffusion.store.managing import state_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,6 +80,9 @@ package), {part}. Please cite Chen et al., Nature Communications 14, 2854 (2023)
 claimed about others.{pixel_size}
 The diffusion model began from `simulated-filaments`, which saw simulated microtubules alone.
 """
+LICENSE = "BSD-3-Clause"  # of the data, and so of the weights
+CITATION = "Chen et al., Nature Communications 14, 2854 (2023), for the training data"
+TERMS = {"license": LICENSE, "citation": CITATION}
 # What is to be said where the data do not tell it.
 PIXEL_SIZE = {"mitochondria": " The pixel size is not stated with the data: about 20 nm is assumed."}
 BEGAN = (
@@ -139,6 +147,7 @@ REPEATED = (
     "sampler-tested",
     "familiarity",
     "tested",
+    "terms",
 )
 # The steps of the enhancer of version 0.1.0, and those of the trainings between it and the last one.
 STEPS_BEFORE = {
@@ -179,7 +188,7 @@ def diffusion(structure: str, minutes: float) -> None:
     model = run(steps, Reporter())
     seconds = time.monotonic() - began
     said = attribution(structure) + BEGAN.format(minutes=seconds / 60)
-    stated: dict[str, Any] = {"attribution": said, "structure": structure, "not_for": NOT_FOR["diffusion"]}
+    stated: dict[str, Any] = {"attribution": said, "structure": structure, "not_for": NOT_FOR["diffusion"], **TERMS}
     model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, **stated))
     model.save(WORK / structure / "diffusion")
     model.save(shipped(structure), half=True)
@@ -506,7 +515,16 @@ def _stated(started_from: str | None, structure: str, factor: int, registered: d
         "structure": structure,
         "tested_on": short,
         "not_for": NOT_FOR["enhancer"].format(structure=structure),
+        **TERMS,
     }
+
+
+def terms(structure: str) -> None:
+    """Write license and citation into the cards of all models of a structure that ship."""
+    state_facts(shipped(structure), "diffusion", DiffusionRecord, write_diffusion_card, **TERMS)
+    for factor in (4, 5):
+        folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
+        state_facts(folder, "enhancer", EnhancerRecord, write_enhancer_card, **TERMS)
 
 
 def _began(structure: str, factor: int) -> str:
@@ -682,7 +700,7 @@ def main() -> None:
     parser.add_argument("--wider-steps", type=int, default=650, help="of samplers, through microscopes that vary more")
     parser.add_argument("--only", help="one stage: diffusion, judged, enhancer-x5, enhancer-x4, further, calibration, "
                         "sampler, sampler-further, sampler-calibration, sampler-tested, familiarity, tested, "
-                        "background, pictures; microtubules: + fitted, filaments, classifier")  # fmt: skip
+                        "background, pictures, terms; microtubules: + fitted, filaments, classifier")  # fmt: skip
     options = parser.parse_args()
     structure, minutes, steps = options.structure, options.enhancer_minutes, options.enhancer_steps
     stages: dict[str, Callable[[], None]] = {
@@ -700,6 +718,7 @@ def main() -> None:
         "tested": lambda: tested(structure),
         "background": lambda: background(structure),
         "pictures": lambda: pictures(structure),
+        "terms": lambda: terms(structure),
     }
     if structure == "microtubules":
         stages |= {"fitted": lambda: fitted(minutes), "filaments": filaments, "classifier": classifier}

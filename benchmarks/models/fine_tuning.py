@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -48,6 +48,9 @@ from napari_smdiffusion.measure.restoration import image_similarity
 from napari_smdiffusion.microscope.camera import widefield
 from napari_smdiffusion.report.enhanced import compare_with_reference
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MINUTES, STEPS_A_MINUTE = 2, 276
 STARTS = (None, "simulated-filaments", "microtubules")
 WINDOWS = (1, 4)
@@ -58,11 +61,11 @@ ENHANCERS = (None, "microtubules-x4")
 
 
 @torch.no_grad()
-def held_out_loss(model: DiffusionModel, patches: Any) -> dict[str, float]:
+def held_out_loss(model: DiffusionModel, patches: Any, levels: Sequence[float] = NOISE) -> dict[str, float]:
     """Return the mean loss on patches at each level of noise."""
     clean = torch.from_numpy(model.scaling.scale(patches))[:, None]
     found = {}
-    for level in NOISE:
+    for level in levels:
         noise = torch.randn(clean.shape, generator=generator(0, int(100 * level)))
         sigma = torch.full((len(clean),), level)
         found[f"{level:g}"] = float(EdmDenoiser(model.unet.eval()).loss(clean, sigma, noise).mean())
@@ -74,9 +77,9 @@ def shapes(unet: torch.nn.Module) -> dict[str, torch.Size]:
     return {name: weights.shape for name, weights in unet.state_dict().items()}
 
 
-def few_of(train: Image, windows: int, seed: int) -> Image:
+def few_of(train: Image, windows: int, seed: int, side: int = SIDE) -> Image:
     """Return so many windows, as the images of somebody who has few."""
-    return Image(draw_patches(list(train.pixels), SIDE, windows, np.random.default_rng(seed)), train.pixel_size)
+    return Image(draw_patches(list(train.pixels), side, windows, np.random.default_rng(seed)), train.pixel_size)
 
 
 def measured(start: str | None, windows: int, seed: int) -> dict[str, Any]:

@@ -9,6 +9,17 @@ from .flags import add_command
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..store.folder import Kind
+
+
+_STATED = {
+    "structure": "what its images show",
+    "tested_on": "what its results were compared with, and how near they were",
+    "not_for": "what it must not be used for",
+    "license": "terms of use, such as CC-BY-4.0",
+    "citation": "what to cite",
+}
+
 
 def add_models(commands: Any) -> None:
     """Add the command `smdiffusion models`."""
@@ -19,12 +30,19 @@ def add_models(commands: Any) -> None:
         "model",
         nargs="?",
         metavar="NAME",
-        help="a model, by its name or folder: print its card (structure, pixel sizes, optics, tested on, not for)",
+        help="a model, by its name or folder: print its card (structure, pixel sizes, optics, tests, limits, license)",
     )
+    stated = parser.add_argument_group("what the card of one of your models states")
+    for name, help in _STATED.items():
+        stated.add_argument(f"--{name.replace('_', '-')}", metavar="TEXT", help=help)
+    stated.add_argument("--kind", choices=("diffusion", "enhancer"), help="kind of the model, if both have this name")
 
 
 def models(options: Namespace) -> None:
     """Run `smdiffusion models`."""
+    stated = {name: value.strip() for name in _STATED if (value := getattr(options, name)) is not None}
+    if stated:
+        _state(options.model, options.kind, stated)
     if options.model is not None:
         _print_cards(options.model)
         return
@@ -44,23 +62,58 @@ def models(options: Namespace) -> None:
     show(*lines, "", f"Your own models are in {folders}. The docks list these folders too.", *notes)
 
 
+def _state(model: str | None, kind: Kind | None, stated: dict[str, str]) -> None:
+    """Write texts into the facts and the card of a model of the user."""
+    from ..base.errors import InputError
+    from ..base.folders import bundled_folder
+    from ..diffusion.card import write_diffusion_card
+    from ..diffusion.facts import DiffusionRecord
+    from ..enhance.card import write_enhancer_card
+    from ..enhance.facts import EnhancerRecord
+    from ..store.catalogue import find_model
+    from ..store.managing import state_facts
+
+    if model is None:
+        raise InputError("Give the name of the model whose card is to state this: smdiffusion models NAME --license …")
+    kinds = [kind] if kind else _kinds_of(model)
+    if len(kinds) > 1:
+        raise InputError(f"A diffusion model and an enhancer have the name {model}: add --kind diffusion or enhancer.")
+    wanted = kinds[0]
+    folder = find_model(model, wanted)
+    if folder.is_relative_to(bundled_folder()):
+        raise InputError(f"{folder.name} is a bundled model: only the cards of your own models can be changed.")
+    if wanted == "diffusion":
+        state_facts(folder, wanted, DiffusionRecord, write_diffusion_card, **stated)
+    else:
+        state_facts(folder, wanted, EnhancerRecord, write_enhancer_card, **stated)
+
+
 def _print_cards(model: str) -> None:
     """Print the cards of all kinds of models with this name or folder, or raise a ModelFolderError."""
-    from ..base.folders import user_path
     from ..base.lines import show
+    from ..store.model_card import read_model_card
+
+    cards = [read_model_card(model, kind) for kind in _kinds_of(model)]
+    show(*"\n\n".join(card.text for card in cards).split("\n"))
+
+
+def _kinds_of(model: str) -> list[Kind]:
+    """Return the kinds of the models with this name or folder; raises a ModelFolderError if there is none."""
+    from ..base.folders import user_path
     from ..store.catalogue import KINDS, list_models
     from ..store.folder import ModelFolderError
     from ..store.model_card import read_model_card
 
-    cards, errors = [], []
+    kinds, errors = [], []
     for kind in KINDS:
         try:
-            cards.append(read_model_card(model, kind))
+            read_model_card(model, kind)
+            kinds.append(kind)
         except ModelFolderError as error:
             errors.append(error)
-    if not cards and user_path(model).exists():
+    if not kinds and user_path(model).exists():
         raise errors[0]
-    if not cards:
+    if not kinds:
         names = ", ".join(sorted({entry.name for entry in list_models()}))
         raise ModelFolderError(f"There is no model {model!r}: give its folder, or one of these names: {names}.")
-    show(*"\n\n".join(card.text for card in cards).split("\n"))
+    return kinds

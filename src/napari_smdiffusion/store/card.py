@@ -70,7 +70,13 @@ def write_card(folder: Path, facts: TrainingFacts, pixel_size: float | None, tex
     if facts.curve:
         _draw_curve(folder / "picture.png", facts.curve)
         picture = "\n![Loss during training](picture.png)\n"
-    stated = ("structure", facts.shows), ("tested on", facts.tested_on), ("not for", facts.not_for)
+    stated = (
+        ("structure", facts.shows),
+        ("tested on", facts.tested_on),
+        ("not for", facts.not_for),
+        ("license", facts.license),
+        ("citation", facts.citation),
+    )
     purpose = "".join(f"- {label}: {value}\n" for label, value in stated if value)
     page = (
         f"# {text.title}\n\n{text.origin}. Pixel size of its images: {pixel}.\n\n"

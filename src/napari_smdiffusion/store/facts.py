@@ -52,6 +52,8 @@ class TrainingFacts:
         What the training images show, such as "microtubules"; "" if it is not stated.
     tested_on, not_for
         Sentences for the card: what the results were compared with, and what the model must not be used for.
+    license, citation
+        Terms of use of the model, as an SPDX identifier where there is one, and what to cite; "" if not stated.
     more
         Other keys of model.json, written by later versions; a later save writes them again.
     """
@@ -68,10 +70,14 @@ class TrainingFacts:
     structure: str = ""
     tested_on: str = ""
     not_for: str = ""
+    license: str = ""
+    citation: str = ""
     more: Mapping[str, object] = field(default_factory=dict)
 
     # Keys that are left out of model.json at their default: earlier versions test whether they are present.
-    optional: ClassVar[frozenset[str]] = frozenset({"attribution", "structure", "tested_on", "not_for"})
+    optional: ClassVar[frozenset[str]] = frozenset(
+        {"attribution", "structure", "tested_on", "not_for", "license", "citation"}
+    )
 
     @classmethod
     def from_json(cls: type[_Facts], values: Mapping[str, Any]) -> _Facts:

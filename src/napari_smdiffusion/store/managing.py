@@ -1,11 +1,14 @@
-"""Renaming and deleting of the user's models."""
+"""Renaming and deleting of the user's models, and what their cards state."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.errors import InputError
 from ..base.folders import user_folder
@@ -19,9 +22,11 @@ from .folder import read_facts, training_lock
 from .whole_folders import SWAPPING, exists
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from .folder import Kind
+
+_Facts = TypeVar("_Facts", bound=TrainingFacts)
 
 
 def is_own(folder: Path, kind: Kind) -> bool:
@@ -78,6 +83,43 @@ def rename_model(folder: Path, name: str, kind: Kind) -> Path:
         with suppress(OSError):  # the name of the folder is what counts
             _write_name(renamed, folder.name)
     return renamed
+
+
+def state_facts(
+    folder: Path, kind: Kind, record: type[_Facts], write_card: Callable[[Path, _Facts], None], **stated: str
+) -> None:
+    """Replace texts in the facts of a model, and write its card anew; the weights stay as they are.
+
+    Parameters
+    ----------
+    folder, kind
+        The model.
+    record
+        The class of its facts.
+    write_card
+        Writes the card of such facts into a folder.
+    **stated
+        New values of text fields of the facts, such as `tested_on`.
+
+    Raises
+    ------
+    ModelFolderError
+        If it is damaged.
+    OSError
+        If it is trained just now, or cannot be written.
+    """
+    with training_lock(folder):
+        texts: dict[str, Any] = {**stated}
+        facts = replace(read_facts(folder, kind, record), **texts)
+        path = folder / "model.json"
+        values = {**read_json(path.read_text(encoding="utf-8")), **stated}
+        with tempfile.TemporaryDirectory() as made:
+            write_card(Path(made), facts)
+            card = (Path(made) / "README.md").read_bytes()
+        # The card first: after a power cut between the two, the facts of the model are those of before.
+        for target, content in ((folder / "README.md", card), (path, json.dumps(values, indent=2).encode())):
+            with atomic_file(target) as temporary:
+                temporary.write_bytes(content)
 
 
 def _check_own(folder: Path, kind: Kind) -> None:
