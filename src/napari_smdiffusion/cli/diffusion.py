@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError
+from ..base.events import run
+from ..base.launched import is_first_process
+from ..base.stopping import stop_on_interrupt
 from ..diffusion.settings import DEFAULT_START, GenerateConfig, ImportConfig, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
 from .flags import (
@@ -157,6 +160,10 @@ def train(options: Namespace) -> None:
     from ..recipes.outcome import outcome
     from ..store.card import quoted
 
+    if not is_first_process():
+        with stop_on_interrupt() as stop:
+            run(train_job(options).steps(stop))
+        return
     model = run_job(train_job(options))
     out = Path(options.out)
     print_status(outcome(f"the model {model.name}", model.facts, "The same command with --resume goes on with it."))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, InputWarning, Stopped, is_user_error, sentence_of
+from ..base.launched import processes_started
 from ..base.lines import discard_unwritten, open_closed_descriptors, show_text, write_status
 from ..base.printable import printable
 from ..base.stopping import ending_signals_interrupt
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: Namespace) -> int:
     """Run the command of parsed flags and return its exit code."""
     try:
+        if processes_started() > 1 and options.command != "train":
+            raise InputError("Several processes can train a diffusion model only: start this command once.")
         with _warnings_in_lines(options.command):
             COMMANDS[options.command](options)
     except Stopped as stopped:

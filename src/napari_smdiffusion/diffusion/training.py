@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..base.devices import pick_device
 from ..base.events import Note, Steps, Stop, never
+from ..base.settings import to_dict
 from ..images.image import Image, common_pixel_size
 from ..images.patches import check_patch
 from ..store.facts import UNNAMED, training_facts
 from ..store.folder import bytes_of_model, check_place, save_or_save_beside, training_lock
 from ..training.loop import optimize_steps
 from ..training.pace import Budget
+from ..training.processes import joined
 from ..training.state import TrainingState, released_when_done
 from .facts import DiffusionFacts, DiffusionRecord, StructureGroup
 from .groups import as_groups, check_no_image_twice, structure_names
@@ -80,12 +82,18 @@ def train_steps(
         If the training was stopped before the first step.
     """
     began = time.monotonic()
-    run = _prepared(images, config, start, None if out is None else out.absolute(), resume, name)
-    with released_when_done(run.state, device := pick_device(config.device)), training_lock(run.out):
-        run = yield from _resumed(run)
-        length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
-        steps = optimize_steps(run.state, run.task, length, stop=stop, checkpoint=run.save, device=device)
-        yield from annotated(steps, run.model.facts.training_data, run.task)
+    device = pick_device(config.device)
+    with joined(device) as processes:
+        place = None if out is None else out.absolute()
+        run = _prepared(images, config, start, place, resume, name, writes=processes.first)
+        with released_when_done(run.state, device), training_lock(run.out if processes.first else None):
+            run = yield from _resumed(run)
+            processes.check_same(run.identity, run.model.config.batch)
+            length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
+            steps = optimize_steps(
+                run.state, run.task, length, stop=stop, checkpoint=run.save, device=device, processes=processes
+            )
+            yield from annotated(steps, run.model.facts.training_data, run.task)
     for_sampling(run.model.unet)
     return run.trained()
 
@@ -115,6 +123,16 @@ class _Run:
     interrupted: DiffusionRecord | None
     notes: tuple[str, ...]
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes a training: its images, the settings that change the result, the steps done, and the weights."""
+        settings = {
+            key: value for key, value in to_dict(self.model.config).items() if key not in ("device", "previews")
+        }
+        images = (f"{image.group} {image.sha256}" for image in self.model.facts.training_data)
+        weights = sum(float(weights.detach().double().sum()) for weights in self.state.network.parameters())
+        return (*images, str(settings), str(self.state.step), f"{weights:.6g}")
+
     def trained(self) -> DiffusionModel:
         """Return the model with the facts of the training so far."""
         state = self.state
@@ -138,13 +156,15 @@ def _prepared(
     out: Path | None,
     resume: bool,
     name: str | None,
+    *,
+    writes: bool,
 ) -> _Run:
-    """Check the images and the place, and make the network and its state."""
+    """Check the images and, if this process `writes`, the place; make the network and its state."""
     groups = as_groups(images)
     pixel_size = common_pixel_size(_all(groups))
     check_patch(_all(groups), config.patch)
     check_no_image_twice(groups)
-    if out is not None:
+    if out is not None and writes:
         check_place(out, replace=resume)
     device = pick_device(config.device)
     interrupted = interrupted_run(out) if resume else None
@@ -159,7 +179,7 @@ def _prepared(
         config = replace(config, channels=interrupted.config.channels)
     structures = structure_names(groups)
     config, unet = initial_network(config, start, structures)
-    if out is not None:
+    if out is not None and writes:
         check_place(out, replace=resume, needed=bytes_of_model(sum(p.numel() for p in unet.parameters())))
     scalings = [Scaling.fit(own) for own in groups.values()]
     notes += [note for own, scaling in zip(groups.values(), scalings, strict=True) for note in _limited(own, scaling)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base.events import Note, Steps, Stop, never
 from ..base.folders import bundled_folder, user_path
+from ..base.launched import is_first_process
 from ..diffusion.settings import DEFAULT_START, TrainConfig
 from ..images.provenance import MADE_BY_MODELS
 from ..images.regions import as_rectangles
@@ -117,7 +118,7 @@ class TrainJob:
             If the job was stopped before the first training step.
         """
         out = None if self.out is None else user_path(self.out).absolute()
-        if out is not None:
+        if out is not None and is_first_process():
             _check_out(out, self.resume)
             # The model card needs matplotlib. Its import at the first checkpoint would block the event loop.
             import matplotlib.figure  # noqa: F401

@@ -10,6 +10,7 @@ import torch
 from ..base.errors import Stopped, UserError, sentence_of
 from ..base.events import Note, Preview, Progress, Steps, Stop, never
 from .pace import Budget, Pace
+from .processes import Processes
 from .state import TrainingState, _copy_to, with_averaged_weights
 from .task import AccumulatedGradients, Task
 from .threads import ThreadChoice
@@ -34,6 +35,7 @@ def optimize_steps(
     checkpoint: Callable[[TrainingState, bool], None] | None = None,
     device: torch.device,
     threads: ThreadChoice | None = None,
+    processes: Processes | None = None,
 ) -> Steps[None]:
     """Train `state` until its budget is used up or `stop` returns True. Its network then has the averaged weights.
 
@@ -50,6 +52,8 @@ def optimize_steps(
     device, threads
         The device of the network, and the choice of the number of threads. A training of a number of steps leaves the
         number as it is, so that its result depends on its seed alone.
+    processes
+        The processes that train together; None for this one alone. The first one makes the previews and saves.
 
     Yields
     ------
@@ -65,17 +69,22 @@ def optimize_steps(
     """
     state.network.train()
     pace, threads = Pace(state, budget), ThreadChoice(device) if threads is None else threads
-    if not pace.timed:
+    processes = processes or Processes()
+    if not pace.timed or processes.count > 1:
         threads.count = None
+    if not processes.first:
+        checkpoint = None
     accumulate, save_sometimes = AccumulatedGradients(task, device), _TimedCheckpoint(checkpoint)
-    if state.step == 0:  # the untrained network, as the baseline of the later previews
+    if state.step == 0 and processes.first:  # the untrained network, as the baseline of the later previews
         yield from _preview(state, task, pace, threads)
-    while not pace.done() and not stop():
-        share = pace.share()
-        yield from _step(state, task, accumulate, pace, threads, share)
+    while True:
+        goes_on, share = processes.agree(not pace.done(), stop(), pace.share())
+        if not goes_on:
+            break
+        losses = yield from _step(state, task, accumulate, pace, threads, share, processes)
         yield from pace.plan()
-        yield _progress(task.stage, state, accumulate.losses, pace.seconds_left())
-        if pace.preview_due(share) and not stop():
+        yield _progress(task.stage, state, losses, pace.seconds_left())
+        if processes.first and pace.preview_due(share) and not stop():
             yield from _preview(state, task, pace, threads)
         yield from save_sometimes(state, pace)
     if not state.step:
@@ -94,14 +103,17 @@ def _step(
     pace: Pace,
     threads: ThreadChoice,
     share: float,
-) -> Steps[None]:
-    """Do the step that begins at `share` of the budget; yield a Note if memory ran out."""
+    processes: Processes,
+) -> Steps[torch.Tensor]:
+    """Do the step that begins at `share` of the budget; yield a Note if memory ran out. Return the losses, (B,)."""
     with pace.timing("step"), threads.step():
         batch = task.draw(state.step)
-        notes = list(accumulate(state.network, batch))
-        _note_losses(state, accumulate.losses, batch.quartile)
+        notes = list(accumulate(state.network, processes.share_of(batch)))
+        losses = processes.add_up(state.network, accumulate.losses, len(batch))
+        _note_losses(state, losses, batch.quartile)
         state.update(share if pace.timed else None)
     yield from notes
+    return losses
 
 
 def _note_losses(state: TrainingState, losses: torch.Tensor, quartile: torch.Tensor | None) -> None:

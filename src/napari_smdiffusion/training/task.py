@@ -77,6 +77,9 @@ class AccumulatedGradients:
         MemoryError
             If a single example does not fit into memory.
         """
+        if not len(batch):  # all examples of the step are those of other processes
+            self.losses = torch.empty(0)
+            return
         values = batch.tensors[0][0].numel()
         part = len(batch) if self._max_values is None else max(1, min(len(batch), self._max_values // values))
         while True:
