@@ -9,7 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import napari_smdiffusion
+from napari_smdiffusion.cli.entry import command_parsers
 
+DOCS = Path(__file__).parents[1] / "docs"
 SOURCE = Path(napari_smdiffusion.__file__).parent
 QT = {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "napari", "magicgui", "superqt", "pyqtgraph"}
 
@@ -84,14 +86,29 @@ def test_the_stub_lists_its_imports():
     assert sorted(imported) == sorted(napari_smdiffusion.__all__)
 
 
-def test_the_picture_of_the_rooms_shows_the_imports_of_today():
-    docs = Path(__file__).parents[1] / "docs"
-    spec = importlib.util.spec_from_file_location("draw_rooms", docs / "draw_rooms.py")
+def _docs_script(name):
+    """Return a script of the documentation as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    draw_rooms = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(draw_rooms)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_the_picture_of_the_rooms_shows_the_imports_of_today():
+    draw_rooms = _docs_script("draw_rooms")
     folders = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
     assert folders == set(draw_rooms.rooms())
-    stored = (docs / "rooms.svg").read_text(encoding="utf-8")
+    stored = (DOCS / "rooms.svg").read_text(encoding="utf-8")
     assert draw_rooms.svg() == stored, "draw the picture again: python docs/draw_rooms.py"
+
+
+def test_the_reference_pages_show_the_cards_and_flags_of_today():
+    script = _docs_script("draw_reference")
+    assert script.models_page() == script.MODELS.read_text(encoding="utf-8"), "python docs/draw_reference.py"
+    shown = script.COMMANDS.read_text(encoding="utf-8")
+    for name, parser in command_parsers().items():
+        assert f"## {name}\n" in shown
+        for flag in (flag for action in parser._actions for flag in action.option_strings):
+            assert flag in shown, "python docs/draw_reference.py"

@@ -146,6 +146,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
+    return _parsers()[0]
+
+
+def command_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command by its name, for the reference of the flags."""
+    return _parsers()[1]
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     parser = _Parser(
         prog="smdiffusion",
         description="Diffusion models for super-resolution microscopy: train, generate, compare, enhance.",
@@ -166,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         add_export,
     ):
         add(commands)
-    return parser
+    return parser, commands.choices
 
 
 COMMANDS: dict[str, Callable[[Namespace], None]] = {
