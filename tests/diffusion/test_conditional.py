@@ -15,6 +15,7 @@ from napari_smdiffusion.base.events import Preview, run
 from napari_smdiffusion.diffusion.denoiser import EdmDenoiser
 from napari_smdiffusion.diffusion.generating import generate_steps
 from napari_smdiffusion.diffusion.guidance import Guided
+from napari_smdiffusion.diffusion.intensities import Scaling
 from napari_smdiffusion.diffusion.learning import copy_warning, labelled_patches
 from napari_smdiffusion.diffusion.network import make_unet, with_classes, without_classes
 from napari_smdiffusion.diffusion.training import train_steps
@@ -248,7 +249,8 @@ def test_a_structure_that_a_model_does_not_know_is_refused(request, model, setti
 
 def test_every_structure_is_in_an_equal_share_of_the_patches():
     planes = [[np.full((40, 40), float(kind), np.float32)] * (1 + 9 * kind) for kind in range(3)]
-    steps = [labelled_patches(planes, 16, 4, step, np.random.default_rng(step)) for step in range(75)]
+    same = [Scaling(0.0, 0.5, -1.0, 9.0)] * 3  # network units are intensities
+    steps = [labelled_patches(planes, same, 16, 4, step, np.random.default_rng(step)) for step in range(75)]
     drawn, labels = zip(*steps, strict=True)
     kinds, classes = np.concatenate(drawn)[:, 0, 0].astype(int), np.concatenate(labels)
     assert np.bincount(kinds).tolist() == [100] * 3

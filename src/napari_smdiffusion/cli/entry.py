@@ -175,7 +175,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         add_export,
     ):
         add(commands)
-    return parser, commands.choices
+    return parser, dict(commands.choices)
 
 
 COMMANDS: dict[str, Callable[[Namespace], None]] = {

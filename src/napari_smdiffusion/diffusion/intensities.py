@@ -10,6 +10,7 @@ import numpy as np
 from ..base.errors import InputError
 from ..base.linear_scale import LinearScale
 from ..images.brightness import brightness
+from ..images.strips import in_strips
 from .specks import smallest_structure, without_specks
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _moments(planes: Sequence[Pixels], limit: float) -> tuple[float, float]:
 
 def _check_units(images: Sequence[Image]) -> None:
     """Raise an InputError if images cannot have common units: of 8 and of 16 bits, for example."""
-    heights = [(brightness(list(image.pixels)).height, image.name) for image in images]
+    heights = [(brightness(in_strips(image.pixels)).height, image.name) for image in images]
     shown = [height for height in heights if height[0] > 0]
     if not shown:
         return
@@ -129,7 +130,8 @@ class Scaling(LinearScale):
         """
         images = list(images)
         _check_units(images)
-        planes = [plane for image in images for plane in image.pixels]
+        # In strips, as a mapped image may be larger than memory.
+        planes = in_strips(plane for image in images for plane in image.pixels)
         low, high = min(float(p.min()) for p in planes), max(float(p.max()) for p in planes)
         if not low < high:
             raise InputError(f"All pixels have the value {low:g}: choose images that show a structure.")

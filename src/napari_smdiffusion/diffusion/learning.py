@@ -89,7 +89,8 @@ class DenoisingTask:
     Parameters
     ----------
     planes
-        For each structure, its planes in network units; of one structure for a model without classes.
+        For each structure, its planes in intensities; of one structure for a model without classes. They may be mapped
+        from files, and larger than memory: the patches of a step alone are read.
     config
         Settings.
     scalings
@@ -115,9 +116,9 @@ class DenoisingTask:
         if wide and rng.random() < self.config.wide_fraction:
             size, count = 2 * size, count // 4
         if self.structures:
-            patches, labels = labelled_patches(self.planes, size, count, step, rng)
+            patches, labels = labelled_patches(self.planes, self.scalings, size, count, step, rng)
         else:
-            patches, labels = draw_patches(self.planes[0], size, count, rng), None
+            patches, labels = self.scalings[0].scale(draw_patches(self.planes[0], size, count, rng)), None
         clean = torch.from_numpy(patches)[:, None]
         sigma, quartile = sample_sigmas(count, random, self.config.log_sigma_mean, self.config.log_sigma_std)
         tensors = clean, sigma, torch.randn(clean.shape, generator=random)
@@ -149,16 +150,21 @@ class DenoisingTask:
 
 
 def labelled_patches(
-    planes: Sequence[Sequence[npt.NDArray[np.float32]]], size: int, count: int, step: int, rng: np.random.Generator
+    planes: Sequence[Sequence[npt.NDArray[np.float32]]],
+    scalings: Sequence[Scaling],
+    size: int,
+    count: int,
+    step: int,
+    rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return patches of all structures in equal shares and random order, and the class of each.
+    """Return patches of all structures in network units, in equal shares and random order, and the class of each.
 
     Some patches have the class "no class", which is the number of structures.
 
     Parameters
     ----------
-    planes
-        The planes of each structure.
+    planes, scalings
+        The planes of each structure, in intensities, and their scaling.
     size, count
         Side of a patch in pixels, and number of patches.
     step
@@ -172,8 +178,8 @@ def labelled_patches(
     """
     kinds = rng.permutation((step * count + np.arange(count)) % len(planes))
     patches = np.empty((count, size, size), np.float32)
-    for kind, own in enumerate(planes):
-        patches[kinds == kind] = draw_patches(own, size, int((kinds == kind).sum()), rng)
+    for kind, (own, scaling) in enumerate(zip(planes, scalings, strict=True)):
+        patches[kinds == kind] = scaling.scale(draw_patches(own, size, int((kinds == kind).sum()), rng))
     return patches, np.where(rng.random(count) < _UNLABELLED, len(planes), kinds).astype(np.int64)
 
 

@@ -189,10 +189,7 @@ def _prepared(
     facts = _facts(groups, scalings, name, started_from)
     # Half the learning rate preserves more of what the start has learned.
     state = TrainingState(for_training(unet, device), config.learning_rate * (0.5 if started_from else 1.0))
-    planes = [
-        [scaling.scale(plane) for image in own for plane in image.pixels]
-        for own, scaling in zip(groups.values(), scalings, strict=True)
-    ]
+    planes = [[plane for image in own for plane in image.pixels] for own in groups.values()]
     task = DenoisingTask(planes, config, scalings, structures)
     model = DiffusionModel(unet, scalings[0], pixel_size, config, facts)
     return _Run(model, state, task, out, interrupted, tuple(notes))

@@ -9,19 +9,25 @@ import numpy as np
 
 from ...base.errors import Stopped
 from ...base.events import Stop, never
+from ...base.scratch import scratch
 from ...images.image import AnisotropicPixelsError, Image, read_only
 from ...images.provenance import Provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...base.arrays import Pixels
     from ...images.axes import Axis, Channel
     from ...images.regions import Window
+
+_STRIP = 2**22  # pixels that are read together from a lazy array
 
 
 @dataclass(frozen=True)
 class LayerSource:
     """The pixels and facts of a layer for a worker thread, which must not access the layer itself.
 
-    `copied` copies pixels in memory. Those of a dask, zarr or memory-mapped array are read plane by plane in `read`.
+    `copied` copies pixels in memory. Those of a dask, zarr or memory-mapped array are read in strips by `read`.
     """
 
     name: str
@@ -75,16 +81,42 @@ class LayerSource:
         lengths_read = [len(range(n)[part]) for n, part in zip(lengths, index, strict=True) if isinstance(part, slice)]
         planes = []
         for position in np.ndindex(*lengths_read):
-            if stop():
-                raise Stopped(f"Stopped while {self.name} was read.")
             place = iter(position)
-            plane = tuple(next(place) if isinstance(part, slice) else part for part in index)
-            planes.append(np.asarray(self.pixels[(*plane, ..., *[0] * self.behind)]))
-        pixels = planes[0] if not lengths_read else read_only(np.stack(planes))
+            planes.append(tuple(next(place) if isinstance(part, slice) else part for part in index))
+        in_memory = isinstance(self.pixels, np.ndarray) and not isinstance(self.pixels, np.memmap)
+        if in_memory or np.dtype(self.pixels.dtype).kind not in "biuf":
+            read = [np.asarray(self.pixels[(*plane, ..., *[0] * self.behind)]) for plane in planes]
+            pixels = read[0] if not lengths_read else read_only(np.stack(read))
+        else:
+            pixels = self._read_in_strips(planes, stop)
         image = Image(pixels, self.pixel_size, self.origin, self.name, self.provenance, self.axes)
         if self.sides is not None:
             raise AnisotropicPixelsError(self.name, self.sides, image)
         return image
+
+    def _read_in_strips(self, planes: Sequence[tuple[int, ...]], stop: Stop) -> Pixels:
+        """Read planes of a lazy array strip by strip, into memory or, if they are large, into a temporary file."""
+        height, width = self.size
+        pixels = scratch((len(planes), height, width))
+        rows = _chunk_rows(self.pixels, self.behind) or height
+        rows *= max(1, _STRIP // (rows * width))
+        for n, plane in enumerate(planes):
+            for top in range(0, height, rows):
+                if stop():
+                    raise Stopped(f"Stopped while {self.name} was read.")
+                part = slice(top, min(top + rows, height))
+                with np.errstate(over="ignore"):  # infinite pixels are refused later
+                    pixels[n, part] = np.asarray(self.pixels[(*plane, part, slice(None), *[0] * self.behind)])
+        return read_only(pixels)
+
+
+def _chunk_rows(pixels: Any, behind: int) -> int:
+    """Return how many rows of a dask or zarr array are read together; 0 if it is not stated."""
+    chunks = getattr(pixels, "chunks", None)
+    if not chunks or len(chunks) != pixels.ndim:
+        return 0
+    along = chunks[pixels.ndim - behind - 2]
+    return int(max(along) if isinstance(along, tuple) else along)
 
 
 def with_copied_layers(value: Any) -> Any:
