@@ -51,6 +51,7 @@ from ..viewer.enhanced_layers import (
     show_error_map,
     widefield_pixel_size,
 )
+from ..viewer.large_results import into_store, show_stored, where_written
 from ..viewer.layer_pixels import known_pixel_size
 from ..viewer.layer_source import LayerSource
 from ..viewer.layers import image_layers, kind
@@ -174,8 +175,17 @@ class EnhanceDock(Dock):
     def job(self) -> EnhanceJob | TrainEnhancerJob:
         """Return the enhancement of the ticked layers, with a new enhancer if one is to be trained.
 
-        Without ticked layers it is the training alone.
+        Without ticked layers it is the training alone. Results of a layer that would fill the memory are written into
+        a store.
         """
+        job = self._job()
+        record = self._record()
+        if isinstance(job, TrainEnhancerJob) or record is None or self.in_place.isChecked():
+            return job
+        return into_store(job, record.config.upscale)
+
+    def _job(self) -> EnhanceJob | TrainEnhancerJob:
+        """Return the job of the form, with results in memory."""
         layers = self.layer_list.layers()
         sources = [live_widefield_source(layer) for layer in layers]
         model = self._chosen() or self.training.job(layers, sources)
@@ -199,7 +209,7 @@ class EnhanceDock(Dock):
 
     def code(self) -> str:
         """Return Python code of the job, which also shows the results as layers."""
-        job = self.job()
+        job = self._job()
         if isinstance(job, TrainEnhancerJob):
             return job_code(job, viewer=self.viewer)
         in_parts = self.region.region() != WHOLE
@@ -249,7 +259,8 @@ class EnhanceDock(Dock):
         trusted = [sentence_on_trust(image.name, image.enhancement) for image in result.images]
         self.drop_notes(trusted)  # they are a part of the result
         drawn = [*filter(None, trusted), *samples_sentences([image.enhancement for image in result.images])]
-        return " ".join([*sentences, *self._agreements, enhanced, *drawn, *failures])
+        stored = [where_written(image.path) for image in result.images if image.path is not None]
+        return " ".join([*sentences, *self._agreements, enhanced, *stored, *drawn, *failures])
 
     def on_end(self) -> None:
         """Suggest a free name for the next enhancer, and release the layers."""
@@ -323,6 +334,10 @@ class EnhanceDock(Dock):
         here = layer in self.viewer.layers
         if not here:
             self.add_note(f"{name} was deleted during the run: its enhanced image was added as a new layer.")
+        if enhanced.path is not None:
+            show_stored(self.viewer, layer, enhanced, self._shown.windows[index])
+            self.layer_list.refresh()
+            return
         widefield = live_widefield_source(layer).pixels
         shown = self._shown.finish(enhanced, in_place=self.in_place.isChecked() and here)
         for added in shown[1:]:
