@@ -50,7 +50,7 @@ def test_a_table_lists_what_became_of_each_file_with_its_messages(job):
     assert (rows["cell1.tif"]["pixel_size_nm"], float(rows["cell1.tif"]["seconds"]) > 0) == ("80", True)
     assert "All pixels of" in rows["flat.tif"]["warnings"]
     assert result.table == job.out / "enhanced.csv"
-    assert any("no TIFF images and are left out: notes.txt." in note for note in notes)
+    assert any("no images of a microscope and are left out: notes.txt." in note for note in notes)
     assert notes[-1] == f"{result.table} lists the images of this run: 2 enhanced, 2 failed, 1 left out."
     # What is printed about an image is in its row.
     about = [note for note in notes if "cell1" in note and "out:" not in note]
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_such_table_and_wrong_patterns_are_refused(job):
     (job.out / "enhanced.csv").write_text("my,own\n", encoding="utf-8")
     with pytest.raises(InputError, match="is not a table of enhanced images"):
         run(job.steps())
-    with pytest.raises(InputError, match="glob x\\* matches no TIFF image"):
+    with pytest.raises(InputError, match="glob x\\* matches no image"):
         run(replace(job, glob="x*").steps())
     with pytest.raises(InputError, match="glob chooses the files of a folder"):
         run(replace(job, widefield=job.widefield[0] / "cell1.tif", glob="x*").steps())

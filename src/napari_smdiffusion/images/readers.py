@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
     from .axes import Axis, Channel
     from .image import Image
+    from .microscope_files import OpenFile
 
-    # (path, pixel size), and a channel if `Reader.channels` is True.
+    # (path, pixel size), a channel if `Reader.channels` is True, and a scene if `Reader.scenes` is True.
     ReadImage: TypeAlias = Callable[..., Image]
+
+# Index (the first is 0) or name of a scene; None if the file has only one.
+SceneChoice: TypeAlias = int | str | None
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,13 @@ _OTHER_FILES = {
     ".bin": f"is a binary molecule list (Insight3), which is not read: {_EXPORT_TABLE}",
     ".gz": "is compressed, and is not read: unpack it first.",
     ".zip": "is an archive, which is not read: unpack it first.",
-    ".nd2": "is a file of NIS-Elements, which is not read: export its images as TIFF.",
-    ".czi": "is a file of ZEN, which is not read: export its images as TIFF.",
-    ".lif": "is a file of LAS X, which is not read: export its images as TIFF.",
+    ".oib": "is a file of FluoView, which is not read: export its images as TIFF.",
+    ".oif": "is a file of FluoView, which is not read: export its images as TIFF.",
+    ".vsi": "is a file of cellSens, which is not read: export its images as TIFF.",
+    ".dv": "is a file of DeltaVision, which is not read: export its images as TIFF.",
+    ".ims": "is a file of Imaris, which is not read: export its images as TIFF.",
+    ".lof": "is a file of LAS X that is not read: export its images as .lif or TIFF.",
+    ".xlef": "is a project of LAS X, which is not read: export its images as .lif or TIFF.",
     ".png": "is a PNG image, which is not read: export the original image as TIFF, with its pixel size.",
     ".jpg": "is a JPEG image, which is not read: export the original image as TIFF, with its pixel size.",
 }
@@ -105,6 +113,10 @@ class Reader:
         Whether `read` takes the index or name of a channel as its third argument, None if the user chose none.
     folders
         Whether an image is a folder, as that of a Zarr store.
+    scenes
+        Whether `read` takes the index or name of a scene as its fourth argument, None if the user chose none.
+    open_file
+        Function that opens a file whose planes can be read one by one; see `microscope_files`. None if there is none.
     """
 
     read: ReadImage
@@ -115,17 +127,23 @@ class Reader:
     also_other_files: tuple[str, ...] = ()
     channels: bool = False
     folders: bool = False
+    scenes: bool = False
+    open_file: OpenFile | None = None
 
-    def image(self, path: Path, pixel_size: float | None, channel: Channel = None) -> Image:
+    def image(self, path: Path, pixel_size: float | None, channel: Channel = None, scene: SceneChoice = None) -> Image:
         """Read a file; warns with an InputWarning if a channel is chosen and files of this kind have none.
 
         Raises
         ------
         InputError
-            If it is no regular file, or cannot be read.
+            If it is no regular file, or cannot be read. Also if a scene is chosen and files of this kind have none.
         """
         if not (self.folders and path.is_dir()):
             check_regular(path)
+        if self.scenes:
+            return self.read(path, pixel_size, channel, scene)
+        if scene is not None:
+            raise InputError(f"{path} is no file of scenes: leave out the scene.")
         if self.channels:
             return self.read(path, pixel_size, channel)
         if channel not in (None, 0):
@@ -145,6 +163,7 @@ def image_reader(
     also_other_files: tuple[str, ...] = (),
     channels: bool = False,
     folders: bool = False,
+    scenes: bool = False,
 ) -> Callable[[ReadImage], Reader]:
     """Return a decorator that makes a `Reader` from a function `read`.
 
@@ -159,7 +178,7 @@ def image_reader(
         return ((folders and path.is_dir()) or is_regular(path)) and supports(path)
 
     return lambda read: Reader(
-        read, suffixes, metadata_of_regular, supports_regular, in_napari, also_other_files, channels, folders
+        read, suffixes, metadata_of_regular, supports_regular, in_napari, also_other_files, channels, folders, scenes
     )
 
 

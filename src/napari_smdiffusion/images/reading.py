@@ -14,7 +14,15 @@ from .axes import Channel, fitting_axes
 from .image import Image, common_pixel_size, with_own_pixels
 from .localizations import WHOLE_DEPTH, ZRange, is_table, render_table
 from .pixel_size import check_pixel_size
-from .readers import FileMetadata, image_suffixes, is_folder_of_images, is_named_as_image, reader_of, readers_of_suffix
+from .readers import (
+    FileMetadata,
+    SceneChoice,
+    image_suffixes,
+    is_folder_of_images,
+    is_named_as_image,
+    reader_of,
+    readers_of_suffix,
+)
 from .tiff import own_metadata
 from .zarr_planes import ZARR_SUFFIXES
 
@@ -30,6 +38,7 @@ def read_image(
     channel: Channel = None,
     *,
     z_range: ZRange = WHOLE_DEPTH,
+    scene: SceneChoice = None,
 ) -> Image:
     """Read a file as an image.
 
@@ -44,14 +53,17 @@ def read_image(
         Index (the first is 0) or name of the channel, for a file with several.
     z_range
         (lowest, highest) z in nm of the molecules of a localization table that are rendered; None for no bound.
+    scene
+        Index (the first is 0) or name of the scene, for a file of a microscope (.czi, .nd2, .lif) with several: a
+        position of the stage or a series.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     InputError
-        If the file cannot be read as a gray image, or holds several channels and none is chosen. Also if a range of z
-        is given and the file is no localization table with z. The message names the file.
+        If the file cannot be read as a gray image, or holds several channels or scenes and none is chosen. Also if a
+        range of z is given and the file is no localization table with z. The message names the file.
 
     Warns
     -----
@@ -65,7 +77,7 @@ def read_image(
     if pixel_size is not None:
         check_pixel_size(pixel_size, f"The pixel size of {path}")
     if z_range == WHOLE_DEPTH:
-        return reader_of(path).image(path, pixel_size, channel)
+        return reader_of(path).image(path, pixel_size, channel, scene)
     if not is_table(path):
         raise InputError(f"{path} is no localization table: leave out the range of z.")
     return render_table(path, pixel_size, z_range)

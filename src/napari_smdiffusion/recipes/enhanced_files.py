@@ -58,7 +58,9 @@ def target_files(job: EnhanceJob, sources: Sequence[ImageSource]) -> Sequence[Pa
         )
     stems = [re.sub(_NO_FILE_NAME, "_", Path(source_name(source)).stem) for source in sources]
     if len(set(stems)) < len(stems):
-        raise InputError("Two of the widefield images have the same file name: enhance them in two runs.")
+        raise InputError(
+            "Two of the widefield images have the same file name: enhance them in two runs, or choose files by glob."
+        )
     if job.channel is not None:  # so that the results of two channels do not replace each other
         stems = [f"{stem}_channel_{re.sub(_NO_FILE_NAME, '_', str(job.channel))}" for stem in stems]
     for rectangle in as_rectangles(job.region, "region"):  # the results of two regions neither

@@ -45,7 +45,7 @@ class TableRow:
     input, output
         The widefield image, and the file of its result. There is no such file for "failed" and "left out".
     status
-        One of `STATUSES`: "skipped" had the same result from an earlier run, "left out" is no TIFF file.
+        One of `STATUSES`: "skipped" had the same result from an earlier run, "left out" is no image.
     pixel_size_nm
         Pixel size of the widefield image in nm; "" if it was not read, or states none.
     seconds
@@ -230,13 +230,13 @@ class RowInWork:
 
 
 def left_out(table: EnhancedTable, files: Sequence[Path]) -> Steps[None]:
-    """Add a row for each file of a folder that is no TIFF file, and yield a Note that names the first ones."""
+    """Add a row for each file of a folder that is no image, and yield a Note that names the first ones."""
     files = [file for file in files if file != table.path]
     for file in files:
-        table.add(TableRow(_full(str(file)), "", LEFT_OUT, "", "", "It is no TIFF file."))
+        table.add(TableRow(_full(str(file)), "", LEFT_OUT, "", "", "It is no image of a microscope."))
     if files:
         names = join_names(file.name for file in files)
-        yield Note(f"{files[0].parent} holds files that are no TIFF images and are left out: {names}.")
+        yield Note(f"{files[0].parent} holds files that are no images of a microscope and are left out: {names}.")
 
 
 def _full(name: str) -> str:

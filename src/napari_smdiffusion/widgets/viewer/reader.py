@@ -1,4 +1,4 @@
-"""Reads localization tables for napari. Without Qt.
+"""Reads localization tables and files of microscopes for napari. Without Qt.
 
 napari reads TIFF files itself. If a plugin had a TIFF reader, napari would ask the user which reader to use for each
 file, and `viewer.open` in scripts would fail. The docks read the pixel size, place and provenance of TIFF files
@@ -36,10 +36,11 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Return each file as an image layer at its place in nm.
+    """Return each file as image layers at their place in nm.
 
     A localization table is rendered with pixels of 20 nm, or with larger ones if its image would take too much memory.
-    The widget *Open with pixel size and place* renders it with others.
+    The widget *Open with pixel size and place* renders it with others. A file of a microscope has a layer for each
+    channel of each scene, which is read while it is shown.
 
     Raises
     ------

@@ -115,7 +115,9 @@ def show_rendered(layer: ImageLayer, data: LayerData) -> None:
 
 
 def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange) -> list[LayerData]:
-    """Return files of any kind as layers at their places: tables are rendered, and images are read; stores stay lazy.
+    """Return files of any kind as layers at their places: tables are rendered, and images are read.
+
+    Stores and files of microscopes are read while they are shown.
 
     Raises
     ------
@@ -125,6 +127,7 @@ def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange
     from ...images.localizations import is_table
     from ...images.ome_zarr import is_store
     from ...images.reading import read_image
+    from .microscope_layers import opener_of, scene_layers
     from .shown import shown_in
     from .stores import store_layers
     from .trust_map import look_of
@@ -133,6 +136,9 @@ def layers_of_files(paths: list[Path], pixel_size: float | None, z_range: ZRange
     for path in paths:
         if is_store(path):
             layers += store_layers(path)
+            continue
+        if (open_file := opener_of(path)) is not None:
+            layers += scene_layers(path, open_file)
             continue
         if is_table(path):
             layers.append(table_layer(path, pixel_size, z_range))
