@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from napari_smdiffusion import STRUCTURES, Image, read_image
+from napari_smdiffusion.base.whole_files import atomic_file
 from napari_smdiffusion.diffusion.intensities import to_intensities, to_numpy
 from napari_smdiffusion.diffusion.noise import start_noise
 from napari_smdiffusion.diffusion.sampler import denoiser_of
@@ -226,7 +227,8 @@ def save_entry(name: str, key: str, entry: dict[str, Any]) -> None:
 def _write(name: str, result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(result, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    with atomic_file(RESULTS / f"{name}.json") as path:  # a run that is cut loses no entry
+        path.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_smdiffusion import EnhanceConfig, EnhanceJob, GenerateConfig, GenerateJob, Image, InputError, Stopped
+from napari_smdiffusion import (
+    EnhanceConfig,
+    EnhanceJob,
+    GenerateConfig,
+    GenerateJob,
+    Image,
+    InputError,
+    Stopped,
+    read_image,
+)
 from napari_smdiffusion.base.events import Generated, TileDone, run
 from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.images import unfinished
@@ -108,6 +117,38 @@ def test_an_interrupted_enhancement_goes_on_with_the_same_pixels(tmp_path, tiny_
         assert np.array_equal(resumed.pixels, expected.pixels)
         assert resumed.provenance["settings"] == expected.provenance["settings"]
     assert _names(tmp_path) == ["x.tif", "x_uncertainty.tif"]
+
+
+def test_a_killed_run_that_replaces_a_result_is_resumed(tmp_path, tiny_model, tiny_enhancer, widefield):
+    """The former result is of other settings: it is kept until the new one is complete, and no reason to refuse."""
+    generate = GenerateJob(tiny_model, _IMAGES, tmp_path / "g.tif")
+    enhance = EnhanceJob(tiny_enhancer, widefield, _TILES, out=tmp_path / "x.tif")
+    run(replace(generate, settings=replace(_IMAGES, seed=4)).steps())
+    run(replace(enhance, settings=replace(_TILES, confidence=0.5)).steps())
+    former = {name: read_image(tmp_path / name).pixels for name in ("g.tif", "x.tif", "x_uncertainty.tif")}
+    run_until(generate, Generated, 1, kill=True)
+    run_until(enhance, TileDone, 2, kill=True)
+    assert all(np.array_equal(read_image(tmp_path / name).pixels, pixels) for name, pixels in former.items())
+    run(replace(generate, resume=True).steps())
+    assert _count(replace(enhance, resume=True), TileDone)[1] < 4
+    assert np.array_equal(read_image(tmp_path / "g.tif").pixels, run(GenerateJob(tiny_model, _IMAGES).steps()).pixels)
+    assert not np.array_equal(read_image(tmp_path / "x_uncertainty.tif").pixels, former["x_uncertainty.tif"])
+    assert _names(tmp_path) == ["g.tif", "x.tif", "x_uncertainty.tif"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_maps_of_a_former_result_are_not_taken_for_those_of_a_killed_run(
+    tmp_path, tiny_enhancer, widefield, resume
+):
+    """A run that replaces a result can be killed between the renames of the result and of its map."""
+    job = EnhanceJob(tiny_enhancer, widefield, _TILES, out=tmp_path / "x.tif")
+    run(job.steps())
+    right = read_image(tmp_path / "x_uncertainty.tif").pixels
+    run(replace(job, settings=replace(_TILES, confidence=0.5), out=tmp_path / "y.tif").steps())
+    (tmp_path / "y_uncertainty.tif").replace(tmp_path / "x_uncertainty.tif")
+    assert not np.array_equal(read_image(tmp_path / "x_uncertainty.tif").pixels, right)
+    run(replace(job, resume=resume).steps())
+    np.testing.assert_array_equal(read_image(tmp_path / "x_uncertainty.tif").pixels, right)
 
 
 def test_finished_images_of_an_interrupted_run_are_kept(tmp_path, tiny_enhancer, widefield):

@@ -58,8 +58,11 @@ class _Czi:
         number, place = self._places[scene]
         first = {letter: start for letter, (start, _) in self._bounds.items()}
         where = {letter: first[letter] + k for letter, k in index.items()}
-        # A copy: the array belongs to the library.
-        return self._reader.read(roi=place, plane=where, scene=number)[..., 0].copy()  # type: ignore[no-any-return]
+        try:
+            # A copy: the array belongs to the library.
+            return self._reader.read(roi=place, plane=where, scene=number)[..., 0].copy()  # type: ignore[no-any-return]
+        except MemoryError as error:  # the size of the plane itself is checked before
+            raise ValueError("a tile states more bytes than there is memory") from error
 
 
 @READERS.register("microscope: ZEN")

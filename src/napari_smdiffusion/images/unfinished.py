@@ -163,6 +163,14 @@ def unfinished(
         os.close(descriptor)
 
 
+def was_begun(target: Path, identity: Mapping[str, Json]) -> bool:
+    """Return whether a run with this identity was interrupted, also before its first part was finished."""
+    with suppress(OSError, ValueError, RecursionError), _marks_of(target).open("rb") as file:
+        first = file.readline()
+        return first.endswith(b"\n") and bool(json.loads(first) == json.loads(json.dumps(identity)))
+    return False
+
+
 def forget_unfinished(target: Path, others: tuple[Path, ...] = ()) -> None:
     """Remove what a killed run has left of results that are finished already; nothing of a run that goes on."""
     marks = _marks_of(target)

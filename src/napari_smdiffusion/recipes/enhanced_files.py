@@ -16,7 +16,15 @@ from ..images.axes import axes_text
 from ..images.image import with_own_pixels
 from ..images.reading import mapped_image
 from ..images.regions import as_rectangles
-from ..images.unfinished import UnfinishedTiff, check_same_run, finish_all, forget_unfinished, part_of, unfinished
+from ..images.unfinished import (
+    UnfinishedTiff,
+    check_same_run,
+    finish_all,
+    forget_unfinished,
+    part_of,
+    unfinished,
+    was_begun,
+)
 from ..images.zarr_planes import ZARR_SUFFIXES
 from ..images.zarr_results import StagedZarr, UnfinishedZarr, chunk_side
 from ..store.weights import WEIGHTS_KEY
@@ -114,6 +122,7 @@ def is_finished(enhancer: Enhancer, image: Image, settings: EnhanceConfig, targe
     ------
     InputError
         With `resume`, if there are finished files of another image or of other settings. Without, they are replaced.
+        They are also replaced if the interrupted run was to replace them.
     """
     plans, paths = _files_of(enhancer, image, settings, target)
     try:
@@ -122,7 +131,8 @@ def is_finished(enhancer: Enhancer, image: Image, settings: EnhanceConfig, targe
             forget_unfinished(target, tuple(paths[1:]))
         return finished
     except (InputError, OSError):
-        if resume:
+        identity = _identity(plans[0].provenance, plans[0].pixel_size, plans[0].origin, plans[0].shape)
+        if resume and not was_begun(target, identity):
             raise
         return False
 
@@ -257,11 +267,23 @@ def _identity(
 
 
 def _are_finished(paths: Sequence[Path], plans: Sequence[ResultPlan]) -> bool:
-    """Return whether an earlier run has finished all files of an image; raise an InputError if that was another run."""
+    """Return whether an earlier run has finished all files of an image; raise an InputError if that was another run.
+
+    A run that was killed between two of its files leaves maps of another run beside its result: these are not finished.
+    """
     if not all(path.exists() for path in paths):
         return False
-    before = mapped_image(paths[0])
-    identity = _identity(plans[0].provenance, plans[0].pixel_size, plans[0].origin, plans[0].shape)
-    stated = _identity(before.provenance, before.pixel_size, before.origin, before.pixels.shape)
-    check_same_run(stated, identity, paths[0])
+    _check_made_by(plans[0], paths[0])
+    try:
+        for plan, path in zip(plans[1:], paths[1:], strict=True):
+            _check_made_by(plan, path)
+    except InputError:
+        return False
     return True
+
+
+def _check_made_by(plan: ResultPlan, path: Path) -> None:
+    """Raise an InputError if a file has other values than a plan of those that its pixels depend on."""
+    before = mapped_image(path)
+    stated = _identity(before.provenance, before.pixel_size, before.origin, before.pixels.shape)
+    check_same_run(stated, _identity(plan.provenance, plan.pixel_size, plan.origin, plan.shape), path)

@@ -14,7 +14,7 @@ from ..base.whole_files import check_space
 from ..diffusion.settings import GenerateConfig, check_generation
 from ..images.reading import mapped_image
 from ..images.tiff import TIFF_SUFFIXES, copy_planes
-from ..images.unfinished import UnfinishedTiff, check_same_run, part_of, unfinished
+from ..images.unfinished import UnfinishedTiff, check_same_run, part_of, unfinished, was_begun
 from ..store.catalogue import find_model
 from ..store.folder import read_facts
 from ..store.weights import WEIGHTS_KEY, digest_of_weights
@@ -122,9 +122,11 @@ def _generated_into_file(
     source = provenance(model, job.settings)
     source = replace(source, more={**source.more, WEIGHTS_KEY: digest_of_weights(model.unet)})
     metadata = {"pixel_size": model.pixel_size, "provenance": source}
-    with unfinished(out, {"count": job.settings.count, **_identity(source)}, resume=job.resume) as work:
+    identity = {"count": job.settings.count, **_identity(source)}
+    begun = was_begun(out, identity)
+    with unfinished(out, identity, resume=job.resume) as work:
         file = UnfinishedTiff(work, out, shape, **metadata)
-        done = len(work.finished) or (_copied(out, source, file.pixels) if job.resume else 0)
+        done = len(work.finished) or (_copied(out, source, file.pixels, begun=begun) if job.resume else 0)
         for k in range(done):
             work.add(k)
         yield from _resumed_note(job, done)
@@ -148,18 +150,23 @@ def _identity(source: Provenance) -> dict[str, Any]:
     return {**settings, "model": source.model, WEIGHTS_KEY: source.more.get(WEIGHTS_KEY)}
 
 
-def _copied(out: Path, source: Provenance, pixels: Pixels) -> int:
+def _copied(out: Path, source: Provenance, pixels: Pixels, *, begun: bool) -> int:
     """Copy the images of a stopped run from `out`, and return their number; 0 if there is no such file.
 
     Raises
     ------
     InputError
-        If `out` was made by another model or with other settings.
+        If `out` was made by another model or with other settings, and no run was `begun` that was to replace it.
     """
     if not out.exists():
         return 0
     before = mapped_image(out)
-    check_same_run(_identity(before.provenance), _identity(source), out)
+    try:
+        check_same_run(_identity(before.provenance), _identity(source), out)
+    except InputError:
+        if begun:
+            return 0
+        raise
     count = min(len(before), len(pixels))
     for k in range(count):
         pixels[k] = before.pixels[k]
