@@ -9,7 +9,7 @@ imported, with tiny images and networks. Every trial is disturbed at a random mo
     size        no file may grow beyond a number of bytes (RLIMIT_FSIZE), as on a disk with a quota
     disk        a disk (tmpfs) of a few bytes; for root on Linux alone
     removed     the folder of the result is removed
-    permission  the folder of the result becomes read-only; root becomes another user for it
+    permission  the folder of the result becomes read-only; root loses its privileges for it
     memory      the process may use only a little more memory (RLIMIT_AS)
     power       nothing: the order of writes is recorded, for a power cut
 
@@ -40,6 +40,7 @@ import stat
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import product
@@ -71,7 +72,6 @@ TABLE = ROOT / "docs" / "limits.md"
 _LONGEST = 120.0  # s; a trial that takes longer hangs
 _SENTENCES = 3  # that the table shows of a kind
 _MODEL_FOLDERS: dict[str, Any] = {"m": DiffusionModel, "e": Enhancer, "s": DiffusionModel}
-_NOBODY = 65534
 _MB = 2**20
 
 
@@ -116,16 +116,16 @@ def _save(folder: Path) -> None:
         write_image(out / name, cell)
 
 
-_TRAIN = "--steps 12 --patch 64 --batch 1 --channels 16 32 --start none"
+_TRAIN = "--steps 6 --patch 64 --batch 1 --channels 16 32 --start none"
 WORKS = (
     Work("train", f"train {{0}}/storm.tif --out {{0}}/out/m {_TRAIN}"),
     Work(
         "train-enhancer",
-        "train-enhancer {0}/storm.tif --out {0}/out/e --upscale 4 --steps 12 --batch 1 --channels 8",
+        "train-enhancer {0}/storm.tif --out {0}/out/e --upscale 4 --steps 6 --batch 1 --channels 8",
     ),
     Work(
         "generate",
-        "generate {0}/model --out {0}/out/g.tif --count 12 --size 64 --steps 2 --batch 2 --seed 1",
+        "generate {0}/model --out {0}/out/g.tif --count 8 --size 64 --steps 2 --batch 2 --seed 1",
         replaces=True,
     ),
     Work(
@@ -168,14 +168,15 @@ class Outcome:
         lines = [line for line in self.text.splitlines() if line.strip()]
         if self.status == 0 or not lines:
             return ""
-        return re.sub(r"\d[\d.]*", "…", re.sub(r"(?:/[^/\s,:]+)+/", "", lines[-1]))
+        text = re.sub(r"(?:/[^/\s,:]+)+/", "", lines[-1])
+        return re.sub(r"\d[\d.]*", "…", re.sub(r"-[0-9a-f]{8}\b", "-…", text))
 
 
 def prepare(folder: Path) -> None:
     """Write the images and models that the works need."""
     storm = simulate("microtubules", size=192, pixel_size=20.0, seed=3, organisation="random")
     write_image(folder / "storm.tif", storm)
-    cell = Image(np.random.default_rng(0).gamma(0.5, 100, (200, 200)).astype(np.float32), 80.0)
+    cell = Image(np.random.default_rng(0).gamma(0.5, 100, (120, 120)).astype(np.float32), 80.0)
     for name in ("cell.tif", "cell.zarr"):
         write_image(folder / name, cell)
     DiffusionModel.train([storm], steps=2, patch=64, batch=1, channels=(16, 32), start=None).save(folder / "model")
@@ -443,7 +444,7 @@ def size(room: Room, moments: random.Random) -> tuple[Outcome, Counter[str]]:
 
 def memory(room: Room, moments: random.Random) -> tuple[Outcome, Counter[str]]:
     """Give the work only a little more memory than it has when it begins."""
-    more = int(moments.random() * 300 * _MB)
+    more = int(_MB * 0.1 * 2000 ** moments.random())  # most works need little more
 
     def limit() -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -589,14 +590,23 @@ _ONCE = ("power",)  # nothing is random
 _OF_ROOT = ("disk",)
 
 
+def _obey_permissions() -> None:
+    """Take from root the capabilities to write and read where permissions forbid it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice
+    libc.capget(header, sets)
+    for k in range(2):  # effective and permitted
+        sets[k] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    if libc.capset(header, sets):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 @contextlib.contextmanager
-def _as(fault: str, folder: Path) -> Iterator[None]:
-    """Be the user, with the mounts, that a fault needs, in a process that ends afterwards."""
+def _as(fault: str) -> Iterator[None]:
+    """Have the privileges and the mounts that a fault needs, in a process that ends afterwards."""
     if fault == "permission" and os.getuid() == 0:
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, _NOBODY, _NOBODY)
-        os.setgid(_NOBODY)
-        os.setuid(_NOBODY)
+        _obey_permissions()
     if fault in _OF_ROOT:
         libc = ctypes.CDLL(None, use_errno=True)
         private, recursive, new_mounts = 1 << 18, 1 << 14, 0x00020000
@@ -608,7 +618,7 @@ def _as(fault: str, folder: Path) -> Iterator[None]:
 def measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> dict[str, Any]:
     """Try a fault on a work, and return the counts and what the program showed.
 
-    Everything happens in a process of its own, whose user and mounts may change.
+    Everything happens in a process of its own, whose privileges and mounts may change.
     """
     reading, writing = os.pipe()
     process = os.fork()
@@ -619,6 +629,8 @@ def measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> dic
             with os.fdopen(writing, "w") as file:
                 json.dump(_measured(inputs, fault, work, times, seed), file)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)
@@ -644,7 +656,7 @@ def _measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> di
         os.environ["SMDIFFUSION_HOME"] = str(folder / "home")
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
         (folder / "tmp").mkdir()
-        with _as(fault, folder):
+        with _as(fault):
             room = Room(folder, work)
             for _ in range(1 if fault in _ONCE else times):
                 room.empty()

@@ -71,7 +71,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file to write.")
     with created_beside(path, temporary_file(path)) as temporary:
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:  # nobody knows the name of the temporary file
+            if error.errno is not None and str(error.filename) == str(temporary):
+                raise cannot_be_written(path, error) from error
+            raise
 
 
 @contextmanager
@@ -131,8 +136,10 @@ def rename_into_place(temporary: Path, path: Path, *, durable: bool = True, stay
     except OSError as error:
         saved = _saved_elsewhere(temporary, path)
         where = _where(saved, stays and temporary.exists())
-        # Windows names a missing permission if another program has the file open.
-        remedy = ": close the program that uses it, or name another file" if isinstance(error, PermissionError) else ""
+        remedy = ""
+        if isinstance(error, PermissionError):  # Windows names a missing permission if a program has the file open
+            cause = "close the program that uses it" if os.name == "nt" else "ask its owner for the permission"
+            remedy = f": {cause}, or name another file"
         raise OSError(f"{path} cannot be replaced ({reason_of(error)}){remedy}. {where}") from error
     if durable:
         sync(path.parent)
