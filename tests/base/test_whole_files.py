@@ -93,6 +93,26 @@ def test_a_complete_file_whose_folder_is_lost_is_kept_in_another_place(tmp_path,
     assert saved.parent == (tmp_path if place == "temporary folder" else user_folder() / "results")
 
 
+def test_messages_name_the_result_and_not_the_temporary_file(tmp_path):
+    target, message = tmp_path / "out" / "x.tif", r"/out/x\.tif cannot be written \(there is no such file"
+    with pytest.raises(OSError, match=message) as error, atomic_file(target) as temporary_path:
+        temporary_path.unlink()
+        (tmp_path / "out").rmdir()
+        temporary_path.open("r+b")
+    assert "smdiffusion.tif" not in str(error.value)
+
+
+def test_the_remedy_of_a_missing_permission_is_that_of_the_system(tmp_path, monkeypatch):
+    def refused(self, target):
+        raise PermissionError(errno.EACCES, "Permission denied", str(target))
+
+    (tmp_path / "written").write_text("result")
+    monkeypatch.setattr(Path, "replace", refused)
+    remedy = "close the program that uses it" if os.name == "nt" else "ask its owner for the permission"
+    with pytest.raises(OSError, match=f"cannot be replaced .*: {remedy}, or name another file"):
+        rename_into_place(tmp_path / "written", tmp_path / "x.tif")
+
+
 def test_no_message_names_a_file_that_is_not_there(tmp_path):
     with pytest.raises(OSError, match="The result is lost"):
         rename_into_place(tmp_path / "gone", tmp_path / "no" / "x.tif")
