@@ -93,12 +93,16 @@ def test_a_complete_file_whose_folder_is_lost_is_kept_in_another_place(tmp_path,
     assert saved.parent == (tmp_path if place == "temporary folder" else user_folder() / "results")
 
 
+def _opened_after_its_folder_is_removed(path):
+    path.unlink()
+    path.parent.rmdir()
+    path.open("r+b")
+
+
 def test_messages_name_the_result_and_not_the_temporary_file(tmp_path):
     target, message = tmp_path / "out" / "x.tif", r"/out/x\.tif cannot be written \(there is no such file"
     with pytest.raises(OSError, match=message) as error, atomic_file(target) as temporary_path:
-        temporary_path.unlink()
-        (tmp_path / "out").rmdir()
-        temporary_path.open("r+b")
+        _opened_after_its_folder_is_removed(temporary_path)
     assert "smdiffusion.tif" not in str(error.value)
 
 
