@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from images.microscope_makers import write_czi
 from napari_smdiffusion import Image, read_image, simulate, write_image
 from napari_smdiffusion.cli.entry import main
 
@@ -102,6 +103,9 @@ def test_every_command_of_a_page_runs(page, files, tmp_path, monkeypatch, quick_
         if ".zarr" in command:
             pytest.importorskip("zarr", minversion="3")
             write_image("slide.zarr", read_image("cells/cell1.tif"))
+        if ".czi" in command:
+            pytest.importorskip("pylibCZIrw")
+            write_czi("cell.czi", channels=2)
         if "export" in command:
             pytest.importorskip("bioimageio.spec")
         arguments = _tiny(command)
