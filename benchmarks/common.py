@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+# The former default start: the bundled models of microtubules and mitochondria began from it.
+FILAMENTS = ROOT / "benchmarks" / "models" / "simulated-filaments"
 PICTURES = ROOT / "docs" / "images"
 TRAIN_COLUMNS = 960  # of the 1280 of the microtubule image; the rest is for testing
 TRAIN_ROWS = 1920  # of the 2560 of the mitochondria image

@@ -131,10 +131,13 @@ def generated() -> Arrays:
     from napari_smdiffusion import load_diffusion_model
 
     arrays = {}
-    for name in ("microtubules", "mitochondria", "simulated-filaments"):
+    for name in ("microtubules", "mitochondria", "start-any"):
         model = load_diffusion_model(name)
-        arrays[f"{name}, 64 × 64"] = model.generate(2, size=64, seed=3, steps=4, device="cpu").pixels
-        arrays[f"{name}, 80 × 96"] = model.generate(1, size=(80, 96), seed=6, steps=4, device="cpu").pixels
+        settings: dict[str, Any] = {"steps": 4, "device": "cpu"}
+        if model.structures:
+            settings["structure"] = "nuclear-pores"
+        arrays[f"{name}, 64 × 64"] = model.generate(2, size=64, seed=3, **settings).pixels
+        arrays[f"{name}, 80 × 96"] = model.generate(1, size=(80, 96), seed=6, **settings).pixels
     return arrays
 
 
@@ -176,11 +179,15 @@ def from_bundled() -> Arrays:
     The first steps of Adam are nearly the sign of the gradient. Rounding decides the sign of gradients near zero. The
     norm of the change hardly depends on it, and with a low learning rate neither does the image.
     """
+    from dataclasses import replace
+
     from napari_smdiffusion import load_diffusion_model
+    from napari_smdiffusion.diffusion.network import without_classes
 
     model = _trained(start="default", steps=3, batch=2, learning_rate=2e-4)
     arrays = _diffusion_arrays(model)
-    change = arrays["weights"] - _weights(load_diffusion_model("simulated-filaments"))
+    begun = replace(load_diffusion_model("start-any"), unet=without_classes(load_diffusion_model("start-any").unet))
+    change = arrays["weights"] - _weights(begun)
     # A digest needs a standard deviation, so the norm is stored beside 0.
     return {"change": np.array([0.0, np.sqrt(np.mean(change**2))]), "image": arrays["image"]}
 

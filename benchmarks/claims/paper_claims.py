@@ -49,7 +49,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.common import FACTOR, RESULTS, ROOT, TRAIN_COLUMNS, apart, commit, drawn, machine, microtubules, sfsrm
+from benchmarks.common import (
+    FACTOR,
+    FILAMENTS,
+    RESULTS,
+    ROOT,
+    TRAIN_COLUMNS,
+    apart,
+    commit,
+    drawn,
+    machine,
+    microtubules,
+    sfsrm,
+)
 from benchmarks.models.simulated_filaments import continuous_fields
 from napari_smdiffusion import (
     DiffusionModel,
@@ -94,7 +106,7 @@ if TYPE_CHECKING:
 
 PLACE = RESULTS / "paper_claims"
 KEPT = ROOT / "build" / "paper_claims"  # trained models, and what they generated
-START = "simulated-filaments"  # saw simulated filaments alone: neither these cells nor any other
+START = FILAMENTS  # saw simulated filaments alone: neither these cells nor any other
 STEPS_A_MINUTE = 276
 SEEDS = range(5)
 MINUTES = (2, 10, 30)

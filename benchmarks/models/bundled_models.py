@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from benchmarks.common import CELLS, FACTORS, PICTURES, RESULTS, TESTED, save, save_entry
+from benchmarks.common import CELLS, FACTORS, FILAMENTS, PICTURES, RESULTS, TESTED, save, save_entry
 from benchmarks.realism.classifier import judge
 from napari_smdiffusion import (
     DiffusionModel,
@@ -182,7 +182,7 @@ def shipped(structure: str) -> Path:
 def diffusion(structure: str, minutes: float) -> None:
     """Train the diffusion model from that of simulated filaments, and save it."""
     train = dataclasses.replace(CELLS[structure]()[1], name=f"{structure}, STORM, {PARTS[structure]}")
-    start = load_diffusion_model("simulated-filaments")
+    start = load_diffusion_model(FILAMENTS)
     began = time.monotonic()
     steps = train_steps([train], TrainConfig(minutes=minutes, previews=0), start=start, name=structure)
     model = run(steps, Reporter())

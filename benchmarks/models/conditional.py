@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from benchmarks.common import CELLS, ROOT, entries, save_entry
+from benchmarks.common import CELLS, FILAMENTS, ROOT, entries, save_entry
 from napari_smdiffusion import Image, TrainConfig, load_diffusion_model, run, train_steps
 from napari_smdiffusion.base.events import Progress
 from napari_smdiffusion.diffusion.facts import DiffusionRecord
 from napari_smdiffusion.images.patches import grid_patches
 from napari_smdiffusion.measure.realism import realism
 from napari_smdiffusion.measure.texture import texture_features
-from napari_smdiffusion.recipes.train_diffusion import default_start
 from napari_smdiffusion.store.folder import read_facts
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def trained(who: str, steps: int, seed: int) -> DiffusionModel:
         shutil.rmtree(folder, ignore_errors=True)
     elif read_facts(folder, "diffusion", DiffusionRecord).steps >= (config.steps or 0):
         return load_diffusion_model(folder)
-    start = None if cut else default_start(config.channels)
+    start = None if cut else load_diffusion_model(FILAMENTS)
     given = images if who == BOTH else images[who]
     return run(train_steps(given, config, start=start, out=folder, resume=cut), _shown(who))
 

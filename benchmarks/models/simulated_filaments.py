@@ -26,9 +26,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.common import save
+from benchmarks.common import FILAMENTS, save
 from napari_smdiffusion import DiffusionModel, Image, TrainConfig, run, simulate, train_steps
-from napari_smdiffusion.base.folders import bundled_folder
 from napari_smdiffusion.base.stopping import stop_on_interrupt
 from napari_smdiffusion.base.terminal import Reporter
 from napari_smdiffusion.store.folder import STATE
@@ -201,7 +200,7 @@ def main() -> None:
     config = TrainConfig(steps=CONTINUOUS_STEPS, wide_fraction=0.9, log_sigma_mean=0.2, log_sigma_std=1.4, previews=0)
     model = train(continuous_fields(), config, options.out / "continuous", start=DiffusionModel.load(sparse))
     model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, attribution=ATTRIBUTION))
-    model.save(bundled_folder() / "diffusion" / "simulated-filaments", half=True)
+    model.save(FILAMENTS, half=True)
     facts = {"seconds": seconds_of(options.out), "steps": model.facts.steps, "curve": model.facts.curve}
     save("simulated_filaments", {"fields": 2 * FIELDS, "size": SIZE, "seed": 0, **facts})
 

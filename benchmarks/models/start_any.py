@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.common import save
+from benchmarks.common import FILAMENTS, save
 from benchmarks.models.simulated_filaments import finished, seconds_of, train
 from napari_smdiffusion import STRUCTURES, DiffusionModel, Image, TrainConfig, load_diffusion_model, simulate
 from napari_smdiffusion.base.folders import bundled_folder
@@ -35,6 +36,7 @@ to complete, blurred, and in half of them with what is dim cut off (`benchmarks/
 image was ever trained on. It is meant to start other trainings from, not to generate images with.
 It was trained for {steps} steps, from `simulated-filaments` on.
 """
+LICENSE, CITATION = "BSD-3-Clause", "napari-smdiffusion: no experimental image was trained on"
 NOT_FOR = "Images that are shown or measured: it saw simulated structures alone. It is a start for other trainings."
 
 
@@ -61,7 +63,7 @@ def train_any(out: Path, structures: list[str], steps: int) -> DiffusionModel:
         return DiffusionModel.load(out)
     config = TrainConfig(steps=steps, wide_fraction=0.5, log_sigma_mean=0.0, log_sigma_std=1.5, previews=0)
     images = {name: [fields(name)] for name in structures}
-    return train(images, config, out, start=load_diffusion_model("simulated-filaments"), name=NAME)
+    return train(images, config, out, start=load_diffusion_model(FILAMENTS), name=NAME)
 
 
 def main() -> None:
@@ -75,7 +77,8 @@ def main() -> None:
     name = "-".join(["without", *options.without]) if options.without else "all"
     model = train_any(options.out / name, structures, options.steps)
     said = ATTRIBUTION.format(count=len(structures), steps=model.facts.steps)
-    facts = dataclasses.replace(model.facts, attribution=said, not_for=NOT_FOR)
+    stated: dict[str, Any] = {"attribution": said, "not_for": NOT_FOR, "license": LICENSE, "citation": CITATION}
+    facts = dataclasses.replace(model.facts, **stated)
     model = dataclasses.replace(model, facts=facts)
     model.save(options.out / f"{name}-model", half=True)
     if not options.without:

@@ -20,7 +20,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import CELLS, ROOT, TESTED, entries, save_entry
+from benchmarks.common import CELLS, FILAMENTS, ROOT, TESTED, entries, save_entry
 from benchmarks.models import start_any
 from benchmarks.models.fine_tuning import COUNT, SIZE, STEPS_A_MINUTE, few_of, held_out_loss
 from napari_smdiffusion import DiffusionModel, TrainConfig, load_diffusion_model, run, train_steps
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 NAME, SIDE = "starts", 256
 NOISE = (0.05, 0.2, 0.5, 2.0, 5.0)
 UNSEEN = "endoplasmic-reticulum"
-NOTHING, FILAMENTS, ANY = "nothing", "simulated-filaments", start_any.NAME
-STARTS = (NOTHING, FILAMENTS, ANY)
+NOTHING, ANY = "nothing", start_any.NAME
+STARTS = (NOTHING, FILAMENTS.name, ANY)
 WITHOUT = ROOT / "build" / "start-any" / f"without-{UNSEEN}-model"
 
 
@@ -51,7 +51,9 @@ def begun(start: str, structure: str, without: Path) -> DiffusionModel | None:
     """Return the model that a training begins from."""
     if start == NOTHING:
         return None
-    return DiffusionModel.load(without) if (start, structure) == (ANY, UNSEEN) else load_diffusion_model(start)
+    if start == FILAMENTS.name:
+        return load_diffusion_model(FILAMENTS)
+    return DiffusionModel.load(without) if structure == UNSEEN else load_diffusion_model(start)
 
 
 def measured(structure: str, start: str, windows: int, minutes: float, seed: int, without: Path) -> dict[str, Any]:

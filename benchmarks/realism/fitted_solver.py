@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.common import save_entry
+from benchmarks.common import FILAMENTS, save_entry
 from napari_smdiffusion import load_diffusion_model
 from napari_smdiffusion.diffusion.intensities import to_numpy
 from napari_smdiffusion.diffusion.noise import start_noise
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 FINE = 64  # steps of the way that is followed; the noise levels are chosen from its own
 SIZE, IMAGES = 128, 12
 BEFORE = 2  # guesses that a step looks back to
-MODELS = ("microtubules", "mitochondria", "simulated-filaments")
+MODELS = ("microtubules", "mitochondria", FILAMENTS.name)
 FITTED_ON, TESTED_ON = 11, 12  # seeds of the noise
 FACTORS = (1.0, 1.05, 1.1, 1.15, 1.2)
 BANDS = 8  # of spatial frequencies
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[6, 7, 8])
     parser.add_argument("--others", type=Path, nargs="*", default=[], help="models that are tested only")
     options = parser.parse_args()
-    models = {name: load_diffusion_model(name) for name in MODELS}
+    models = {name: load_diffusion_model(FILAMENTS if name == FILAMENTS.name else name) for name in MODELS}
     ways = [way(model, FITTED_ON) for model in models.values()]
     tested = {name: way(model, TESTED_ON) for name, model in models.items()}
     tested |= {one.name: way(load_diffusion_model(str(one)), TESTED_ON) for one in options.others}

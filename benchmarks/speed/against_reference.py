@@ -35,6 +35,7 @@ import numpy as np
 import tifffile
 
 from benchmarks.common import (
+    FILAMENTS,
     MEGABYTES,
     PICTURES,
     RESULTS,
@@ -346,7 +347,7 @@ def ours(sizes: Sequence[int], minutes: Sequence[int]) -> None:
             if _name(who, size, one) in entries(TRAINED):
                 continue
             config = TrainConfig(patch=size, steps=_steps("ours", size, [one])[one], previews=0)
-            begin = load_diffusion_model("simulated-filaments") if who == PRETRAINED else None
+            begin = load_diffusion_model(FILAMENTS) if who == PRETRAINED else None
             model = run(train_steps([microtubules()[1]], config, start=begin))
             _judge(model, who, size, one, model.facts.steps)
 

@@ -258,7 +258,7 @@ def test_the_report_detects_a_model_that_copies_its_two_training_patches():
     """A diffusion model copies when it is trained for long on few patches without the 8 symmetries."""
     simulated = simulate("microtubules", count=40, size=64, pixel_size=20.0, seed=1, organisation="random")
     training, held_out = simulated.pixels[:2], simulated.pixels[4:]
-    start = replace(load_diffusion_model("simulated-filaments"), scaling=Scaling.fit([Image(training)]))
+    start = replace(load_diffusion_model("microtubules"), scaling=Scaling.fit([Image(training)]))
     clean = torch.from_numpy(start.scaling.scale(training))[:, None]
     before = copy_report(start.generate(16, size=64).pixels, list(training), held_out)
     assert before.copies == 0

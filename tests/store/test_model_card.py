@@ -15,7 +15,7 @@ def test_the_bundled_models_state_what_they_are_for(entry):
     summary = entry.summary
     assert summary.structure
     assert summary.not_for
-    assert summary.tested_on or entry.name in ("simulated-filaments", "start-any")
+    assert summary.tested_on or entry.name == "start-any"
     assert (summary.license, bool(summary.citation)) == ("BSD-3-Clause", True)
 
 

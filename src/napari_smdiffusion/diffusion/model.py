@@ -119,7 +119,7 @@ class DiffusionModel:
             of each structure by its name: `{"microtubules": a, "mitochondria": [b, c]}`.
         start
             The model to start from, its name or its folder; None to train from scratch. "default" is the bundled
-            `simulated-filaments`, or None if `channels` differ from those of its network.
+            `start-any`, or None if `channels` differ from those of its network.
         out, name
             Folder of the model, also during the training; None to keep it in memory. Name, by default of the folder.
         resume

@@ -22,7 +22,7 @@ from ..base.settings import (
 )
 from .solvers import SOLVERS
 
-DEFAULT_START = "simulated-filaments"  # the bundled model that trainings begin from
+DEFAULT_START = "start-any"  # the bundled model that trainings begin from
 EDM, NOISE = "edm", "reference-noise-prediction"  # `DiffusionFacts.parameterization`
 SIGMA_DATA = 0.5  # standard deviation of the images in network units, assumed by EDM's preconditioning
 

@@ -44,7 +44,7 @@ class TrainJob:
         Settings of the network and of the training.
     start
         Model whose network the training begins from, or its name or folder. None: begin from random weights.
-        "default": begin from the bundled `simulated-filaments` if `settings` has the channels of its network, otherwise
+        "default": begin from the bundled `start-any` if `settings` has the channels of its network, otherwise
         from random weights.
     out
         Folder for the model and for checkpoints, which are less than a minute apart. None: in memory only.
@@ -189,8 +189,8 @@ def _interrupted_record(out: Path) -> DiffusionRecord | None:
 def default_start(channels: Sequence[int]) -> DiffusionModel | None:
     """Return the model that trainings begin from by default, or None if its network has other channels.
 
-    The model was trained on simulated filaments alone. Its network can denoise and knows the course of filaments, which
-    takes far longer to learn than their texture.
+    The model was trained on simulated structures alone. Its network can denoise, and knows what filaments, tubes,
+    networks, rings and spots look like, which takes far longer to learn than the texture of an image.
     """
     from ..diffusion.facts import DiffusionRecord
     from ..diffusion.model import read_model
