@@ -13,7 +13,7 @@ from napari_smdiffusion.store.model_card import card_rows, read_model_card
 @pytest.mark.parametrize("entry", list_models(), ids=lambda entry: f"{entry.kind} {entry.name}")
 def test_the_bundled_models_state_what_they_are_for(entry):
     summary = entry.summary
-    assert summary.structure
+    assert summary.shows
     assert summary.not_for
     assert summary.tested_on or entry.name == "start-any"
     assert (summary.license, bool(summary.citation)) == ("BSD-3-Clause", True)
