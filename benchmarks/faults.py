@@ -19,8 +19,8 @@ undisturbed run. It must leave nothing hidden, nothing locked and no temporary f
 at every step, so that faults fall into saving. For `power`, each rename of a result must come after an fsync of all
 files in it since their last change, and before an fsync of its folder.
 
-Each entry is written when it is measured, to benchmarks/results/faults.json: a run that is cut goes on when it is
-started again. --again measures what is there already, --draw draws the table in docs/limits.md. Linux and macOS only.
+Every ten trials are written to benchmarks/results/faults.json: a run that is cut goes on when it is started again, and
+one with more --times adds to them. --again measures what is there already, --draw draws the table in docs/limits.md. Linux and macOS only.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 RESULT = "faults"
 TABLE = ROOT / "docs" / "limits.md"
 _LONGEST = 120.0  # s; a trial that takes longer hangs
+_TOGETHER = 10  # trials that are written together
 _SENTENCES = 3  # that the table shows of a kind
 _MODEL_FOLDERS: dict[str, Any] = {"m": DiffusionModel, "e": Enhancer, "s": DiffusionModel}
 _MB = 2**20
@@ -615,7 +616,7 @@ def _as(fault: str) -> Iterator[None]:
     yield
 
 
-def measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> dict[str, Any]:
+def measured(inputs: Path, fault: str, work: Work, times: int, seed: int, first: int = 0) -> dict[str, Any]:
     """Try a fault on a work, and return the counts and what the program showed.
 
     Everything happens in a process of its own, whose privileges and mounts may change.
@@ -627,7 +628,7 @@ def measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> dic
         try:
             os.close(reading)
             with os.fdopen(writing, "w") as file:
-                json.dump(_measured(inputs, fault, work, times, seed), file)
+                json.dump(_measured(inputs, fault, work, times, seed, first), file)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -644,8 +645,8 @@ def measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> dic
     return result
 
 
-def _measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> dict[str, Any]:
-    moments = random.Random(f"{seed} {fault} {work.name}")
+def _measured(inputs: Path, fault: str, work: Work, times: int, seed: int, first: int = 0) -> dict[str, Any]:
+    moments = random.Random(f"{seed} {fault} {work.name} {first}")
     loop._CHECKPOINT_SECONDS = unfinished._SECONDS = 0.0
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="faults-")) / "room"
@@ -658,7 +659,7 @@ def _measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> di
         (folder / "tmp").mkdir()
         with _as(fault):
             room = Room(folder, work)
-            for _ in range(1 if fault in _ONCE else times):
+            for _ in range(times):
                 room.empty()
                 outcome, counts = TRIALS[fault](room, moments)
                 totals.update(counts)
@@ -667,7 +668,7 @@ def _measured(inputs: Path, fault: str, work: Work, times: int, seed: int) -> di
     finally:
         shutil.rmtree(folder.parent, ignore_errors=True)
     shown = [sentence for sentence, _ in sentences.most_common(_SENTENCES)]
-    return {"fault": fault, "work": work.name, "seed": seed, "times": times, **totals, "shown": shown}
+    return {"fault": fault, "work": work.name, "seed": seed, **totals, "shown": shown}
 
 
 _WRONG = (
@@ -724,8 +725,16 @@ def with_table(text: str, found: Mapping[str, Mapping[str, Any]]) -> str:
     return f"{before}{_BEGIN}\n\n{table(found)}\n\n{_END}{rest.split(_END)[1]}"
 
 
+def merged(known: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with the trials of two."""
+    counts = {key: known.get(key, 0) + value for key, value in found.items() if type(value) is int and key != "seed"}
+    kept = {key: value for key, value in known.items() if type(value) is int}
+    shown = list(dict.fromkeys([*known.get("shown", ()), *found["shown"]]))[:_SENTENCES]
+    return {**found, **kept, **counts, "seed": found["seed"], "shown": shown}
+
+
 def measure(faults: Sequence[str], works: Sequence[Work], times: int, seed: int, *, again: bool) -> bool:
-    """Measure all entries that are missing, write each, and return whether nothing was wrong."""
+    """Measure what is missing, write it after every few trials, and return whether nothing was wrong."""
     good = True
     with tempfile.TemporaryDirectory() as name:
         inputs = Path(name)
@@ -733,15 +742,18 @@ def measure(faults: Sequence[str], works: Sequence[Work], times: int, seed: int,
         inputs.chmod(0o755)
         for fault, work in product(faults, works):
             key = f"{fault}: {work.name}"
-            known = entries(RESULT).get(key)
-            if known and not again and (known["times"], known["seed"]) == (times, seed):
-                print(f"{key} is known.")
-            elif fault in _OF_ROOT and os.getuid():
+            known = entries(RESULT).get(key, {})
+            if again or known.get("seed") != seed:
+                known = {}
+            if fault in _OF_ROOT and os.getuid():
                 print(f"{key} needs root: it is left out.")
-            else:
-                known = measured(inputs, fault, work, times, seed)
+                continue
+            wanted = 1 if fault in _ONCE else times
+            while (tried := known.get("tried", 0)) < wanted:
+                found = measured(inputs, fault, work, min(_TOGETHER, wanted - tried), seed, tried)
+                known = merged(known, found)
                 save_entry(RESULT, key, known)
-            good &= not faulty(known or {})
+            good &= not faulty(known)
     return good
 
 

@@ -105,7 +105,7 @@ def test_every_command_of_a_page_runs(page, files, tmp_path, monkeypatch, quick_
             write_image("slide.zarr", read_image("cells/cell1.tif"))
         if ".czi" in command:
             pytest.importorskip("pylibCZIrw")
-            write_czi("cell.czi", channels=2)
+            write_czi(tmp_path / "cell.czi", channels=2, side=9.7e-8)
         if "export" in command:
             pytest.importorskip("bioimageio.spec")
         arguments = _tiny(command)
