@@ -20,7 +20,7 @@ at every step, so that faults fall into saving. For `power`, each rename of a re
 files in it since their last change, and before an fsync of its folder.
 
 Every ten trials are written to benchmarks/results/faults.json: a run that is cut goes on when it is started again, and
-one with more --times adds to them. --again measures what is there already, --draw draws the table in docs/limits.md. Linux and macOS only.
+one with more --times adds to them. --again begins anew, --draw draws the table in docs/limits.md. Linux and macOS only.
 """
 
 from __future__ import annotations

@@ -100,22 +100,22 @@ def test_a_cut_run_goes_on_and_the_table_follows(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(common, "RESULTS", tmp_path)
     monkeypatch.setattr(faults, "prepare", lambda folder: None)
     tried = []
-    monkeypatch.setattr(
-        faults,
-        "measured",
-        lambda folder, fault, work, times, seed: (
-            tried.append(work.name)
-            or {"fault": fault, "work": work.name, "times": times, "seed": seed, "tried": times, "shown": ["a | b"]}
-        ),
-    )
+
+    def measured(folder, fault, work, times, seed, first):
+        tried.append((work.name, times, first))
+        return {"fault": fault, "work": work.name, "seed": seed, "tried": times, "half": first, "shown": ["a | b"]}
+
+    monkeypatch.setattr(faults, "measured", measured)
     works = [WORKS["save"], WORKS["generate"]]
     assert faults.measure(["kill"], works[:1], 2, 0, again=False)
     assert faults.measure(["kill"], works, 2, 0, again=False)
-    assert tried == ["save", "generate"]
+    assert tried == [("save", 2, 0), ("generate", 2, 0)]
+    assert not faults.measure(["kill"], works[:1], 13, 0, again=False)  # the later ones have faults
+    assert tried[2:] == [("save", 10, 2), ("save", 1, 12)]
     text = faults.with_table(f"above\n{faults._BEGIN}old{faults._END}\nbelow", common.entries("faults"))
     assert text.startswith("above")
     assert text.endswith("below")
-    assert "| killed (SIGKILL) | save | 2, 0 | nothing | a \\| b |" in text
+    assert "| killed (SIGKILL) | generate | 2, 0 | nothing | a \\| b |" in text
 
 
 def test_the_table_in_the_docs_is_that_of_the_results():
