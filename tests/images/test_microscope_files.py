@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -185,6 +186,26 @@ def test_damaged_files_are_refused(made):
     path.write_bytes(b"no such file")
     with pytest.raises(InputError, match="cannot be read as a file of a microscope"):
         read_image(path)
+
+
+def test_changed_bytes_are_an_error_for_users_at_most(made):
+    path = made(times=2, channels=2)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    stated = [place for place, byte in enumerate(whole) if byte]  # most bytes of these formats are 0
+    refused = []
+    for _ in range(40):
+        content = bytearray(whole)
+        for place in rng.choice(stated, rng.integers(1, 6)):
+            content[place] = rng.choice([0, 1, 127, 255])
+        path.write_bytes(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)
+            try:
+                read_image(path, channel=0)
+            except InputError as error:
+                refused.append(str(error))
+    assert refused
+    assert all(path.name in message for message in refused)
 
 
 def test_a_missing_package_is_named(made, monkeypatch):
