@@ -50,7 +50,11 @@ from .recipes.demo import DemoJob as DemoJob
 from .recipes.demo import demo_steps as demo_steps
 from .recipes.enhance import EnhanceJob as EnhanceJob
 from .recipes.generate import GenerateJob as GenerateJob
+from .recipes.get_model import GetJob as GetJob
+from .recipes.get_model import ReceivedModel as ReceivedModel
 from .recipes.job import run_job as run_job
+from .recipes.share_model import SharedModel as SharedModel
+from .recipes.share_model import ShareJob as ShareJob
 from .recipes.train_diffusion import TrainJob as TrainJob
 from .recipes.train_enhancer import TrainEnhancerJob as TrainEnhancerJob
 from .report.compare import compare_steps as compare_steps
@@ -89,6 +93,7 @@ __all__ = [
     "GenerateConfig",
     "GenerateJob",
     "Generated",
+    "GetJob",
     "Image",
     "ImportConfig",
     "InputError",
@@ -100,7 +105,10 @@ __all__ = [
     "Note",
     "Preview",
     "Progress",
+    "ReceivedModel",
     "Report",
+    "ShareJob",
+    "SharedModel",
     "Stopped",
     "TableSlab",
     "TileDone",

@@ -31,7 +31,7 @@ from .enhancer import (
     export,
     train_enhancer,
 )
-from .models import add_models, models
+from .models import add_get, add_models, add_share, get, models, share
 from .simulate import add_simulate, simulate
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _follows_interrupt(error: BaseException) -> bool:
     return False
 
 
-_NO_PATHS = ("command", "name", "author", "license")  # flags whose texts are no paths
+_NO_PATHS = ("command", "name", "author", "license", "to", "sha256")  # flags whose texts are no paths
 
 
 def _with_home_folders(options: Namespace) -> Namespace:
@@ -171,6 +171,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         add_calibrate,
         add_simulate,
         add_models,
+        add_share,
+        add_get,
         add_import,
         add_export,
     ):
@@ -188,6 +190,8 @@ COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "calibrate": calibrate,
     "simulate": simulate,
     "models": models,
+    "share": share,
+    "get": get,
     "import": import_,
     "export": export,
 }

@@ -1,14 +1,17 @@
-"""`smdiffusion models`."""
+"""`smdiffusion models`, `share` and `get`."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from .flags import add_command
+from .flags import MODEL, add_command, print_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..recipes.get_model import GetJob
+    from ..recipes.share_model import ShareJob
     from ..store.folder import Kind
 
 
@@ -117,3 +120,97 @@ def _kinds_of(model: str) -> list[Kind]:
         names = ", ".join(sorted({entry.name for entry in list_models()}))
         raise ModelFolderError(f"There is no model {model!r}: give its folder, or one of these names: {names}.")
     return kinds
+
+
+_KINDS = {"diffusion": "diffusion model", "enhancer": "enhancer"}
+
+
+def add_share(commands: Any) -> None:
+    """Add the command `smdiffusion share`."""
+    parser = add_command(
+        commands,
+        "share",
+        "write a model as one file without code, for `smdiffusion get`, or put it on a hub",
+        "smdiffusion share my-enhancer --author 'Ada Lovelace' --license CC-BY-4.0",
+    )
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument("--kind", choices=("diffusion", "enhancer"), help="which of two models with the same name")
+    parser.add_argument("--out", metavar="FILE", help="the zip file (default MODEL.KIND.zip in the current folder)")
+    parser.add_argument(
+        "--to", metavar="hf:USER/NAME", help="upload it to this repository of a hub, which is created if it is new"
+    )
+    parser.add_argument("--author", nargs="+", default=(), metavar="NAME", help="authors of the model")
+    parser.add_argument("--license", metavar="ID", help="SPDX identifier of the licence of the weights: CC-BY-4.0, …")
+    parser.add_argument("--public", action="store_true", help="let everyone read a new repository (default: private)")
+
+
+def share_job(options: Namespace) -> ShareJob:
+    """Return the job that the flags describe."""
+    from ..recipes.share_model import ShareJob
+
+    return ShareJob(
+        model=options.model,
+        kind=options.kind,
+        out=options.out,
+        to=options.to,
+        authors=options.author,
+        license=options.license,
+        public=options.public,
+    )
+
+
+def share(options: Namespace) -> None:
+    """Run `smdiffusion share`."""
+    from ..recipes.job import run_job
+    from ..store.card import quoted
+
+    if options.out is not None and os.path.exists(options.out):
+        raise FileExistsError(f"{options.out} exists: name another file, or remove it.")
+    shared = run_job(share_job(options))
+    if shared.path is not None:
+        print_status(f"{shared.path} is the {_KINDS[shared.kind]} {shared.name}, {shared.size / 1e6:.3g} MB.")
+        get_it = f"smdiffusion get {quoted(shared.path.name)} --sha256 {shared.sha256}"
+        print_status(f"Another person gets it with: {get_it}")
+    if shared.link:
+        visible = "" if options.public else " A new repository is private: its page on the hub has the setting."
+        print_status(f"The model is at {shared.link}.{visible}")
+        print_status(f"Another person gets it with: smdiffusion get {options.to} --sha256 {shared.sha256}")
+
+
+def add_get(commands: Any) -> None:
+    """Add the command `smdiffusion get`."""
+    parser = add_command(
+        commands,
+        "get",
+        "add a model that another person shared to your own, after a check of all that is in it",
+        "smdiffusion get my-enhancer.enhancer.zip",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a file of `smdiffusion share` or `export`, a link to it (https://…), or hf:USER/NAME on a hub",
+    )
+    parser.add_argument("--name", metavar="NAME", help="name of the model here (default: its own name)")
+    parser.add_argument("--sha256", metavar="HASH", help="SHA-256 of the file, as its author states it")
+
+
+def get_job(options: Namespace) -> GetJob:
+    """Return the job that the flags describe."""
+    from ..recipes.get_model import GetJob
+
+    return GetJob(source=options.source, name=options.name, sha256=options.sha256)
+
+
+def get(options: Namespace) -> None:
+    """Run `smdiffusion get`."""
+    from ..recipes.job import run_job
+    from ..store.card import quoted
+
+    received = run_job(get_job(options))
+    name, kind = quoted(received.name), _KINDS[received.kind]
+    if received.is_new:
+        print_status(f"The {kind} {received.name} is in {received.folder}. The docks list it too.")
+    print_status(f"What it is for, and what not: smdiffusion models {name}")
+    use = "generate" if received.kind == "diffusion" else "enhance"
+    images = "" if received.kind == "diffusion" else " widefield.tif"
+    print_status(f"Next: smdiffusion {use} {name}{images} --out {use}d.tif")

@@ -52,8 +52,9 @@ class TrainingFacts:
         What the training images show, such as "microtubules"; "" if it is not stated.
     tested_on, not_for
         Sentences for the card: what the results were compared with, and what the model must not be used for.
-    license, citation
-        Terms of use of the model, as an SPDX identifier where there is one, and what to cite; "" if not stated.
+    authors, license, citation
+        Who trained the model, its terms of use, as an SPDX identifier where there is one, and what to cite; empty if not
+        stated.
     more
         Other keys of model.json, written by later versions; a later save writes them again.
     """
@@ -70,13 +71,14 @@ class TrainingFacts:
     structure: str = ""
     tested_on: str = ""
     not_for: str = ""
+    authors: tuple[str, ...] = ()
     license: str = ""
     citation: str = ""
     more: Mapping[str, object] = field(default_factory=dict)
 
     # Keys that are left out of model.json at their default: earlier versions test whether they are present.
     optional: ClassVar[frozenset[str]] = frozenset(
-        {"attribution", "structure", "tested_on", "not_for", "license", "citation"}
+        {"attribution", "structure", "tested_on", "not_for", "authors", "license", "citation"}
     )
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -81,7 +82,7 @@ def rename_model(folder: Path, name: str, kind: Kind) -> Path:
         except OSError as error:
             raise cannot_be_written(renamed, error) from error
         with suppress(OSError):  # the name of the folder is what counts
-            _write_name(renamed, folder.name)
+            write_name(renamed, folder.name, renamed.name)
     return renamed
 
 
@@ -127,13 +128,14 @@ def _check_own(folder: Path, kind: Kind) -> None:
         raise InputError(f"{folder} is not in your folder of models: change it in your file manager.")
 
 
-def _write_name(folder: Path, former: str) -> None:
-    """Write the name of the folder into model.json, and into the heading of the card."""
+def write_name(folder: Path, former: str, name: str) -> None:
+    """Write the name of a model into model.json, and into the heading and the command of the card."""
     path, card = folder / "model.json", folder / "README.md"
-    values = {**read_json(path.read_text(encoding="utf-8")), "name": folder.name}
+    values = {**read_json(path.read_text(encoding="utf-8")), "name": name}
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2, allow_nan=False), encoding="utf-8")
-    text = card.read_text(encoding="utf-8", errors="replace")
+    text = card.read_text(encoding="utf-8", errors="replace").replace(f"# {former}:", f"# {name}:", 1)
+    command = re.compile(rf"^( {{4}}smdiffusion \w+ ){re.escape(quoted(former))}(?=\s)", re.MULTILINE)
     with atomic_file(card) as temporary:
-        renamed = text.replace(f"# {former}:", f"# {folder.name}:", 1)
-        temporary.write_text(renamed.replace(quoted(former), quoted(folder.name), 1), encoding="utf-8")
+        renamed = command.sub(lambda match: match[1] + quoted(name), text, count=1)
+        temporary.write_text(renamed, encoding="utf-8")

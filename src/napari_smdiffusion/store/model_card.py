@@ -64,6 +64,7 @@ def card_rows(summary: ModelSummary, kind: Kind) -> tuple[tuple[str, str], ...]:
         *([("calibrated on", join_names(summary.calibrated_on))] if summary.calibrated_on else []),
         ("tested on", summary.tested_on or "nothing that is stated: compare a result with an image that you trust"),
         ("not for", summary.not_for or "other structures, pixel sizes and microscopes than those of its training"),
+        *([("authors", join_names(summary.authors))] if summary.authors else []),
         ("license", summary.license or f"{NOT_STATED}: ask the author before you share it"),
         ("citation", summary.citation or NOT_STATED),
     ]
