@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_smdiffusion import Image, export_enhancer
+from napari_smdiffusion import Enhancer, GetJob, Image, export_enhancer, run_job
+from napari_smdiffusion.base.folders import user_folder
 from napari_smdiffusion.cli.entry import main
 from napari_smdiffusion.enhance import export
 from napari_smdiffusion.enhance.export import _ScriptableEnhancer
 from napari_smdiffusion.images.registration import translated
+from napari_smdiffusion.store.weights import digest_of_weights
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, 
         assert enhanced.axes[2].size.get_size(enhanced.axes[2], widefield.axes[2], ref_size=length) == 4 * length
     with zipfile.ZipFile(path) as zipped:
         zipped.extractall(tmp_path / "package")
+    assert "\n## Validation\n\nNot stated" in (tmp_path / "package" / "README.md").read_text()
     network = torch.jit.load(tmp_path / "package" / "enhancer.pt")
     counts, expected = (np.load(tmp_path / "package" / f"{name}.npy") for name in ("widefield", "enhanced"))
     assert expected.shape == (1, 1, *(4 * length for length in counts.shape[2:]))
@@ -58,6 +61,31 @@ def test_a_package_gives_the_result_of_enhance(folder, tiny_enhancer, tmp_path, 
         np.testing.assert_allclose(plain, theirs, atol=1e-5 * np.ptp(ours))
         np.testing.assert_allclose(theirs, ours, atol=1e-5 * np.ptp(ours))  # float32 has 1e-6
         assert np.abs(translated(theirs[0], (0, 1)) - ours[0]).max() > 1e-2 * np.ptp(ours)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_package_is_taken_back_with_its_sampler(tiny_sampler, tmp_path):
+    from bioimageio.spec import load_description
+
+    tiny_sampler.save(tmp_path / "mine")
+    package = export_enhancer(tmp_path / "mine", tmp_path / "a.zip", authors=["Ada"], license_id="CC0-1.0")
+    attached = load_description(package).attachments
+    assert [str(attachment.source.path) for attachment in attached] == ["napari-smdiffusion.zip"]
+    received = run_job(GetJob(package))
+    assert (received.name, received.kind) == ("mine", "enhancer")
+    theirs = Enhancer.load("mine")
+    assert (theirs.facts.authors, theirs.facts.license) == (("Ada",), "CC0-1.0")
+    for ours, other in (
+        (tiny_sampler.network, theirs.network),
+        (tiny_sampler.sampler.network, theirs.sampler.network),
+    ):
+        assert digest_of_weights(ours) == digest_of_weights(other)
+    # The package is taken for what it states, and the TorchScript network in it is not read.
+    with zipfile.ZipFile(package) as old, zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as changed:
+        for entry in old.infolist():
+            changed.writestr(entry.filename, b"evil" if entry.filename == "enhancer.pt" else old.read(entry))
+    assert run_job(GetJob(tmp_path / "b.zip")).folder == received.folder
+    assert [path.name for path in user_folder().iterdir()] == ["enhancer"]
 
 
 def test_the_command_exports_a_package_or_reports_the_error(folder, tmp_path, capsys, tiny_model):

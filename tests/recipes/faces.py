@@ -16,14 +16,16 @@ from napari_smdiffusion import (
     EnhanceJob,
     Enhancer,
     GenerateJob,
+    GetJob,
     Image,
     LabellingConfig,
     MicroscopeConfig,
+    ShareJob,
     TrainEnhancerJob,
     TrainJob,
 )
 from napari_smdiffusion.base.settings import Checked, setting_fields
-from napari_smdiffusion.cli import compare, demo, diffusion, enhancer
+from napari_smdiffusion.cli import compare, demo, diffusion, enhancer, models
 from napari_smdiffusion.cli.entry import _parser
 from napari_smdiffusion.widgets.viewer.regions import Region
 
@@ -423,4 +425,14 @@ JOBS = {
         "",
         (),
     ),
+    # The docks have a dialog for each of these two: see `widgets/test_model_menu.py`.
+    "share": Faces(
+        ShareJob,
+        ("share tiny --kind enhancer --out s.zip --to hf:ada/tiny --author Ada Bob --license CC-BY-4.0 --public",),
+        models.share_job,
+        None,
+        "",
+        (),
+    ),
+    "get": Faces(GetJob, (f"get s.zip --name mine --sha256 {64 * '0'}",), models.get_job, None, "", ()),
 }

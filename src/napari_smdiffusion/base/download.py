@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from .errors import InputError, Stopped
 from .events import Countdown, Progress, Steps, Stop, never
@@ -106,13 +107,18 @@ def download_steps(
     # The size that the server states is then that of the file, and no small answer unpacks to a large one.
     wanted = {"Accept-Encoding": "identity", **(headers or {})}
     try:
-        with closing(requests.get(url, stream=True, timeout=(_CONNECT, _READ), headers=wanted)) as answer:
-            for step in (*answer.history, answer):
-                check_link(step.url, known_hash=known_hash)
+        hooks = {"response": partial(_check_next, known_hash)}
+        with closing(requests.get(url, stream=True, timeout=(_CONNECT, _READ), headers=wanted, hooks=hooks)) as answer:
             answer.raise_for_status()
             yield from _received(answer, target, most, shown, stop)
     except requests.RequestException as error:
         raise InputError(f"{shown} cannot be downloaded ({_reason(error)}): {_remedy(error)}.") from error
+
+
+def _check_next(known_hash: bool, answer: Any, *_: Any, **__: Any) -> None:
+    """Raise an InputError if an answer leads to a link that may not be followed, before it is followed."""
+    if answer.is_redirect:
+        check_link(urljoin(answer.url, answer.headers["location"]), known_hash=known_hash)
 
 
 def _received(answer: Any, target: Path, most: int, shown: str, stop: Stop) -> Steps[None]:
@@ -147,14 +153,15 @@ def _reason(error: Exception) -> str:
     import requests
 
     answer = getattr(error, "response", None)
-    if answer is not None:
+    if isinstance(error, requests.HTTPError) and answer is not None:
         return f"the server answers {answer.status_code} {printable(answer.reason or '', 80)}".rstrip()
     kinds = (
+        (requests.TooManyRedirects, "the server leads in a circle"),
         (requests.exceptions.SSLError, "its certificate is not valid"),
         (requests.Timeout, "the server does not answer"),
-        (requests.TooManyRedirects, "the server leads in a circle"),
+        (requests.exceptions.ChunkedEncodingError, "it was cut off"),
         (requests.ConnectionError, "there is no connection to it"),
-        (ValueError, "it is no valid link"),
+        (ValueError, "the link or the answer is not valid"),
     )
     return next((words for kind, words in kinds if isinstance(error, kind)), type(error).__name__)
 

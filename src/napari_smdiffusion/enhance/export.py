@@ -5,7 +5,9 @@ A package is a zip with these files:
 * `rdf.yaml`, the description of the input and the output,
 * the network as TorchScript,
 * an example with its result,
-* the model card.
+* the model card,
+* the enhancer as one file of this package, with its sampler, from which `smdiffusion get` takes it back. The network as
+  TorchScript is never read again, because it is code.
 
 The network contains the whole enhancer with the local levels of the widefield image. It does not look for pixels
 without a measurement, such as the borders of registered images.
@@ -29,10 +31,11 @@ from ..base.temporary import temporary_folder
 from ..base.version import __version__
 from ..base.whole_files import cannot_be_written, check_allocation, rename_into_place
 from ..microscope.camera import widefield_image
-from ..store.folder import training_lock
+from ..store.folder import WEIGHTS, training_lock
+from ..store.shared_file import NESTED, Terms, write_shared
 from ..structures.simulate import simulate
 from .local_levels import LocalLevels
-from .model import Enhancer
+from .model import KIND, Enhancer
 from .network import ALIGN, REACH, EnhancerNetwork, even_background
 from .tile_work import BORDER
 
@@ -135,7 +138,8 @@ def export_enhancer(
         raise InputError("Exporting needs bioimageio.spec: pip install bioimageio.spec.") from error
     enhancer = Enhancer.load(folder)
     # The weights twice, as files and in the zip, and examples of a few MB.
-    check_allocation(path, 2 * sum(4 * weights.numel() for weights in enhancer.network.parameters()) + 2**23)
+    stored = sum(file.stat().st_size for file in (folder / WEIGHTS).iterdir())
+    check_allocation(path, 2 * (4 * sum(weights.numel() for weights in enhancer.network.parameters()) + stored) + 2**23)
     with training_lock(path, "is writing"):
         try:
             # Beside the zip: the folder of temporary files may be on a small disk.
@@ -161,6 +165,8 @@ def _description(
 
     factor = enhancer.config.upscale
     script, example, result = _write_files(enhancer, work)
+    terms = Terms(tuple(authors), license_id or "")
+    write_shared(folder, KIND, work / NESTED, terms)
     try:
         input_tensor, output_tensor = _tensors(enhancer, example, result)
         torchscript = spec.TorchscriptWeightsDescr(
@@ -175,9 +181,10 @@ def _description(
             authors=[Author(name=name) for name in authors],
             license=None if license_id is None else LicenseId(license_id),
             cite=[CiteEntry(text=_PAPER[0], doi=Doi(_PAPER[1]))],
-            documentation=FileDescr(source=folder / "README.md"),
+            documentation=FileDescr(source=_card(folder, enhancer, work)),
             # A training of a few steps has no picture.
             covers=[FileDescr(source=path) for path in [folder / "picture.png"] if path.exists()],
+            attachments=[FileDescr(source=work / NESTED)],
             tags=["super-resolution", "widefield", "fluorescence-light-microscopy", "image-restoration", "pytorch"],
             inputs=[input_tensor],
             outputs=[output_tensor],
@@ -185,6 +192,15 @@ def _description(
         )
     except ValidationError as error:
         raise InputError(f"{folder} cannot be described for bioimage.io: {error.errors()[0]['msg']}.") from error
+
+
+def _card(folder: Path, enhancer: Enhancer, work: Path) -> Path:
+    """Write the model card with the section on validation that the collection asks for; return its path."""
+    tested = enhancer.facts.tested_on or "Not stated: compare a result with an image that you trust."
+    card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+    path = work / "README.md"
+    path.write_text(f"{card.rstrip()}\n\n## Validation\n\n{tested}\n", encoding="utf-8")
+    return path
 
 
 def _tensors(enhancer: Enhancer, example: Path, result: Path) -> tuple[InputTensorDescr, OutputTensorDescr]:
