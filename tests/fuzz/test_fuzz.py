@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 import warnings
+import zipfile
 from pathlib import Path
 
 import hypothesis
@@ -22,10 +23,11 @@ from hypothesis import strategies as st
 from diffusion.test_imported import Shapes
 from fuzz.guard import outcome
 from fuzz.mutations import byte_edits, cell_edits, changed_bytes, changed_table, changed_tree, tree_edits
-from napari_smdiffusion import DiffusionModel, Enhancer, Image, import_checkpoint, list_models, read_image
+from napari_smdiffusion import DiffusionModel, Enhancer, GetJob, Image, import_checkpoint, list_models, read_image, run
 from napari_smdiffusion.cli.entry import main
 from napari_smdiffusion.images.reading import read_metadata
 from napari_smdiffusion.images.tiff import write_image
+from napari_smdiffusion.store.shared_file import CONTENTS, write_shared
 from napari_smdiffusion.training.state import TrainingState
 
 DATA = Path(__file__).parents[1] / "data"
@@ -282,8 +284,43 @@ def _with_tensors(value):
     return [_with_tensors(part) for part in value] if isinstance(value, list) else value
 
 
+def test_shared_models(tmp_path, tiny_model):
+    tiny_model.save(tmp_path / "mine")
+    path = tmp_path / "a.zip"
+    write_shared(tmp_path / "mine", "diffusion", path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    tree, content = json.loads(parts[CONTENTS]), path.read_bytes()
+
+    def check(edits, raw, in_bytes):
+        if in_bytes:
+            path.write_bytes(changed_bytes(content, raw))
+        else:
+            text = json.dumps(changed_tree(tree, edits)).encode()
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, part in {**parts, CONTENTS: text}.items():
+                    archive.writestr(name, part)
+        kept = set(tmp_path.rglob("*"))
+        if outcome(lambda: run(GetJob(path).steps())) != "ok":
+            assert not {file for file in set(tmp_path.rglob("*")) - kept if file.is_file()}
+
+    fuzz(st.tuples(tree_edits, byte_edits, st.booleans()), lambda drawn: check(*drawn), 30)
+
+
 WORDS = (
-    *("models", "simulate", "generate", "enhance", "compare", "import", "export", "microtubules", "mitochondria"),
+    *(
+        "share",
+        "get",
+        "models",
+        "simulate",
+        "generate",
+        "enhance",
+        "compare",
+        "import",
+        "export",
+        "microtubules",
+        "mitochondria",
+    ),
     *("--out", "--size", "--steps", "--count", "--seed", "--pixel-size", "--generated", "--tile", "--json", "--help"),
     *(
         "-1",

@@ -1,12 +1,19 @@
 """The menu beside the lists of models."""
 
-import pytest
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QMessageBox
+import hashlib
+import json
+import zipfile
+from pathlib import Path
 
-from napari_smdiffusion import load_diffusion_model
+import pytest
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QInputDialog, QMessageBox
+
+from napari_smdiffusion import ShareJob, load_diffusion_model, run_job
 from napari_smdiffusion.base.folders import user_folder
+from napari_smdiffusion.recipes.get_model import GetJob
 from napari_smdiffusion.widgets.parts import model_menu
+from napari_smdiffusion.widgets.parts.share_dialogs import GetDialog, ShareDialog
 
 from .conftest import PATIENCE
 
@@ -32,7 +39,14 @@ def generate(open_dock, my_model):
 def test_a_model_is_renamed_and_deleted_after_a_question(generate, my_model, monkeypatch):
     actions = generate.models.actions_of_menu
     generate.models.enable()
-    assert {name for name, action in actions.items() if action.isEnabled()} == {"rename", "delete", "show", "import"}
+    assert {name for name, action in actions.items() if action.isEnabled()} == {
+        "rename",
+        "delete",
+        "show",
+        "share",
+        "get",
+        "import",
+    }
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("<b>renamed</b>", True))
     actions["rename"].trigger()
     assert "cannot be the name of a model" in generate.status.text()
@@ -124,3 +138,125 @@ def test_an_interrupted_training_is_shown_to_resume_it(open_dock, interrupted):
     assert train.name.text() == "interrupted"
     assert train.resume.isChecked()
     assert "press Run" in generate.status.text()
+
+
+def _in_dialog(qtbot, kind, *uses):
+    """Let each function of `uses` work in the next dialog of this kind, and close it if it is still open."""
+    problems = []
+
+    def use():
+        dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible())
+        try:
+            for work in uses:
+                work(dialog)
+        except Exception as error:  # of a timer, which would end in no test
+            problems.append(error)
+        finally:
+            if dialog.isVisible():
+                dialog.reject()
+
+    QTimer.singleShot(200, use)
+    return problems
+
+
+def _typed(qtbot, **texts):
+    """Return a function that types texts into the fields of a dialog."""
+
+    def type_them(dialog):
+        for name, text in texts.items():
+            field = getattr(dialog, name)
+            qtbot.mouseClick(field, Qt.MouseButton.LeftButton)
+            field.selectAll()
+            qtbot.keyClicks(field, text)
+
+    return type_them
+
+
+def _accepted(qtbot):
+    def accept(dialog):
+        button = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    return accept
+
+
+def test_a_model_is_shared_and_gotten_in_the_docks(generate, my_model, qtbot, tmp_path):
+    path = tmp_path / "shared.zip"
+    problems = _in_dialog(
+        qtbot,
+        ShareDialog,
+        _typed(qtbot, file=str(path), license="my own licence", authors="Ada Lovelace; Bob"),
+        _accepted(qtbot),
+        lambda dialog: qtbot.waitUntil(lambda: "SPDX identifier" in dialog.problem.text()),
+        _typed(qtbot, license="CC-BY-4.0"),
+        _accepted(qtbot),
+    )
+    generate.models.actions_of_menu["share"].trigger()
+    assert not problems
+    qtbot.waitUntil(lambda: not generate.running, timeout=PATIENCE)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest in generate.status.text()
+    assert str(path) in generate.status.text()
+    with zipfile.ZipFile(path) as archive:
+        facts = json.loads(archive.read("model.json"))
+    assert (facts["authors"], facts["license"]) == (["Ada Lovelace", "Bob"], "CC-BY-4.0")
+    for digest_typed, expected in (("0" * 64, "another file than its author wrote"), (digest, "added to your models")):
+        problems = _in_dialog(
+            qtbot, GetDialog, _accepted(qtbot), _typed(qtbot, source=str(path), name="from Ada", sha256=digest_typed),
+            _accepted(qtbot),
+        )  # fmt: skip
+        generate.models.actions_of_menu["get"].trigger()
+        assert not problems
+        qtbot.waitUntil(lambda: not generate.running, timeout=PATIENCE)
+        assert expected in generate.status.text()
+    assert generate.model.model() == "from Ada"
+    assert generate.model.entry.summary.authors == ("Ada Lovelace", "Bob")
+
+
+def test_a_model_of_another_kind_is_added_for_its_dock(generate, my_enhancer, qtbot, tmp_path):
+    run_job(ShareJob(my_enhancer, "enhancer", out=tmp_path / "a.zip"))
+    before = generate.model.model()
+    problems = _in_dialog(
+        qtbot, GetDialog, _typed(qtbot, source=str(tmp_path / "a.zip"), name="mine"), _accepted(qtbot)
+    )
+    generate.models.actions_of_menu["get"].trigger()
+    assert not problems
+    qtbot.waitUntil(lambda: not generate.running, timeout=PATIENCE)
+    assert generate.status.text() == "The enhancer mine is added to your models: choose it in the Enhance dock."
+    assert generate.model.model() == before
+
+
+def test_the_dialogs_set_every_field_of_their_jobs(generate, qtbot, monkeypatch, tmp_path):
+    digest, file = "ab" * 32, tmp_path / "a.zip"
+    share = ShareDialog(Path("m"), "diffusion", generate)
+    qtbot.addWidget(share)
+    assert Path(share.file.text()).name == "m.diffusion.zip"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "a"), ""))
+    share._browse()
+    _typed(qtbot, to="hf:ada/m", authors="Ada", license="CC0-1.0")(share)
+    assert share.public.isEnabled()
+    share.public.click()
+    wanted = ShareJob(Path("m"), "diffusion", file, "hf:ada/m", ("Ada",), "CC0-1.0", public=True)
+    assert share.job() == wanted
+    _typed(qtbot, file=" ")(share)
+    assert share.job().out is None
+    get = GetDialog(generate)
+    qtbot.addWidget(get)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    get._browse()
+    _typed(qtbot, name="mine", sha256=digest)(get)
+    assert get.job() == GetJob(str(file), "mine", digest)
+
+
+def test_a_file_is_replaced_after_a_question_only(generate, qtbot, monkeypatch, tmp_path):
+    (tmp_path / "a.zip").touch()
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    dialog = ShareDialog(Path("m"), "diffusion", generate)
+    qtbot.addWidget(dialog)
+    _typed(qtbot, file=str(tmp_path / "a.zip"))(dialog)
+    dialog.accept()
+    assert dialog.result() == QDialog.DialogCode.Rejected
+    dialog.accept()
+    assert dialog.result() == QDialog.DialogCode.Accepted
+    assert not answers

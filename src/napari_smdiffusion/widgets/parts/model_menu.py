@@ -1,4 +1,4 @@
-"""The menu beside a list of models: resume, rename, delete, show in its folder, export and import."""
+"""The menu beside a list of models: resume, rename, delete, show in its folder, share, get, export and import."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from ...store.catalogue import checked_name, find_model, free_name
 from ...store.managing import delete_model, is_own, rename_model
 from .forms import ConfigForm
 from .plain import plain_label
+from .share_dialogs import GetDialog, ShareDialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +37,15 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QAction
 
     from ...base.events import Steps, Stop
+    from ...recipes.get_model import ReceivedModel
+    from ...recipes.share_model import SharedModel
     from ...store.folder import Kind
     from .model_box import ModelBox
 
 _IMPORTED = ("image_size", "heads", "schedule", "diffusion_steps", "pixel_size", "intensity_range")
+
+
+_NAMES = {"diffusion": "diffusion model", "enhancer": "enhancer"}
 
 
 class Frame(Protocol):
@@ -77,7 +83,7 @@ class ModelMenu(QToolButton):
         self._models, self._frame, self._resume = models, frame, resume
         self._kind: Kind = models.kind
         self.setText("☰")
-        self.setToolTip("resume, rename, delete, show, export or import a model")
+        self.setToolTip("resume, rename, delete, show, share, get, export or import a model")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.actions_of_menu: dict[str, QAction] = {}
         menu = QMenu(self)
@@ -86,6 +92,8 @@ class ModelMenu(QToolButton):
             ("rename", "Rename …", self.rename),
             ("delete", "Delete …", self.delete),
             ("show", "Show in its folder", self.show_folder),
+            ("share", "Share as one file …", self.share),
+            ("get", "Get a shared model …", self.get),
             ("export", "Export for bioimage.io …", self.export),
             ("import", "Import a checkpoint of the paper …", self.import_checkpoint),
         ):
@@ -110,6 +118,8 @@ class ModelMenu(QToolButton):
             "rename": own,
             "delete": own,
             "show": folder is not None,
+            "share": folder is not None,
+            "get": True,
             "export": folder is not None,
             "import": True,
         }
@@ -151,6 +161,30 @@ class ModelMenu(QToolButton):
         folder = self._chosen()
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
         self._frame.show_status(f"The model is in {folder}.")
+
+    def share(self) -> None:
+        """Write the chosen model as one file, or put it on a hub, after a dialog."""
+        dialog = ShareDialog(self._chosen(), self._kind, self)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            job = dialog.job()
+            self._frame.start(job.title, job.steps, _shared)
+        dialog.deleteLater()
+
+    def get(self) -> None:
+        """Get a model that another person shared, after a dialog."""
+        dialog = GetDialog(self)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            job = dialog.job()
+            self._frame.start(job.title, job.steps, self._received)
+        dialog.deleteLater()
+
+    def _received(self, model: ReceivedModel) -> str:
+        added = "is added to your models" if model.is_new else "is there already"
+        if model.kind != self._kind:
+            docks = "the Enhance dock" if model.kind == "enhancer" else "Generate and Train"
+            return f"The {_NAMES[model.kind]} {model.name} {added}: choose it in {docks}."
+        chosen = self._models.choose(model.name)
+        return f"The model {model.name} {added}{' and chosen' if chosen else ''}. Read its card before you use it."
 
     def export(self) -> None:
         """Write the chosen enhancer as a bioimage.io package; the file dialog asks before it replaces a file."""
@@ -240,6 +274,11 @@ def _plain_text() -> Any:
     from qtpy.QtCore import Qt
 
     return Qt.TextFormat.PlainText
+
+
+def _shared(model: SharedModel) -> str:
+    places = [str(place) for place in (model.path, model.link) if place]
+    return f"The {_NAMES[model.kind]} {model.name} is shared: {' and '.join(places)}. SHA-256: {model.sha256}"
 
 
 def _export_steps(folder: Path, path: Path, stop: Stop) -> Steps[Path]:
