@@ -17,7 +17,7 @@ _LINK = re.compile(r"(!?\[[^\]]*\])\((?!https?://|#|mailto:)([^)\s]+)\)")
 
 
 def with_full_links(text: str, repository: str, tag: str) -> str:
-    """Return Markdown whose links to files of the repository are full: to pages, and to the files themselves of pictures."""
+    """Return Markdown with full links to the files of the repository: to pages, or to the file itself of a picture."""
     owner_and_name = repository.removeprefix("https://github.com/")
     pictures = f"https://raw.githubusercontent.com/{owner_and_name}/{tag}/"
 

@@ -53,8 +53,8 @@ class TrainingFacts:
     tested_on, not_for
         Sentences for the card: what the results were compared with, and what the model must not be used for.
     authors, license, citation
-        Who trained the model, its terms of use, as an SPDX identifier where there is one, and what to cite; empty if not
-        stated.
+        Who trained the model, its terms of use (an SPDX identifier where there is one), and what to cite; empty if they
+        are not stated.
     more
         Other keys of model.json, written by later versions; a later save writes them again.
     """
