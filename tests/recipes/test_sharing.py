@@ -383,6 +383,6 @@ def test_the_commands_share_and_get(mine, tmp_path, monkeypatch, capsys):
     assert main(["models", "from Ada"]) == 0
     card = capsys.readouterr().out
     assert "authors           Ada\n" in card
-    assert "licence           CC0-1.0\n" in card
+    assert "license           CC0-1.0\n" in card
     code, message = command("get", "mine.enhancer.zip", "--sha256", "12")
     assert (code, message.startswith("smdiffusion get: --sha256 must have 64 digits")) == (2, True)
