@@ -17,7 +17,7 @@ _LINK = re.compile(r"(!?\[[^\]]*\])\((?!https?://|#|mailto:)([^)\s]+)\)")
 
 
 def with_full_links(text: str, repository: str, tag: str) -> str:
-    """Return Markdown with full links to the files of the repository: to pages, or to the file itself of a picture."""
+    """Return Markdown with full links to the pages of a repository, and to the files of its pictures."""
     owner_and_name = repository.removeprefix("https://github.com/")
     pictures = f"https://raw.githubusercontent.com/{owner_and_name}/{tag}/"
 

@@ -99,7 +99,8 @@ def channel_names(tiff: Any, count: int) -> tuple[str, ...]:
             names = tiff.micromanager_metadata["Summary"]["ChNames"]
         elif tiff.shaped_metadata:
             names = tiff.shaped_metadata[0]["Channel"]["Name"]
-    texts = [" ".join(str(name).split())[:40] for name in names[:count]]
+    # Some versions of tifffile return names of fixed length, filled up with NUL.
+    texts = [" ".join(str(name).replace("\0", " ").split())[:40] for name in names[:count]]
     return tuple(texts) if len(texts) == count and any(texts) and len(set(texts)) == count else ()
 
 
