@@ -32,8 +32,8 @@ def main() -> None:
     names = [layer.name for layer in viewer.layers]
     assert len(names) >= 2, names
     generate = docks["Generate images"]
-    generate.form.show_values({"count": 1, "height": 64, "width": 64, "steps": 2})
-    viewer.window.window_menu  # noqa: B018  # the menus are complete
+    generate.main.show_values({"count": 1, "height": 64, "width": 64})
+    generate.advanced.show_values({"steps": 2})
     QTest.mouseClick(generate.run_button, Qt.MouseButton.LeftButton)
     end = time.monotonic() + _PATIENCE
     while generate.running and time.monotonic() < end:

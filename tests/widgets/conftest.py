@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,6 @@ def _quick_viewers():
     from napari._qt.layer_controls.qt_layer_controls_base import QtLayerControls
     from napari._qt.layer_controls.qt_layer_controls_container import layer_to_controls
     from napari._qt.widgets.qt_viewer_buttons import QtViewerPushButton
-    from napari._qt.widgets.qt_welcome import QtWelcomeWidget
     from napari.layers import Image
     from napari.settings import NapariSettings
     from npe2 import PluginManifest
@@ -71,7 +71,10 @@ def _quick_viewers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManifest, "discover", lambda paths=(): plugins)
         patch.setattr(NapariSettings, "_maybe_save", lambda _: None, raising=False)
-        patch.setattr(QtWelcomeWidget, "refresh", lambda *_: None, raising=False)
+        with suppress(ImportError):  # napari 0.7 has none
+            from napari._qt.widgets.qt_welcome import QtWelcomeWidget
+
+            patch.setattr(QtWelcomeWidget, "refresh", lambda *_: None, raising=False)
         patch.setitem(layer_to_controls, Image, FewControls)
         patch.setattr(QtViewerPushButton, "_refresh_qss", lambda *_: None, raising=False)
         yield

@@ -256,9 +256,7 @@ def test_new_layers_are_placed_beside_layers_of_several_units(model):
     place = free_place(model, 20.0, 2)
     assert str(place["units"][0]) in ("um", "micrometer")
     assert place["scale"] == pytest.approx((0.02, 0.02))
-    # napari before 0.9 draws the bare numbers and ignores their unit.
-    right = 2.1 if hasattr(model, "canvas") else 2100
-    assert place["translate"][1] == pytest.approx(right, rel=0.05)
+    assert place["translate"][1] == pytest.approx(2.1, rel=0.05)
     beside = model.add_image(np.ones((100, 100)), **place)
     model.reset_view()
     scene_camera(model).zoom *= 5
