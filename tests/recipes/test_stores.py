@@ -1,5 +1,7 @@
 """Widefield images in OME-Zarr stores are enhanced block by block into stores."""
 
+import errno
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -133,3 +135,50 @@ def test_stores_in_a_folder_become_stores_and_other_folders_are_not_replaced(tin
         run(EnhanceJob(tiny_enhancer, tmp_path / "in" / "b.tif", out=tmp_path / "in" / "a.zarr").steps())
     with pytest.raises(InputError, match="must be a folder for 2 images"):
         run(EnhanceJob(tiny_enhancer, tmp_path / "in", out=tmp_path / "x.zarr").steps())
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_store_whose_folder_is_removed_meanwhile_is_not_half(tiny_enhancer, film, tmp_path, monkeypatch, resume):
+    monkeypatch.setattr(unfinished, "_SECONDS", 1e9 if resume else 0.0)  # found at the end, or at the next mark
+    out = tmp_path / "out"
+    job = EnhanceJob(tiny_enhancer, film, EnhanceConfig(tile=64, uncertainty=True), out=out / "x.zarr")
+
+    def remove(event):
+        if isinstance(event, TileDone):
+            shutil.rmtree(out, ignore_errors=True)
+
+    with pytest.raises(
+        OSError, match=r"x\.zarr cannot be written .its folder was removed meanwhile.: run the job again"
+    ):
+        run(job.steps(), remove)
+    assert not out.exists() or not list(out.iterdir())
+    run(replace(job, resume=resume).steps())
+    (expected,) = run(replace(job, out=None).steps()).images
+    np.testing.assert_array_equal(read_image(out / "x.zarr").pixels, expected.enhancement.image.pixels)
+
+
+def test_chunks_that_are_removed_meanwhile_are_noticed(tiny_enhancer, film, tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "_SECONDS", 1e9)
+    job = EnhanceJob(tiny_enhancer, film, EnhanceConfig(tile=64), out=tmp_path / "x.zarr")
+    part = unfinished.part_of(tmp_path / "x.zarr")
+
+    def remove(event):
+        if isinstance(event, TileDone):
+            shutil.rmtree(part / "0" / "c", ignore_errors=True)
+
+    with pytest.raises(OSError, match="its folder was removed meanwhile"):
+        run(job.steps(), remove)
+    assert not (tmp_path / "x.zarr").exists()
+
+
+def test_errors_of_the_disk_name_the_store(tiny_enhancer, film, tmp_path, monkeypatch):
+    def full(self, key, values):
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(zarr_results.ZarrPlanes, "__setitem__", full)
+    message = r"x\.zarr cannot be written \(the file is larger than this disk"
+    with pytest.raises(OSError, match=message):
+        run(EnhanceJob(tiny_enhancer, film, EnhanceConfig(tile=64), out=tmp_path / "x.zarr").steps())
+    with pytest.raises(OSError, match=message):
+        write_image(tmp_path / "x.zarr", film)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []

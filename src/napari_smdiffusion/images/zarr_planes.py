@@ -95,8 +95,16 @@ class ZarrPlanes:
         return np.asarray(self).reshape(*shape)
 
     def flush(self) -> None:
-        """Wait until what was written is on the disk."""
+        """Wait until what was written is on the disk.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file of it was removed.
+        """
         folders = {path.parent for path in self._written}
+        for path in self._written:
+            path.stat()
         for path in (*self._written, *folders):
             sync(path)
         self._written.clear()

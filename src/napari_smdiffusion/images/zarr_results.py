@@ -103,6 +103,7 @@ class ZarrResult:
                 array = self._new_array("0", shape)
         except OSError as error:
             raise cannot_be_written(folder, error) from error
+        self._levels = 1
         self.pixels = self._planes(array, "0")
         if self.pixels.shape != shape or array.dtype != np.float32:
             raise ValueError(f"{folder} holds an array of another shape.")
@@ -111,6 +112,10 @@ class ZarrResult:
         """Replace the provenance that the store will state."""
         own = self._own
         self._own = OwnMetadata(own.pixel_size, own.origin, provenance, own.axes)
+
+    def is_there(self) -> bool:
+        """Return whether all arrays have their metadata: another program may have removed the store meanwhile."""
+        return all((self.folder / str(k) / "zarr.json").is_file() for k in range(self._levels))
 
     def level_steps(self, stop: Stop) -> Steps[None]:
         """Compute the coarser levels, each pixel as the mean of 2 × 2 of the finer one, and state the metadata.
@@ -125,6 +130,7 @@ class ZarrResult:
             If `stop` returns True. The finest level stays.
         """
         finer, levels = self.pixels, 1
+        self._levels = 1
         total = sum(math.prod(shape) for shape in _coarser_shapes(self.pixels.shape))
         done, countdown = 0, Countdown(0, max(total, 1))
         for shape in _coarser_shapes(self.pixels.shape):
@@ -138,6 +144,7 @@ class ZarrResult:
                     yield Progress("making the pyramid", done, total, countdown.left(done))
             coarser.flush()
             finer, levels = coarser, levels + 1
+            self._levels = levels
         self._state(levels)
 
     def _state(self, count: int) -> None:
@@ -248,8 +255,29 @@ class UnfinishedZarr:
             shutil.rmtree(part, ignore_errors=True)
             result = ZarrResult(part, shape, chunk, **metadata)
         self._result = result
+        self._work = work
         self.pixels: Any = result.pixels
-        work.watch(self.pixels)
+        work.watch(self)
+
+    def flush(self) -> None:
+        """Wait until the pixels are on the disk.
+
+        Raises
+        ------
+        OSError
+            If the hidden store was removed. Its marks are forgotten then.
+        """
+        try:
+            self.pixels.flush()
+        except FileNotFoundError as error:
+            self._work.begin_again()
+            raise _removed(self._path) from error
+        self._check()
+
+    def _check(self) -> None:
+        if not self._result.is_there():
+            self._work.begin_again()
+            raise _removed(self._path)
 
     def restate(self, provenance: Provenance) -> None:
         """Replace the provenance that the store will state."""
@@ -263,8 +291,19 @@ class UnfinishedZarr:
             raise cannot_be_written(self._path, error) from error
 
     def finish(self) -> None:
-        """Rename the hidden store to the store of the result; an earlier one is removed."""
+        """Rename the hidden store to the store of the result; an earlier one is removed.
+
+        Raises
+        ------
+        OSError
+            If that fails, or the hidden store was removed.
+        """
+        self.flush()
         put_store(self._result.folder, self._path)
+
+
+def _removed(path: Path) -> OSError:
+    return OSError(f"{path} cannot be written (its folder was removed meanwhile): run the job again.")
 
 
 def put_store(part: Path, path: Path) -> None:
@@ -333,10 +372,16 @@ def write_store(
     check_space(path, shape)
     with created_beside(path, temporary_folder(path)) as part:
         store = ZarrResult(part, shape, _LARGEST_CHUNK, pixel_size, origin, provenance, axes)
-        for n in range(len(pixels)):
-            for rows, columns in store.pixels.blocks():
-                store.pixels[n, rows, columns] = np.asarray(pixels[n][rows, columns], np.float32)
-        run(store.level_steps(never))
+        try:
+            for n in range(len(pixels)):
+                for rows, columns in store.pixels.blocks():
+                    store.pixels[n, rows, columns] = np.asarray(pixels[n][rows, columns], np.float32)
+            store.pixels.flush()
+            run(store.level_steps(never))
+        except OSError as error:
+            raise (cannot_be_written(path, error) if store.is_there() else _removed(path)) from error
+        if not store.is_there():
+            raise _removed(path)
         put_store(part, path)
 
 

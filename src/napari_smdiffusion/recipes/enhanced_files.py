@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base.errors import InputError, Stopped
+from ..base.errors import InputError, Stopped, is_out_of_memory
 from ..base.events import Note, SampleDone, Steps, Stop, TileDone
 from ..base.folders import user_path
-from ..base.whole_files import check_space
+from ..base.whole_files import cannot_be_written, check_space
 from ..images.axes import axes_text
 from ..images.image import with_own_pixels
 from ..images.reading import mapped_image
@@ -178,6 +178,10 @@ def enhance_into_files(
                 if isinstance(file, UnfinishedZarr):
                     yield from file.complete(stop)
             finish_all(files.values())
+        except OSError as error:  # of the system, about a hidden file
+            if error.errno is None or is_out_of_memory(error):
+                raise
+            raise cannot_be_written(target, error) from error
         except Stopped as stopped:
             if not work.finished:
                 raise

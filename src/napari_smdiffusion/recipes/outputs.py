@@ -36,7 +36,11 @@ def check_output_store(path: Path) -> Path:
     settle_store(path)
     if path.exists() and not store_made_by_us(path):
         raise FileExistsError(f"{path} exists, and was not made by smdiffusion: name another store.")
-    check_writable(path.with_name(f"{path.name}.tif"))
+    trial = path.with_name(f"{path.name}.tif")
+    try:
+        check_writable(trial)
+    except OSError as error:
+        raise OSError(str(error).replace(str(trial), str(path))) from error
     return path
 
 
