@@ -165,9 +165,9 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """The last line that it showed, without paths and numbers; "" if it ended well."""
+        """The last line that it showed, without paths and numbers; "" if it ended well, or was killed."""
         lines = [line for line in self.text.splitlines() if line.strip()]
-        if self.status == 0 or not lines:
+        if self.status == 0 or os.WIFSIGNALED(self.status) or not lines:
             return ""
         text = re.sub(r"(?:/[^/\s,:]+)+/", "", lines[-1])
         return re.sub(r"\d[\d.]*", "…", re.sub(r"-[0-9a-f]{8}\b", "-…", text))
