@@ -48,9 +48,11 @@ def test_on_pypi_every_link_of_the_readme_is_full_and_leads_to_a_file(clone):
     ours = [(mark, link) for mark, link in links if "ada/smd" in link]
     raw = f"https://raw.githubusercontent.com/ada/smd/v{__version__}/"
     for mark, link in ours:
-        assert link.startswith(raw if mark else f"{repository}/blob/v{__version__}/")
-        path = link.removeprefix(raw).removeprefix(f"{repository}/blob/v{__version__}/").partition("#")[0]
-        assert (ROOT / path).is_file(), path
+        page = re.match(rf"{raw}|{repository}/(blob|tree)/v{__version__}/", link)
+        assert page is not None, link
+        assert (page[0] == raw) == bool(mark)
+        path = ROOT / link.removeprefix(page[0]).partition("#")[0]
+        assert path.is_dir() if page[1] == "tree" else path.is_file(), link
     project = (clone / "pyproject.toml").read_text(encoding="utf-8")
     assert f'Issues = "{repository}/issues"\n' in project
     assert project.count("[project.urls]") == 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
 _LINK = re.compile(r"(!?\[[^\]]*\])\((?!https?://|#|mailto:)([^)\s]+)\)")
@@ -22,7 +22,9 @@ def with_full_links(text: str, repository: str, tag: str) -> str:
     pictures = f"https://raw.githubusercontent.com/{owner_and_name}/{tag}/"
 
     def full(match: re.Match[str]) -> str:
-        base = pictures if match[1].startswith("!") else f"{repository}/blob/{tag}/"
+        # The pages of folders have addresses of their own.
+        page = "blob" if PurePosixPath(match[2].partition("#")[0]).suffix else "tree"
+        base = pictures if match[1].startswith("!") else f"{repository}/{page}/{tag}/"
         return f"{match[1]}({base}{match[2]})"
 
     return _LINK.sub(full, text)
