@@ -143,6 +143,7 @@ def test_errors_of_the_system_are_sentences(tmp_path):
 @pytest.mark.parametrize(
     "error",
     [
+        ImportError("libjpeg.so.62: failed to map segment from shared object"),
         MemoryError(),
         RuntimeError("could not create a primitive"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
@@ -162,6 +163,7 @@ def test_a_memory_error_with_a_sentence_keeps_it_and_other_errors_are_no_memory_
     assert sentence_of(MemoryError("Memory is too small: choose fewer.")) == "Memory is too small: choose fewer."
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
     assert not is_out_of_memory(OSError(errno.ENOSPC, "full"))
+    assert not is_out_of_memory(ModuleNotFoundError("No module named 'zarr'"))
 
 
 def test_the_home_folder_is_expanded(monkeypatch, tmp_path):

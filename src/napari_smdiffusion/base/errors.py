@@ -65,6 +65,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
+    if isinstance(error, ImportError):  # of a library that is loaded when it is first used
+        return "failed to map segment" in str(error)
     # torch.OutOfMemoryError is a RuntimeError with such a message.
     return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)
 

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..base.errors import InputError, InputWarning
+from ..base.errors import InputError, InputWarning, is_out_of_memory
 from ..base.printable import printable
 from ..base.regular_files import open_regular
 from ..base.scratch import forget_pages, scratch
@@ -127,6 +127,8 @@ def imported(package: str, path: Path) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{path} needs the package {package.split('.')[0]}: install it with  {_EXTRA}.") from error
 
 
@@ -172,6 +174,8 @@ def opened(open_file: OpenFile, path: Path) -> Iterator[MicroscopeFile]:
             raise
         raise _damaged(path, error) from error
     except Exception as error:  # the libraries raise many kinds of errors for damaged files
+        if is_out_of_memory(error):
+            raise
         raise _damaged(path, error) from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.errors import InputError
+from ..base.errors import InputError, is_out_of_memory
 from ..base.temporary import sync
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def imported_zarr(path: str | Path) -> Any:
     try:
         zarr = importlib.import_module("zarr")
     except ImportError as error:
+        if is_out_of_memory(error):
+            raise
         raise InputError(
             f"{path} needs the package zarr: install it with  pip install 'napari-smdiffusion[cluster]'."
         ) from error
