@@ -62,7 +62,7 @@ class _Czi:
             # A copy: the array belongs to the library.
             return self._reader.read(roi=place, plane=where, scene=number)[..., 0].copy()  # type: ignore[no-any-return]
         except MemoryError as error:  # the size of the plane itself is checked before
-            raise ValueError("a tile states more bytes than there is memory") from error
+            raise ValueError("A tile states more bytes than there is memory.") from error
 
 
 @READERS.register("microscope: ZEN")

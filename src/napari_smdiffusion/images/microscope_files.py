@@ -180,7 +180,7 @@ def opened(open_file: OpenFile, path: Path) -> Iterator[MicroscopeFile]:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    reason = printable(" ".join(str(error).split()), 120) or type(error).__name__
+    reason = printable(" ".join(str(error).split()), 120).removesuffix(".") or type(error).__name__
     return InputError(f"{path} cannot be read as a file of a microscope ({reason}): copy it again.")
 
 
@@ -304,7 +304,7 @@ def _read(file: MicroscopeFile, number: int, chosen: ChosenPlanes, path: Path) -
 def checked_plane(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     """Return a plane (Y, X); raises ValueError if it has another form than its file states."""
     if plane.shape != size or plane.dtype.kind not in "buif":
-        raise ValueError(f"a plane of {plane.shape} {plane.dtype} values instead of {size}")
+        raise ValueError(f"A plane has {plane.shape} {plane.dtype} values instead of {size}.")
     return plane
 
 
