@@ -161,7 +161,7 @@ def test_a_result_is_saved_beside_a_file_that_cannot_be_replaced(tmp_path, monke
 
     write_image(target, Image(PLANE))
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(OSError, match=r"cannot be replaced \(you have no permission\): close the") as raised:
+    with pytest.raises(OSError, match=r"cannot be replaced \(you have no permission\): ") as raised:
         write_image(target, Image(PLANE + 1))
     (saved,) = (path for path in tmp_path.iterdir() if path != target)
     assert str(raised.value).endswith(f"The result is saved in {saved}.")

@@ -14,8 +14,8 @@ from napari_smdiffusion.images.axes import Axis
 from napari_smdiffusion.images.image import AnisotropicPixelsError, Image, _is_mapped
 from napari_smdiffusion.images.reading import read_metadata
 from napari_smdiffusion.recipes.enhance_sources import expanded, other_files
-from tests.images import microscope_makers
-from tests.images.microscope_makers import WRITERS, plane, write_czi, write_lif, write_nd2
+from images import microscope_makers
+from images.microscope_makers import WRITERS, plane, write_czi, write_lif, write_nd2
 
 pytest.importorskip("liffile", reason="it needs Python 3.11")
 PACKAGES = {".czi": "pylibCZIrw", ".lif": "liffile", ".nd2": "nd2"}
