@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
+from images import microscope_makers
+from images.microscope_makers import WRITERS, plane, write_czi, write_lif, write_nd2
 from napari_smdiffusion import InputError, read_image, read_images, write_image
 from napari_smdiffusion.base.errors import InputWarning
 from napari_smdiffusion.cli import main
@@ -14,8 +16,6 @@ from napari_smdiffusion.images.axes import Axis
 from napari_smdiffusion.images.image import AnisotropicPixelsError, Image, _is_mapped
 from napari_smdiffusion.images.reading import read_metadata
 from napari_smdiffusion.recipes.enhance_sources import expanded, other_files
-from images import microscope_makers
-from images.microscope_makers import WRITERS, plane, write_czi, write_lif, write_nd2
 
 pytest.importorskip("liffile", reason="it needs Python 3.11")
 PACKAGES = {".czi": "pylibCZIrw", ".lif": "liffile", ".nd2": "nd2"}

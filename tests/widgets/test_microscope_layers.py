@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from images.microscope_makers import WRITERS, plane, write_czi, write_lif, write_nd2
 from napari_smdiffusion.base.errors import InputError, InputWarning
 from napari_smdiffusion.widgets.docks.open_files import OpenFiles
 from napari_smdiffusion.widgets.viewer.layer_pixels import layer_pixel_size
 from napari_smdiffusion.widgets.viewer.layers import layer_image
 from napari_smdiffusion.widgets.viewer.reader import get_reader
-from images.microscope_makers import WRITERS, plane, write_czi, write_lif, write_nd2
 
 pytest.importorskip("liffile", reason="it needs Python 3.11")
 

@@ -77,7 +77,9 @@ def _state(model: str | None, kind: Kind | None, stated: dict[str, str]) -> None
     from ..store.managing import state_facts
 
     if model is None:
-        raise InputError("Give the name of the model whose card is to state this: smdiffusion models NAME --license …")
+        raise InputError(
+            "Give the name of the model whose card is to state this: smdiffusion models NAME --license TEXT."
+        )
     kinds = [kind] if kind else _kinds_of(model)
     if len(kinds) > 1:
         raise InputError(f"A diffusion model and an enhancer have the name {model}: add --kind diffusion or enhancer.")
