@@ -345,7 +345,7 @@ def write_old() -> None:
     model = DiffusionModel.load(OLD / "diffusion")
     write_image(OLD / "generated.tif", model.generate(1, size=(64, 80), seed=5, steps=4, device="cpu"))
     enhancer = train_enhancer(8, steps=40)
-    enhancer.save(OLD / "enhancer", half=True)
+    enhancer.save(OLD / "enhancer", bits=16)
     result = enhancer.enhance_with_uncertainty(camera_image(17, 19), device="cpu")
     write_image(OLD / "enhanced.tif", result.image)
     write_image(OLD / "enhanced_uncertainty.tif", result.uncertainty)

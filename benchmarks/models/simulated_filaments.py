@@ -175,7 +175,7 @@ def train_cells(out: Path, start: DiffusionModel) -> None:
     config = TrainConfig(steps=CELL_FINE_STEPS, wide_fraction=0.9, log_sigma_mean=0.2, log_sigma_std=1.4, previews=0)
     model = train(images, config, out / "cells-fine", start=DiffusionModel.load(large))
     model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, attribution=CELLS_ATTRIBUTION))
-    model.save(out / "cells-model", half=True)
+    model.save(out / "cells-model", bits=16)
     facts = {"seconds": seconds_of(out), "steps": model.facts.steps, "curve": model.facts.curve}
     save("simulated_filaments_cells", {"fields": 2 * FIELDS, "size": SIZE, "seed": 3, **facts})
 
@@ -200,7 +200,7 @@ def main() -> None:
     config = TrainConfig(steps=CONTINUOUS_STEPS, wide_fraction=0.9, log_sigma_mean=0.2, log_sigma_std=1.4, previews=0)
     model = train(continuous_fields(), config, options.out / "continuous", start=DiffusionModel.load(sparse))
     model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, attribution=ATTRIBUTION))
-    model.save(FILAMENTS, half=True)
+    model.save(FILAMENTS, bits=16)
     facts = {"seconds": seconds_of(options.out), "steps": model.facts.steps, "curve": model.facts.curve}
     save("simulated_filaments", {"fields": 2 * FIELDS, "size": SIZE, "seed": 0, **facts})
 

@@ -80,9 +80,9 @@ def main() -> None:
     stated: dict[str, Any] = {"attribution": said, "not_for": NOT_FOR, "license": LICENSE, "citation": CITATION}
     facts = dataclasses.replace(model.facts, **stated)
     model = dataclasses.replace(model, facts=facts)
-    model.save(options.out / f"{name}-model", half=True)
+    model.save(options.out / f"{name}-model", bits=16)
     if not options.without:
-        model.save(bundled_folder() / "diffusion" / NAME, half=True)
+        model.save(bundled_folder() / "diffusion" / NAME, bits=16)
     facts_of_run = {
         "steps": model.facts.steps,
         "seconds": seconds_of(options.out).get(name),

@@ -258,7 +258,7 @@ def test_a_saved_model_is_loaded_by_this_package_and_by_diffusers(tiny_model, tm
 
 def test_half_precision_halves_the_file_and_keeps_the_images(tiny_model, tmp_path):
     tiny_model.save(tmp_path / "full")
-    tiny_model.save(tmp_path / "half", half=True)
+    tiny_model.save(tmp_path / "half", bits=16)
     weights = [next((tmp_path / name / "weights").glob("*.safetensors")) for name in ("full", "half")]
     sizes = [path.stat().st_size for path in weights]
     assert sizes[1] < 0.6 * sizes[0]

@@ -92,7 +92,7 @@ def test_each_library_loads_the_folders_of_the_other(pair, tmp_path):
     ours, theirs = pair
     for folder in ("ours", "theirs"):
         (tmp_path / folder).mkdir()
-    write_unet(tmp_path / "ours", ours.config, ours.state_dict(), torch.float32)
+    write_unet(tmp_path / "ours", ours.config, ours.state_dict())
     theirs.save_pretrained(tmp_path / "theirs")
     names, others = ({path.name for path in (tmp_path / folder).iterdir()} for folder in ("ours", "theirs"))
     assert names == others
@@ -114,7 +114,7 @@ def assert_same(first, second):
 
 def test_half_precision_weights_are_loaded_in_single_precision(tmp_path):
     unet = make_unet((16, 32))
-    write_unet(tmp_path, unet.config, unet.state_dict(), torch.float16)
+    write_unet(tmp_path, unet.config, unet.state_dict(), 16)
     theirs = UNet2DModel.from_pretrained(tmp_path, torch_dtype=torch.float16, low_cpu_mem_usage=False)
     assert theirs.dtype == torch.float16
     loaded = read_unet(tmp_path)
@@ -189,6 +189,6 @@ def test_a_config_that_is_no_object_is_refused():
 def test_missing_weights_are_refused(tiny_model, tmp_path):
     tiny_model.save(tmp_path / "m")
     weights = {name: value for name, value in tiny_model.unet.state_dict().items() if name != "conv_in.bias"}
-    write_unet(tmp_path / "m" / "weights", tiny_model.unet.config, weights, torch.float32)
+    write_unet(tmp_path / "m" / "weights", tiny_model.unet.config, weights)
     with pytest.raises(ModelFolderError, match="m is damaged"):
         DiffusionModel.load(tmp_path / "m")

@@ -19,6 +19,7 @@ from safetensors import safe_open
 from .errors import InputError
 from .printable import printable
 from .regular_files import check_regular, open_regular
+from .stored_weights import SCALE, from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LARGEST_WEIGHT = 1e4
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _STORED_TYPES = ("F16", "BF16", "F32", "F64")  # the same in safetensors
+_BYTE = "I8"
 _DEEPEST = 32  # levels of nested containers in a file of torch
 _MOST_PARTS = 10**6  # containers and values in a file of torch; a tensor is one of them
 
@@ -41,6 +43,8 @@ class TensorFileError(InputError):
 
 def read_weights(path: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
     """Return the weights of a network from a safetensors file, each in float32 and in memory of its own.
+
+    Weights in 8 bits are multiplied by their factors; see `stored_weights`.
 
     Parameters
     ----------
@@ -59,16 +63,28 @@ def read_weights(path: Path, shapes: Mapping[str, torch.Size]) -> dict[str, torc
         If the file is missing or damaged.
     """
     with open_regular(path) as opened, safe_open(_readable(path, opened), framework="pt", device="cpu") as file:
-        check_names(file.keys(), shapes)
-        for name, shape in shapes.items():
+        factors = {name: torch.Size(shape[:1]) for name, shape in shapes.items() if _in_bytes(file, name)}
+        expected = {**shapes, **{name + SCALE: shape for name, shape in factors.items()}}
+        check_names(file.keys(), expected)
+        for name, shape in expected.items():
             stored = file.get_slice(name)
             if list(shape) != stored.get_shape():
                 raise TensorFileError(f"its tensor {name} has the shape {stored.get_shape()}, not {list(shape)}")
-            if stored.get_dtype() not in _STORED_TYPES:
+            if name not in factors and stored.get_dtype() not in _STORED_TYPES:
                 raise TensorFileError(f"its tensor {name} has the type {stored.get_dtype()}, not float32 or float16")
-        weights = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in shapes}
+        weights = {
+            name: from_bytes(file.get_tensor(name), file.get_tensor(name + SCALE))
+            if name in factors
+            else file.get_tensor(name).to(torch.float32, copy=True)
+            for name in shapes
+        }
     check_weights(weights)
     return weights
+
+
+def _in_bytes(file: Any, name: str) -> bool:
+    """Return whether a tensor of an open safetensors file is stored in 8 bits; False if it is missing."""
+    return name in file.keys() and file.get_slice(name).get_dtype() == _BYTE  # noqa: SIM118  # no mapping
 
 
 def _readable(path: Path, opened: BinaryIO) -> Path:

@@ -111,10 +111,7 @@ class DenoisingTask:
         """Return the patches, noise levels, noise and, if there are any, classes of a training step."""
         rng = np.random.default_rng([self.config.seed, 0, step])
         random = generator(self.config.seed, 1, step)
-        size, count = self.config.patch, self.config.batch
-        wide = min(min(plane.shape) for own in self.planes for plane in own) >= 2 * size and count >= 4
-        if wide and rng.random() < self.config.wide_fraction:
-            size, count = 2 * size, count // 4
+        size, count = self._patches(rng)
         if self.structures:
             patches, labels = labelled_patches(self.planes, self.scalings, size, count, step, rng)
         else:
@@ -123,6 +120,16 @@ class DenoisingTask:
         sigma, quartile = sample_sigmas(count, random, self.config.log_sigma_mean, self.config.log_sigma_std)
         tensors = clean, sigma, torch.randn(clean.shape, generator=random)
         return Batch(tensors if labels is None else (*tensors, torch.from_numpy(labels)), quartile)
+
+    def _patches(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Return the side and the number of the patches of a step: of all sides, they have equally many pixels."""
+        config, size, count = self.config, self.config.patch, self.config.batch
+        shortest = min(min(plane.shape) for own in self.planes for plane in own)
+        if config.widest_fraction and shortest >= 4 * size and count >= 16 and rng.random() < config.widest_fraction:
+            return 4 * size, count // 16
+        if shortest >= 2 * size and count >= 4 and rng.random() < config.wide_fraction:
+            return 2 * size, count // 4
+        return size, count
 
     def loss(self, network: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return the denoising loss of each example, (B,)."""

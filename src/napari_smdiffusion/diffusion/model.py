@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
-import torch
-
 from ..base.errors import InputError
 from ..base.folders import user_path
 from ..images.image import Image, as_images
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ..base.stored_weights import Bits
     from ..images.regions import Rectangles
     from ..training.state import TrainingState
     from .intensities import Scaling
@@ -203,15 +202,15 @@ class DiffusionModel:
         config = GenerateConfig(count=count, height=height, width=width, **settings)
         return run_job(GenerateJob(self, config, out, resume))
 
-    def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Save as a model folder, complete or not at all; with `half`, the weights are float16.
+    def save(self, folder: str | os.PathLike[str], *, bits: Bits = 32) -> None:
+        """Save as a model folder, complete or not at all, with weights of `bits` each; see `stored_weights`.
 
         Raises
         ------
         OSError
             If `folder` holds other files, or cannot be written.
         """
-        save_model(self, user_path(folder), half=half)
+        save_model(self, user_path(folder), bits=bits)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> DiffusionModel:
@@ -271,7 +270,7 @@ def _read_unet(folder: Path) -> UNet:
         ) from error
 
 
-def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state: TrainingState | None = None) -> None:
+def save_model(model: DiffusionModel, folder: Path, *, bits: Bits = 32, state: TrainingState | None = None) -> None:
     """Write the model folder; during a training also its state and its averaged weights."""
     from .card import write_diffusion_card
 
@@ -282,7 +281,7 @@ def save_model(model: DiffusionModel, folder: Path, *, half: bool = False, state
 
     def write_weights(path: Path) -> None:
         with write_errors(folder):
-            write_unet(path, model.unet.config, weights, torch.float16 if half else torch.float32)
+            write_unet(path, model.unet.config, weights, bits)
 
     def write_state(path: Path, _: DiffusionRecord) -> None:
         if state is not None:

@@ -38,6 +38,12 @@ class TrainConfig(Checked):
     wide_fraction: Annotated[
         float, Ge(0), Le(1), Help("share of the training steps with a quarter of the patches, of twice the side")
     ] = 0.25
+    widest_fraction: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Help("share of the training steps with a sixteenth of the patches, of four times the side; for large fields"),
+    ] = 0.0
     # Noise levels in training, ln σ ~ N(mean, std²). EDM's values (−1.2, 1.2) are for photographs. The layout of
     # filaments is decided at higher noise.
     log_sigma_mean: Annotated[

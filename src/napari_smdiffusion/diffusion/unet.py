@@ -17,12 +17,15 @@ from torch import nn
 
 from ..base.json_values import read_json
 from ..base.regular_files import read_text
+from ..base.stored_weights import stored_weights
 from ..base.tensors import read_weights, shapes_of
 from .unet_config import DOWN_BLOCKS, UP_BLOCKS, UNetConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from ..base.stored_weights import Bits
 
 _CONFIG_FILE, _WEIGHTS_FILE = "config.json", "diffusion_pytorch_model.safetensors"
 
@@ -242,13 +245,13 @@ class _Resampling(nn.Module):
         return output
 
 
-def write_unet(folder: Path, config: UNetConfig, weights: Mapping[str, torch.Tensor], dtype: torch.dtype) -> None:
-    """Write a network to an existing folder, with its weights as `dtype`; raises the errors of safetensors."""
+def write_unet(folder: Path, config: UNetConfig, weights: Mapping[str, torch.Tensor], bits: Bits = 32) -> None:
+    """Write a network to an existing folder, with weights of `bits` each; raises the errors of safetensors."""
     text = json.dumps(config.to_json(), indent=2, sort_keys=True)
     (folder / _CONFIG_FILE).write_text(f"{text}\n", encoding="utf-8")
-    stored = {key: value.detach().to("cpu", dtype).contiguous() for key, value in weights.items()}
+    content = save(stored_weights(weights, bits), metadata={"format": "pt"})
     # Python's own file names the reason of an error, and takes paths of any bytes.
-    (folder / _WEIGHTS_FILE).write_bytes(save(stored, metadata={"format": "pt"}))
+    (folder / _WEIGHTS_FILE).write_bytes(content)
 
 
 def read_unet(folder: Path) -> UNet:

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from ..base.errors import InputError
 from ..base.folders import user_path
 from ..base.json_values import to_json
+from ..base.stored_weights import stored_weights
 from ..base.tensors import read_weights, shapes_of
 from ..diffusion.settings import DEFAULT_START
 from ..images.image import Image, as_image, as_images
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ..base.stored_weights import Bits
     from ..diffusion.model import DiffusionModel
     from ..images.regions import Rectangles
     from ..training.state import TrainingState
@@ -269,15 +271,15 @@ class Enhancer:
         images = [(as_image(coarse, "widefield"), as_image(fine, "super-resolution")) for coarse, fine in pairs]
         return run_job(CalibrateJob(self, images, out))
 
-    def save(self, folder: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Save as a model folder, atomically; with `half`, the weights are stored in 16 bits.
+    def save(self, folder: str | os.PathLike[str], *, bits: Bits = 32) -> None:
+        """Save as a model folder, atomically, with weights of `bits` each; see `stored_weights`.
 
         Raises
         ------
         OSError
             If another file or folder has this path, or the folder cannot be written.
         """
-        save_enhancer(self, user_path(folder), half=half)
+        save_enhancer(self, user_path(folder), bits=bits)
 
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> Enhancer:
@@ -327,7 +329,7 @@ def save_enhancer(
     enhancer: Enhancer,
     folder: Path,
     *,
-    half: bool = False,
+    bits: Bits = 32,
     state: TrainingState | None = None,
     inputs: str = "",
     trained: Literal["estimate", "samples"] = "estimate",
@@ -338,8 +340,8 @@ def save_enhancer(
     ----------
     enhancer, folder
         The enhancer and its folder.
-    half
-        Whether the weights are stored in 16 bits.
+    bits
+        Bits of each weight; see `stored_weights`.
     state
         The state of the training. None: a state in the folder of a stopped training is kept as it is.
     inputs
@@ -353,16 +355,14 @@ def save_enhancer(
     if state is not None and trained == "estimate":
         for (key, _), value in zip(enhancer.network.named_parameters(), state.average, strict=True):
             weights[key] = value
-    kind = torch.float16 if half else torch.float32
-    weights = {key: value.detach().cpu().to(kind).contiguous() for key, value in weights.items()}
 
     def write_weights(path: Path) -> None:
         with write_errors(folder):
             # Python's own file names the reason of an error, and takes paths of any bytes.
-            (path / _WEIGHTS_FILE).write_bytes(save(weights))
+            (path / _WEIGHTS_FILE).write_bytes(save(stored_weights(weights, bits)))
             if enhancer.sampler is not None:
                 average = state.average if state is not None and trained == "samples" else None
-                write_sampler(path, enhancer.sampler, average, kind)
+                write_sampler(path, enhancer.sampler, average, bits)
 
     def write_state(path: Path, record: EnhancerRecord) -> None:
         if state is not None:

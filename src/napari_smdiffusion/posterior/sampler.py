@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from ..base.stored_weights import Bits
     from .facts import SamplerFacts
 
 
@@ -50,13 +51,13 @@ def read_sampler(folder: Path, facts: SamplerFacts) -> PosteriorSampler:
 
 
 def write_sampler(
-    folder: Path, sampler: PosteriorSampler, average: Sequence[torch.Tensor] | None, kind: torch.dtype
+    folder: Path, sampler: PosteriorSampler, average: Sequence[torch.Tensor] | None, bits: Bits = 32
 ) -> None:
-    """Write the network of a sampler into a folder of weights, as `kind`; raises the errors of `write_unet`.
+    """Write the network of a sampler into a folder of weights, with `bits` each; raises the errors of `write_unet`.
 
     `average` are the averaged weights of a training, in the order of the parameters; None for those of the network.
     """
     weights = sampler.network.state_dict()
     if average is not None:
         weights.update(zip(dict(sampler.network.named_parameters()), average, strict=True))
-    write_unet(folder, sampler.network.config, weights, kind)
+    write_unet(folder, sampler.network.config, weights, bits)
