@@ -191,7 +191,7 @@ def diffusion(structure: str, minutes: float) -> None:
     stated: dict[str, Any] = {"attribution": said, "structure": structure, "not_for": NOT_FOR["diffusion"], **TERMS}
     model = dataclasses.replace(model, facts=dataclasses.replace(model.facts, **stated))
     model.save(WORK / structure / "diffusion")
-    model.save(shipped(structure), bits=16)
+    model.save(shipped(structure), bits=8)
     for made in ("fields.tif", "patches.tif"):  # by the model before
         (WORK / structure / made).unlink(missing_ok=True)
     curve = model.facts.curve
@@ -236,7 +236,7 @@ def judged(structure: str) -> None:
         f"{result['auc']:.2f} (two halves of the experimental image: {result['auc_halves']:.2f}; 0.5 is by chance)."
     )
     facts = dataclasses.replace(model.facts, judged=text, tested_on=tested_on)
-    dataclasses.replace(model, facts=facts).save(shipped(structure), bits=16)
+    dataclasses.replace(model, facts=facts).save(shipped(structure), bits=8)
     _samples(structure, model)  # of the former model they went with its folder
     save(f"bundled_{structure}_judged", result)
 
@@ -347,7 +347,7 @@ def familiarity(structure: str) -> None:
     """Add to both enhancers that ship what the widefield images of their training look like, as trainings now do."""
     for factor in (5, 4):
         folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
-        with_familiar(Enhancer.load(folder), [fields(structure)]).save(folder, bits=16)
+        with_familiar(Enhancer.load(folder), [fields(structure)]).save(folder, bits=8)
 
 
 def sampler(structure: str, steps: int, wider_steps: int) -> None:
@@ -424,7 +424,7 @@ def _ship_samples(trained: Enhancer, structure: str) -> None:
     folder = bundled_folder() / "enhancer" / structure
     before = Enhancer.load(folder)
     facts = dataclasses.replace(before.facts, date=trained.facts.date)
-    dataclasses.replace(trained, facts=facts, familiar=before.familiar).save(folder, bits=16)
+    dataclasses.replace(trained, facts=facts, familiar=before.familiar).save(folder, bits=8)
 
 
 def sampler_calibration(structure: str) -> None:
@@ -462,7 +462,7 @@ def sampler_tested(structure: str) -> None:
     )
     before = trained.facts.attribution.partition("\n## Samples, tested")[0]
     facts = dataclasses.replace(trained.facts, attribution=before + text)
-    dataclasses.replace(trained, facts=facts).save(folder, bits=16)
+    dataclasses.replace(trained, facts=facts).save(folder, bits=8)
 
 
 def _ship(trained: Enhancer, structure: str) -> None:
@@ -477,7 +477,7 @@ def _ship(trained: Enhancer, structure: str) -> None:
     trained = dataclasses.replace(trained, facts=known)
     trained.save(WORK / structure / f"enhancer-x{factor}")
     folder = bundled_folder() / "enhancer" / enhancer_name(structure, factor)
-    trained.save(folder, bits=16)
+    trained.save(folder, bits=8)
     loaded = Enhancer.load(folder)
     result["calibration"] = None if loaded.calibration is None else dataclasses.asdict(loaded.calibration.facts)
     save(f"bundled_{structure}_enhancer_x{factor}", result)
@@ -491,7 +491,7 @@ def tested(structure: str) -> None:
     result = {key: known[key] for key in ("minutes", "steps", "calibration")} | measured(trained, structure)
     registered = result["test_part"]["registered"]
     stated = _stated(trained.facts.started_from, structure, FACTORS[structure], registered)
-    dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, **stated)).save(folder, bits=16)
+    dataclasses.replace(trained, facts=dataclasses.replace(trained.facts, **stated)).save(folder, bits=8)
     save(name, result)
 
 

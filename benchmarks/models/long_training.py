@@ -1,12 +1,12 @@
-"""Train a diffusion model for long, and follow what it gains: is longer better, and when does it begin to copy?
+"""Train a diffusion model for long, and follow what it gains, and whether it begins to copy.
 
     python -m benchmarks.models.long_training {microtubules,mitochondria} [--steps 12000] [--parts 6]
 
 The training begins from `start-any`. A part of its patches has four times the usual side, so that the network sees
 fields of 10 µm. After each part of the steps the averaged weights are judged on the columns or rows that nothing was
-trained on: the loss at several noise levels, for patches of 128 and of 256 pixels, with the same noise each time. Beside
-it stand the same losses of the part that it sees, the realism score of 200 generated patches, and how many of 64 of them
-are copies. The training goes on where it stopped; what was judged is written at once and not judged again.
+trained on: the loss at several noise levels, for patches of 128 and of 256 pixels, with the same noise each time.
+Beside it stand the same losses of the part that it sees, the realism score of 200 generated patches, and how many of
+64 of them are copies. The training goes on where it stopped; what was judged is written at once and not judged again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 START = "start-any"
 NOISE = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
-SIZES = (128, 256)
+MOST = 24  # patches of a loss
 COUNT, LOOKED_UP = 200, 64
 
 
@@ -58,10 +58,8 @@ def trained(train: Image, steps: int, until: int, out: Path, name: str) -> float
     begun = (out / STATE).exists()
     start = None if begun else load_diffusion_model(START)
     began = time.monotonic()
-    run(
-        train_steps([train], config_of(steps), start=start, out=out, resume=begun, name=name, stop=reached.is_set),
-        listen,
-    )
+    work = train_steps([train], config_of(steps), start=start, out=out, resume=begun, name=name, stop=reached.is_set)
+    run(work, listen)
     return time.monotonic() - began
 
 
@@ -69,13 +67,11 @@ def judged(model: DiffusionModel, structure: str) -> dict[str, Any]:
     """Return the losses on both parts of the image, the realism score, and the number of copies."""
     storm, train, _ = CELLS[structure]()
     held_out = storm.crop(*TESTED[structure])
-    losses = {
-        f"{part} {size}": held_out_loss(
-            model, grid_patches(list(image.pixels), size)[:: 4 if size == 128 else 1][:24], NOISE
-        )
-        for part, image in (("held out", held_out), ("seen", train))
-        for size in SIZES
-    }
+    losses = {}
+    for part, image in (("held out", held_out), ("seen", train)):
+        for size, every in ((128, 4), (256, 1)):
+            patches = grid_patches(list(image.pixels), size)[::every][:MOST]
+            losses[f"{part} {size}"] = held_out_loss(model, patches, NOISE)
     made = model.generate(COUNT, size=128, seed=2).pixels
     looked_up = copy_report(made[:LOOKED_UP], list(train.pixels), grid_patches(list(held_out.pixels), 128)[:LOOKED_UP])
     score = realism(made, grid_patches(list(train.pixels), 128), storm.pixel_size)

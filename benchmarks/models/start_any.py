@@ -82,7 +82,7 @@ def main() -> None:
     model = dataclasses.replace(model, facts=facts)
     model.save(options.out / f"{name}-model", bits=16)
     if not options.without:
-        model.save(bundled_folder() / "diffusion" / NAME, bits=16)
+        model.save(bundled_folder() / "diffusion" / NAME, bits=8)
     facts_of_run = {
         "steps": model.facts.steps,
         "seconds": seconds_of(options.out).get(name),

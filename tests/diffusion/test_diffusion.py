@@ -256,14 +256,15 @@ def test_a_saved_model_is_loaded_by_this_package_and_by_diffusers(tiny_model, tm
     assert "synthetic" in (tmp_path / "m" / "README.md").read_text()
 
 
-def test_half_precision_halves_the_file_and_keeps_the_images(tiny_model, tmp_path):
+@pytest.mark.parametrize(("bits", "size"), [(16, 0.6), (8, 0.4)])
+def test_fewer_bits_make_the_file_smaller_and_keep_the_images(tiny_model, tmp_path, bits, size):
     tiny_model.save(tmp_path / "full")
-    tiny_model.save(tmp_path / "half", bits=16)
-    weights = [next((tmp_path / name / "weights").glob("*.safetensors")) for name in ("full", "half")]
+    tiny_model.save(tmp_path / "few", bits=bits)
+    weights = [next((tmp_path / name / "weights").glob("*.safetensors")) for name in ("full", "few")]
     sizes = [path.stat().st_size for path in weights]
-    assert sizes[1] < 0.6 * sizes[0]
-    full, half = (DiffusionModel.load(tmp_path / n).generate(1, size=64, steps=3).pixels for n in ("full", "half"))
-    assert np.abs(full - half).mean() < 0.05 * full.std() + 1e-3
+    assert sizes[1] < size * sizes[0]
+    full, few = (DiffusionModel.load(tmp_path / n).generate(1, size=64, steps=3).pixels for n in ("full", "few"))
+    assert np.abs(full - few).mean() < 0.05 * full.std() + 1e-3
 
 
 def test_damaged_weights_raise_an_error_that_names_the_folder(tiny_model, tmp_path):
