@@ -5,7 +5,7 @@
 
 Measured are the best estimate of the enhancer, the mean of the samples, and single samples; whether samples differ from
 each other as much as from the truth, at three scales; how often the intervals hold; whether the map of trust and the
-widths of the intervals follow the error; and whether a classifier recognizes samples among STORM patches. Each seed is
+widths of the intervals follow the error, also that of a sample as if it were the truth; and whether a classifier recognizes samples among STORM patches. Each seed is
 saved at once, and a seed that is there is not measured again.
 """
 
@@ -91,7 +91,7 @@ def judged(enhancer: Enhancer, structure: str, count: int, seed: int) -> dict[st
         "mean_of_samples": similarity(mean, truth),
         "honesty": {f"{blur:g}": honesty(samples, truth, blur) for blur in BLURS},
         "intervals": intervals(samples, mean, width, truth),
-        "trust": followed(mean, width, trust, truth),
+        "trust": {**followed(mean, width, trust, truth), "width_if_true": followed_if_true(samples, width, truth)},
         "realism": {
             "sample": recognized(own_pixels(sampled.samples.pixels[:2]), truth),
             "estimate": recognized(estimate.pixels[:, rows, columns], truth),
@@ -165,6 +165,21 @@ def followed(mean: Pixels, width: Pixels, trust: Pixels, truth: Pixels) -> dict[
     found = {"width": width, "distrust": 1 - trust}
     ranks = {name: rank_correlation(plane[structure], error[structure]) for name, plane in found.items()}
     return {name: None if rank is None else round(rank, 4) for name, rank in ranks.items()}
+
+
+def followed_if_true(samples: Pixels, width: Pixels, truth: Pixels) -> float:
+    """Return the rank correlation of the width with the error if a sample was the truth: no width can do much better.
+
+    The error of one pixel is a single draw, so that even an exact standard deviation of it ranks errors poorly.
+    """
+    share, total = float((truth > 0).mean()), samples.sum(0)
+    ranks = []
+    for sample in samples[:4]:
+        others = gaussian_filter((total - sample) / (len(samples) - 1), BLUR)
+        error = np.abs(gaussian_filter(sample, BLUR) - others)
+        structure = sample >= np.quantile(sample, 1 - share)
+        ranks.append(rank_correlation(width[structure], error[structure]) or 0.0)
+    return round(float(np.mean(ranks)), 4)
 
 
 def recognized(planes: Pixels, truth: Pixels) -> dict[str, float | None]:
