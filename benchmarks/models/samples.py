@@ -5,7 +5,8 @@
 
 Measured are the best estimate of the enhancer, the mean of the samples, and single samples; whether samples differ from
 each other as much as from the truth, at three scales; how often the intervals hold; whether the map of trust and the
-widths of the intervals follow the error, also that of a sample as if it were the truth; and whether a classifier recognizes samples among STORM patches. Each seed is
+widths of the intervals follow the error, also that of a sample as if it were the truth; and whether a classifier
+recognizes samples among STORM patches. Each seed is
 saved at once, and a seed that is there is not measured again.
 """
 
