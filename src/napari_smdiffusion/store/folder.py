@@ -1,7 +1,7 @@
 """The model folder: writing, reading and checking the files of any model.
 
     model.json             format version, kind, config, pixel size, scaling, training data, seed, curve, versions
-    weights/               safetensors; for a diffusion model a folder that diffusers can load
+    weights/               safetensors, with 8 to 32 bits; with 16 or 32, diffusers can load U-Nets
     README.md, picture.png the model card
     training_state.pt      for resuming; read with weights_only=True
 
