@@ -8,8 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_smdiffusion import Axis, EnhanceConfig, EnhanceJob, Image, InputError, Stopped, read_image, run, write_image
-from napari_smdiffusion.base.events import Note, Progress, TileDone
+from napari_smdiffusion import (
+    Axis,
+    EnhanceConfig,
+    EnhanceJob,
+    GenerateConfig,
+    GenerateJob,
+    Image,
+    InputError,
+    Stopped,
+    read_image,
+    run,
+    write_image,
+)
+from napari_smdiffusion.base.events import Generated, Note, Progress, TileDone
 from napari_smdiffusion.images import unfinished, zarr_results
 
 from .interrupted import run_until
@@ -19,7 +31,7 @@ zarr = pytest.importorskip("zarr", minversion="3")
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(zarr_results, "_LARGEST_CHUNK", 64)
+    monkeypatch.setattr(zarr_results, "LARGEST_CHUNK", 64)
     monkeypatch.setattr(zarr_results, "_COARSEST", 128)
 
 
@@ -182,3 +194,29 @@ def test_errors_of_the_disk_name_the_store(tiny_enhancer, film, tmp_path, monkey
     with pytest.raises(OSError, match=message):
         write_image(tmp_path / "x.zarr", film)
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []
+
+
+def _generating(model, out, count=3, **more):
+    return GenerateJob(model, GenerateConfig(count=count, height=64, width=64, steps=3, batch=2), out, **more)
+
+
+def test_images_are_generated_into_a_store_as_into_a_file(tiny_model, tmp_path):
+    stored, filed = (run(_generating(tiny_model, tmp_path / name).steps()) for name in ("g.zarr", "g.tif"))
+    np.testing.assert_array_equal(np.asarray(stored.pixels), filed.pixels)
+    assert stored.provenance == filed.provenance
+    assert stored.pixel_size == filed.pixel_size
+    assert read_image(tmp_path / "g.zarr").provenance.kind == "synthetic"
+
+
+def test_generating_into_a_store_goes_on_after_a_stop_and_after_a_kill(tiny_model, tmp_path):
+    whole = run(_generating(tiny_model, tmp_path / "whole.tif").steps()).pixels
+    out = tmp_path / "g.zarr"
+    stopped = run_until(_generating(tiny_model, out), Generated, 1)
+    assert 1 <= len(stopped) < 3
+    np.testing.assert_array_equal(np.asarray(read_image(out).pixels), whole[: len(stopped)])
+    run_until(_generating(tiny_model, out, resume=True), Generated, 1, kill=True)
+    events = []
+    went_on = run(_generating(tiny_model, out, resume=True).steps(), events.append)
+    np.testing.assert_array_equal(np.asarray(went_on.pixels), whole)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert any("Going on after" in event.message for event in events if isinstance(event, Note))

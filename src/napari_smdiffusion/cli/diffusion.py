@@ -76,7 +76,7 @@ def add_generate(commands: Any) -> None:
         "smdiffusion generate microtubules --out generated.tif --count 16 --size 512",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("--out", required=True, metavar="FILE.tif", help="TIFF file to write")
+    parser.add_argument("--out", required=True, metavar="FILE", help="TIFF file or OME-Zarr store (.zarr) to write")
     parser.add_argument(
         "--resume",
         action="store_true",

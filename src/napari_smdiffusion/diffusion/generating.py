@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from ..base.arrays import Pixels
     from .model import DiffusionModel
     from .settings import GenerateConfig
+
+
+class Planes(Protocol):
+    """What images are generated into: an array (N, Y, X), or the planes of a store."""
+
+    def __setitem__(self, index: int, image: Pixels, /) -> None:
+        """Put an image (Y, X) at its index."""
+
 
 _MARKS = 512  # marks of training images in the provenance of a generated image: about 10 kB
 
@@ -64,22 +72,30 @@ def generate_steps(
     Stopped
         If `stop` returned True before the first image was finished.
     """
-    model.sampler.check(config)
-    check_structure(model.facts, config)
-    device = pick_device(config.device)
     pixels = empty_images(config.count, config.height, config.width) if pixels is None else pixels
-    together = min(config.batch, _images_together(config))
-    done = 1 + (finished - 1) // together * together if 0 < finished < config.count else finished
-    with on_device(model.unet, device) as unet:
-        done = yield from _generate_from(done, together, unet, model, config, pixels, stop)
-    if not done:
-        raise Stopped("Stopped before the first image was finished: nothing was generated.")
+    done = yield from generate_into_steps(model, config, pixels, finished=finished, stop=stop)
     return Image(
         read_only(pixels[:done]),
         model.pixel_size,
         name=f"{model.name} (synthetic)",
         provenance=provenance(model, config),
     )
+
+
+def generate_into_steps(
+    model: DiffusionModel, config: GenerateConfig, planes: Planes, *, finished: int = 0, stop: Stop = never
+) -> Steps[int]:
+    """Generate images into `planes`, and return the number of finished ones; see `generate_steps`."""
+    model.sampler.check(config)
+    check_structure(model.facts, config)
+    device = pick_device(config.device)
+    together = min(config.batch, _images_together(config))
+    done = 1 + (finished - 1) // together * together if 0 < finished < config.count else finished
+    with on_device(model.unet, device) as unet:
+        done = yield from _generate_from(done, together, unet, model, config, planes, stop)
+    if not done:
+        raise Stopped("Stopped before the first image was finished: nothing was generated.")
+    return done
 
 
 def _images_together(config: GenerateConfig) -> int:
@@ -93,7 +109,7 @@ def _generate_from(
     unet: torch.nn.Module,
     model: DiffusionModel,
     config: GenerateConfig,
-    pixels: Pixels,
+    pixels: Planes,
     stop: Stop,
 ) -> Steps[int]:
     """Generate the images from index `done` on into `pixels`, `together` in a batch; return the number of finished."""

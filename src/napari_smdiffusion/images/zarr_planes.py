@@ -81,7 +81,9 @@ class ZarrPlanes:
             return np.asarray(self.array[(*self._leading(n), rows, columns)], np.float32)
         return ZarrPlane(self, self._checked(key))
 
-    def __setitem__(self, key: tuple[int, slice, slice], values: Pixels) -> None:
+    def __setitem__(self, key: int | tuple[int, slice, slice], values: Pixels) -> None:
+        if not isinstance(key, tuple):
+            key = key, slice(0, self.shape[1]), slice(0, self.shape[2])
         n, rows, columns = key
         leading = self._leading(n)
         self.array[(*leading, rows, columns)] = values

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..base.arrays import Pixels
 
-_LARGEST_CHUNK = 512  # pixels along a side
+LARGEST_CHUNK = 512  # pixels along a side
 _CHUNKS_APART = 20_000  # chunks of a plane's level that have a file each; of more, some share a file (a shard)
 _LARGEST_SHARD = 4096  # pixels along a side
 _COARSEST = 512  # pixels along the longer side of the last level
@@ -35,8 +35,8 @@ _NO_PROVENANCE = Provenance()
 
 def chunk_side(factor: int) -> int:
     """Return the side of a chunk that tiles of a result with `factor` pixels per widefield pixel are multiples of."""
-    sides = [side for side in (64 * factor, 128 * factor, 256 * factor) if side <= _LARGEST_CHUNK]
-    return sides[-1] if sides else _LARGEST_CHUNK
+    sides = [side for side in (64 * factor, 128 * factor, 256 * factor) if side <= LARGEST_CHUNK]
+    return sides[-1] if sides else LARGEST_CHUNK
 
 
 def shard_side(shape: tuple[int, ...], chunk: int) -> int | None:
@@ -82,7 +82,7 @@ class ZarrResult:
         self,
         folder: Path,
         shape: tuple[int, int, int],
-        chunk: int = _LARGEST_CHUNK,
+        chunk: int = LARGEST_CHUNK,
         pixel_size: float | None = None,
         origin: tuple[float, float] = (0.0, 0.0),
         provenance: Provenance = _NO_PROVENANCE,
@@ -353,6 +353,8 @@ def write_store(
     origin: tuple[float, float] = (0.0, 0.0),
     provenance: Provenance = _NO_PROVENANCE,
     axes: Sequence[Axis] = (),
+    *,
+    count: int | None = None,
 ) -> None:
     """Write (N, Y, X) pixels as an OME-Zarr store of float32.
 
@@ -362,18 +364,20 @@ def write_store(
         The store, and its pixels, which are read in blocks.
     pixel_size, origin, provenance, axes
         See `new_tiff`.
+    count
+        Number of the first planes that are written; None for all.
 
     Raises
     ------
     OSError
         If it cannot be written. An existing store stays unchanged then.
     """
-    shape = (len(pixels), pixels.shape[1], pixels.shape[2])
+    shape = (len(pixels) if count is None else count, pixels.shape[1], pixels.shape[2])
     check_space(path, shape)
     with created_beside(path, temporary_folder(path)) as part:
-        store = ZarrResult(part, shape, _LARGEST_CHUNK, pixel_size, origin, provenance, axes)
+        store = ZarrResult(part, shape, LARGEST_CHUNK, pixel_size, origin, provenance, axes)
         try:
-            for n in range(len(pixels)):
+            for n in range(shape[0]):
                 for rows, columns in store.pixels.blocks():
                     store.pixels[n, rows, columns] = np.asarray(pixels[n][rows, columns], np.float32)
             store.pixels.flush()

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, sentence_of
 from ..base.events import Generated, Note, Steps, Stop, never
+from ..base.folders import user_path
 from ..base.whole_files import check_space
 from ..diffusion.settings import GenerateConfig, check_generation
 from ..images.reading import mapped_image
-from ..images.tiff import TIFF_SUFFIXES, copy_planes
+from ..images.tiff import copy_planes
 from ..images.unfinished import UnfinishedTiff, check_same_run, part_of, unfinished, was_begun
+from ..images.zarr_planes import ZARR_SUFFIXES
+from ..images.zarr_results import LARGEST_CHUNK, UnfinishedZarr, write_store
 from ..store.catalogue import find_model
 from ..store.folder import read_facts
 from ..store.weights import WEIGHTS_KEY, digest_of_weights
-from .outputs import check_output_file
+from .outputs import RESULT_SUFFIXES, check_output_file, check_output_store
 
 if TYPE_CHECKING:
     from ..base.arrays import Pixels
@@ -40,8 +43,9 @@ class GenerateJob:
     settings
         Number and size of the images, the structure of a model of several, and settings of the solver.
     out
-        TIFF file. Each image is written into it when it is finished, so all images together may be larger than memory.
-        A file that this program wrote is replaced; any other file raises an error. None: images in memory only.
+        TIFF file, or OME-Zarr store (.zarr). Each image is written into it when it is finished, so all images together
+        may be larger than memory. A file that this program wrote is replaced; any other file raises an error. None:
+        images in memory only.
     resume
         Go on with the images that an interrupted run has written to `out`. Model and settings must be the same; only
         `count` may be larger, `batch` and `device` may differ.
@@ -49,7 +53,7 @@ class GenerateJob:
     Raises
     ------
     InputError
-        If `out` does not end in .tif, or `resume` is given without it.
+        If `out` does not end in .tif or .zarr, or `resume` is given without it.
     """
 
     model: DiffusionModel | str | os.PathLike[str]
@@ -60,8 +64,8 @@ class GenerateJob:
     def __post_init__(self) -> None:
         if self.resume and self.out is None:
             raise InputError("out must name the file of the run that is resumed.", "out")
-        if self.out is not None and Path(self.out).suffix.lower() not in TIFF_SUFFIXES:
-            raise InputError(f"out must end in .tif, not {os.fspath(self.out)}.", "out")
+        if self.out is not None and Path(self.out).suffix.lower() not in RESULT_SUFFIXES:
+            raise InputError(f"out must end in .tif or .zarr, not {os.fspath(self.out)}.", "out")
 
     @property
     def title(self) -> str:
@@ -101,7 +105,7 @@ class GenerateJob:
         if isinstance(self.model, (str, os.PathLike)):
             facts_to_generate(self.model, self.settings)  # fails before torch and the network are loaded
         shape = self.settings.count, self.settings.height, self.settings.width
-        out = None if self.out is None else check_output_file(self.out)
+        out = None if self.out is None else _checked(user_path(self.out))
         if out is not None:
             check_space(out, shape)
         from ..diffusion.generating import generate_steps
@@ -117,7 +121,7 @@ def _generated_into_file(
     job: GenerateJob, model: DiffusionModel, out: Path, shape: tuple[int, int, int], stop: Stop
 ) -> Steps[Image]:
     """Generate images into a file; a stopped run leaves the finished ones in `out`, a killed one in a hidden file."""
-    from ..diffusion.generating import generate_steps, provenance
+    from ..diffusion.generating import generate_into_steps, provenance
 
     source = provenance(model, job.settings)
     source = replace(source, more={**source.more, WEIGHTS_KEY: digest_of_weights(model.unet)})
@@ -125,23 +129,47 @@ def _generated_into_file(
     identity = {"count": job.settings.count, **_identity(source)}
     begun = was_begun(out, identity)
     with unfinished(out, identity, resume=job.resume) as work:
-        file = UnfinishedTiff(work, out, shape, **metadata)
+        file = _new_file(work, out, shape, metadata)
         done = len(work.finished) or (_copied(out, source, file.pixels, begun=begun) if job.resume else 0)
         for k in range(done):
             work.add(k)
         yield from _resumed_note(job, done)
-        steps = generate_steps(model, job.settings, pixels=file.pixels, finished=done, stop=stop)
-        finished = len((yield from _marked(steps, work)))
+        steps = generate_into_steps(model, job.settings, file.pixels, finished=done, stop=stop)
+        finished = yield from _marked(steps, work)
         if finished == shape[0]:
+            if isinstance(file, UnfinishedZarr):
+                yield from file.complete(stop)
             file.finish()
             return mapped_image(out)
         work.commit()
         try:
-            copy_planes(part_of(out), out, finished, **metadata)
+            _write_finished(file, out, finished, metadata)
         except OSError as error:
             raise OSError(f"{sentence_of(error)} The {finished} finished images are kept for --resume.") from error
         work.begin_again()
     return mapped_image(out)
+
+
+def _checked(out: Path) -> Path:
+    """Return the path of the file or the store that images are generated into; see `check_output_file`."""
+    return check_output_store(out) if out.suffix.lower() in ZARR_SUFFIXES else check_output_file(out)
+
+
+def _new_file(
+    work: Unfinished, out: Path, shape: tuple[int, int, int], metadata: dict[str, Any]
+) -> UnfinishedTiff | UnfinishedZarr:
+    """Return the file or the store that images are generated into."""
+    if out.suffix.lower() in ZARR_SUFFIXES:
+        return UnfinishedZarr(work, out, part_of(out), shape, LARGEST_CHUNK, **metadata)
+    return UnfinishedTiff(work, out, shape, **metadata)
+
+
+def _write_finished(file: UnfinishedTiff | UnfinishedZarr, out: Path, count: int, metadata: dict[str, Any]) -> None:
+    """Write the first images of a stopped run."""
+    if isinstance(file, UnfinishedZarr):
+        write_store(out, file.pixels, count=count, **metadata)
+    else:
+        copy_planes(part_of(out), out, count, **metadata)
 
 
 def _identity(source: Provenance) -> dict[str, Any]:
@@ -180,7 +208,7 @@ def _resumed_note(job: GenerateJob, done: int) -> Steps[None]:
         yield Note(f"There is no run to resume for {job.out}: it begins with the first image.")
 
 
-def _marked(steps: Steps[Image], work: Unfinished) -> Steps[Image]:
+def _marked(steps: Steps[int], work: Unfinished) -> Steps[int]:
     """Pass on the events of a run, and mark each finished image."""
     with closing(steps):
         while True:
