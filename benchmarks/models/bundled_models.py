@@ -370,9 +370,8 @@ def sampler(structure: str, steps: int, wider_steps: int) -> None:
     first, last = WORK / structure / "sampler_first", WORK / structure / "sampler"
     if not (last / "model.json").exists():
         start = dataclasses.replace(shipped, sampler=None, samples_calibration=None)
-        _train_sampler(structure, steps, MICROSCOPES[structure], start, first)
-    wider = dataclasses.replace(WIDER, correlated_noise_range=MICROSCOPES[structure].correlated_noise_range)
-    trained = _train_sampler(structure, wider_steps, wider, str(first), last)
+        train_sampler(structure, steps, MICROSCOPES[structure], start, first)
+    trained = train_sampler(structure, wider_steps, wider_microscope(structure), str(first), last)
     known = dataclasses.replace(
         sampler_of(trained).facts, started_from=structure, steps=steps + wider_steps, total_steps=steps + wider_steps
     )
@@ -388,8 +387,7 @@ def sampler_further(structure: str, steps: int) -> None:
     shipped = Enhancer.load(bundled_folder() / "enhancer" / structure)
     former, last = Enhancer.load(WORK / structure / "former"), WORK / structure / "sampler"
     start = dataclasses.replace(shipped, sampler=sampler_of(former), samples_calibration=None)
-    wider = dataclasses.replace(WIDER, correlated_noise_range=MICROSCOPES[structure].correlated_noise_range)
-    trained = _train_sampler(structure, steps, wider, start, last)
+    trained = train_sampler(structure, steps, wider_microscope(structure), start, last)
     before = sampler_of(former).facts
     known = dataclasses.replace(
         sampler_of(trained).facts,
@@ -401,8 +399,13 @@ def sampler_further(structure: str, steps: int) -> None:
     _ship_samples(trained, structure)
 
 
-def _train_sampler(
-    structure: str, steps: int, microscope: MicroscopeConfig, start: Enhancer | str, out: Path
+def wider_microscope(structure: str) -> MicroscopeConfig:
+    """Return the microscope of the last steps of a sampler, which varies more."""
+    return dataclasses.replace(WIDER, correlated_noise_range=MICROSCOPES[structure].correlated_noise_range)
+
+
+def train_sampler(
+    structure: str, steps: int, microscope: MicroscopeConfig, start: Enhancer | str, out: Path, seed: int = 1
 ) -> Enhancer:
     """Train a sampler in the folder `out`, or go on with its training; a complete one is returned as it is."""
     begun = (out / STATE).exists()
@@ -415,7 +418,7 @@ def _train_sampler(
         patch=SAMPLER_PATCH,
         batch=SAMPLER_BATCH,
         previews=0,
-        seed=1,
+        seed=seed,
     )
     job = TrainEnhancerJob(
         fields(structure),
