@@ -79,21 +79,33 @@ def ringing_doubt(name: str, height: float) -> str:
 
 
 def _ridges(plane: Plane, period: float) -> tuple[npt.NDArray[np.intp], Plane]:
-    """Return the places (2, N) of bright ridges and spots, and the directions across them, (2, N); both (y, x)."""
+    """Return the places (2, N) of bright ridges and spots, and the directions across them, (2, N); both (y, x).
+
+    Only bright pixels are looked at, which are few.
+    """
     sigma = max(_RIDGE * period, 1.0)
     smooth = gaussian_filter(plane, sigma)
-    y, x = np.gradient(smooth)
-    yy, yx = np.gradient(y)
-    xx = np.gradient(x, axis=1)
-    curvature = (yy + xx) / 2 - np.hypot((yy - xx) / 2, yx)  # the most negative one
+    margin = max(int(_FARTHEST * period), 2)  # the curvature needs two pixels on each side
+    bright = smooth[margin:-margin, margin:-margin] > _BRIGHT * np.percentile(smooth, 99.5)
+    places = np.array(np.nonzero(bright)) + margin
+    curvature, across = _curvature(smooth, places)
+    curved = -curvature * sigma**2 > _CURVED * smooth[tuple(places)]
+    places, across = places[:, curved], across[:, curved]
+    height = smooth[tuple(places)]
+    first, second = (height >= map_coordinates(smooth, places + sign * across, order=1) for sign in (1, -1))
+    highest = first & second
+    return places[:, highest], across[:, highest]
+
+
+def _curvature(smooth: Plane, places: npt.NDArray[np.intp]) -> tuple[Plane, Plane]:
+    """Return the most negative curvature at each of the places, (N,), and its direction, (2, N), by differences."""
+
+    def at(y: int, x: int) -> Plane:
+        values: Plane = smooth[places[0] + y, places[1] + x]
+        return values
+
+    yy = ((at(2, 0) - at(0, 0)) / 2 - (at(0, 0) - at(-2, 0)) / 2) / 2
+    xx = ((at(0, 2) - at(0, 0)) / 2 - (at(0, 0) - at(0, -2)) / 2) / 2
+    yx = ((at(1, 1) - at(-1, 1)) / 2 - (at(1, -1) - at(-1, -1)) / 2) / 2
     angle = 0.5 * np.arctan2(2 * yx, yy - xx)
-    across = np.stack([-np.sin(angle), np.cos(angle)])
-    grid = np.indices(plane.shape)
-    higher = [smooth >= map_coordinates(smooth, grid + sign * across, order=1) for sign in (1, -1)]
-    bright = smooth > _BRIGHT * np.percentile(smooth, 99.5)
-    found = higher[0] & higher[1] & bright & (-curvature * sigma**2 > _CURVED * smooth)
-    margin = int(_FARTHEST * period)
-    inside = np.zeros_like(found)
-    inside[margin:-margin, margin:-margin] = True
-    places = np.array(np.nonzero(found & inside))
-    return places, across[:, places[0], places[1]]
+    return (yy + xx) / 2 - np.hypot((yy - xx) / 2, yx), np.stack([-np.sin(angle), np.cos(angle)])
