@@ -10,7 +10,7 @@ from napari_smdiffusion.base.tensors import TensorFileError, read_weights
 
 def _weights():
     random = torch.Generator().manual_seed(0)
-    large = torch.randn(8, 16, 3, 3, generator=random) * torch.logspace(-3, 1, 8)[:, None, None, None]
+    large = torch.randn(8, 500, 3, 3, generator=random) * torch.logspace(-3, 1, 8)[:, None, None, None]
     large[2] = 0
     return {"large": large, "offset": torch.randn(8, generator=random), "small": torch.randn(2, 3, generator=random)}
 
@@ -49,7 +49,7 @@ def test_eight_bits_take_a_quarter_of_the_room():
             r"scale has the shape \[7\], not \[8\]",
         ),
         (lambda stored: stored.update({"large" + SCALE: torch.full((8,), torch.nan)}), "not finite"),
-        (lambda stored: stored.update({"large": stored["large"].to(torch.int16)}), "has the type I16"),
+        (lambda stored: stored.update({"small": stored["small"].to(torch.int16)}), "has the type I16"),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_reason(tmp_path, change, message):
