@@ -208,13 +208,15 @@ def test_images_are_generated_into_a_store_as_into_a_file(tiny_model, tmp_path):
     assert read_image(tmp_path / "g.zarr").provenance.kind == "synthetic"
 
 
-def test_generating_into_a_store_goes_on_after_a_stop_and_after_a_kill(tiny_model, tmp_path):
+def test_generating_into_a_store_goes_on_after_a_stop_and_after_an_interruption(tiny_model, tmp_path):
     whole = run(_generating(tiny_model, tmp_path / "whole.tif").steps()).pixels
     out = tmp_path / "g.zarr"
     stopped = run_until(_generating(tiny_model, out), Generated, 1)
     assert 1 <= len(stopped) < 3
     np.testing.assert_array_equal(np.asarray(read_image(out).pixels), whole[: len(stopped)])
-    run_until(_generating(tiny_model, out, resume=True), Generated, 1, kill=True)
+    interrupted = _generating(tiny_model, out, resume=True).steps()
+    next(event for event in interrupted if isinstance(event, Generated))
+    interrupted.close()
     events = []
     went_on = run(_generating(tiny_model, out, resume=True).steps(), events.append)
     np.testing.assert_array_equal(np.asarray(went_on.pixels), whole)

@@ -64,6 +64,8 @@ _NO_LIGHT = {
 def _as_written(stated):
     """Return the content of a model.json of an earlier version with the settings of this one."""
     microscope = {"microscope": {**_NO_LIGHT, **stated["microscope"]}} if "microscope" in stated else {}
+    if stated["kind"] == "diffusion":
+        stated = {**stated, "config": {**stated["config"], "widest_fraction": 0.0}}
     return {**stated, **microscope}
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..base.errors import InputError, sentence_of
 from ..base.events import Generated, Note, Steps, Stop, never
 from ..base.folders import user_path
@@ -197,7 +199,7 @@ def _copied(out: Path, source: Provenance, pixels: Pixels, *, begun: bool) -> in
         raise
     count = min(len(before), len(pixels))
     for k in range(count):
-        pixels[k] = before.pixels[k]
+        pixels[k] = np.asarray(before.pixels[k])
     return count
 
 
