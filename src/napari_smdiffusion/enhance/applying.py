@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -30,9 +30,10 @@ from .tile_progress import TileProgress
 from .tile_work import TileWork, enhanced_core, prepared_tile, tile_uncertainty
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from ..images.axes import Axis
+    from ..images.tiles import Tile
     from .model import Enhancer
     from .settings import EnhanceConfig
 
@@ -68,6 +69,16 @@ class ResultPlan:
 
 
 NewArray = Callable[[ResultPlan], Pixels]
+
+
+class Written(Protocol):
+    """What tiles of a result are written into, such as an array (N, Y, X)."""
+
+    def __setitem__(self, place: tuple[int, slice, slice], values: Pixels, /) -> None:
+        """Put pixels at (plane, rows, columns)."""
+
+
+Results = tuple[Written, Written | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,22 +243,77 @@ def mark_of(plane: int, rows: slice, columns: slice) -> tuple[int, ...]:
     return plane, rows.start, rows.stop, columns.start, columns.stop
 
 
+def tile_side(config: EnhanceConfig) -> int:
+    """Return the side of a tile in widefield pixels."""
+    return -(-(config.tile or _TILE) // ALIGN) * ALIGN
+
+
+def tile_reach(work: TileWork) -> int:
+    """Return the pixels around a tile that its result depends on, a multiple of `ALIGN`."""
+    return REACH + -(-work.grid.margin // ALIGN) * ALIGN
+
+
 def _enhance_planes(
     work: TileWork,
     image: Image,
     seen: PlanesSeen,
     config: EnhanceConfig,
-    results: tuple[Pixels, Pixels | None],
+    results: Results,
     finished: Container[tuple[int, ...]],
     stop: Stop,
 ) -> Steps[None]:
+    """Enhance all tiles that are not finished."""
+    side, reach = tile_side(config), tile_reach(work)
+    every = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, reach, ALIGN)]
+    todo = [(n, tile) for n, tile in every if mark_of(n, *work.grid.place(tile)) not in finished]
+    yield from enhance_tiles(work, image, seen, config, results, todo, stop)
+    if todo:
+        for note in seen.notes(len(todo) == len(every)):
+            yield Note(note)
+
+
+def enhance_tiles(
+    work: TileWork,
+    image: Image,
+    seen: PlanesSeen,
+    config: EnhanceConfig,
+    results: Results,
+    tiles_left: Sequence[tuple[int, Tile]],
+    stop: Stop,
+) -> Steps[None]:
+    """Enhance some tiles of a widefield image.
+
+    Parameters
+    ----------
+    work, seen
+        The enhancer and its network, and the facts about the planes.
+    image
+        The image on the grid of the network, (N, Y, X).
+    config
+        Settings.
+    results
+        The enhanced image and its uncertainty, which the tiles are written into; None for no uncertainty.
+    tiles_left
+        (plane, tile) of each tile, in order.
+    stop
+        Checked at every view of a tile.
+
+    Yields
+    ------
+    Progress and TileDone at every tile; Note if memory ran out.
+
+    Raises
+    ------
+    InputError
+        If the network's output is NaN or infinite.
+    MemoryError
+        If memory is too small for the smallest tile.
+    Stopped
+        If it was stopped before the last tile.
+    """
     sharp, spread = results
-    side = -(-(config.tile or _TILE) // ALIGN) * ALIGN
-    reach = REACH + -(-work.grid.margin // ALIGN) * ALIGN
-    todo = [(n, tile) for n in range(len(image)) for tile in tiles(image.size, side, reach, ALIGN)]
-    count = len(todo)
-    todo = [(n, tile) for n, tile in todo if mark_of(n, *work.grid.place(tile)) not in finished]
-    whole = len(todo) == count
+    side, reach = tile_side(config), tile_reach(work)
+    todo = list(tiles_left)
     progress = TileProgress([tile for _, tile in todo], 1 if spread is None else len(SYMMETRIES))
     symmetries = SYMMETRIES if spread is not None else (0,)
     while todo:
@@ -284,8 +350,5 @@ def _enhance_planes(
             spread[place] = tile_uncertainty(work, views, config.confidence) * prepared.unit
         seen.add(prepared)
         todo.pop(0)
-        if not todo:
-            for note in seen.notes(whole):
-                yield Note(note)
         yield TileDone(*place)
         yield progress.after_tile(tile)

@@ -47,6 +47,53 @@ class PlaneSeen:
         return self.facts.measured(plane[rows, columns])
 
 
+@dataclass(frozen=True)
+class SeenSummary:
+    """What was seen of the planes of an image.
+
+    Parameters
+    ----------
+    constant
+        Indices of planes whose pixels are all equal.
+    unmeasured
+        Whether there are areas without a measurement.
+    blocks, significant
+        Number of blocks of the tiles, and of those that are brighter than the noise explains.
+    """
+
+    constant: tuple[int, ...] = ()
+    unmeasured: bool = False
+    blocks: int = 0
+    significant: int = 0
+
+    def __add__(self, other: SeenSummary) -> SeenSummary:
+        """Return what was seen in both."""
+        return SeenSummary(
+            tuple(sorted({*self.constant, *other.constant})),
+            self.unmeasured or other.unmeasured,
+            self.blocks + other.blocks,
+            self.significant + other.significant,
+        )
+
+    def notes(self, name: str, whole: bool) -> list[str]:
+        """Return the sentences that a user needs about the image `name`; `whole` if all of its tiles were seen."""
+        notes = []
+        if self.constant:
+            which = ", ".join(map(str, self.constant[:_NAMED])) + (", …" if len(self.constant) > _NAMED else "")
+            notes.append(f"{name}: all pixels of plane {which} are equal, so that the result is 0 there.")
+        if self.unmeasured:
+            notes.append(
+                f"{name} has areas of one exact value, such as a border or a scale bar. They count as pixels without a "
+                "measurement, and the result is 0 there."
+            )
+        if whole and self.significant <= _LEAST_SIGNIFICANT * self.blocks:
+            notes.append(
+                f"{name} shows hardly anything above its noise: the enhanced image may show structure that does not "
+                "exist. Use an image with more light."
+            )
+        return notes
+
+
 class PlanesSeen:
     """Scans each plane of an image when its first tile is reached, and collects the facts for the user."""
 
@@ -54,9 +101,7 @@ class PlanesSeen:
         self._image, self._grid = image, grid
         self._index: int | None = None
         self._seen = PlaneSeen(PlaneFacts(0.0, 0.0))
-        self._constant: list[int] = []
-        self._unmeasured = False
-        self._blocks, self._significant = 0, 0
+        self._summary = SeenSummary()
 
     def plane(self, index: int) -> PlaneSeen:
         """Return the facts of a plane."""
@@ -64,33 +109,21 @@ class PlanesSeen:
             plane = self._image.pixels[index]
             facts = scan(plane)
             self._index, self._seen = index, PlaneSeen(facts, _resampled_mask(plane, facts, self._grid))
-            if facts.shows_nothing:
-                self._constant.append(index)
-            self._unmeasured |= bool(facts.unmeasured)
+            self._summary += SeenSummary((index,) if facts.shows_nothing else (), bool(facts.unmeasured))
         return self._seen
 
     def add(self, prepared: Prepared) -> None:
         """Count the blocks of a tile that are brighter than the noise explains."""
-        self._blocks += prepared.blocks
-        self._significant += prepared.significant
+        self._summary += SeenSummary(blocks=prepared.blocks, significant=prepared.significant)
 
     def notes(self, whole: bool) -> list[str]:
         """Return the sentences that a user needs about the image; `whole` if all of its tiles were looked at."""
-        name, notes = self._image.name, []
-        if self._constant:
-            which = ", ".join(map(str, self._constant[:_NAMED])) + (", …" if len(self._constant) > _NAMED else "")
-            notes.append(f"{name}: all pixels of plane {which} are equal, so that the result is 0 there.")
-        if self._unmeasured:
-            notes.append(
-                f"{name} has areas of one exact value, such as a border or a scale bar. They count as pixels without a "
-                "measurement, and the result is 0 there."
-            )
-        if whole and self._significant <= _LEAST_SIGNIFICANT * self._blocks:
-            notes.append(
-                f"{name} shows hardly anything above its noise: the enhanced image may show structure that does not "
-                "exist. Use an image with more light."
-            )
-        return notes
+        return self._summary.notes(self._image.name, whole)
+
+    def taken(self) -> SeenSummary:
+        """Return what was seen since the last call."""
+        summary, self._summary = self._summary, SeenSummary()
+        return summary
 
 
 def _resampled_mask(plane: Pixels, facts: PlaneFacts, grid: Grid) -> Mask | None:

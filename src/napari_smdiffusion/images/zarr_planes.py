@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
+from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from ..base.temporary import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -37,6 +38,28 @@ def imported_zarr(path: str | Path) -> Any:
     if int(zarr.__version__.split(".")[0]) < 3:
         raise InputError(f"{path} needs zarr 3, and {zarr.__version__} is installed: pip install 'zarr>=3'.")
     return zarr
+
+
+@dataclass(frozen=True)
+class StoredPlanes:
+    """Where planes are stored: another process opens them.
+
+    Parameters
+    ----------
+    folder
+        Folder of the array.
+    lengths, order
+        See `ZarrPlanes`.
+    """
+
+    folder: str
+    lengths: tuple[int, ...]
+    order: tuple[int, ...]
+
+    def opened(self) -> ZarrPlanes:
+        """Return the planes, to be written."""
+        array = imported_zarr(self.folder).open_array(self.folder, mode="r+")
+        return ZarrPlanes(array, self.lengths, self.order, folder=Path(self.folder))
 
 
 class ZarrPlanes:
@@ -113,10 +136,20 @@ class ZarrPlanes:
             sync(path)
         self._written.clear()
 
+    @property
+    def stored(self) -> StoredPlanes:
+        """Where the planes are; they must have a folder."""
+        return StoredPlanes(str(self._folder), self._lengths, tuple(self._order))
+
+    @property
+    def chunk_sides(self) -> tuple[int, int]:
+        """(Y, X) sides of the parts that are in a file each, in pixels: chunks, or shards of them."""
+        rows, columns = (self.array.shards or self.array.chunks)[-2:]
+        return int(rows), int(columns)
+
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Yield (rows, columns) that cover a plane; each is whole chunks or shards of the array."""
-        outer = (self.array.shards or self.array.chunks)[-2:]
-        sides = [side * max(1, round(_BLOCK / side)) for side in outer]
+        sides = [side * max(1, round(_BLOCK / side)) for side in self.chunk_sides]
         for y in range(0, self.shape[1], sides[0]):
             for x in range(0, self.shape[2], sides[1]):
                 yield slice(y, min(y + sides[0], self.shape[1])), slice(x, min(x + sides[1], self.shape[2]))
