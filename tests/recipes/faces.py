@@ -294,7 +294,14 @@ def _config(kind, settings):
 def _enhance(**settings):
     with suppress(AttributeError):  # `run_job` is replaced and returns None, which has no images
         Enhancer(None, None, None, None, None).enhance_with_uncertainty(
-            _PIXELS, out="x.tif", pixel_size=80, resume=True, region=(0, 40, 0, 64), **settings
+            _PIXELS, out="x.tif", pixel_size=80, resume=True, region=(0, 40, 0, 64), workers=2, **settings
+        )
+
+
+def _enhance_on_cluster(**settings):
+    with suppress(AttributeError):
+        Enhancer(None, None, None, None, None).enhance_with_uncertainty(
+            _PIXELS, out="x.tif", scheduler="tcp://node:8786", **settings
         )
 
 
@@ -369,10 +376,11 @@ JOBS = {
         EnhanceJob,
         (
             "enhance tiny a.tif --error-map --out x.tif --pixel-size 80 --channel mito --resume --region 0,40,0,64 "
-            "--glob c*.tif",
+            "--glob c*.tif --workers 2",
+            "enhance tiny a.tif --out x.tif --scheduler tcp://node:8786",
         ),
         enhancer.enhance_job,
-        (_enhance,),
+        (_enhance, _enhance_on_cluster),
         "Enhance widefield",
         (_fill_enhance,),
         but={
@@ -388,6 +396,8 @@ JOBS = {
                 "resume": "a layer has no unfinished file",
                 "region": _CUT,
                 "glob": "layers are no folders",
+                "workers": "a layer is enhanced in the process of napari",
+                "scheduler": "a layer is enhanced in the process of napari",
             },
         },
     ),

@@ -149,6 +149,19 @@ def add_enhance(commands: Any) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run into --out stopped")
     parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="compute blocks of the results in N processes, one on each GPU if there are GPUs",
+    )
+    parser.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="compute blocks of the results on the workers of a dask cluster, such as tcp://node:8786",
+    )
+    parser.add_argument(
         "--error-map",
         action="store_true",
         help="also write …_error.tif, a map of the disagreement between the result and the widefield image",
@@ -263,6 +276,8 @@ def enhance_job(options: Namespace) -> EnhanceJob:
         resume=options.resume,
         region=options.region,
         glob=options.glob,
+        workers=options.workers,
+        scheduler=options.scheduler,
     )
 
 

@@ -202,7 +202,8 @@ class Enhancer:
     def enhance(self, image: Image | npt.ArrayLike, **settings: Any) -> Image:
         """Enhance a widefield image or stack and show a progress bar.
 
-        `settings` are the fields of `EnhanceConfig`, and `out`, `pixel_size`, `resume` and `region` of `EnhanceJob`.
+        `settings` are the fields of `EnhanceConfig`, and `out`, `pixel_size`, `resume`, `region`, `workers` and
+        `scheduler` of `EnhanceJob`.
 
         Returns
         -------
@@ -230,6 +231,8 @@ class Enhancer:
         pixel_size: float | None = None,
         resume: bool = False,
         region: Rectangles = (),
+        workers: int = 0,
+        scheduler: str = "",
         **settings: Any,
     ) -> Enhancement:
         """Enhance and map the uncertainty; parameters and errors are those of `enhance`.
@@ -242,7 +245,17 @@ class Enhancer:
 
         config = EnhanceConfig(**{"uncertainty": True, **settings})
         source = as_image(image, "widefield")
-        job = EnhanceJob(self, source, config, out=out, pixel_size=pixel_size, resume=resume, region=region)
+        job = EnhanceJob(
+            self,
+            source,
+            config,
+            out=out,
+            pixel_size=pixel_size,
+            resume=resume,
+            region=region,
+            workers=workers,
+            scheduler=scheduler,
+        )
         return run_job(job).images[0].enhancement
 
     def calibrate(

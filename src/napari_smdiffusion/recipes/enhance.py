@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..base.errors import InputError, Stopped, is_user_error
 from ..base.events import Note, PartBegun, PartDone, Steps, Stop, never
@@ -49,9 +50,11 @@ from .job import ImageSource, as_sources, check_pixel_size, read_source, source_
 from .train_enhancer import TrainEnhancerJob
 from .whole_progress import WholeProgress
 from .widefield_images import read_widefield
+from .workers import check_workers, connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ..base.arrays import Pixels
@@ -95,6 +98,10 @@ class EnhanceJob:
         completed. Input and settings must be the same.
     glob
         Pattern of the names of the files that are enhanced in folders, such as "cell*.tif".
+    workers
+        Number of processes that compute blocks of the results, one on each GPU if there are GPUs. 0: none.
+    scheduler
+        Address of the scheduler of a dask cluster whose workers compute them, such as "tcp://node:8786".
 
     Raises
     ------
@@ -113,6 +120,8 @@ class EnhanceJob:
     resume: bool = False
     region: Rectangles = ()
     glob: str = ALL
+    workers: int = 0
+    scheduler: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widefield", as_sources(self.widefield))
@@ -122,6 +131,13 @@ class EnhanceJob:
         if self.resume and self.out is None:
             raise InputError("out must name the files of the run that is resumed.", "out")
         check_samples(self.model, self.settings)
+        check_workers(self.workers, self.scheduler, self.out)
+
+    def _cluster(self) -> AbstractContextManager[Any]:
+        """Return a context with the client of the cluster that computes; None without workers."""
+        if not (self.workers or self.scheduler):
+            return nullcontext()
+        return connected(self.workers, self.scheduler)
 
     @property
     def title(self) -> str:
@@ -168,6 +184,8 @@ class EnhanceJob:
         Exception
             The error of the only image.
         """
+        if self.settings.samples and (self.workers or self.scheduler):
+            raise InputError("Workers cannot draw samples: leave out the workers, or the samples.", "samples")
         sources = expanded(self.widefield, self.glob)
         targets, table = target_files(self, sources), EnhancedTable(self.out)
         enhancer = yield from _enhancer(self.model, stop)
@@ -175,7 +193,9 @@ class EnhanceJob:
             check_sampler(enhancer, self.settings)
         try:
             yield from left_out(table, other_files(self.widefield, self.glob))
-            result = yield from _enhanced_in_turn(self, enhancer, sources, targets, table, stop, new_array)
+            with self._cluster() as client:
+                work = _Work(self, enhancer, table, stop, new_array, client)
+                result = yield from _enhanced_in_turn(work, sources, targets)
         finally:
             table.finish()
         if table.sentence:
@@ -183,16 +203,23 @@ class EnhanceJob:
         return result
 
 
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What the work on all images of a job has in common; `client` is that of a cluster, or None."""
+
+    job: EnhanceJob
+    enhancer: Enhancer
+    table: EnhancedTable
+    stop: Stop
+    new_array: NewResultArray | None
+    client: Any
+
+
 def _enhanced_in_turn(
-    job: EnhanceJob,
-    enhancer: Enhancer,
-    sources: Sequence[ImageSource],
-    targets: Sequence[Path | None],
-    table: EnhancedTable,
-    stop: Stop,
-    new_array: NewResultArray | None,
+    work: _Work, sources: Sequence[ImageSource], targets: Sequence[Path | None]
 ) -> Steps[EnhanceResult]:
     """Enhance one source after the other; see `EnhanceJob.steps`."""
+    job, enhancer, table, stop, new_array = work.job, work.enhancer, work.table, work.stop, work.new_array
     # An enhancer that this job has trained is a result too.
     may_be_empty = isinstance(job.model, TrainEnhancerJob)
     results: list[EnhancedImage] = []
@@ -207,9 +234,7 @@ def _enhanced_in_turn(
             yield PartBegun(index)
             whole.begin(index)
             make = None if new_array is None else partial(new_array, index)
-            image, enhancement, kept = yield from row.listen(
-                _one(job, enhancer, source, target, row, whole, stop, make)
-            )
+            image, enhancement, kept = yield from row.listen(_one(work, source, target, row, whole, make))
         except Stopped:
             if not results and not may_be_empty:
                 raise
@@ -239,13 +264,11 @@ def _enhanced_in_turn(
 
 
 def _one(
-    job: EnhanceJob,
-    enhancer: Enhancer,
+    work: _Work,
     source: ImageSource,
     target: Path | None,
     row: RowInWork,
     whole: WholeProgress,
-    stop: Stop,
     make: NewArray | None,
 ) -> Steps[tuple[Image, Enhancement, bool]]:
     """Read and enhance one source.
@@ -254,6 +277,7 @@ def _one(
     -------
     The widefield image, its results, and whether these were finished by an earlier run and kept.
     """
+    job, enhancer, stop = work.job, work.enhancer, work.stop
     read = row.heard(partial(read_source, source, job.pixel_size, stop, job.channel))
     region = as_rectangles(job.region, "region")
     image = yield from read_widefield(read, enhancer.widefield_pixel_size, enhancer.name, region)
@@ -267,7 +291,7 @@ def _one(
         return image, enhancement, True
     said = doubts_before(enhancer, image)
     yield from map(Note, said)
-    enhancement = yield from whole.of(_enhanced(job, enhancer, image, said, target, stop, make))
+    enhancement = yield from whole.of(_enhanced(work, image, said, target, make))
     return image, enhancement, False
 
 
@@ -283,24 +307,19 @@ def _enhancer(model: Enhancer | str | os.PathLike[str] | TrainEnhancerJob, stop:
 
 
 def _enhanced(
-    job: EnhanceJob,
-    enhancer: Enhancer,
-    image: Image,
-    said: tuple[str, ...],
-    target: Path | None,
-    stop: Stop,
-    make: NewArray | None,
+    work: _Work, image: Image, said: tuple[str, ...], target: Path | None, make: NewArray | None
 ) -> Steps[Enhancement]:
     """Enhance one image, in memory with the arrays that `make` makes, or into the file `target`.
 
     The provenance of the results has the sentences of doubt `said`, and those about the results.
     """
+    job, enhancer, stop = work.job, work.enhancer, work.stop
     if target is None:
         check_memory_for(enhancer, image, job.settings)
         enhancement = yield from enhancement_steps(enhancer, image, job.settings, new_array=make, stop=stop)
         enhancement = doubted(enhancement, (*said, *doubts_after(enhancer, enhancement.image, image)))
     else:
-        yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop, said)
+        yield from enhance_into_files(enhancer, image, job.settings, target, job.resume, stop, said, work.client)
         enhancement = enhancement_in_files(target)
         yield from notes_on_files(target, image, enhancement, enhancer.config.upscale)
     yield from note_on_trust(image.name, enhancement)

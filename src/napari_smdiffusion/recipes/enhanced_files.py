@@ -6,7 +6,7 @@ import re
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import InputError, Stopped, is_out_of_memory
 from ..base.events import Note, SampleDone, Steps, Stop, TileDone
@@ -32,6 +32,7 @@ from .doubting import doubts_after
 from .enhancements import enhancement_steps, plans_of
 from .job import ImageSource, source_name
 from .outputs import RESULT_SUFFIXES, check_output_file, check_output_store
+from .workers import blocks_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,11 +152,13 @@ def enhance_into_files(
     resume: bool,
     stop: Stop,
     said: tuple[str, ...] = (),
+    client: Any = None,
 ) -> Steps[None]:
     """Enhance one image into the file `target`, and its maps into the files beside it.
 
     Posterior samples and their map of trust have files beside it too. A killed or stopped run leaves hidden files, with
     which a run with `resume` goes on. The provenance has the sentences of doubt `said`, and those about the result.
+    With the `client` of a cluster, its workers compute the image block by block.
 
     Raises
     ------
@@ -172,7 +175,12 @@ def enhance_into_files(
             for path, plan in zip(paths, plans, strict=True)
         }
         try:
-            yield from _marked(enhancer, image, settings, lambda plan: files[plan.kind].pixels, work, stop)
+            if client is None:
+                yield from _marked(enhancer, image, settings, lambda plan: files[plan.kind].pixels, work, stop)
+            else:
+                results = [files[plan.kind].pixels for plan in plans]
+                yield from blocks_steps(client, enhancer, image, settings, results, target, work, stop)
+                results.clear()  # mapped files cannot be renamed on Windows
             _state_doubts(enhancer, image, plans, files, said)
             for file in files.values():
                 if isinstance(file, UnfinishedZarr):
