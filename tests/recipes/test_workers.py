@@ -20,11 +20,21 @@ zarr = pytest.importorskip("zarr", minversion="3")
 distributed = pytest.importorskip("distributed")
 
 
+def _started(count):
+    more = {"dashboard_address": "127.0.0.1:0", "memory_limit": 0, "silence_logs": 50}
+    return distributed.LocalCluster(n_workers=count, threads_per_worker=1, processes=True, **more)
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers, each a process of its own."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        silence_logs=50,
     ) as cluster:
         yield cluster
 
@@ -53,8 +63,8 @@ def _job(enhancer, source, out, cluster=None, **more):
 def test_workers_compute_what_one_process_computes(tiny_enhancer, field, tmp_path, cluster, suffix, pixel_size):
     """Also of an image that is resampled, whose tiles are no whole chunks."""
     source = tmp_path / f"w{suffix}"
-    write_image(source, replace(field, pixel_size=pixel_size))
     maps = pixel_size == 95.0
+    write_image(source, replace(field, pixels=field.pixels[: 1 if maps else 2], pixel_size=pixel_size))
     events, alone = [], []
     run(_job(tiny_enhancer, source, tmp_path / f"a/x{suffix}", cluster, uncertainty=maps).steps(), events.append)
     run(_job(tiny_enhancer, source, tmp_path / f"b/x{suffix}", uncertainty=maps).steps(), alone.append)
@@ -66,7 +76,7 @@ def test_workers_compute_what_one_process_computes(tiny_enhancer, field, tmp_pat
         assert made.pixel_size == wanted.pixel_size
     done = [event for event in events if isinstance(event, TileDone)]
     steps = [event for event in events if isinstance(event, Progress) and event.stage == "enhancing"]
-    assert len(done) >= 8
+    assert len(done) >= 4
     assert (steps[-1].step, steps[-1].total) == (len(done), len(done))
     notes, expected = ([event.message for event in seen if isinstance(event, Note)] for seen in (events, alone))
     assert notes == [message.replace(str(tmp_path / "b"), str(tmp_path / "a")) for message in expected]
@@ -139,7 +149,12 @@ def test_a_scheduler_that_ends_leaves_the_finished_blocks(tiny_enhancer, field, 
     source, out = tmp_path / "w.zarr", tmp_path / "x.zarr"
     write_image(source, field)
     cluster = distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50
+        n_workers=1,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        silence_logs=50,
     )
 
     def end(event):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     Blocks = Generator[BlockDone, None, None]
 
 _MOST = 4096  # workers
+_QUIET = "napari_smdiffusion.base.quiet_worker"
 _ANSWER = 10.0  # s that a scheduler has to answer
 _POLL = 0.25  # s between two looks at the stop
 _AHEAD = 4  # blocks that wait for each worker
@@ -120,6 +121,7 @@ def _local_cluster(distributed: Any, workers: int) -> Iterator[str]:
             local_directory=folder,
             silence_logs=logging.CRITICAL,
             env=threads,
+            preload=[_QUIET],
             **more,
         ) as cluster,
     ):
