@@ -169,6 +169,8 @@ def blocks_steps(
         If it was stopped before the last block.
     """
     yield from checked(enhancer, image, config, PixelFit(image.pixel_size, enhancer.widefield_pixel_size))
+    if not _count_workers(client):
+        yield Note("The cluster has no workers yet: the work begins when there is one.")
     sides = _sides(results[0], enhancer.config.upscale, _count_workers(client))
     every = list(blocks_of(results[0].shape, sides))
     todo = _unfinished(every, work.finished, sides)
