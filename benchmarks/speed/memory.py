@@ -22,11 +22,14 @@ import numpy as np
 from benchmarks.common import FACTOR, microtubules, save_entry
 from napari_smdiffusion import Image, write_image
 
-# Entries: what is made, and the side of the widefield image in pixels. A "store" is enhanced into a store.
-ENTRIES = {
-    **{f"estimate {side}": (side, []) for side in (512, 1024, 2048, 4096)},
-    **{f"samples {side}": (side, ["--samples", "4"]) for side in (256, 512, 1024)},
-    **{f"store {side}": (side, []) for side in (512, 1024, 2048, 4096)},
+STRIP = 1024  # rows of an image that would take too long as a whole
+# Entries: what is made, the rows and columns of the widefield image in pixels, and flags. A "store" is enhanced into a
+# store; a "strip" too, with as many columns as the whole image and fewer rows.
+ENTRIES: dict[str, tuple[int, int, list[str]]] = {
+    **{f"estimate {side}": (side, side, []) for side in (512, 1024, 2048, 4096)},
+    **{f"samples {side}": (side, side, ["--samples", "4"]) for side in (256, 512, 1024)},
+    **{f"store {side}": (side, side, []) for side in (512, 1024, 2048, 4096, 8192)},
+    **{f"strip {side}": (STRIP, side, []) for side in (4096, 8192, 16384, 32768)},
 }
 CHILD = """
 import json, sys, threading, time
@@ -55,10 +58,10 @@ print(json.dumps({"own_gb": highest, "resident_gb": of("VmHWM"), "seconds": time
 """
 
 
-def measured(side: int, flags: list[str], suffix: str = ".tif") -> dict[str, Any]:
-    """Enhance an image of `side`² pixels in a process of its own, and return its highest memory in GB."""
+def measured(rows: int, side: int, flags: list[str], suffix: str = ".tif") -> dict[str, Any]:
+    """Enhance an image of `rows` × `side` pixels in a process of its own, and return its highest memory in GB."""
     real = microtubules()[2]
-    pixels = np.tile(real.pixels[0], (side // 256 + 1,) * 2)[:side, :side]
+    pixels = np.tile(real.pixels[0], (rows // 256 + 1, side // 256 + 1))[:rows, :side]
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / f"widefield{suffix}", Path(folder) / f"enhanced{suffix}"
         write_image(path, Image(pixels, real.pixel_size))
@@ -69,11 +72,12 @@ def measured(side: int, flags: list[str], suffix: str = ".tif") -> dict[str, Any
         found = json.loads(result.stdout.splitlines()[-1])
         written = [path for name in Path(folder).glob("enhanced*") for path in (name, *name.rglob("*"))]
         files = sum(path.stat().st_size for path in written if path.is_file())
-    return {"side": side, "side_of_result": FACTOR * side, **found, "files_gb": files / 1e9}
+    return {"side": side, "rows": rows, "side_of_result": FACTOR * side, **found, "files_gb": files / 1e9}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=ENTRIES, default=list(ENTRIES), metavar="ENTRY")
     for name in parser.parse_args().only:
-        save_entry("memory", name, measured(*ENTRIES[name], ".zarr" if name.startswith("store") else ".tif"))
+        suffix = ".tif" if name.startswith(("estimate", "samples")) else ".zarr"
+        save_entry("memory", name, measured(*ENTRIES[name], suffix))
