@@ -62,7 +62,7 @@ def size_of(folder: Path) -> float:
 
 def diffusion(model: DiffusionModel, few: DiffusionModel, structure: str) -> dict[str, Any]:
     """Compare a diffusion model with the same one in eight bits."""
-    one = {"structure": structure} if model.structures else {}
+    one: dict[str, Any] = {"structure": structure} if model.structures else {}
     images = [m.generate(16, size=SIZE, seed=0, **one).pixels for m in (model, few)]
     found: dict[str, Any] = {"images_apart": apart(*images)}
     if structure in CELLS and not model.structures:
