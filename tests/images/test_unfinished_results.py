@@ -1,6 +1,7 @@
 """The hidden files of a result that is computed: damaged, of another shape, or in a place that cannot be written."""
 
 import errno
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,6 +53,44 @@ def test_damaged_marks_begin_the_result_again(tmp_path, damaged):
     (marks,) = (path for path in tmp_path.iterdir() if path not in (part_of(target), tmp_path / "home"))
     marks.write_bytes(damaged)
     assert _finished_and_pixels(target) == (set(), 0.0)
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_mark_keeps_the_marks_before(tmp_path, monkeypatch):
+    target, write = tmp_path / "x.tif", os.write
+
+    def half(descriptor, lines):
+        if b"[1]" not in lines:
+            return write(descriptor, lines)
+        write(descriptor, lines[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"), hold_marks(target, {"seed": 1}, resume=False) as work:  # noqa: PT012
+        UnfinishedTiff(work, target, SHAPE).pixels[:] = 5
+        work.add(0)
+        work.commit()
+        monkeypatch.setattr(os, "write", half)
+        work.add(1)
+        work.commit()
+    assert _finished_and_pixels(target) == ({(0,)}, 5.0)
+
+
+def test_a_damaged_mark_costs_its_part_only(tmp_path):
+    target = tmp_path / "x.tif"
+    _begin(target)
+    (marks,) = (path for path in tmp_path.iterdir() if path not in (part_of(target), tmp_path / "home"))
+    marks.write_bytes(marks.read_bytes() + b"[1[2]\n[3]\n")
+    assert _finished_and_pixels(target) == ({(0,), (3,)}, 5.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve space")
+def test_a_description_that_does_not_fit_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    with hold_marks(tmp_path / "x.tif", {}, resume=False) as work:
+        file = UnfinishedTiff(work, tmp_path / "x.tif", SHAPE)
+        before = part_of(tmp_path / "x.tif").read_bytes()
+        monkeypatch.setattr(os, "posix_fallocate", _full)
+        with pytest.raises(OSError, match=r"x\.tif cannot be written \(the disk is full\)"):
+            file.restate(Provenance("enhanced", meaning="long" * 1000))
+        assert part_of(tmp_path / "x.tif").read_bytes() == before
 
 
 def test_marks_that_another_run_removed_are_made_again(tmp_path, monkeypatch):

@@ -61,6 +61,11 @@ def test_a_result_that_fits_stays_in_memory(viewer, dock, click, monkeypatch):
 def test_maps_are_hidden_layers(viewer, dock, click, monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda: 10_000)
     dock.uncertainty.setChecked(True)
+    dock.error_map.setChecked(True)
     click(dock, dock.run_button)
     names = {layer.name: layer.visible for layer in viewer.layers}
-    assert names == {"cell: 1": True, "enhanced ×4: cell: 1": True, "uncertainty: cell: 1": False}
+    maps = {"uncertainty: cell: 1": False, "error map: cell: 1": False}
+    assert names == {"cell: 1": True, "enhanced ×4: cell: 1": True, **maps}
+    coarse, error = viewer.layers["cell: 1"], viewer.layers["error map: cell: 1"]
+    for corner in ([-0.5, -0.5], [79.5, 69.5]):
+        np.testing.assert_allclose(error.data_to_world(corner), coarse.data_to_world(corner))

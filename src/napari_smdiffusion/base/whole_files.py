@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def cannot_be_written(path: Path, error: OSError) -> OSError:
@@ -256,7 +256,7 @@ def allocate(temporary: Path, path: Path, size: int) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
             # Some file systems cannot allocate space; for these, `check_space` was the only check.
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 if error.errno == errno.ENOSPC:
                     raise needs_room(path, size) from error
                 raise cannot_be_written(path, error) from error

@@ -16,7 +16,7 @@ from ..base.errors import UserError
 from ..base.folders import user_path
 from ..base.json_values import read_json
 from ..base.printable import printable
-from ..base.whole_files import allocate, atomic_file, check_space, other_places
+from ..base.whole_files import FULL, allocate, atomic_file, check_space, other_places
 from .axes import DEPTH, TIME, Axis, axes_from_json, axes_to_json, fitting_axes, reordered
 from .limits import open_tiff
 from .provenance import EXPERIMENTAL, Provenance
@@ -215,7 +215,24 @@ def restate(
     import tifffile
 
     metadata = OwnMetadata(pixel_size, origin, provenance, fitting_axes(axes, shape[0]))
-    tifffile.tiffcomment(file, _tiff_options(shape, 4, metadata)["description"].encode())
+    description = _tiff_options(shape, 4, metadata)["description"].encode()
+    _check_room_behind(file, len(description) + 2)
+    tifffile.tiffcomment(file, description)
+
+
+def _check_room_behind(file: Path, count: int) -> None:
+    """Raise an OSError unless a file can grow by `count` bytes: a full disk would leave half of them in it."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with file.open("r+b") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        try:
+            os.posix_fallocate(opened.fileno(), size, count)
+        except OSError as error:
+            if error.errno in FULL:  # other systems cannot tell
+                raise
+        finally:
+            opened.truncate(size)
 
 
 def write_again(pixels: npt.NDArray[Any], file: Path, path: Path, **metadata: Any) -> None:

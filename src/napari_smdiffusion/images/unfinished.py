@@ -81,7 +81,7 @@ class Unfinished:
         for array in self._arrays:
             array.flush()
             forget_pages(array)  # otherwise the memory of the process grows with the image
-        os.write(self._descriptor, b"".join(json.dumps(mark).encode() + b"\n" for mark in self._pending))
+        _append(self._descriptor, b"".join(json.dumps(mark).encode() + b"\n" for mark in self._pending))
         with suppress(OSError):  # some drives cannot wait
             os.fsync(self._descriptor)
         self._pending.clear()
@@ -204,12 +204,14 @@ def _finished_by(descriptor: int, identity: Mapping[str, Json], target: Path) ->
     if len(lines) < 3 or not part_of(target).exists():
         return set()
     try:
-        former, *marks = (json.loads(line) for line in lines[:-1])
-        finished = {tuple(int(number) for number in mark) for mark in marks}
-        before = dict(former)
+        before = dict(json.loads(lines[0]))
     except (ValueError, TypeError, RecursionError):  # damaged
         return set()
     check_same_run(before, identity, target)
+    finished = set()
+    for line in lines[1:-1]:
+        with suppress(ValueError, TypeError, RecursionError):  # damaged: the part is computed again
+            finished.add(tuple(int(number) for number in json.loads(line)))
     return finished
 
 
@@ -223,6 +225,19 @@ def check_same_run(before: Mapping[str, Json], identity: Mapping[str, Json], tar
                 f"{target} was begun with {what}: resume it with the same input and settings, or leave out resume to "
                 "begin again."
             )
+
+
+def _append(descriptor: int, lines: bytes) -> None:
+    """Write whole lines at the end of a file, or none: a disk may be full in the middle of one."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        while lines:
+            lines = lines[os.write(descriptor, lines) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, end)
+            os.lseek(descriptor, end, os.SEEK_SET)
+        raise
 
 
 def _remove(*paths: Path) -> None:

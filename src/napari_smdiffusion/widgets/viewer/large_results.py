@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 _BYTES = 4  # of a pixel
 _SHARE = 0.5  # of the free memory, that results in memory take at most
-_TITLES = {"": "enhanced ×{factor}", "samples": "samples ×{factor}", "uncertainty": "uncertainty", "trust": TRUST_TITLE}
+_TITLES = {
+    **{"": "enhanced ×{factor}", "samples": "samples ×{factor}", "uncertainty": "uncertainty"},
+    **{"trust": TRUST_TITLE, "error": "error map"},
+}
+_COLORMAPS = {"uncertainty": "magma", "error": "yellow"}
 
 
 def into_store(job: EnhanceJob, factor: int) -> EnhanceJob:
@@ -108,11 +112,13 @@ def show_stored(
             continue
         data, options, _ = store_layers(store)[0]
         ndim = (data[0] if options["multiscale"] else data).ndim
-        place = enhanced_place(layer, enhanced.upscale, window, pixel_size)
+        # The map of the error has the pixels of the widefield image.
+        factor = 1 if word == "error" else enhanced.upscale
+        place = enhanced_place(layer, factor, window, pixel_size * enhanced.upscale / factor if pixel_size else None)
         if len(place["scale"]) == ndim:
             options |= place
         provenance = enhanced.enhancement.image.provenance
-        look = look_of(TRUST) if word == "trust" else {"colormap": "magma" if word == "uncertainty" else layer.colormap}
+        look = look_of(TRUST) if word == "trust" else {"colormap": _COLORMAPS.get(word, layer.colormap)}
         options |= {
             **look,
             "name": f"{title.format(factor=enhanced.upscale)}: {original_name(layer)}",
