@@ -39,7 +39,7 @@ SMALLER = [
     (r"samples=\d+", "samples=2"),
     # A cluster on this computer, with the same interface.
     (r"from dask_jobqueue import SLURMCluster", "from distributed import LocalCluster"),
-    (r"SLURMCluster\(.*\)", "LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address='127.0.0.1:0')"),
+    (r"SLURMCluster\([^)]*\)", "LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address='127.0.0.1:0')"),
     (r"scale\(8\)", "scale(1)"),
 ]
 

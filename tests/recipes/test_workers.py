@@ -12,7 +12,7 @@ from napari_smdiffusion import EnhanceConfig, EnhanceJob, Image, InputError, Sto
 from napari_smdiffusion.base.events import Note, Progress, TileDone
 from napari_smdiffusion.enhance import blocks
 from napari_smdiffusion.images import zarr_results
-from napari_smdiffusion.recipes import workers
+from napari_smdiffusion.recipes import enhanced_blocks, workers
 
 from .interrupted import run_until
 
@@ -42,8 +42,8 @@ def cluster():
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     monkeypatch.setattr(zarr_results, "LARGEST_CHUNK", 128)
-    monkeypatch.setattr(workers, "_SIDE", 64)
-    monkeypatch.setattr(workers, "_SMALLEST", 32)
+    monkeypatch.setattr(enhanced_blocks, "_SIDE", 64)
+    monkeypatch.setattr(enhanced_blocks, "_SMALLEST", 32)
 
 
 @pytest.fixture
@@ -138,14 +138,15 @@ def test_a_worker_of_another_version_or_without_the_files_is_named(tiny_enhancer
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tiny_enhancer, field, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_ANSWER", 0.5)
+    monkeypatch.setattr(workers, "ANSWER", 0.5)
     job = EnhanceJob(tiny_enhancer, field, out=tmp_path / "x.zarr", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(InputError, match=r"No scheduler answers at tcp://127\.0\.0\.1:9"):
         run(job.steps())
 
 
 def test_a_scheduler_that_ends_leaves_the_finished_blocks(tiny_enhancer, field, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_ANSWER", 1.0)
+    monkeypatch.setattr(workers, "ANSWER", 1.0)
+    monkeypatch.setattr(enhanced_blocks, "ANSWER", 1.0)
     source, out = tmp_path / "w.zarr", tmp_path / "x.zarr"
     write_image(source, field)
     cluster = distributed.LocalCluster(

@@ -32,7 +32,6 @@ from .doubting import doubts_after
 from .enhancements import enhancement_steps, plans_of
 from .job import ImageSource, source_name
 from .outputs import RESULT_SUFFIXES, check_output_file, check_output_store
-from .workers import blocks_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,6 +177,8 @@ def enhance_into_files(
             if client is None:
                 yield from _marked(enhancer, image, settings, lambda plan: files[plan.kind].pixels, work, stop)
             else:
+                from .enhanced_blocks import blocks_steps
+
                 results = [files[plan.kind].pixels for plan in plans]
                 yield from blocks_steps(client, enhancer, image, settings, results, target, work, stop)
                 results.clear()  # mapped files cannot be renamed on Windows

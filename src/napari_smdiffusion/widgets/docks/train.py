@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ...diffusion.model import DiffusionModel
 
 _MINUTES = (("2 min", 2.0), ("15 min", 15.0), ("2 h", 120.0))
-_ADVANCED = ("patch", "batch", "wide_fraction", "learning_rate", "seed", "previews", "device")
+_ADVANCED = ("patch", "batch", "wide_fraction", "widest_fraction", "learning_rate", "seed", "previews", "device")
 
 
 class TrainDock(Dock):

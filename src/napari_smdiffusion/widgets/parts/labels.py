@@ -20,6 +20,7 @@ _LABELS = {
     "gain": "camera gain",
     "upscale": "factor of the enhancement",
     "wide_fraction": "share of wide patches",
+    "widest_fraction": "share of widest patches",
     "patch": "side of a patch",
     "count": "number of images",
     "tile": "side of a tile",
