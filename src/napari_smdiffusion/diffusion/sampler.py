@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .unet import UNet
 
 # The lowest and the highest noise level, and their spacing. EDM's values (0.002, 80, 7) need a fifth more steps for the
-# same distance to the converged image (docs/results.md, What was tried).
+# same distance to the converged image (docs/results_appendix.md).
 SIGMA_MIN, SIGMA_MAX, RHO = 0.02, 60.0, 5.0
 # Default number of sampling steps. A classifier distinguishes microtubules of 9 steps from those of 64, but none of 10
 # (benchmarks/realism/solver_steps.py).

@@ -101,6 +101,8 @@ class BlockDone:
         The block.
     values
         Its pixels in the enhanced image and in the map of the uncertainty, (Y, X); () if they are in the stores.
+    files
+        The files of each store that it was written into. They may not be on the disk yet.
     seen
         What was seen of the planes.
     notes
@@ -109,6 +111,7 @@ class BlockDone:
 
     block: Block
     values: tuple[Pixels, ...]
+    files: tuple[tuple[Path, ...], ...]
     seen: SeenSummary
     notes: tuple[str, ...]
 
@@ -144,11 +147,12 @@ def computed_block(work: BlockWork, block: Block) -> BlockDone:
         steps = enhance_tiles(field.work, field.image, field.seen, work.config, (sharp, spread), tiles_left, never)
         notes = tuple(event.message for event in steps if isinstance(event, Note))
         values = tuple(part.values for part in parts)
+        files = []
         for stored, pixels in zip(work.stores, values, strict=False):
             planes = stored.opened()
             planes[block.place] = pixels
-            planes.flush()
-        return BlockDone(block, () if work.stores else values, field.seen.taken(), notes)
+            files.append(planes.taken())
+        return BlockDone(block, () if work.stores else values, tuple(files), field.seen.taken(), notes)
 
 
 # Threads of one process would share the facts about the planes. The network takes all threads of the process anyway.

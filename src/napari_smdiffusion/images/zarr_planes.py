@@ -15,7 +15,7 @@ from ..base.errors import InputError, is_out_of_memory
 from ..base.temporary import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -120,6 +120,15 @@ class ZarrPlanes:
     def reshape(self, *shape: int) -> npt.NDArray[Any]:
         """Return all pixels in memory, in another shape."""
         return np.asarray(self).reshape(*shape)
+
+    def taken(self) -> tuple[Path, ...]:
+        """Return the files that were written since the last `flush`, which another process then waits for."""
+        written, self._written = tuple(self._written), set()
+        return written
+
+    def wait_for(self, files: Iterable[Path]) -> None:
+        """Let `flush` wait for files that another process has written."""
+        self._written.update(files)
 
     def flush(self) -> None:
         """Wait until what was written is on the disk.

@@ -94,6 +94,8 @@ def blocks_steps(
         for step, done in enumerate(computed, 1):
             for array, pixels in zip(results, done.values, strict=False):
                 array[done.block.place] = pixels
+            for array, files in zip(results, done.files, strict=False):
+                array.wait_for(files)
             work.add(*done.block.mark)
             seen += done.seen
             yield from map(Note, done.notes)

@@ -85,16 +85,19 @@ def _local_cluster(distributed: Any, workers: int) -> Iterator[str]:
             more = {"CUDA_VISIBLE_DEVICES": list(range(min(workers, torch.cuda.device_count())))}
         except ImportError:
             pass  # the processes share the GPUs
-    # Each process has its share of the cores, and files of its own that are removed at the end.
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    # Each process has its share of the cores, and files of its own that are removed at the end. Without this dask gives
+    # it one thread.
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {f"distributed.nanny.pre-spawn-environ.{name}": threads for name in names}
     with (
+        importlib.import_module("dask").config.set(environment),
         tempfile.TemporaryDirectory(prefix="smdiffusion-workers-") as folder,
         kind(
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
             local_directory=folder,
             silence_logs=logging.CRITICAL,
-            env=threads,
             preload=[_QUIET],
             **more,
         ) as cluster,
