@@ -720,6 +720,7 @@ PARTS = (
     fine_tuning,
     conditional,
     microscope,
+    samplers,
     memory,
     workers,
     processes,
