@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ..images.tiles import Tile
     from .model import Enhancer
     from .settings import EnhanceConfig
+    from .tile_work import Prepared
 
 ResultKind = Literal["enhanced", "uncertainty", "samples", "trust"]
 _TILE = 256  # widefield pixels: a larger tile saves little time, and this one fits into the memory of a laptop
@@ -314,34 +316,20 @@ def enhance_tiles(
     sharp, spread = results
     side, reach = tile_side(config), tile_reach(work)
     todo = list(tiles_left)
-    progress = TileProgress([tile for _, tile in todo], 1 if spread is None else len(SYMMETRIES))
     symmetries = SYMMETRIES if spread is not None else (0,)
+    progress = TileProgress([tile for _, tile in todo], len(symmetries))
     while todo:
         n, tile = todo[0]
-        views: list[Pixels] = []
-        ran_out = False
-        try:
-            prepared = prepared_tile(work, image.pixels[n], seen.plane(n), tile)
-            for k in symmetries:
-                if stop():
-                    raise Stopped("Stopped: the image is not enhanced.")
-                views.append(enhanced_core(work, prepared, tile, k))
-                if spread is not None:
-                    yield progress.after_view(tile, len(views))
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if side <= ALIGN * 4:
-                raise MemoryError("Memory ran out with the smallest tile: close other programs.") from error
-            ran_out = True
-        # Outside of the except block, because the exception keeps the tensors of the failed tile alive.
-        if ran_out:
-            side = side // 2 // ALIGN * ALIGN
+        prepare = partial(prepared_tile, work, image.pixels[n], seen.plane(n), tile)
+        done = yield from _views(work, prepare, tile, symmetries, progress, stop)
+        if done is None:
+            side = _smaller(side)
             release_memory()
             yield Note(f"Memory ran out: continuing with tiles of {side} pixels.")
             todo = [(m, part) for m, old in todo for part in tiles(image.size, side, reach, ALIGN, old.core)]
             progress.plan([part for _, part in todo])
             continue
+        prepared, views = done
         if not all(np.isfinite(view).all() for view in views):
             raise InputError(f"{work.enhancer.name} makes NaN or infinite pixels of {image.name}: train it again.")
         place = (n, *work.grid.place(tile))
@@ -352,3 +340,38 @@ def enhance_tiles(
         todo.pop(0)
         yield TileDone(*place)
         yield progress.after_tile(tile)
+
+
+def _smaller(side: int) -> int:
+    """Return the side of a tile after memory ran out; raise a MemoryError if it was the smallest."""
+    if side <= ALIGN * 4:
+        raise MemoryError("Memory ran out with the smallest tile: close other programs.")
+    return side // 2 // ALIGN * ALIGN
+
+
+def _views(
+    work: TileWork,
+    prepare: Callable[[], Prepared],
+    tile: Tile,
+    symmetries: Sequence[int],
+    progress: TileProgress,
+    stop: Stop,
+) -> Steps[tuple[Prepared, list[Pixels]] | None]:
+    """Prepare a tile and enhance it in all symmetries; return None if memory ran out.
+
+    The exception is not kept, because it keeps the tensors of the failed tile alive.
+    """
+    views: list[Pixels] = []
+    try:
+        prepared = prepare()
+        for k in symmetries:
+            if stop():
+                raise Stopped("Stopped: the image is not enhanced.")
+            views.append(enhanced_core(work, prepared, tile, k))
+            if len(symmetries) > 1:
+                yield progress.after_view(tile, len(views))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    return prepared, views

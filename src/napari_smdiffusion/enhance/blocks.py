@@ -147,6 +147,8 @@ def computed_block(work: BlockWork, block: Block) -> BlockDone:
         steps = enhance_tiles(field.work, field.image, field.seen, work.config, (sharp, spread), tiles_left, never)
         notes = tuple(event.message for event in steps if isinstance(event, Note))
         values = tuple(part.values for part in parts)
+        if not Path(work.image).exists():  # a stopped run may be followed by another one, which writes the same stores
+            raise InputError("The run that asked for this block has ended.")
         files = []
         for stored, pixels in zip(work.stores, values, strict=False):
             planes = stored.opened()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.errors import Stopped
+from ..base.errors import InputError, Stopped
 from ..base.events import Countdown, Note, Progress, Steps, Stop, TileDone
 from ..base.temporary import temporary_folder
-from ..base.whole_files import created_beside
+from ..base.version import __version__
+from ..base.whole_files import allocate, check_space, created_beside
 from ..enhance.applying import checked
 from ..enhance.blocks import MODEL, WIDEFIELD, BlockWork, blocks_of, computed_block
 from ..enhance.pixel_fit import PixelFit
@@ -37,6 +38,7 @@ _POLL = 0.25  # s between two looks at the stop
 _AHEAD = 4  # blocks that wait for each worker
 _SIDE = 256  # widefield pixels: side of a block, about
 _SMALLEST = 64
+_ROWS = 256  # rows of the image that are copied at once
 _FEW = 3  # blocks for each worker, at least, of a result that is no store
 
 
@@ -86,24 +88,32 @@ def blocks_steps(
     sides = _sides(results[0], enhancer.config.upscale, _count_workers(client))
     every = list(blocks_of(results[0].shape, sides))
     todo = _unfinished(every, work.finished, sides)
-    seen, countdown = SeenSummary(), Countdown(0, max(len(todo), 1))
-    with ExitStack() as stack:
-        folder = stack.enter_context(created_beside(target, temporary_folder(target)))
-        shared = _shared(folder, enhancer, image, config, results)
-        computed = stack.enter_context(closing(_computed(client, shared, todo, target, stop)))
-        for step, done in enumerate(computed, 1):
-            for array, pixels in zip(results, done.values, strict=False):
-                array[done.block.place] = pixels
-            for array, files in zip(results, done.files, strict=False):
-                array.wait_for(files)
-            work.add(*done.block.mark)
-            seen += done.seen
-            yield from map(Note, done.notes)
-            yield TileDone(*done.block.place)
-            detail = f"block {step} of {len(todo)}, {_count_workers(client)} workers"
-            yield Progress("enhancing", step, len(todo), countdown.left(step), detail=detail)
-    if todo:
-        yield from map(Note, seen.notes(image.name, len(todo) == len(every)))
+    if not todo:
+        return
+    with created_beside(target, temporary_folder(target)) as folder:
+        shared = _shared(folder, target, enhancer, image, config, results)
+        with closing(_computed(client, shared, todo, target, stop)) as computed:
+            seen = yield from _gathered(client, computed, len(todo), results, work)
+    yield from map(Note, seen.notes(image.name, len(todo) == len(every)))
+
+
+def _gathered(
+    client: Any, computed: Blocks, count: int, results: Sequence[Any], work: Unfinished
+) -> Steps[SeenSummary]:
+    """Take the blocks as they are computed, and mark them; return what was seen of the planes."""
+    seen, countdown = SeenSummary(), Countdown(0, count)
+    for step, done in enumerate(computed, 1):
+        for array, pixels in zip(results, done.values, strict=False):
+            array[done.block.place] = pixels
+        for array, files in zip(results, done.files, strict=False):
+            array.wait_for(files)
+        work.add(*done.block.mark)
+        seen += done.seen
+        yield from map(Note, done.notes)
+        yield TileDone(*done.block.place)
+        detail = f"block {step} of {count}, {_count_workers(client)} workers"
+        yield Progress("enhancing", step, count, countdown.left(step), detail=detail)
+    return seen
 
 
 def _computed(client: Any, shared: BlockWork, todo: Sequence[Block], target: Path, stop: Stop) -> Blocks:
@@ -143,17 +153,26 @@ def _result(future: Any) -> BlockDone:
             "Several workers ended while they computed the same block: memory may be too small for it. The finished "
             "blocks are kept: run the same again with --resume and fewer workers."
         ) from error
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(
+            f"A worker cannot load napari-smdiffusion {__version__} ({error}): install this version on all workers."
+        ) from error
     return done
 
 
-def _shared(folder: Path, enhancer: Enhancer, image: Image, config: EnhanceConfig, results: Sequence[Any]) -> BlockWork:
+def _shared(
+    folder: Path, target: Path, enhancer: Enhancer, image: Image, config: EnhanceConfig, results: Sequence[Any]
+) -> BlockWork:
     """Write the enhancer and the pixels of an image where all workers can read them."""
     # Absolute: workers have other current folders.
     model, pixels = folder.absolute() / MODEL, folder.absolute() / WIDEFIELD
+    check_space(target, (len(image), *image.size))
     replace(enhancer, sampler=None, samples_calibration=None).save(model)
     copy = np.lib.format.open_memmap(pixels, "w+", np.float32, (len(image), *image.size))
-    for n in range(len(image)):
-        copy[n] = np.asarray(image.pixels[n])
+    allocate(pixels, target, pixels.stat().st_size)
+    for plane, copied in zip(image.pixels, copy, strict=True):
+        for first in range(0, len(copied), _ROWS):  # a plane may be larger than memory
+            copied[first : first + _ROWS] = plane[first : first + _ROWS]
     copy.flush()
     stores = tuple(planes.stored for planes in results if isinstance(planes, ZarrPlanes))
     return BlockWork(str(model), str(pixels), image.name, image.pixel_size, config, stores)

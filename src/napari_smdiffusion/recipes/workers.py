@@ -47,13 +47,15 @@ def connected(workers: int, scheduler: str) -> Iterator[Any]:
     """
     distributed = imported_distributed()
     with ExitStack() as stack:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        logger = logging.getLogger("distributed")
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
         address = scheduler or stack.enter_context(_local_cluster(distributed, workers))
         try:
             client = distributed.Client(address, timeout=ANSWER, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
-                f"No scheduler answers at {scheduler}: start one with  dask scheduler  there, or let "
+                f"No scheduler answers at {address}: start one with  dask scheduler  there, or let "
                 "--workers 4 start processes here.",
                 "scheduler",
             ) from error
