@@ -11,11 +11,12 @@ import numpy as np
 
 from ..base.errors import Stopped
 from ..base.events import Countdown, Progress, Steps, Stop, never, run
-from ..base.temporary import MARK, short_name, sync, sync_tree, temporary_folder
+from ..base.temporary import temporary_folder
 from ..base.whole_files import cannot_be_written, check_space, created_beside
 from .axes import DEPTH, PLANE, TIME, Axis, fitting_axes
 from .ngff import Level, Multiscale, StoreAxis
 from .provenance import METADATA, Provenance
+from .replaced_stores import put_store
 from .tiff import OwnMetadata
 from .unfinished import Unfinished, UnfinishedTiff, part_of
 from .zarr_planes import ZarrPlanes, imported_zarr
@@ -304,46 +305,6 @@ class UnfinishedZarr:
 
 def _removed(path: Path) -> OSError:
     return OSError(f"{path} cannot be written (its folder was removed meanwhile): run the job again.")
-
-
-def put_store(part: Path, path: Path) -> None:
-    """Rename a complete store to `path`, and remove the store that was there.
-
-    Raises
-    ------
-    OSError
-        If that fails; the former store is there then, and the new one stays in `part`.
-    """
-    for litter in part.rglob("*.partial"):  # of a run that was killed while it wrote
-        with suppress(OSError):
-            litter.unlink()
-    sync_tree(part)
-    settle_store(path)
-    former = _former_of(path)
-    try:
-        if path.exists():
-            path.rename(former)
-        part.rename(path)
-    except OSError as error:
-        settle_store(path)
-        raise cannot_be_written(path, error) from error
-    sync(path.parent)
-    settle_store(path)
-
-
-def settle_store(path: Path) -> None:
-    """Complete a replacement of a store that was interrupted: a killed run leaves the former store or the new one."""
-    former = _former_of(path)
-    with suppress(OSError):
-        if former.exists() and path.exists():
-            shutil.rmtree(former)
-        elif former.exists():
-            former.rename(path)
-
-
-def _former_of(path: Path) -> Path:
-    """Return the hidden place of a store while it is replaced. Only the run that writes `path` uses it."""
-    return path.with_name(f".{short_name(path.name)}.{MARK}-former")
 
 
 def write_store(

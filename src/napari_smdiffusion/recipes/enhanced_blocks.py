@@ -153,7 +153,7 @@ def _result(future: Any) -> BlockDone:
             "Several workers ended while they computed the same block: memory may be too small for it. The finished "
             "blocks are kept: run the same again with --resume and fewer workers."
         ) from error
-    except (ModuleNotFoundError, AttributeError) as error:
+    except ModuleNotFoundError as error:
         raise InputError(
             f"A worker cannot load napari-smdiffusion {__version__} ({error}): install this version on all workers."
         ) from error

@@ -29,8 +29,8 @@ def check_output_store(path: Path) -> Path:
         If it cannot be written.
     """
     from ..images.ome_zarr import store_made_by_us
+    from ..images.replaced_stores import settle_store
     from ..images.zarr_planes import imported_zarr
-    from ..images.zarr_results import settle_store
 
     imported_zarr(path)
     settle_store(path)
