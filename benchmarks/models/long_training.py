@@ -3,10 +3,12 @@
     python -m benchmarks.models.long_training {microtubules,mitochondria} [--steps 12000] [--parts 6]
 
 The training begins from `start-any`. A part of its patches has four times the usual side, so that the network sees
-fields of 10 µm. After each part of the steps the averaged weights are judged on the columns or rows that nothing was
-trained on: the loss at several noise levels, for patches of 128 and of 256 pixels, with the same noise each time.
-Beside it stand the same losses of the part that it sees, the realism score of 200 generated patches, and how many of
-64 of them are copies. The training goes on where it stopped; what was judged is written at once and not judged again.
+fields of 10 µm. After each part of the steps, the averaged weights are judged on the columns or rows that nothing was
+trained on. That is the loss at several noise levels, for patches of 128 and of 256 pixels, with the same noise each
+time. Beside it stand the same losses of the part that it sees. The realism score is of 200 generated patches, and 64 of
+them are compared with the training image to find copies.
+
+The training goes on where it stopped. What was judged is written at once, and not judged again.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m benchmarks.models.sampler_seeds {microtubules,mitochondria} [--seeds 5] [--steps 1500] [--wider-steps 250]
 
-Each training begins from the bundled best estimate of the structure and from its bundled diffusion model, as that of
-the bundled sampler did, and goes on where it stopped. What is judged is that of `benchmarks.models.samples`, with one
-seed of drawing. A training that was judged is not done again.
+Each training begins as that of the bundled sampler: from the best estimate and the diffusion model of the structure. It
+goes on where it stopped. The measures are those of `benchmarks.models.samples`, with one seed of drawing. A training
+that was judged is not done again.
 """
 
 from __future__ import annotations

@@ -3,11 +3,15 @@
     python -m benchmarks.models.samples {microtubules,mitochondria} [--enhancer FOLDER] [--samples 16] [--seeds 3]
     python -m benchmarks.models.samples mitochondria --enhancer microtubules --picture samples_wrong
 
-Measured are the best estimate of the enhancer, the mean of the samples, and single samples; whether samples differ from
-each other as much as from the truth, at three scales; how often the intervals hold; whether the map of trust and the
-widths of the intervals follow the error, also that of a sample as if it were the truth; and whether a classifier
-recognizes samples among STORM patches. Each seed is
-saved at once, and a seed that is there is not measured again.
+What is measured:
+
+- the best estimate of the enhancer, the mean of the samples, and single samples;
+- whether samples differ from each other as much as from the truth, at three scales;
+- how often the intervals hold;
+- whether the map of trust and the widths of the intervals follow the error, also with a sample as the truth;
+- whether a classifier recognizes samples among STORM patches.
+
+Each seed is saved at once, and a seed that is there is not measured again.
 """
 
 from __future__ import annotations

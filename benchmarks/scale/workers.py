@@ -2,10 +2,10 @@
 
     python -m benchmarks.scale.workers [--side 2048] [--repeats 2]
 
-The real widefield image of SFSRM, repeated, is enhanced from store to store by the bundled enhancer of microtubules:
-without workers on one and on two threads, and on one and on two workers of one thread each. Each run is a command in a
-process of its own. `blocks` is the time from the first block to the last one, and `command` that of all, with the start
-of the processes and the pyramid. Run it on a machine that does nothing else.
+The real widefield image of SFSRM, repeated, is enhanced from store to store by the bundled enhancer of microtubules.
+The runs are one process with one and with two threads, and one and two workers. Each run is a process of its own.
+`blocks` is the time from the first block to the last one. `command` is that of all, with the start of the processes and
+the pyramid. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations

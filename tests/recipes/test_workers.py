@@ -1,7 +1,9 @@
 """Images are enhanced block by block by the workers of a cluster."""
 
+import logging
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 
@@ -95,6 +97,7 @@ def test_a_killed_worker_costs_its_blocks_only(tiny_enhancer, field, tmp_path, c
             os.kill(killed[0], signal.SIGKILL)
 
     run(_job(tiny_enhancer, source, tmp_path / "x.zarr", cluster).steps(), kill)
+    assert killed
     run(_job(tiny_enhancer, source, tmp_path / "y.zarr").steps())
     made, wanted = (np.asarray(read_image(tmp_path / f"{name}.zarr").pixels) for name in "xy")
     np.testing.assert_allclose(made, wanted, atol=1e-3 * wanted.max())
@@ -137,11 +140,57 @@ def test_a_worker_of_another_version_or_without_the_files_is_named(tiny_enhancer
         blocks.computed_block(replace(work, version="0.0.1"), block)
 
 
+class _Failed:
+    """The future of a block that failed."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def result(self):
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (
+            ModuleNotFoundError("No module named 'napari_smdiffusion'"),
+            InputError,
+            "install this version on all workers",
+        ),
+        (distributed.scheduler.KilledWorker("block", None, 3), OSError, "fewer workers"),
+    ],
+)
+def test_workers_that_cannot_compute_a_block_have_a_sentence(error, kind, message):
+    with pytest.raises(kind, match=message):
+        enhanced_blocks._result(_Failed(error))
+
+
+def test_a_block_of_a_run_that_has_ended_is_not_written(tiny_enhancer, field, tmp_path):
+    """Its store may be that of a later run with other settings."""
+    tiny_enhancer.save(tmp_path / "model")
+    np.save(tmp_path / "w.npy", field.pixels)
+    work = blocks.BlockWork(str(tmp_path / "model"), str(tmp_path / "w.npy"), "w", 80.0, EnhanceConfig(tile=64))
+    block = blocks.Block(0, (0, 64), (0, 64))
+    assert blocks.computed_block(work, block).values[0].shape == (64, 64)
+    (tmp_path / "w.npy").unlink()
+    with pytest.raises(InputError, match="has ended"):
+        blocks.computed_block(work, block)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"pip install 'napari-smdiffusion\[cluster\]'"):
+        workers.imported_distributed()
+
+
 def test_a_scheduler_that_does_not_answer_is_named(tiny_enhancer, field, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "ANSWER", 0.5)
     job = EnhanceJob(tiny_enhancer, field, out=tmp_path / "x.zarr", scheduler="tcp://127.0.0.1:9")
+    level = logging.getLogger("distributed").level
     with pytest.raises(InputError, match=r"No scheduler answers at tcp://127\.0\.0\.1:9"):
         run(job.steps())
+    assert logging.getLogger("distributed").level == level
 
 
 def test_a_scheduler_that_ends_leaves_the_finished_blocks(tiny_enhancer, field, tmp_path, monkeypatch):

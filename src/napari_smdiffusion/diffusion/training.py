@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import torch
+
+    from ..training.processes import Processes
+
 
 def train_steps(
     images: Sequence[Image] | Mapping[str, Sequence[Image]],
@@ -88,14 +92,19 @@ def train_steps(
         run = _prepared(images, config, start, place, resume, name, writes=processes.first)
         with released_when_done(run.state, device), training_lock(run.out if processes.first else None):
             run = yield from _resumed(run)
-            processes.check_same(run.identity, run.model.config.batch)
-            length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
-            steps = optimize_steps(
-                run.state, run.task, length, stop=stop, checkpoint=run.save, device=device, processes=processes
-            )
-            yield from annotated(steps, run.model.facts.training_data, run.task)
+            yield from _optimized(run, processes, device, began, stop)
     for_sampling(run.model.unet)
     return run.trained()
+
+
+def _optimized(run: _Run, processes: Processes, device: torch.device, began: float, stop: Stop) -> Steps[None]:
+    """Train a run that is ready, together with the other processes."""
+    processes.check_same(run.identity, run.model.config.batch)
+    length = Budget(run.model.config.minutes, run.model.config.steps, began=began)
+    steps = optimize_steps(
+        run.state, run.task, length, stop=stop, checkpoint=run.save, device=device, processes=processes
+    )
+    yield from annotated(steps, run.model.facts.training_data, run.task)
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,19 +74,11 @@ def optimize_steps(
         threads.count = None
     if not processes.first:
         checkpoint = None
-    accumulate, save_sometimes = AccumulatedGradients(task, device), _TimedCheckpoint(checkpoint)
     if state.step == 0 and processes.first:  # the untrained network, as the baseline of the later previews
         yield from _preview(state, task, pace, threads)
-    while True:
-        goes_on, share = processes.agree(not pace.done(), stop(), pace.share())
-        if not goes_on:
-            break
-        losses = yield from _step(state, task, accumulate, pace, threads, share, processes)
-        yield from pace.plan()
-        yield _progress(task.stage, state, losses, pace.seconds_left())
-        if processes.first and pace.preview_due(share) and not stop():
-            yield from _preview(state, task, pace, threads)
-        yield from save_sometimes(state, pace)
+    yield from _steps_until_done(
+        state, task, AccumulatedGradients(task, device), pace, threads, processes, stop, _TimedCheckpoint(checkpoint)
+    )
     if not state.step:
         raise Stopped("Stopped before the first step: nothing was trained.")
     if checkpoint is not None:
@@ -94,6 +86,29 @@ def optimize_steps(
     pace.finish()
     _copy_to(state.network, state.average)
     state.network.eval()
+
+
+def _steps_until_done(
+    state: TrainingState,
+    task: Task,
+    accumulate: AccumulatedGradients,
+    pace: Pace,
+    threads: ThreadChoice,
+    processes: Processes,
+    stop: Stop,
+    save_sometimes: _TimedCheckpoint,
+) -> Steps[None]:
+    """Do training steps until all processes agree that the budget is used up, or that one of them is stopped."""
+    while True:
+        goes_on, share = processes.agree(not pace.done(), stop(), pace.share())
+        if not goes_on:
+            return
+        losses = yield from _step(state, task, accumulate, pace, threads, share, processes)
+        yield from pace.plan()
+        yield _progress(task.stage, state, losses, pace.seconds_left())
+        if processes.first and pace.preview_due(share) and not stop():
+            yield from _preview(state, task, pace, threads)
+        yield from save_sometimes(state, pace)
 
 
 def _step(

@@ -16,7 +16,6 @@ from ...enhance.trust import trust_sentence
 from ...images.provenance import SAMPLES
 from ...images.provenance import TRUST as TRUST_KIND
 from ...images.provenance import UNCERTAINTY as UNCERTAINTY_KIND
-from ...posterior.facts import SamplerFacts
 from ...recipes.enhance import EnhanceJob
 from ...recipes.enhance_results import EnhancedImage, EnhanceResult
 from ...recipes.enhancements import sentence_on_trust
@@ -25,7 +24,6 @@ from ...recipes.outcome import enhancer_outcome
 from ...recipes.train_enhancer import TrainEnhancerJob
 from ...store.catalogue import checked_name, find_model, free_name
 from ...store.folder import read_facts
-from ..frame.background import error_message
 from ..frame.dock import Dock, heading
 from ..frame.remembered import remember
 from ..frame.scripts import job_code
@@ -51,15 +49,15 @@ from ..viewer.enhanced_layers import (
     show_error_map,
     widefield_pixel_size,
 )
-from ..viewer.large_results import into_store, show_stored, where_written
+from ..viewer.large_results import into_store, show_stored
 from ..viewer.layer_pixels import known_pixel_size
 from ..viewer.layer_source import LayerSource
 from ..viewer.layers import image_layers, kind
 from ..viewer.regions import WHOLE, widefield_parts
 from ..viewer.result_layers import ResultLayers
-from ..viewer.trust_map import samples_sentences
 from .calibration_form import CalibrationForm
 from .enhance_code import enhance_code
+from .enhance_outcome import last_part, outcome_sentences
 from .enhancer_form import TrainingForm
 
 if TYPE_CHECKING:
@@ -71,7 +69,6 @@ if TYPE_CHECKING:
 
     from ...base.events import Event, Steps, Stop
     from ...enhance.model import Enhancer
-    from ...recipes.outcome import Trained
 
 _MAPS = {UNCERTAINTY_KIND: UNCERTAINTY, TRUST_KIND: TRUST}  # kinds of images that are maps
 _NO_SAMPLES = (
@@ -246,21 +243,15 @@ class EnhanceDock(Dock):
         if self.model.model() == "":
             enhancer = result.enhancer if isinstance(result, EnhanceResult) else result
             self.model.choose(enhancer.name)
-            self.view.end(_last_part(enhancer))
+            self.view.end(last_part(enhancer))
             self.training.start_from.refresh()
             remember(self.key, self.settings())
             sentences += [enhancer_outcome(enhancer, GO_ON), "It is chosen above."]
         if not isinstance(result, EnhanceResult):
             return " ".join(sentences)
-        failures = [error_message(failure.error, failure.doing).removesuffix(".") + "." for failure in result.failures]
-        count, factor = len(result.images), result.enhancer.config.upscale
-        enhanced = f"{count} of {result.count} layers enhanced ×{factor}."
-        enhanced += " The work was stopped: what was complete is kept." * result.stopped
         trusted = [sentence_on_trust(image.name, image.enhancement) for image in result.images]
         self.drop_notes(trusted)  # they are a part of the result
-        drawn = [*filter(None, trusted), *samples_sentences([image.enhancement for image in result.images])]
-        stored = [where_written(image.path) for image in result.images if image.path is not None]
-        return " ".join([*sentences, *self._agreements, enhanced, *stored, *drawn, *failures])
+        return " ".join([*sentences, *self._agreements, *outcome_sentences(result, trusted)])
 
     def on_end(self) -> None:
         """Suggest a free name for the next enhancer, and release the layers."""
@@ -405,10 +396,3 @@ class EnhanceDock(Dock):
         """Show the new facts of an enhancer whose intervals were calibrated."""
         self.choice.card.reload()
         self._show_trust()
-
-
-def _last_part(enhancer: Enhancer) -> Trained:
-    """Return the facts of the last part of a training, which a stop leaves unfinished: that of the samples, if any."""
-    if enhancer.config.method == "estimate":
-        return enhancer.facts
-    return SamplerFacts() if enhancer.sampler is None else enhancer.sampler.facts
