@@ -153,7 +153,7 @@ def add_enhance(commands: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="compute blocks of the results in N processes, one on each GPU if there are GPUs",
+        help="compute blocks of the results in N processes, one on each GPU where dask-cuda is installed",
     )
     parser.add_argument(
         "--scheduler",

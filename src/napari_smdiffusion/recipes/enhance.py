@@ -99,7 +99,7 @@ class EnhanceJob:
     glob
         Pattern of the names of the files that are enhanced in folders, such as "cell*.tif".
     workers
-        Number of processes that compute blocks of the results, one on each GPU if there are GPUs. 0: none.
+        Number of processes that compute blocks of the results, one on each GPU where dask-cuda is installed. 0: none.
     scheduler
         Address of the scheduler of a dask cluster whose workers compute them, such as "tcp://node:8786".
 
