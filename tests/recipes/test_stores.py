@@ -22,7 +22,7 @@ from napari_smdiffusion import (
     write_image,
 )
 from napari_smdiffusion.base.events import Generated, Note, Progress, TileDone
-from napari_smdiffusion.images import unfinished, zarr_results
+from napari_smdiffusion.images import replaced_stores, unfinished, zarr_results
 
 from .interrupted import run_until
 
@@ -111,7 +111,7 @@ def test_an_interrupted_store_goes_on_with_the_same_pixels(tiny_enhancer, film, 
         )
     assert part.exists()
     # A kill between the two renames of a replacement leaves the former store.
-    (tmp_path / "x.zarr").rename(zarr_results._former_of(tmp_path / "x.zarr"))
+    (tmp_path / "x.zarr").rename(replaced_stores._former_of(tmp_path / "x.zarr"))
     again = []
     run(job.steps(), again.append)
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["x.zarr"]
