@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 
 from napari_smdiffusion import run
 
@@ -23,6 +24,7 @@ def run_until(job, kind, count, *, kill=False):
     child = os.fork()
     if child == 0:
         try:
+            torch.set_num_threads(1)  # the threads of the parent are not in the child, which would wait for them
             run(job.steps(), watch)
         finally:
             os._exit(1)
